@@ -1,0 +1,40 @@
+# make help lists what there is to do.
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+RESULTS := $(or $(DCPRIV_RESULTS),$(CURDIR)/results)
+
+# --nolock: a killed run must not need unlocking; files are written atomically
+define run
+snakemake --cores all --nolock --rerun-incomplete --quiet rules host --config profile=$(1)
+@echo && cat $(RESULTS)/$(1)/tables/summary.md && echo && echo "Report: $(RESULTS)/$(1)/report/index.html"
+endef
+
+.PHONY: help report mnist-small paper test sync clean
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+report: .venv/ready  ## the quick profile on the bundled digits: minutes on two cores
+	@$(call run,quick)
+
+mnist-small: .venv/ready  ## real MNIST at a reduced scale: about two hours on two cores
+	@$(call run,mnist-small)
+
+paper: .venv/ready  ## the paper's own scale on MNIST: days on a CPU
+	@$(call run,paper)
+
+test: .venv/ready  ## every check
+	python -m pytest
+
+sync: .venv/ready  ## bring each notebook's .py and .ipynb in step
+	jupytext --sync notebooks/*.py notebooks/solutions/*.py
+
+clean:  ## delete the environment, not the results
+	rm -rf .venv
+
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@

@@ -1,0 +1,154 @@
+# The engine: which notebook runs when. Every step is one papermill run; a step that is divided runs
+# the same notebook with fewer targets or shadow models, and the whole notebook then finds their
+# files. The notebooks know nothing of this.
+#
+#   snakemake --cores all --config profile=quick
+import shlex
+
+from dcpriv_lib import paths, profiles
+
+PROFILE = profiles.read(config.get("profile", "quick"))
+JOBS = PROFILE["jobs"]
+NAME = PROFILE["01_data_split"]["profile"]
+RESULTS = paths.results(NAME)
+CONDENSATION, SHADOWS = PROFILE["02_condensation"], PROFILE["03_shadow_training"]
+IPC = CONDENSATION["ipc"] if isinstance(CONDENSATION["ipc"], list) else [CONDENSATION["ipc"]]
+
+
+def parts(total, each):
+    """Return the first numbers of the jobs that share `total` pieces of work, `each` at a time."""
+    return range(0, total, each) if each else []
+
+
+def notebook(stage, **changes):
+    """Return the papermill call of one notebook, without its output."""
+    arguments = shlex.quote(profiles.arguments(PROFILE[stage], **changes))
+    return f"papermill --no-progress-bar -y {arguments} {shlex.quote(str(paths.NOTEBOOKS / stage))}.ipynb"
+
+
+SETS = expand(RESULTS / "steps/condense_ipc{ipc}_set{number}.ipynb", ipc=IPC,
+              number=range(CONDENSATION["condensed_sets"]))
+RUNS = parts(CONDENSATION["n_runs"], JOBS["runs"])
+TARGETS = expand(RESULTS / "steps/target_{kind}_run{run}.ipynb", kind=CONDENSATION["training_sets"], run=RUNS)
+GROUPS = expand(RESULTS / "steps/shadows_from{first}.ipynb", first=parts(SHADOWS["n_shadows"], JOBS["shadows"]))
+
+# One thread a job, and as many jobs as cores: small networks gain nothing from a second thread, and
+# results do not depend on the number of cores.
+shell.prefix("set -euo pipefail; export OMP_NUM_THREADS=1; ")
+
+
+rule report:
+    input:
+        expand(RESULTS / "notebooks/{stage}.ipynb", stage=profiles.STAGES),
+    output:
+        RESULTS / "report/index.html",
+    params:
+        name=NAME,
+    shell:
+        "python -m dcpriv_lib.report {params.name:q}"
+
+
+rule split:
+    input:
+        paths.NOTEBOOKS / "01_data_split.ipynb",
+    output:
+        RESULTS / "notebooks/01_data_split.ipynb",
+        RESULTS / "split.npz",
+    params:
+        run=notebook("01_data_split"),
+    shell:
+        "{params.run} {output[0]:q}"
+
+
+rule condense:
+    input:
+        RESULTS / "split.npz",
+    output:
+        RESULTS / "steps/condense_ipc{ipc}_set{number}.ipynb",
+    params:
+        run=lambda w: notebook("02_condensation", training_sets=["condensed"], n_runs=0, condensed_sets=1,
+                               ipc=[int(w.ipc)], first_set=int(w.number)),
+    shell:
+        "{params.run} {output:q}"
+
+
+rule target:
+    input:
+        RESULTS / "split.npz",
+        lambda w: SETS if w.kind == "condensed" else [],
+    output:
+        RESULTS / "steps/target_{kind}_run{run}.ipynb",
+    params:
+        run=lambda w: notebook("02_condensation", training_sets=[w.kind], first_run=int(w.run),
+                               n_runs=min(JOBS["runs"], CONDENSATION["n_runs"] - int(w.run))),
+    shell:
+        "{params.run} {output:q}"
+
+
+rule shadows:
+    input:
+        RESULTS / "split.npz",
+    output:
+        RESULTS / "steps/shadows_from{first}.ipynb",
+    params:
+        run=lambda w: notebook("03_shadow_training", first_shadow=int(w.first),
+                               n_shadows=min(JOBS["shadows"], SHADOWS["n_shadows"] - int(w.first))),
+    shell:
+        "{params.run} {output:q}"
+
+
+rule condensation:
+    input:
+        paths.NOTEBOOKS / "02_condensation.ipynb",
+        RESULTS / "split.npz",
+        SETS,
+        TARGETS,
+    output:
+        RESULTS / "notebooks/02_condensation.ipynb",
+        RESULTS / "targets.csv",
+    params:
+        run=notebook("02_condensation"),
+    shell:
+        "{params.run} {output[0]:q}"
+
+
+rule shadow_training:
+    input:
+        paths.NOTEBOOKS / "03_shadow_training.ipynb",
+        RESULTS / "split.npz",
+        GROUPS,
+    output:
+        RESULTS / "notebooks/03_shadow_training.ipynb",
+        RESULTS / "shadows.csv",
+    params:
+        run=notebook("03_shadow_training"),
+    shell:
+        "{params.run} {output[0]:q}"
+
+
+rule attack:
+    input:
+        paths.NOTEBOOKS / "04_attack.ipynb",
+        RESULTS / "targets.csv",
+        RESULTS / "shadows.csv",
+    output:
+        RESULTS / "notebooks/04_attack.ipynb",
+        RESULTS / "attacks.csv",
+    threads: workflow.cores
+    params:
+        run=notebook("04_attack"),
+    shell:
+        "{params.run} {output[0]:q}"
+
+
+rule results:
+    input:
+        paths.NOTEBOOKS / "05_results.ipynb",
+        RESULTS / "targets.csv",
+        RESULTS / "attacks.csv",
+    output:
+        RESULTS / "notebooks/05_results.ipynb",
+    params:
+        run=notebook("05_results"),
+    shell:
+        "{params.run} {output:q}"

@@ -1,0 +1,6 @@
+"""Does dataset condensation protect the people in the training data?
+
+The notebooks tell the story; these flat modules hold what they repeat.
+"""
+
+__version__ = "0.1.0"

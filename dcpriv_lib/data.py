@@ -1,0 +1,373 @@
+"""Data sets, and the split into who holds what.
+
+torchvision and scikit-learn are imported where they are used: they take seconds to load,
+and most processes of a run need neither.
+"""
+
+import hashlib
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import artefacts, paths
+from .artefacts import ArtefactError
+from .seeding import derive
+
+NAMES = ("digits", "mnist", "fashion_mnist", "cifar10")
+PARTS = ("members", "non_members", "attacker")
+PIXELS = ("standard", "unit", "raw")
+PAPER_SPLIT_SEED = 42  # random_state of the paper's train_test_split
+
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+             "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+MNIST_MD5 = {"train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+             "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+             "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+             "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637"}
+
+
+class DataError(RuntimeError):
+    """A data set is missing, damaged, or not usable for the protocol."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images in memory.
+
+    Attributes
+    ----------
+    name : the value of the notebooks' ``dataset`` parameter.
+    images : uint8 [N, C, H, W], 0 to 255, square; the paper's protocol divides these.
+    labels : int64 [N], 0 to the number of classes - 1.
+    test_images, test_labels : the data set's own test file; 0 rows where it has none.
+    classes : the class names.
+    """
+
+    name: str
+    images: torch.Tensor
+    labels: torch.Tensor
+    test_images: torch.Tensor
+    test_labels: torch.Tensor
+    classes: tuple[str, ...]
+
+    def digest(self) -> str:
+        """Return the `digest` of all images and labels."""
+        return digest(self.images, self.labels, self.test_images, self.test_labels)
+
+
+def digest(*arrays) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of arrays or tensors, shapes included."""
+    state = hashlib.sha256()
+    for array in arrays:
+        array = np.ascontiguousarray(array)
+        state.update(f"{array.dtype} {array.shape}".encode())
+        state.update(array.data)
+    return state.hexdigest()[:16]
+
+
+def load(name: str) -> Dataset:
+    """Load a data set into memory.
+
+    Parameters
+    ----------
+    name : "digits" (scikit-learn's 1,797 scans, no download), "mnist", "fashion_mnist",
+        "cifar10" (found under ``DCPRIV_DATA`` or downloaded by torchvision), the path of
+        an ``.npz`` in MedMNIST's layout, or the path of a torchvision ``ImageFolder``.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be found or downloaded, or are not what they should be.
+    """
+    if name == "digits":
+        return _digits()
+    if name in NAMES:
+        return _torchvision(name)
+    if name.endswith(".npz"):
+        return _npz(Path(name))
+    if Path(name).is_dir():
+        return _image_folder(Path(name))
+    raise DataError(f"dataset = {name!r} is neither one of {', '.join(NAMES)} nor the path of an "
+                    ".npz file or of a folder with one subfolder of images a class")
+
+
+def _digits() -> Dataset:
+    """Return the digits, 8x8 with values 0 to 16, enlarged to 16x16 with values 0 to 255.
+
+    The paper's network needs at least 14x14 pixels.
+    """
+    from sklearn.datasets import load_digits
+    images, labels = load_digits(return_X_y=True)
+    small = torch.tensor(images, dtype=torch.float32).view(-1, 1, 8, 8) / 16 * 255
+    large = torch.nn.functional.interpolate(small, scale_factor=2, mode="bilinear")
+    return _dataset("digits", large.round().byte(), labels, classes=[str(d) for d in range(10)])
+
+
+def _torchvision(name: str) -> Dataset:
+    from torchvision import datasets
+    loader = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST,
+              "cifar10": datasets.CIFAR10}[name]
+    root = paths.data()
+    if name != "cifar10":  # torchvision verifies CIFAR-10's own checksums before unpickling it
+        check_idx_files(root / loader.__name__ / "raw", MNIST_MD5 if name == "mnist" else {})
+    try:
+        train, test = loader(root, train=True, download=True), loader(root, train=False)
+    except Exception as error:  # torchvision raises many kinds: URLError, RuntimeError, OSError...
+        raise DataError(f"{name} is not in {paths.shown(root)} and could not be downloaded ({error}): "
+                        "connect to the network, or set DCPRIV_DATA to the folder that holds "
+                        f"torchvision's {loader.__name__} folder") from error
+
+    def channels_first(images):
+        images = torch.as_tensor(images)
+        return images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
+    return _dataset(name, channels_first(train.data), train.targets, channels_first(test.data),
+                    test.targets, train.classes)
+
+
+def check_idx_files(folder: Path, md5: dict) -> None:
+    """Check every idx file in `folder` against its own header and its known MD5.
+
+    Files that are not there yet are left to torchvision's download.
+
+    Raises
+    ------
+    DataError
+        Naming the file that is truncated or damaged.
+    """
+    for name in IDX_FILES:
+        path = folder / name
+        if not path.exists():
+            continue
+        content, advice = path.read_bytes(), "delete it, and it is downloaded again"
+        dimensions = 3 if "idx3" in name else 1
+        if len(content) < 4 + 4 * dimensions or content[:4] != bytes([0, 0, 8, dimensions]):
+            raise DataError(f"{path} is not an idx file of {dimensions}-dimensional bytes: {advice}")
+        shape = struct.unpack(f">{dimensions}I", content[4:4 + 4 * dimensions])
+        expected = 4 + 4 * dimensions + int(np.prod(shape, dtype=np.int64))
+        if len(content) != expected:
+            raise DataError(f"{path} is truncated or too long: its header announces {expected:,} bytes, "
+                            f"it has {len(content):,}: {advice}")
+        if name in md5 and hashlib.md5(content).hexdigest() != md5[name]:
+            raise DataError(f"{path} is corrupted: its MD5 is not {md5[name]}: {advice}")
+
+
+def _npz(path: Path) -> Dataset:
+    """Return a person's own data: train_images, train_labels, test_images, test_labels."""
+    if not path.exists():
+        raise DataError(f"dataset = {str(path)!r}: there is no such file")
+    wanted = ("train_images", "train_labels", "test_images", "test_labels")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [key for key in wanted if key not in file.files]
+            if missing:
+                raise DataError(f"{path} lacks {', '.join(missing)}: it holds {', '.join(file.files)}, "
+                                f"expected {', '.join(wanted)}")
+            arrays = {key: file[key] for key in wanted}
+    except DataError:
+        raise
+    except ValueError as error:
+        raise DataError(f"{path} holds an array of objects, which could run code and is never loaded: "
+                        "save the images as uint8 and the labels as integers") from error
+    except Exception as error:  # zipfile and numpy raise many kinds on a damaged file
+        raise DataError(f"{path} is not a readable .npz file ({error})") from error
+    tensors = []
+    for part in ("train", "test"):
+        images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
+        tensors += [_checked_images(path, f"{part}_images", images),
+                    _checked_labels(path, f"{part}_labels", labels, len(images))]
+    classes = int(max(tensors[1].max(), tensors[3].max())) + 1
+    if tensors[0].shape[1:] != tensors[2].shape[1:]:
+        raise DataError(f"{path}: train_images have shape {tuple(tensors[0].shape[1:])} and test_images "
+                        f"{tuple(tensors[2].shape[1:])}: expected the same")
+    return _dataset(str(path), *tensors, classes=[str(label) for label in range(classes)])
+
+
+def _checked_images(path, key: str, images: np.ndarray) -> torch.Tensor:
+    if images.ndim not in (3, 4) or images.ndim == 4 and images.shape[3] not in (1, 3):
+        raise DataError(f"{path}: {key} has shape {images.shape}: expected (N, H, W) or (N, H, W, 3)")
+    if not len(images) or images.shape[1] != images.shape[2]:
+        raise DataError(f"{path}: {key} has shape {images.shape}: expected at least one square image")
+    if images.dtype != np.uint8:
+        extra = " and holds NaN" if images.dtype.kind == "f" and np.isnan(images).any() else ""
+        raise DataError(f"{path}: {key} is {images.dtype}{extra}: expected uint8, 0 to 255")
+    tensor = torch.from_numpy(images)
+    return tensor.unsqueeze(1) if images.ndim == 3 else tensor.permute(0, 3, 1, 2)
+
+
+def _checked_labels(path, key: str, labels: np.ndarray, count: int) -> torch.Tensor:
+    if labels.shape not in ((count,), (count, 1)):
+        raise DataError(f"{path}: {key} has shape {labels.shape}: expected ({count},) or ({count}, 1), "
+                        "one label an image")
+    if labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise DataError(f"{path}: {key} is {labels.dtype}: expected integers from 0 up, no NaN")
+    return torch.from_numpy(labels.reshape(-1).astype(np.int64))
+
+
+def _image_folder(path: Path) -> Dataset:
+    from torchvision import datasets, transforms
+    try:
+        folder = datasets.ImageFolder(path, transform=transforms.PILToTensor())
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is not an image folder ({error})") from error
+    images = []
+    for (file, _), (image, _) in zip(folder.samples, folder):
+        if image.shape != images[0].shape if images else image.shape[1] != image.shape[2]:
+            expected = tuple(images[0].shape) if images else "a square image"
+            raise DataError(f"{file} has shape {tuple(image.shape)}: expected {expected}, "
+                            "so that all images fit one tensor")
+        images.append(image)
+    return _dataset(str(path), torch.stack(images), folder.targets, classes=folder.classes)
+
+
+def _dataset(name, images, labels, test_images=None, test_labels=(), classes=()) -> Dataset:
+    test_images = images[:0] if test_images is None else test_images
+    return Dataset(name, images.contiguous(), torch.as_tensor(labels, dtype=torch.int64),
+                   test_images.contiguous(), torch.as_tensor(test_labels, dtype=torch.int64),
+                   tuple(classes))
+
+
+def split_indices(dataset: Dataset, seed: int = 0) -> dict[str, np.ndarray]:
+    """Divide a data set into members, non-members and the attacker's data.
+
+    MNIST, Fashion-MNIST and CIFAR-10 are cut in file order, as in the paper: the first
+    half is the target's, the second half the attacker's. The target's half is divided by
+    ``train_test_split(test_size=0.5, random_state=42 + seed)``; with ``seed = 0`` these
+    are the paper's own indices on MNIST.
+
+    Other data are shuffled first, since a folder is ordered by class and scikit-learn's
+    digits by writer. The small digits set gives the target two thirds, so that each class
+    has at least 50 members.
+
+    Returns
+    -------
+    dict of part ("members", "non_members", "attacker") to int64 indices; disjoint.
+
+    Raises
+    ------
+    DataError
+        If a class is missing from one of the parts.
+    """
+    from sklearn.model_selection import train_test_split
+    count = len(dataset.images)
+    if dataset.name in NAMES and dataset.name != "digits":
+        order = np.arange(count)
+    else:
+        order = np.random.default_rng(derive(seed, "order")).permutation(count)
+    cut = count * 2 // 3 if dataset.name == "digits" else count // 2
+    target, attacker = order[:cut - cut % 2], order[cut - cut % 2:]
+    members, non_members = train_test_split(target, test_size=0.5, random_state=PAPER_SPLIT_SEED + seed)
+    parts = {"members": members, "non_members": non_members, "attacker": attacker}
+    for part, indices in parts.items():
+        for label, name in enumerate(dataset.classes):
+            if not (dataset.labels[indices] == label).any():
+                raise DataError(f"{dataset.name}: class {label} ({name}) has no image among the "
+                                f"{len(indices)} {part.replace('_', '-')}: give it more images, or "
+                                "number the classes 0, 1, 2 ... without gaps")
+    return parts
+
+
+@dataclass
+class Split:
+    """Who holds what, with the pixels as the networks see them.
+
+    Attributes
+    ----------
+    dataset : the images, as bytes.
+    indices : part ("members", "non_members", "attacker") to int64 indices.
+    inputs : what identifies this split; part of every later artefact's inputs.
+    """
+
+    dataset: Dataset
+    indices: dict[str, np.ndarray]
+    inputs: dict
+    _scale: tuple = field(init=False, repr=False)
+
+    def __post_init__(self):
+        self._scale = _pixel_scale(self.dataset.images, self.inputs["pixels"])
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, image size in pixels, number of classes: the arguments of a network."""
+        return (*self.dataset.images.shape[1:3], len(self.dataset.classes))
+
+    def part(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return float32 images [n, C, H, W] and int64 labels [n] of a part, or of "test"."""
+        if name == "test":
+            return self.pixels(self.dataset.test_images), self.dataset.test_labels
+        return self.rows(self.indices[name])
+
+    def rows(self, indices) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return float32 images and int64 labels of rows of the data set."""
+        indices = torch.as_tensor(indices)
+        return self.pixels(self.dataset.images[indices]), self.dataset.labels[indices]
+
+    def pixels(self, images: torch.Tensor) -> torch.Tensor:
+        """Map bytes [n, C, H, W] to what the networks are fed (float32, see `make_split`)."""
+        mean, deviation = self._scale
+        return (images.float() - mean) / deviation
+
+    def grey_levels(self, images: torch.Tensor) -> torch.Tensor:
+        """Map network inputs [n, C, H, W] back to 0..1, clipped, to be looked at."""
+        mean, deviation = self._scale
+        return ((images * deviation + mean) / 255).clamp(0, 1)
+
+
+def _pixel_scale(images: torch.Tensor, pixels: str) -> tuple:
+    """Return mean and deviation, in grey levels, that `pixels` subtracts and divides by."""
+    channels = images.shape[1]
+    if pixels == "standard":
+        bytes_ = images.double()
+        mean, deviation = bytes_.mean((0, 2, 3)), bytes_.std((0, 2, 3), correction=0)
+    else:
+        scale = {"unit": 255.0, "raw": 1.0}[pixels]
+        mean, deviation = torch.zeros(channels), torch.full((channels,), scale)
+    return mean.float().view(1, -1, 1, 1), deviation.float().clamp(min=1e-6).view(1, -1, 1, 1)
+
+
+def make_split(folder: Path, *, profile: str, dataset: str, seed: int, pixels: str) -> Split:
+    """Split a data set and save who holds what to ``folder/split.npz``.
+
+    Parameters
+    ----------
+    folder : the profile's results folder.
+    profile, dataset, seed : the notebooks' parameters of these names.
+    pixels : "standard" (mean 0, deviation 1 a channel over the whole training file, the
+        field's published constants), "unit" (0 to 1), or "raw" (0 to 255, as the paper's
+        code feeds them).
+
+    Raises
+    ------
+    DataError, ValueError
+        As `load` and `split_indices`; for an unknown value of `pixels`.
+    """
+    if pixels not in PIXELS:
+        raise ValueError(f"pixels = {pixels!r}: expected one of {', '.join(PIXELS)}")
+    loaded = load(dataset)
+    indices = split_indices(loaded, seed)
+    inputs = {"profile": profile, "dataset": dataset, "seed": seed, "pixels": pixels,
+              "data": loaded.digest()}
+    artefacts.save_arrays(folder / "split.npz", indices, inputs)
+    return Split(loaded, indices, inputs)
+
+
+def load_split(folder: Path, *, profile: str, dataset: str, seed: int) -> Split:
+    """Load what `make_split` saved, and the data set itself.
+
+    Raises
+    ------
+    ArtefactError
+        If the split is missing, damaged, or of another profile, data set or seed, or if
+        the data set is no longer the one that was split.
+    """
+    made_by = "notebooks/01_data_split.ipynb"
+    expect = {"profile": profile, "dataset": dataset, "seed": seed}
+    indices = artefacts.load_arrays(folder / "split.npz", expect, made_by)
+    inputs = artefacts.read_sidecar(folder / "split.npz")["inputs"]
+    loaded = load(dataset)
+    if loaded.digest() != inputs["data"]:
+        raise ArtefactError(f"the data set {dataset} is not the one that {paths.shown(folder)}/split.npz "
+                            f"divides: it has changed since; re-run {made_by}")
+    return Split(loaded, indices, inputs)

@@ -1,0 +1,87 @@
+"""The two networks of the report; both return logits."""
+
+import math
+
+import torch
+from torch import nn
+
+
+class PaperCNN(nn.Module):
+    """The target and shadow network of Gujarathi & Gandhi (their published code).
+
+    Two valid convolutions with 28 filters (5x5, 3x3), each with tanh and 2x2 maximum
+    pooling, a dense layer of 128 tanh units, and the output layer.
+
+    Parameters
+    ----------
+    channels : colour channels of the images.
+    size : height and width of the images in pixels, at least 14.
+    classes : number of classes.
+    """
+
+    def __init__(self, channels: int, size: int, classes: int):
+        super().__init__()
+        if size < 14:
+            raise ValueError(f"PaperCNN needs images of at least 14x14 pixels, these are {size}x{size}: "
+                             "enlarge them first")
+        side = ((size - 4) // 2 - 2) // 2
+        self.features = nn.Sequential(
+            # tanh is monotone: pooling first is the same function with a quarter of the tanh
+            nn.Conv2d(channels, 28, 5), nn.MaxPool2d(2), nn.Tanh(),
+            nn.Conv2d(28, 28, 3), nn.MaxPool2d(2), nn.Tanh())
+        self.classifier = nn.Sequential(
+            nn.Flatten(), nn.Linear(28 * side * side, 128), nn.Tanh(), nn.Linear(128, classes))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Map float32 images [B, C, H, W] to logits [B, classes]."""
+        return self.classifier(self.features(images))
+
+
+class ConvNet(nn.Module):
+    """The network of the condensation paper (Zhao, Mopuri & Bilen 2021), ConvNet-3-128.
+
+    `depth` blocks of 3x3 convolution, instance normalisation, ReLU and 2x2 average
+    pooling, then one linear layer. The first convolution pads the image to the next
+    multiple of 2^depth (28 -> 32 pixels, as in the authors' code).
+
+    Parameters
+    ----------
+    channels, size, classes : as in `PaperCNN`.
+    width : filters of every convolution.
+    depth : number of blocks.
+    """
+
+    def __init__(self, channels: int, size: int, classes: int, width: int = 128, depth: int = 3):
+        super().__init__()
+        block = 2 ** depth
+        padded = math.ceil(size / block) * block
+        blocks = []
+        for level in range(depth):
+            padding = 1 + math.ceil((padded - size) / 2) if level == 0 else 1
+            blocks += [nn.Conv2d(channels if level == 0 else width, width, 3, padding=padding),
+                       nn.GroupNorm(width, width), nn.ReLU(), nn.AvgPool2d(2)]
+        self.features = nn.Sequential(*blocks)
+        self.classifier = nn.Sequential(
+            nn.Flatten(), nn.Linear(width * (padded // block) ** 2, classes))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Map float32 images [B, C, H, W] to logits [B, classes]."""
+        return self.classifier(self.features(images))
+
+
+@torch.no_grad()
+def initialise(network: nn.Module, generator: torch.Generator) -> nn.Module:
+    """Draw new weights from `generator`, with torch's default distributions; return `network`.
+
+    torch's own initialisation uses the global random state; this one is reproducible
+    wherever it is called. The drawing happens on the CPU, whatever the device.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            bound = 1 / math.sqrt(layer.weight[0].numel())
+            for tensor in (layer.weight, layer.bias):
+                tensor.copy_(torch.empty(tensor.shape).uniform_(-bound, bound, generator=generator))
+        elif isinstance(layer, nn.GroupNorm):
+            nn.init.ones_(layer.weight)
+            nn.init.zeros_(layer.bias)
+    return network

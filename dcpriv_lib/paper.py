@@ -1,0 +1,19 @@
+"""What the paper says: constants copied from it, the only hard-coded results of the project.
+
+Gujarathi & Gandhi, "Dataset Condensation for Data Privacy", Tables 1 and 2. Names of
+targets are ours: "subset-10" is a random subset of the same size as "condensed-10".
+"""
+
+# Table 1, accuracy of the target models. The paper gives whole per cents, marked "~".
+TABLE_1 = {"original": 0.99, "subset-10": 0.87, "condensed-10": 0.90, "condensed-50": 0.92}
+
+# Table 2, the attack at ds = 15,000: precision, recall, accuracy.
+TABLE_2 = {"original": {"precision": 0.5078, "recall": 0.7958, "accuracy": 0.5122},
+           "condensed-10": {"precision": 0.5026, "recall": 0.2766, "accuracy": 0.5014},
+           "condensed-50": {"precision": 0.5028, "recall": 0.3949, "accuracy": 0.5022}}
+
+# Target accuracies in the published result files: on members, on non-members.
+RESULT_FILES = {"original": (0.9969, 0.9753), "condensed-10": (0.8846, 0.8815),
+                "condensed-50": (0.8986, 0.8927)}
+
+TEST_SIZE = 30_000  # members and non-members the attack was judged on

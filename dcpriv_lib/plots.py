@@ -1,0 +1,121 @@
+"""The figures' common parts. Functions draw on an `ax` and return it."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+MEMBER, NON_MEMBER, ATTACKER, SYNTHETIC = "#0072B2", "#D55E00", "#7F7F7F", "#009E73"
+
+
+def style() -> None:
+    """Use the report's matplotlib style in this session."""
+    plt.style.use(Path(__file__).with_name("report.mplstyle"))
+
+
+def save(figure, folder: Path, name: str) -> None:
+    """Save a figure as ``folder/figures/<name>.svg`` and ``.png``."""
+    folder = Path(folder) / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    figure.savefig(folder / f"{name}.png")
+
+
+def images(ax, pictures, columns: int, title: str = ""):
+    """Draw pictures, float [n, C, H, W] from 0 to 1, as one grid of `columns` columns."""
+    pictures = np.pad(np.asarray(pictures), ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=1)
+    rows = -(-len(pictures) // columns)
+    blank = np.ones((rows * columns - len(pictures), *pictures.shape[1:]))
+    channels, height, width = pictures.shape[1:]
+    grid = np.concatenate([pictures, blank]).reshape(rows, columns, channels, height, width)
+    grid = grid.transpose(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)
+    ax.imshow(grid.squeeze(), vmin=0, vmax=1)
+    ax.set_title(title)
+    ax.set_axis_off()
+    return ax
+
+
+def shares(ax, counts: dict[str, int], colours: list[str]):
+    """Draw how many images each party holds as one horizontal bar."""
+    left = 0
+    for (name, count), colour in zip(counts.items(), colours):
+        ax.barh(0, count, left=left, color=colour, edgecolor="white", height=0.6)
+        ax.text(left + count / 2, 0, f"{name}\n{count:,}", ha="center", va="center", color="white")
+        left += count
+    ax.set(xlim=(0, left), ylim=(-0.4, 0.4), yticks=[], xlabel="images")
+    ax.spines["left"].set_visible(False)
+    return ax
+
+
+def probabilities(ax, values, label: int, colour: str, title: str):
+    """Draw one softmax vector, float [classes]; the true class is hatched."""
+    bars = ax.bar(np.arange(len(values)), values, color=colour)
+    bars[label].set(hatch="///", edgecolor="white")
+    ax.set(title=title, xlabel="class", xticks=range(len(values)), ylim=(0, 1.05))
+    return ax
+
+
+def loss_histogram(ax, member_losses, non_member_losses, title: str = ""):
+    """Draw the distributions of members' and non-members' losses (nats, log scale)."""
+    both = np.concatenate([member_losses, non_member_losses])
+    floor = max(np.quantile(both, 0.001), 1e-8)
+    bins = np.geomspace(floor, max(both.max(), 10 * floor), 50)
+    for values, name, colour, style_ in ((member_losses, "members", MEMBER, "-"),
+                                         (non_member_losses, "non-members", NON_MEMBER, "--")):
+        ax.hist(np.clip(values, floor, None), bins, histtype="step", density=False, linewidth=1.8,
+                weights=np.full(len(values), 100 / len(values)),
+                label=name, color=colour, linestyle=style_)
+    ax.set(xscale="log", xlabel="loss (nats)", ylabel="% of examples", title=title)
+    ax.legend()
+    return ax
+
+
+def roc(ax, scores, is_member, label: str):
+    """Add one ROC curve (linear axes) to `ax`; the first call draws the chance line."""
+    from sklearn.metrics import roc_curve  # here, because most figures do without it
+    if not ax.lines:
+        ax.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=1)
+        ax.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal",
+               xlim=(0, 1), ylim=(0, 1))
+        ax.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
+    false_positive, true_positive, _ = roc_curve(is_member, scores)
+    ax.plot(false_positive, true_positive, label=label)
+    return ax
+
+
+def intervals(ax, values, low, high, names, colour: str, offset: float = 0.0, **point):
+    """Draw one point with its interval a row, the first name on top."""
+    rows = np.arange(len(names))[::-1] + offset
+    error = np.clip([np.subtract(values, low), np.subtract(high, values)], 0, None)
+    ax.errorbar(values, rows, xerr=error, linestyle="none", capsize=3, color=colour,
+                **{"marker": "o"} | point)
+    ax.set(yticks=np.arange(len(names))[::-1], yticklabels=names)
+    return ax
+
+
+def box(ax, centre, text: str, colour: str = "0.35", size=(2.2, 0.9)):
+    """Draw a rounded box with a text, for diagrams (data coordinates)."""
+    (x, y), (width, height) = centre, size
+    ax.add_patch(FancyBboxPatch((x - width / 2, y - height / 2), width, height, facecolor=colour + "22"
+                                if colour.startswith("#") else "0.95", edgecolor=colour,
+                                boxstyle="round,pad=0.04,rounding_size=0.12", linewidth=1.4))
+    ax.text(x, y, text, ha="center", va="center", fontsize=9)
+    return ax
+
+
+def arrow(ax, start, end, text: str = ""):
+    """Draw an arrow between two points of a diagram, with an optional label above it."""
+    ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color="0.25",
+                                 shrinkA=2, shrinkB=2))
+    middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.08
+    ax.text(*middle, text, ha="center", va="bottom", fontsize=8, color="0.25")
+    return ax
+
+
+def diagram(width: float, height: float):
+    """Return a figure and an axis without frame, one unit an inch or so, for boxes and arrows."""
+    figure, ax = plt.subplots(figsize=(width, height))
+    ax.set(xlim=(0, width), ylim=(0, height))
+    ax.set_axis_off()
+    return figure, ax

@@ -1,0 +1,174 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 1. Who holds what: members, non-members and the attacker
+#
+# **Question.** A hospital trains a model on its patients. Can somebody who may only *use* the
+# model find out who was among those patients? That is *membership inference*, and this report
+# asks whether *dataset condensation*, training on a few synthetic images instead of the real
+# ones, prevents it.
+#
+# Before anything is trained, we must fix whose images are whose.
+#
+# **In this notebook you will learn**
+#
+# 1. what a *member* and a *non-member* are, and why the attack is judged on equally many of both;
+# 2. which data the attacker owns, and why none of it may overlap with the target's;
+# 3. which split produced every number of this report.
+#
+# > **Threat model.** The *owner* holds the target's data and trains on the members. The
+# > *attacker* holds other images from the same source, knows the network's architecture, may ask
+# > the trained model for the class probabilities of any image, and never sees the members or the
+# > model's weights.
+
+# %% tags=["parameters"]
+profile: str = "quick"      # name of this run; its files go to results/<profile>
+dataset: str = "digits"     # digits, mnist, fashion_mnist, cifar10, or a path: .npz or image folder
+seed: int = 0               # one seed for the whole report; 0 gives the paper's own MNIST split
+pixels: str = "standard"    # what networks see: standard (mean 0, deviation 1), unit (0..1), raw (0..255)
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from dcpriv_lib import data, paths, plots
+
+plots.style()
+results = paths.results(profile)
+
+# %% [markdown]
+# ## The data set
+#
+# The quick profile uses scikit-learn's digits: 1,797 real scans, small enough for a laptop and
+# bundled, so nothing is downloaded. The `paper` profile uses MNIST. To use your own images, set
+# `dataset` to the path of an `.npz` file in MedMNIST's layout or of a folder with one subfolder a
+# class; nothing else changes.
+
+# %%
+split = data.make_split(results, profile=profile, dataset=dataset, seed=seed, pixels=pixels)
+members, non_members = split.indices["members"], split.indices["non_members"]
+attacker = split.indices["attacker"]
+
+# %%
+figure, ax = plt.subplots(figsize=(7, 1.8))
+plots.images(ax, split.dataset.images[members[:30]] / 255, columns=15, title="Thirty members")
+plots.save(figure, results, "members")
+
+# %% [markdown]
+# ## The split
+#
+# Write $D$ for all images. The first part of $D$ is the target's, the rest the attacker's, $A$.
+# The target's part is halved at random into members $M$, which the model is trained on, and
+# non-members $N$, which it never sees:
+#
+# $$D = M \cup N \cup A, \qquad M \cap N = N \cap A = A \cap M = \emptyset, \qquad |M| = |N|.$$
+#
+# Because $|M| = |N|$, somebody who guesses is right half of the time, whatever they guess. Keep
+# that number in mind: **an accuracy of 50 % is no attack at all.**
+#
+# For MNIST this is the paper's split to the index: images 0 to 29,999 in file order are the
+# target's, and `train_test_split(test_size=0.5, random_state=42)` halves them into 15,000
+# and 15,000. Other data are shuffled first: a folder is ordered by class, and the digits by
+# writer. The digits set is so small that the target gets two thirds of it; otherwise a class would
+# have fewer than the 50 members that 50 synthetic images a class need.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+for name, indices in split.indices.items():
+    print(f"{name:12} {len(indices):6,} images")
+
+# %%
+figure, ax = plt.subplots(figsize=(7, 1.3))
+plots.shares(ax, {"members": len(members), "non-members": len(non_members), "attacker": len(attacker)},
+             [plots.MEMBER, plots.NON_MEMBER, plots.ATTACKER])
+plots.save(figure, results, "who_holds_what")
+
+# %% [markdown]
+# ## Checks
+#
+# A single image on both sides would make every later number too good or too bad. So we do not
+# trust the split, we check it: the parts share no index and cover the data set, and
+# every part has every class.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+parts = list(split.indices.values())
+together = np.concatenate(parts)
+print("disjoint:        ", len(np.unique(together)) == len(together))
+print("covers everything:", len(together) == len(split.dataset.images))
+print("balanced:        ", len(members) == len(non_members))
+
+# %%
+# NBVAL_CHECK_OUTPUT
+counts = {name: np.bincount(split.dataset.labels[indices], minlength=len(split.dataset.classes))
+          for name, indices in split.indices.items()}
+pd.DataFrame(counts, index=pd.Index(split.dataset.classes, name="class")).T
+
+# %% [markdown]
+# Disjoint indices do not rule out that the *same picture* is stored twice. A copy of a member
+# among the non-members would be called a member with good reason, and count as a mistake. How
+# many images of $N$ are byte for byte equal to one of $M$?
+
+# %%
+# NBVAL_CHECK_OUTPUT
+rows = split.dataset.images.flatten(1).numpy()
+known = {row.tobytes() for row in rows[members]}
+print("non-members that are copies of a member:", sum(row.tobytes() in known for row in rows[non_members]))
+
+# %% [markdown]
+# ## How small an effect can this split show?
+#
+# An attack that guesses is judged on $n = |M| + |N|$ images. Its accuracy then varies by
+# about $1.96\sqrt{0.25/n}$ on either side of one half, for no reason but chance.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+n = len(members) + len(non_members)
+print(f"n = {n:,}: 95 % of guessers score between {50 - 98 / n**0.5:.2f} % and {50 + 98 / n**0.5:.2f} %")
+
+# %% [markdown]
+# Any attack inside this range cannot be told from guessing. With the 1,198 digits the range is wide, so
+# the quick profile can show only strong effects; with the paper's 30,000 images it is about
+# ±0.57 points, which will matter in notebook 5.
+#
+# ## Summary
+#
+# - Members train the target model, non-members are their honest counterpart, the attacker has
+#   data of their own, and nobody shares an image.
+# - Members and non-members are equally many, so guessing scores 50 %.
+# - The split lies in `results/<profile>/split.npz`, and every later notebook checks that it is this one.
+#
+# ## Exercises
+#
+# 1. What would a guesser's *precision* and *recall* be if they call everybody a member? And if
+#    they toss a coin? Check your answer with `numpy`.
+# 2. How many images does an attack have to be judged on before an accuracy of 51.22 % differs
+#    from guessing at the 95 % level?
+# 3. Suppose one member in a hundred had a copy among the non-members, and an attack recognised
+#    members perfectly. What accuracy would it be given?
+#
+# Solutions: `solutions/01_solutions.ipynb`.
+#
+# ## References
+#
+# - R. Shokri, M. Stronati, C. Song, V. Shmatikov, *Membership inference attacks against machine
+#   learning models*, IEEE S&P 2017.
+# - Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, *Gradient-based learning applied to document
+#   recognition*, Proceedings of the IEEE 1998 (MNIST).
+# - Gujarathi & Gandhi, *Dataset Condensation for Data Privacy* (the paper this report reproduces).

@@ -1,0 +1,282 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 2. Condensing the members, and training target models
+#
+# **Question.** Can a hundred synthetic images stand in for all the members? And how good is a model
+# that saw nothing else?
+#
+# **In this notebook you will learn**
+#
+# 1. the idea of gradient matching, in one equation and in one step done by hand;
+# 2. how noise turns into training images (the paper's Figure 4);
+# 3. how accurate a model is that was trained on the members themselves, on a random subset of
+#    them, and on the condensed images (the paper's Table 1).
+#
+# > **Threat model.** Everything here happens at the owner's. The owner condenses the *members
+# > only* and, in the condensed case, trains on the synthetic images and deletes the real ones. The
+# > attacker will see the trained model's answers, and neither the images nor the weights. "Member"
+# > always means a *real* image, whatever the model was trained on.
+
+# %% tags=["parameters"]
+profile: str = "quick"       # name of this run; its files are in results/<profile>
+dataset: str = "digits"      # must be what 01_data_split divided
+seed: int = 0                # must be what 01_data_split used
+device: str = "auto"         # cpu, cuda, mps, or auto
+ipc: list = [10, 50]         # synthetic images per class; a single number is fine too
+iterations: int = 12         # matching iterations, each with a new network; paper: 1000
+outer: int = 5               # image updates an iteration; 0 takes the paper's loops for this ipc
+inner: int = 5               # training epochs between two updates
+width: int = 16              # filters of the matching network; paper: 128
+real_batch: int = 256        # real images per class in one update (all, if there are fewer)
+image_lr: float = 10.0       # step size on the pixels; paper: 0.1, over 100 times as many updates
+first_set: int = 0           # number of the first condensed set
+condensed_sets: int = 1      # condensed sets per ipc; target run r is trained on set r mod this
+training_sets: list = ["original", "subset", "condensed"]  # what to train target models on
+first_run: int = 0           # number of the first run; each run has its own initial weights
+n_runs: int = 3              # target models per training set
+epochs: int = 60             # passes over the training set; paper: 100
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from dcpriv_lib import artefacts, condensation, data, networks, paths, plots, training
+from dcpriv_lib.seeding import derive, generator
+
+plots.style()
+results = paths.results(profile)
+device = training.device(device)
+ipcs = [ipc] if isinstance(ipc, int) else ipc
+
+# %% [markdown]
+# The split comes from notebook 1. The owner works with the members; the non-members only tell us
+# how good a model is on images it was never trained on.
+
+# %%
+split = data.load_split(results, profile=profile, dataset=dataset, seed=seed)
+member_images, member_labels = split.part("members")
+condensation.check_ipc(member_labels, max(ipcs, default=1))
+print(f"{len(member_images):,} members of shape {tuple(member_images.shape[1:])}, device {device.type}")
+
+# %% [markdown]
+# ## The idea: make the gradients agree
+#
+# A network learns from nothing but the gradient of its loss. If a synthetic set $S$ gave *the same
+# gradients* as the real set $M$ all the way through training, training on $S$ would end where
+# training on $M$ ends. So Zhao, Mopuri and Bilen (2021) look for the images whose gradients agree,
+# class by class, over many networks $\theta$:
+#
+# $$\min_S \; \mathbb{E}_{\theta} \sum_{c} D\big(\nabla_\theta \ell(M_c; \theta),\; \nabla_\theta \ell(S_c; \theta)\big),
+# \qquad D(g, s) = \sum_{\mathrm{layers}} \sum_{i} \left(1 - \frac{g_i \cdot s_i}{\|g_i\| \, \|s_i\|}\right).$$
+#
+# $\ell$ is the cross-entropy, $M_c$ a batch of members of class $c$, $S_c$ the synthetic images of that class, and
+# $g_i$ the part of the gradient that belongs to output unit $i$ of a layer. $D$ compares directions only; it
+# is 0 when all agree.
+#
+# ### One step by hand
+#
+# Take a new network, the real zeros, and ten images of pure noise that we declare to be zeros.
+
+# %%
+torch.manual_seed(seed)  # each section seeds itself, so it can be re-run alone
+theta = networks.initialise(networks.ConvNet(*split.shape, width=16), generator(seed, "by hand"))
+M_c = member_images[member_labels == 0]                       # [n, C, H, W], real zeros
+S_c = torch.randn(10, *M_c.shape[1:], requires_grad=True)     # [10, C, H, W], noise
+
+# %% [markdown]
+# How far apart are the two gradients, and in which direction should the noise move?
+
+# %%
+def D_of(S_c):
+    g = condensation.weight_gradients(theta, M_c, torch.zeros(len(M_c), dtype=int))
+    s = condensation.weight_gradients(theta, S_c, torch.zeros(len(S_c), dtype=int), create_graph=True)
+    return condensation.matching_distance(g, s)
+
+before = D_of(S_c)
+direction, = torch.autograd.grad(before, S_c)
+after = D_of(S_c - 5 * direction)
+print(f"D before {before:.2f}, after one step {after:.2f}")
+
+# %% [markdown]
+# The gradient of a gradient: `create_graph=True` lets us differentiate $\nabla_\theta \ell(S_c)$ once more, now by
+# the pixels. One step made the distance smaller; for one class and one network. Note what flows
+# into the images: nothing but sums over members. And note what does *not* follow: that no
+# single member leaves a trace in them. That is what the attacks are for.
+
+# %% [markdown]
+# ## Condensing
+#
+# The library repeats the step over all classes and many networks, and trains each network a
+# little on the synthetic images in between, so that late gradients are matched as well as early
+# ones. A set that has been condensed before with the same parameters is loaded.
+
+# %%
+def condense(ipc: int, number: int) -> dict:
+    loops = dict(zip(("outer", "inner"), condensation.loops(ipc, outer, inner)))
+    settings = dict(ipc=ipc, iterations=iterations, **loops, real_batch=real_batch, image_lr=image_lr)
+    inputs = split.inputs | settings | {"width": width, "set": number}
+    path = results / "condensed" / f"ipc{ipc}-set{number}"
+    return artefacts.cached(path, inputs, lambda: condensation.condense(
+        member_images.to(device), member_labels.to(device),
+        make_network=lambda: networks.ConvNet(*split.shape, width=width),
+        seed=derive(seed, "condense", ipc, number), snapshots=(0, 1, iterations // 2, iterations),
+        checkpoint=path.with_name(path.name + f"-{artefacts.fingerprint(inputs)}-unfinished.npz"),
+        progress=lambda steps: tqdm(steps, desc=f"ipc {ipc}, set {number}", mininterval=2), **settings))
+
+# %%
+condensed_ipcs = ipcs if "condensed" in training_sets else []
+sets = range(first_set, first_set + condensed_sets)
+condensed = {(n, k): condense(n, k) for n in condensed_ipcs for k in sets}
+
+# %% [markdown]
+# Did the gradients come to agree?
+
+# %%
+figure, ax = plt.subplots(figsize=(5, 3))
+for (n, k), result in condensed.items():
+    ax.plot(np.arange(1, iterations + 1), result["loss"], label=f"ipc {n}, set {k}")
+ax.set(xlabel="iteration", ylabel="mean of D per class and update", ylim=(0, None))
+if condensed:
+    ax.legend()
+plots.save(figure, results, "matching_loss")
+
+# %% [markdown]
+# The distance falls and does not reach zero: no few images can match the gradients of *every*
+# network, and each iteration meets a new one.
+#
+# ## Figure 4: from noise to training images
+#
+# Each row of a panel is a class.
+
+# %%
+for n in condensed_ipcs:
+    snapshots = torch.as_tensor(condensed[n, first_set]["snapshots"])
+    figure, axes = plt.subplots(1, len(snapshots), figsize=(10, 3.0))
+    for ax, pictures, after in zip(axes, snapshots, (0, 1, iterations // 2, iterations)):
+        first_ten = pictures.unflatten(0, (-1, n))[:, :10].flatten(0, 1)
+        plots.images(ax, split.grey_levels(first_ten), min(n, 10), f"ipc {n}, iteration {after}")
+    plots.save(figure, results, f"figure4_condensed_{n}_ipc")
+
+# %% [markdown]
+# One can often guess the class, and no picture looks like a photograph of a particular digit. It is
+# tempting to conclude that nobody's image is in there. Beware: "does not look like" is the opinion of
+# an eye, not a measurement.
+#
+# ## Training the target models
+#
+# Every target is the paper's small CNN, trained by Adam at the paper's settings; only the training set
+# differs:
+#
+# | name | training set |
+# |---|---|
+# | `original` | all members |
+# | `subset-10` | a random subset of the members, as many images as `condensed-10` |
+# | `condensed-10` | 10 synthetic images per class |
+#
+# The paper does not say how its "subset" was chosen; ours is uniformly random, new in every run.
+
+# %%
+def training_data(kind: str, n: int | None, run: int) -> tuple[torch.Tensor, torch.Tensor]:
+    if kind == "original":
+        return member_images, member_labels
+    if kind == "subset":
+        size = n * len(split.dataset.classes)
+        chosen = torch.randperm(len(member_images), generator=generator(seed, "subset", n, run))[:size]
+        return member_images[chosen], member_labels[chosen]
+    chosen = condensed[n, first_set + run % condensed_sets]
+    return torch.as_tensor(chosen["images"]), torch.as_tensor(chosen["labels"])
+
+# %% [markdown]
+# After training, the model answers for every member and every non-member. These answers (logits)
+# are all that the attacker will see of it.
+
+# %%
+def train_target(name: str, images, labels, run: int) -> dict:
+    network = networks.initialise(networks.PaperCNN(*split.shape), generator(seed, "target", name, run))
+    network.to(device)
+    training.train(network, images.to(device), labels.to(device), epochs=epochs,
+                   generator=generator(seed, "target order", name, run))
+    answers = {part: training.predict(network, split.part(part)[0])
+               for part in ("members", "non_members", "test") if len(split.part(part)[0])}
+    return answers | {f"weights.{key}": value.cpu() for key, value in network.state_dict().items()}
+
+# %%
+def target(kind: str, n: int | None, run: int) -> dict:
+    name = kind if n is None else f"{kind}-{n}"
+    images, labels = training_data(kind, n, run)
+    inputs = split.inputs | {"target": name, "run": run, "epochs": epochs,
+                             "training_set": data.digest(images, labels)}
+    path = results / "targets" / f"{name}-run{run}"
+    answers = artefacts.cached(path, inputs, lambda: train_target(name, images, labels, run))
+    scores = {part: training.accuracy(answers[part], split.part(part)[1])
+              for part in ("members", "non_members", "test") if part in answers}
+    return {"target": name, "run": run, "images": len(images), **scores,
+            "file": artefacts.cached_path(path, inputs).name}
+
+# %%
+kinds = [(kind, n) for n in [None, *ipcs] for kind in training_sets if (kind == "original") == (n is None)]
+rows = [target(kind, n, run) for kind, n in tqdm(kinds, desc="training sets")
+        for run in range(first_run, first_run + n_runs)]
+targets = pd.DataFrame(rows, columns=["target", "run", "images", "members", "non_members", "test", "file"])
+artefacts.save_table(results / "targets.csv", targets, split.inputs | {"epochs": epochs})
+
+# %% [markdown]
+# ## Table 1: accuracy of the target models
+#
+# Mean over the runs, plus or minus one standard deviation. `test` is the data set's own test file,
+# where it has one.
+
+# %%
+accuracy = targets.groupby("target", sort=False)[["members", "non_members", "test"]]
+per_cent = (100 * accuracy.mean()).round(1).astype(str) + " ± " + (100 * accuracy.std()).round(1).astype(str)
+per_cent.dropna(axis=1, how="all").assign(images=targets.groupby("target")["images"].first())
+
+# %% [markdown]
+# **What it means.** Look at the two columns of `original`: the model is better on the images it was
+# trained on than on others. This *generalisation gap* is what a membership attack lives on. A model
+# that never saw the members themselves, only their condensation, has hardly any gap, and pays for it in
+# accuracy. So does a model trained on a random subset of the same size: its gap *on the members as a
+# whole* is small too, because most members were not in the subset. Whether condensation does better than that simple rival is
+# the question to keep asking.
+#
+# ## Summary
+#
+# - Gradient matching moves noise until its gradients agree with those of the members.
+# - Figure 4 shows the images; the table shows what training on them costs.
+# - The attacker of notebooks 3 and 4 sees only `results/<profile>/targets/`: each model's answers.
+#
+# ## Exercises
+#
+# 1. What is $D$ between the gradients of the zeros and those of the ones, for the same network?
+#    Is it larger or smaller than $D$ between two random halves of the zeros?
+# 2. Start from real images instead of noise: replace `S_c` by ten members and take the step by hand.
+#    How large is $D$ at the start? Why might an owner like this, and why should the members not?
+# 3. Train a target on one condensed image per class. Where does its accuracy lie
+#    between guessing and the random subset?
+#
+# Solutions: `solutions/02_solutions.ipynb`.
+#
+# ## References
+#
+# - B. Zhao, K. R. Mopuri, H. Bilen, *Dataset condensation with gradient matching*, ICLR 2021.
+# - Gujarathi & Gandhi, *Dataset Condensation for Data Privacy*.
+# - T. Dong, B. Zhao, L. Lyu, *Privacy for free: how does dataset condensation help privacy?*, ICML 2022.
