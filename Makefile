@@ -10,7 +10,7 @@ snakemake --cores all --nolock --rerun-incomplete --quiet rules host --config pr
 @echo && cat $(RESULTS)/$(1)/tables/summary.md && echo && echo "Report: $(RESULTS)/$(1)/report/index.html"
 endef
 
-.PHONY: help report mnist-small paper test sync clean
+.PHONY: help report mnist-small paper test notebooks sync clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -23,8 +23,17 @@ mnist-small: .venv/ready  ## real MNIST at a reduced scale: about two hours on t
 paper: .venv/ready  ## the paper's own scale on MNIST: days on a CPU
 	@$(call run,paper)
 
-test: .venv/ready  ## every check
-	python -m pytest
+test: .venv/ready  ## every check: the notebooks cell by cell at quick scale, then the tests
+	@results=$$(mktemp -d) && trap 'rm -rf "$$results"' EXIT && \
+	DCPRIV_RESULTS=$$results python -m pytest --nbval-lax --nbval-current-env notebooks tests
+
+notebooks: .venv/ready  ## execute the notebooks in place, at quick scale, and copy their figures
+	jupytext --sync notebooks/*.py notebooks/solutions/*.py
+	for notebook in notebooks/*.ipynb notebooks/solutions/*.ipynb; do \
+		jupyter nbconvert --to notebook --inplace --execute \
+			--NotebookExporter.preprocessors nbconvert.preprocessors.CoalesceStreamsPreprocessor $$notebook || exit 1; \
+	done
+	mkdir -p figures && cp $(RESULTS)/quick/figures/* $(RESULTS)/quick/tables/*.md figures/
 
 sync: .venv/ready  ## bring each notebook's .py and .ipynb in step
 	jupytext --sync notebooks/*.py notebooks/solutions/*.py

@@ -22,7 +22,7 @@ def parts(total, each):
 
 def notebook(stage, **changes):
     """Return the papermill call of one notebook, without its output."""
-    arguments = shlex.quote(profiles.arguments(PROFILE[stage], **changes))
+    arguments = shlex.quote(profiles.arguments(stage, PROFILE[stage] | changes))
     return f"papermill --no-progress-bar -y {arguments} {shlex.quote(str(paths.NOTEBOOKS / stage))}.ipynb"
 
 

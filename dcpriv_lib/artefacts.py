@@ -17,7 +17,6 @@ import platform
 import subprocess
 import tempfile
 import time
-import zipfile
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -46,18 +45,31 @@ def sidecar(path) -> Path:
 
 def write(path, content: bytes) -> None:
     """Write `content` to `path` atomically: readers see the old file or the new one."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+    _write_all({Path(path): content})
+
+
+def _write_all(contents: dict[Path, bytes]) -> None:
+    """Write files atomically, and rename none before all are on the disk.
+
+    Were they written one by one, a disk that is full after a new record would leave it
+    beside the old artefact, which nobody could load any more.
+    """
+    temporaries = []
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+            temporaries.append(temporary)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+        for temporary, path in zip(temporaries, contents):
+            os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        for temporary in temporaries:
+            Path(temporary).unlink(missing_ok=True)
         raise
 
 
@@ -86,7 +98,7 @@ def load_arrays(path, expect: dict, made_by: str) -> dict:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile and numpy raise many kinds
         raise ArtefactError(f"{shown(path)} is not an .npz of plain arrays ({error}): "
                             f"delete it and re-run {made_by}") from error
 
@@ -126,8 +138,10 @@ def cached_path(path, inputs: dict) -> Path:
     return path.with_name(f"{path.name}-{fingerprint(inputs)}.npz")
 
 
-def read_sidecar(path) -> dict:
+def read_sidecar(path, made_by: str = "the notebook that writes them") -> dict:
     """Return the recorded inputs, SHA-256 and provenance of the artefact `path`.
+
+    `made_by` is for the error message, as in `load_arrays`.
 
     Raises
     ------
@@ -136,11 +150,11 @@ def read_sidecar(path) -> dict:
     """
     try:
         record = json.loads(sidecar(path).read_text())
-        record["inputs"], record["sha256"]
+        record["inputs"] | {}, record["sha256"]  # a TypeError unless the inputs are a dict
         return record
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtefactError(f"{shown(sidecar(path))}, the record of where {Path(path).name} comes "
-                            f"from, is missing or damaged: delete both and re-run") from error
+                            f"from, is missing or damaged: delete both and re-run {made_by}") from error
 
 
 def provenance(seconds: float | None = None) -> dict:
@@ -152,15 +166,14 @@ def provenance(seconds: float | None = None) -> dict:
 def _save(path, content: bytes, inputs: dict, seconds: float | None) -> None:
     record = {"inputs": inputs, "sha256": hashlib.sha256(content).hexdigest(),
               "provenance": provenance(seconds)}
-    write(sidecar(path), (json.dumps(record, indent=1) + "\n").encode())
-    write(path, content)
+    _write_all({sidecar(path): (json.dumps(record, indent=1) + "\n").encode(), Path(path): content})
 
 
 def _load(path, expect: dict, made_by: str) -> bytes:
     if not Path(path).exists():
         raise ArtefactError(f"{shown(path)} does not exist yet: run {made_by} first, "
                             "with the same profile")
-    record, content = read_sidecar(path), Path(path).read_bytes()
+    record, content = read_sidecar(path, made_by), Path(path).read_bytes()
     for name, wanted in expect.items():
         found = record["inputs"].get(name)
         if found != json.loads(json.dumps(wanted)):

@@ -17,10 +17,27 @@ from .seeding import generator
 
 # (outer, inner) loops that the condensation paper gives a synthetic set of each size
 PAPER_LOOPS = {1: (1, 1), 10: (10, 50), 50: (50, 10)}
+TRAINING_SETS = ("original", "subset", "condensed")  # what a target model may be trained on
 REAL_BATCH = 256   # real images a class and update
 IMAGE_LR, IMAGE_MOMENTUM = 0.1, 0.5
 NETWORK_LR = 0.01
 NETWORK_BATCH = 256  # synthetic images a step of the inner training
+
+
+def check(labels: torch.Tensor, ipcs: list[int], training_sets: list[str], outer: int, inner: int) -> None:
+    """Check the parameters of a whole run before any of it is computed.
+
+    Raises
+    ------
+    ValueError
+        As `check_ipc` and `loops` for one of the `ipcs`; for an unknown training set.
+    """
+    for ipc in ipcs:
+        check_ipc(labels, ipc)
+        loops(ipc, outer, inner)
+    unknown = [name for name in training_sets if name not in TRAINING_SETS]
+    if unknown:
+        raise ValueError(f"training_sets holds {unknown[0]!r}: expected some of {', '.join(TRAINING_SETS)}")
 
 
 def check_ipc(labels: torch.Tensor, ipc: int) -> None:
@@ -116,7 +133,8 @@ def matching_step(network: nn.Module, images: torch.Tensor, labels: torch.Tensor
 
 
 def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_network: Callable,
-             iterations: int, outer: int, inner: int, seed: int, real_batch: int = REAL_BATCH, image_lr: float = IMAGE_LR,
+             iterations: int, outer: int, inner: int, seed: int, real_batch: int = REAL_BATCH,
+             image_lr: float = IMAGE_LR,
              snapshots: tuple[int, ...] = (), checkpoint: Path | None = None,
              progress: Callable = iter) -> dict[str, torch.Tensor]:
     """Condense real images into `ipc` synthetic images a class.
@@ -149,9 +167,11 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
     Raises
     ------
     ValueError
-        If `ipc` is below 1 or above the size of the smallest class.
+        If `ipc` is below 1 or above the size of the smallest class, or a loop is empty.
     """
     check_ipc(labels, ipc)
+    if outer < 1 or iterations < 1:
+        raise ValueError(f"outer = {outer}, iterations = {iterations}: expected at least 1")
     by_class = [torch.nonzero(labels == label).flatten() for label in range(int(labels.max()) + 1)]
     device, network = images.device, make_network().to(images.device)
     shape = (len(by_class), ipc, *images.shape[1:])

@@ -6,6 +6,7 @@ and most processes of a run need neither.
 
 import hashlib
 import struct
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,8 @@ NAMES = ("digits", "mnist", "fashion_mnist", "cifar10")
 PARTS = ("members", "non_members", "attacker")
 PIXELS = ("standard", "unit", "raw")
 PAPER_SPLIT_SEED = 42  # random_state of the paper's train_test_split
+MAX_SEED = 4_000_000   # numpy takes seeds below 2^32, and the shadow models' are 1000 times this one
+MIN_SIZE = 14          # pixels that the paper's network needs
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
              "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -27,6 +30,7 @@ MNIST_MD5 = {"train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
              "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
              "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
              "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637"}
+AGAIN = "correct it and save the file again"
 
 
 class DataError(RuntimeError):
@@ -116,9 +120,10 @@ def _torchvision(name: str) -> Dataset:
     try:
         train, test = loader(root, train=True, download=True), loader(root, train=False)
     except Exception as error:  # torchvision raises many kinds: URLError, RuntimeError, OSError...
-        raise DataError(f"{name} is not in {paths.shown(root)} and could not be downloaded ({error}): "
-                        "connect to the network, or set DCPRIV_DATA to the folder that holds "
-                        f"torchvision's {loader.__name__} folder") from error
+        folder = "cifar-10-batches-py" if name == "cifar10" else loader.__name__
+        raise DataError(f"{name} is not in {paths.shown(root)} and could not be downloaded "
+                        f"({' '.join(str(error).split())}): connect to the network, or set DCPRIV_DATA "
+                        f"to the folder that holds torchvision's {folder} folder") from error
 
     def channels_first(images):
         images = torch.as_tensor(images)
@@ -135,8 +140,9 @@ def check_idx_files(folder: Path, md5: dict) -> None:
     Raises
     ------
     DataError
-        Naming the file that is truncated or damaged.
+        Naming the file that is truncated or damaged, or that lacks labels.
     """
+    counts = {}
     for name in IDX_FILES:
         path = folder / name
         if not path.exists():
@@ -152,27 +158,32 @@ def check_idx_files(folder: Path, md5: dict) -> None:
                             f"it has {len(content):,}: {advice}")
         if name in md5 and hashlib.md5(content).hexdigest() != md5[name]:
             raise DataError(f"{path} is corrupted: its MD5 is not {md5[name]}: {advice}")
+        counts[name] = shape[0]
+    for images, labels in zip(IDX_FILES[::2], IDX_FILES[1::2]):
+        if {images, labels} <= counts.keys() and counts[images] != counts[labels]:
+            raise DataError(f"{folder / images} holds {counts[images]:,} images, but {labels} beside it "
+                            f"{counts[labels]:,} labels: delete both, and they are downloaded again")
 
 
 def _npz(path: Path) -> Dataset:
     """Return a person's own data: train_images, train_labels, test_images, test_labels."""
-    if not path.exists():
-        raise DataError(f"dataset = {str(path)!r}: there is no such file")
+    if not path.is_file():
+        raise DataError(f"dataset = {str(path)!r}: there is no file {path.absolute()}: correct the path")
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path} is not an .npz file, or is truncated: save it again with numpy.savez")
     wanted = ("train_images", "train_labels", "test_images", "test_labels")
     try:
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in wanted if key not in file.files]
             if missing:
                 raise DataError(f"{path} lacks {', '.join(missing)}: it holds {', '.join(file.files)}, "
-                                f"expected {', '.join(wanted)}")
-            arrays = {key: file[key] for key in wanted}
+                                f"expected {', '.join(wanted)}: {AGAIN}")
+            arrays = {key: np.asarray(file[key]) for key in wanted}
     except DataError:
         raise
-    except ValueError as error:
-        raise DataError(f"{path} holds an array of objects, which could run code and is never loaded: "
-                        "save the images as uint8 and the labels as integers") from error
     except Exception as error:  # zipfile and numpy raise many kinds on a damaged file
-        raise DataError(f"{path} is not a readable .npz file ({error})") from error
+        raise DataError(f"{path} is damaged or holds arrays of objects, which could run code and are never "
+                        f"loaded ({error}): save the images as uint8 and the labels as integers") from error
     tensors = []
     for part in ("train", "test"):
         images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
@@ -181,18 +192,23 @@ def _npz(path: Path) -> Dataset:
     classes = int(max(tensors[1].max(), tensors[3].max())) + 1
     if tensors[0].shape[1:] != tensors[2].shape[1:]:
         raise DataError(f"{path}: train_images have shape {tuple(tensors[0].shape[1:])} and test_images "
-                        f"{tuple(tensors[2].shape[1:])}: expected the same")
+                        f"{tuple(tensors[2].shape[1:])}: expected the same: {AGAIN}")
+    if classes > len(tensors[0]):  # one name a class is made below: not for labels like 20,260,101
+        raise DataError(f"{path}: the largest label is {classes - 1:,}, with {len(tensors[0]):,} training "
+                        f"images: expected classes numbered 0, 1, 2 ... without gaps: {AGAIN}")
     return _dataset(str(path), *tensors, classes=[str(label) for label in range(classes)])
 
 
 def _checked_images(path, key: str, images: np.ndarray) -> torch.Tensor:
     if images.ndim not in (3, 4) or images.ndim == 4 and images.shape[3] not in (1, 3):
-        raise DataError(f"{path}: {key} has shape {images.shape}: expected (N, H, W) or (N, H, W, 3)")
+        raise DataError(f"{path}: {key} has shape {images.shape}: expected (N, H, W) or (N, H, W, 3): "
+                        f"{AGAIN}")
     if not len(images) or images.shape[1] != images.shape[2]:
-        raise DataError(f"{path}: {key} has shape {images.shape}: expected at least one square image")
+        raise DataError(f"{path}: {key} has shape {images.shape}: expected at least one square image: "
+                        f"{AGAIN}")
     if images.dtype != np.uint8:
         extra = " and holds NaN" if images.dtype.kind == "f" and np.isnan(images).any() else ""
-        raise DataError(f"{path}: {key} is {images.dtype}{extra}: expected uint8, 0 to 255")
+        raise DataError(f"{path}: {key} is {images.dtype}{extra}: expected uint8, 0 to 255: {AGAIN}")
     tensor = torch.from_numpy(images)
     return tensor.unsqueeze(1) if images.ndim == 3 else tensor.permute(0, 3, 1, 2)
 
@@ -200,9 +216,11 @@ def _checked_images(path, key: str, images: np.ndarray) -> torch.Tensor:
 def _checked_labels(path, key: str, labels: np.ndarray, count: int) -> torch.Tensor:
     if labels.shape not in ((count,), (count, 1)):
         raise DataError(f"{path}: {key} has shape {labels.shape}: expected ({count},) or ({count}, 1), "
-                        "one label an image")
+                        f"one label an image: {AGAIN}")
     if labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise DataError(f"{path}: {key} is {labels.dtype}: expected integers from 0 up, no NaN")
+        extra = f" with {labels.min()}" if labels.dtype.kind == "i" else ""
+        raise DataError(f"{path}: {key} is {labels.dtype}{extra}: expected integers from 0 up, no NaN: "
+                        f"{AGAIN}")
     return torch.from_numpy(labels.reshape(-1).astype(np.int64))
 
 
@@ -211,13 +229,18 @@ def _image_folder(path: Path) -> Dataset:
     try:
         folder = datasets.ImageFolder(path, transform=transforms.PILToTensor())
     except FileNotFoundError as error:
-        raise DataError(f"{path} is not an image folder ({error})") from error
+        raise DataError(f"{path} is not an image folder ({error}): expected one subfolder of images "
+                        "a class") from error
     images = []
-    for (file, _), (image, _) in zip(folder.samples, folder):
+    for file, _ in folder.samples:
+        try:
+            image = folder.transform(folder.loader(file))
+        except Exception as error:  # PIL raises many kinds on a damaged file
+            raise DataError(f"{file} is not a readable image ({error}): replace or delete it") from error
         if image.shape != images[0].shape if images else image.shape[1] != image.shape[2]:
             expected = tuple(images[0].shape) if images else "a square image"
             raise DataError(f"{file} has shape {tuple(image.shape)}: expected {expected}, "
-                            "so that all images fit one tensor")
+                            "so that all images fit one tensor: crop or pad the images")
         images.append(image)
     return _dataset(str(path), torch.stack(images), folder.targets, classes=folder.classes)
 
@@ -248,10 +271,17 @@ def split_indices(dataset: Dataset, seed: int = 0) -> dict[str, np.ndarray]:
     Raises
     ------
     DataError
-        If a class is missing from one of the parts.
+        If a class is missing from one of the parts, or a label has no class.
     """
     from sklearn.model_selection import train_test_split
     count = len(dataset.images)
+    if count < 4:
+        raise DataError(f"{dataset.name} has {count} images, too few for members, non-members and the "
+                        "attacker: give it more images")
+    if dataset.labels.min() < 0 or dataset.labels.max() >= len(dataset.classes):
+        raise DataError(f"{dataset.name}: the labels run from {dataset.labels.min()} to "
+                        f"{dataset.labels.max()}, but there are {len(dataset.classes)} classes: "
+                        "replace the data set's damaged label file")
     if dataset.name in NAMES and dataset.name != "digits":
         order = np.arange(count)
     else:
@@ -341,11 +371,18 @@ def make_split(folder: Path, *, profile: str, dataset: str, seed: int, pixels: s
     Raises
     ------
     DataError, ValueError
-        As `load` and `split_indices`; for an unknown value of `pixels`.
+        As `load` and `split_indices`, and for images too small for the paper's network; for
+        an unknown value of `pixels` or a seed out of range.
     """
     if pixels not in PIXELS:
         raise ValueError(f"pixels = {pixels!r}: expected one of {', '.join(PIXELS)}")
+    if not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"seed = {seed}: choose one between 0 and {MAX_SEED:,}")
     loaded = load(dataset)
+    size = loaded.images.shape[-1]
+    if size < MIN_SIZE:  # here, because condensation would take its hours before the network refuses
+        raise DataError(f"{dataset}: the images are {size}x{size}: expected at least {MIN_SIZE}x{MIN_SIZE} "
+                        "pixels, which the paper's network needs: enlarge them first")
     indices = split_indices(loaded, seed)
     inputs = {"profile": profile, "dataset": dataset, "seed": seed, "pixels": pixels,
               "data": loaded.digest()}

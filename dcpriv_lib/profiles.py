@@ -1,6 +1,7 @@
 """Profiles: YAML files that set the notebooks' parameters, checked before anything runs."""
 
 import difflib
+import functools
 import json
 
 import papermill
@@ -13,9 +14,10 @@ JOBS = {"runs": 1, "shadows": 5}  # target runs and shadow models that one job t
 
 
 class ProfileError(ValueError):
-    """A profile names an unknown key or gives a value of the wrong type."""
+    """A profile is not YAML, names an unknown key or gives a value of the wrong type."""
 
 
+@functools.cache
 def parameters(stage: str) -> dict:
     """Return the parameters a notebook declares, with their defaults."""
     found = papermill.inspect_notebook(str(paths.NOTEBOOKS / f"{stage}.ipynb"))
@@ -33,42 +35,58 @@ def read(name: str) -> dict:
     Raises
     ------
     ProfileError
-        For a missing profile, a key that no notebook declares (the nearest right one is
-        named), or a value of another type than the default's.
+        For a missing profile, one that is not YAML, a key that no notebook declares (the
+        nearest right one is named), or a value of another type than the default's.
     """
     path = paths.PROFILES / f"{name}.yaml"
     if not path.exists():
         known = sorted(file.stem for file in paths.PROFILES.glob("*.yaml"))
         raise ProfileError(f"there is no profile {name!r} in {paths.shown(paths.PROFILES)}"
-                           f"{_nearest(name, known)}; it has {', '.join(known)}")
-    given = yaml.safe_load(path.read_text()) or {}
+                           f"{_nearest(name, known)}")
+    try:
+        given = dict(yaml.safe_load(path.read_text()) or {})
+    except (yaml.YAMLError, TypeError, ValueError) as error:  # the last two: of dict(), of the decoder
+        raise ProfileError(f"{paths.shown(path)} is not YAML with a parameter and its value a line "
+                           f"({' '.join(str(error).split())}): correct it") from error
     jobs = given.pop("jobs", {})
     defaults = {stage: parameters(stage) for stage in STAGES}
     known = {key: value for stage in STAGES for key, value in defaults[stage].items()} | {"profile": name}
     _check(path, given, known)
+    _check(path, {"jobs": jobs}, {"jobs": JOBS})
     _check(path, jobs, JOBS, "jobs: ")
     complete = {stage: {key: given.get(key, value) for key, value in defaults[stage].items()}
                 | {"profile": name} for stage in STAGES}
     return complete | {"jobs": JOBS | jobs}
 
 
-def arguments(parameters: dict, **changes) -> str:
-    """Return the parameters, with `changes`, as the one-line YAML that papermill's -y takes."""
-    return json.dumps(parameters | changes)
+def arguments(stage: str, chosen: dict) -> str:
+    """Return what differs from a notebook's defaults, as the one-line YAML of papermill's -y."""
+    defaults = parameters(stage)
+    return json.dumps({key: value for key, value in chosen.items() if value != defaults[key]})
 
 
 def _check(path, given: dict, known: dict, prefix: str = "") -> None:
     for key, value in given.items():
         if key not in known:
-            raise ProfileError(f"{paths.shown(path)}: no notebook declares a parameter {prefix}{key!r}"
-                               f"{_nearest(str(key), known)}")
-        kinds = {type(known[key])} | ({int} if isinstance(known[key], float | list) else set())
-        if type(value) not in kinds:
+            what = f"{prefix}there is no" if prefix else "no notebook declares a parameter"
+            raise ProfileError(f"{paths.shown(path)}: {what} {key!r}{_nearest(str(key), known)}")
+        if not _fits(value, known[key]):
             raise ProfileError(f"{paths.shown(path)}: {prefix}{key} is {value!r}, expected "
-                               f"{' or '.join(sorted(kind.__name__ for kind in kinds))}, "
-                               f"like {known[key]!r}")
+                               f"{type(known[key]).__name__}, like {known[key]!r}")
+
+
+def _fits(value, default) -> bool:
+    """Return whether `value` is of the default's type.
+
+    A whole number may also stand for a float, and for a list of whole numbers.
+    """
+    if isinstance(value, list) and isinstance(default, list):
+        return all(any(_fits(entry, one) for one in default) for entry in value)
+    if type(value) is int and isinstance(default, list):
+        return all(type(one) is int for one in default)
+    return type(value) is type(default) or type(value) is int and isinstance(default, float)
 
 
 def _nearest(word: str, known) -> str:
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f": did you mean {near[0]!r}?" if near else ""
+    return f": did you mean {near[0]!r}?" if near else f": choose from {', '.join(known)}"

@@ -25,8 +25,9 @@ class _MathMLRenderer(IPythonRenderer):
 class OfflineExporter(HTMLExporter):
     """nbconvert's HTML exporter with MathML for equations and no address to load anything from."""
 
-    template_file = str(Path(__file__).with_name("report.html.j2"))
+    raw_template = Path(__file__).with_name("report.html.j2").read_text()
     embed_images = True
+    preprocessors = ["nbconvert.preprocessors.CoalesceStreamsPreprocessor"]  # progress bars: last state only
 
     def markdown2html(self, source: str) -> str:
         """Return the HTML of one markdown cell."""
@@ -49,8 +50,6 @@ def page(notebook, current: str, pages: dict[str, str]) -> str:
     """
     content = nbformat.read(notebook, as_version=4)
     content.metadata.title = pages[current]
-    content.cells = [cell for cell in content.cells if "injected-parameters" not in
-                     cell.metadata.get("tags", []) or cell.source.strip()]
     html, _ = OfflineExporter().from_notebook_node(
         content, {"pages": pages, "current": current, "metadata": {"name": pages[current]}})
     return html

@@ -74,7 +74,7 @@ ipcs = [ipc] if isinstance(ipc, int) else ipc
 # %%
 split = data.load_split(results, profile=profile, dataset=dataset, seed=seed)
 member_images, member_labels = split.part("members")
-condensation.check_ipc(member_labels, max(ipcs, default=1))
+condensation.check(member_labels, ipcs, training_sets, outer, inner)
 print(f"{len(member_images):,} members of shape {tuple(member_images.shape[1:])}, device {device.type}")
 
 # %% [markdown]
@@ -97,10 +97,10 @@ print(f"{len(member_images):,} members of shape {tuple(member_images.shape[1:])}
 # Take a new network, the real zeros, and ten images of pure noise that we declare to be zeros.
 
 # %%
-torch.manual_seed(seed)  # each section seeds itself, so it can be re-run alone
 theta = networks.initialise(networks.ConvNet(*split.shape, width=16), generator(seed, "by hand"))
-M_c = member_images[member_labels == 0]                       # [n, C, H, W], real zeros
-S_c = torch.randn(10, *M_c.shape[1:], requires_grad=True)     # [10, C, H, W], noise
+M_c = member_images[member_labels == 0]                                            # [n, C, H, W]
+S_c = torch.randn(10, *M_c.shape[1:], generator=generator(seed, "noise by hand"))  # [10, C, H, W]
+S_c.requires_grad_()
 
 # %% [markdown]
 # How far apart are the two gradients, and in which direction should the noise move?
@@ -252,11 +252,11 @@ per_cent.dropna(axis=1, how="all").assign(images=targets.groupby("target")["imag
 
 # %% [markdown]
 # **What it means.** Look at the two columns of `original`: the model is better on the images it was
-# trained on than on others. This *generalisation gap* is what a membership attack lives on. A model
-# that never saw the members themselves, only their condensation, has hardly any gap, and pays for it in
-# accuracy. So does a model trained on a random subset of the same size: its gap *on the members as a
-# whole* is small too, because most members were not in the subset. Whether condensation does better than that simple rival is
-# the question to keep asking.
+# trained on than on others. This *generalisation gap* is what a membership attack lives on. Now
+# compare each condensed row with the subset row of the same size. A model that never saw the members
+# themselves has little reason for a gap. But a model trained on a small random subset also has a small gap *on
+# the members as a whole*, because most members were not in the subset. Which of the two is the more
+# accurate, and whether condensation does better than that simple rival, is the question to keep asking.
 #
 # ## Summary
 #

@@ -63,6 +63,8 @@ device = training.device(device)
 # %%
 split = data.load_split(results, profile=profile, dataset=dataset, seed=seed)
 attacker = split.indices["attacker"]
+if n_shadows < 1:
+    raise ValueError(f"n_shadows = {n_shadows}: the attack needs at least one shadow model")
 inside, outside = shadow_split(attacker, ds, number=0, seed=seed)
 print(f"attacker: {len(attacker):,} images; shadow 0: {len(inside):,} members, {len(outside):,} non-members")
 

@@ -1,0 +1,51 @@
+"""Fixtures shared by the tests."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dcpriv_lib import data, paths
+
+
+def pytest_collection_modifyitems(items):
+    """Skip the tests of real MNIST, by name, where DCPRIV_DATA does not point to it."""
+    if not (os.environ.get("DCPRIV_DATA") and (paths.data() / "MNIST" / "raw").is_dir()):
+        skip = pytest.mark.skip(reason="needs DCPRIV_DATA with the MNIST files")
+        for item in items:
+            if item.get_closest_marker("mnist"):
+                item.add_marker(skip)
+
+
+def engine(folder, profile="tiny", **popen):
+    """Start the engine with its results in `folder`; its own state stays in `folder` too."""
+    folder.mkdir(exist_ok=True)
+    environment = os.environ | {"DCPRIV_RESULTS": str(folder), "PATH": os.pathsep.join(
+        [os.path.dirname(sys.executable), os.environ["PATH"]])}
+    return subprocess.Popen(
+        ["snakemake", "--cores", "2", "--nolock", "--rerun-incomplete", "--quiet", "all", "--directory",
+         str(folder), "--snakefile", str(paths.REPOSITORY / "Snakefile"), "--config", f"profile={profile}"],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **popen)
+
+
+def artefacts_in(folder):
+    """Return every artefact below `folder` as relative path -> bytes (provenance left out)."""
+    files = sorted(folder.rglob("*.npz")) + sorted(folder.rglob("*.csv"))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """The results folder of one complete run of the tiny profile."""
+    folder = tmp_path_factory.mktemp("first")
+    output, _ = engine(folder).communicate()
+    assert (folder / "tiny/report/index.html").exists(), output[-3000:]
+    return folder / "tiny"
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The digits, split as the notebooks split them."""
+    loaded = data.load("digits")
+    return data.Split(loaded, data.split_indices(loaded), {"pixels": "standard"})

@@ -1,0 +1,137 @@
+"""Attacks and metrics against scikit-learn, scipy, closed forms, and planted leaks."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import beta, norm
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
+from sklearn.svm import SVC
+from torch.nn import functional as F
+
+from dcpriv_lib import attacks, metrics, networks, training
+from dcpriv_lib.seeding import generator
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_losses_equal_torch_in_float64_also_for_huge_logits(rng):
+    logits, labels = rng.normal(size=(50, 10)) * 300, rng.integers(0, 10, 50)
+    expected = F.cross_entropy(torch.tensor(logits), torch.tensor(labels), reduction="none").numpy()
+    assert np.allclose(attacks.losses(logits, labels), expected, rtol=1e-12)
+
+
+def test_threshold_is_the_best_of_all(rng):
+    members, others = rng.exponential(1, 60).round(1), rng.exponential(2, 80).round(1)
+    tau = attacks.loss_threshold(members, others)
+
+    def balanced(t):
+        return (np.mean(members <= t) + np.mean(others > t)) / 2
+    candidates = np.concatenate([[-np.inf], members, others])
+    assert balanced(tau) == max(balanced(t) for t in candidates)
+    assert tau == min(t for t in candidates if balanced(t) == balanced(tau))
+
+
+def test_threshold_on_useless_losses_calls_nobody_a_member():
+    assert attacks.loss_threshold(np.array([3.0, 4.0]), np.array([1.0, 2.0])) == -np.inf
+
+
+@pytest.mark.parametrize("estimator", [LogisticRegression(max_iter=1000), SVC(C=1, gamma=0.1)])
+def test_per_class_attack_equals_scikit_learn_class_by_class(rng, estimator):
+    features, labels = rng.dirichlet(np.ones(3), 300), rng.integers(0, 3, 300)
+    member = rng.random(300) < 0.3 + 0.4 * features[:, 0]
+    models = attacks.fit_per_class(estimator, features, labels, member)
+    scores = attacks.score_per_class(models, features, labels)
+    for c in range(3):
+        own = labels == c
+        alone = type(estimator)(**estimator.get_params()).fit(features[own], member[own])
+        assert np.array_equal(scores[own], alone.decision_function(features[own]))
+        assert np.array_equal(scores[own] > 0, alone.predict(features[own]))
+
+
+def test_random_membership_labels_give_auc_one_half(rng):
+    """The negative control: of 20 seeds, at least 17 intervals hold 0.5 (P < 0.02 otherwise)."""
+    held = 0
+    for seed in range(20):
+        draw = np.random.default_rng(seed)
+        features, labels = draw.dirichlet(np.ones(4), 1200), draw.integers(0, 4, 1200)
+        member = draw.random(1200) < 0.5
+        models = attacks.fit_per_class(LogisticRegression(), features[:600], labels[:600], member[:600])
+        scores = attacks.score_per_class(models, features[600:], labels[600:])
+        _, low, high = metrics.auc(scores, member[600:], draw)
+        held += low <= 0.5 <= high
+    assert held >= 17
+
+
+def test_a_planted_leak_is_found(digits):
+    """The positive control: models that memorise random labels give their members away."""
+    def memorise(indices, seed):
+        images, _ = digits.rows(indices)
+        labels = torch.randint(10, (len(images),), generator=generator(seed, "labels"))
+        network = networks.initialise(networks.PaperCNN(*digits.shape), generator(seed, "start"))
+        training.train(network, images[:60], labels[:60], epochs=150, generator=generator(seed, "order"))
+        return training.predict(network, images).numpy(), labels.numpy()
+    shadow_logits, shadow_labels = memorise(digits.indices["attacker"][:300], 1)
+    shadow_losses = attacks.losses(shadow_logits, shadow_labels)
+    tau = attacks.loss_threshold(shadow_losses[:60], shadow_losses[60:])
+    logits, labels = memorise(digits.indices["members"][:300], 2)
+    losses, member = attacks.losses(logits, labels), np.arange(300) < 60
+    found = metrics.evaluate(-losses, losses <= tau, member, np.random.default_rng(0))
+    assert found["auc_low"] > 0.9 and found["accuracy_low"] > 0.8
+
+
+def test_rate_is_the_textbook_clopper_pearson():
+    for k, n in [(0, 10), (3, 10), (10, 10), (15_210, 30_000)]:
+        value, low, high = metrics.rate(k, n)
+        assert value == k / n
+        assert low == pytest.approx(beta.ppf(0.025, k, n - k + 1) if k else 0)
+        assert high == pytest.approx(beta.ppf(0.975, k + 1, n - k) if k < n else 1)
+    assert np.isnan(metrics.rate(0, 0)).all()
+
+
+def test_auc_equals_scikit_learn_with_ties(rng):
+    scores, member = rng.normal(size=400).round(1), rng.random(400) < 0.5
+    assert metrics.auc(scores, member, rng, draws=2)[0] == pytest.approx(roc_auc_score(member, scores))
+
+
+def test_auc_interval_equals_a_plain_bootstrap(rng):
+    member = np.repeat([True, False], [80, 120])
+    scores = rng.normal(size=200) + 0.5 * member
+    _, low, high = metrics.auc(scores, member, rng, draws=2000)
+    plain = [roc_auc_score(member, np.concatenate([rng.choice(scores[:80], 80), rng.choice(scores[80:], 120)]))
+             for _ in range(2000)]
+    assert (low, high) == pytest.approx(np.quantile(plain, [0.025, 0.975]), abs=0.01)
+
+
+def test_auc_interval_covers_the_closed_form_of_two_gaussians():
+    truth, covered = norm.cdf(1 / np.sqrt(2)), 0
+    for seed in range(40):
+        draw = np.random.default_rng(seed)
+        scores = np.concatenate([draw.normal(1, 1, 150), draw.normal(0, 1, 150)])
+        _, low, high = metrics.auc(scores, np.arange(300) < 150, draw, draws=300)
+        covered += low <= truth <= high
+    assert covered >= 34  # P = 0.01 for an honest 95 % interval
+
+
+def test_constant_scores_are_chance():
+    member = np.arange(100) < 50
+    assert metrics.auc(np.zeros(100), member, np.random.default_rng(0)) == (0.5, 0.5, 0.5)
+
+
+def test_evaluate_equals_scikit_learn(rng):
+    member, scores = rng.random(500) < 0.5, rng.normal(size=500)
+    said = scores > 0.3
+    found = metrics.evaluate(scores, said, member, rng)
+    assert found["accuracy"] == pytest.approx(accuracy_score(member, said))
+    assert found["precision"] == pytest.approx(precision_score(member, said))
+    assert found["recall"] == pytest.approx(recall_score(member, said))
+    assert all(found[name + "_low"] <= found[name] <= found[name + "_high"] for name in metrics.RATES)
+
+
+def test_an_attack_that_never_says_member_has_no_precision(rng):
+    found = metrics.evaluate(rng.normal(size=20), np.zeros(20, bool), np.arange(20) < 10, rng)
+    assert np.isnan(found["precision"]) and found["recall"] == 0
+    assert metrics.percent(*(found["precision" + end] for end in ("", "_low", "_high"))) == "undefined"

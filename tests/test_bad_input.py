@@ -1,0 +1,605 @@
+"""Bad input is refused: the right error, in one sentence, before compute, and nothing is lost.
+
+The fixture `refused` checks the error's class, that its message is a single line with the words
+that name the file or parameter, what was expected and what to do, and that no file in the test's
+folder was changed, added or removed. `never` stands for the compute that must not start.
+"""
+
+import errno
+import hashlib
+import os
+import re
+import struct
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+
+from dcpriv_lib import (artefacts, attacks, condensation, data, metrics, networks, paths, profiles, shadow,
+                        training)
+
+NOTEBOOK = "notebooks/01_data_split.ipynb"
+INPUTS = {"profile": "quick", "seed": 0}
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def refused(tmp_path):
+    @contextmanager
+    def expect(error: type, *words: str):
+        before = contents(tmp_path)
+        # "." matches no line break, so this also fails for a message of several lines
+        pattern = "^" + "".join(f"(?=.*{re.escape(word)})" for word in words) + r".+\Z"
+        with pytest.raises(error, match=pattern):
+            yield
+        assert contents(tmp_path) == before
+    return expect
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def fail(*_, **__):
+        raise urllib.error.URLError("no network")
+    monkeypatch.setattr(urllib.request, "urlopen", fail)
+
+
+def never(*_, **__):
+    pytest.fail("compute was started")
+
+
+# ---------------------------------------------------------------- downloaded data sets
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def write_idx_files(folder: Path) -> dict[str, str]:
+    """Write small idx files, 20 training and 10 test images, and return their MD5."""
+    folder.mkdir(parents=True)
+    for name in data.IDX_FILES:
+        count = 20 if name.startswith("train") else 10
+        shape = (count, 28, 28) if "images" in name else (count,)
+        (folder / name).write_bytes(idx(np.arange(np.prod(shape), dtype=np.uint8).reshape(shape) % 10))
+    return {name: hashlib.md5((folder / name).read_bytes()).hexdigest() for name in data.IDX_FILES}
+
+
+IDX_DAMAGE = {  # name: (file, what happens to its bytes, words of the message)
+    "truncated": ("train-images-idx3-ubyte", lambda b: b[:-5], ["truncated", "15,696 bytes", "15,691"]),
+    "truncated in the header": ("train-images-idx3-ubyte", lambda b: b[:9], ["is not an idx file"]),
+    "empty": ("t10k-labels-idx1-ubyte", lambda b: b"", ["is not an idx file"]),
+    "too long": ("t10k-labels-idx1-ubyte", lambda b: b + b"\0", ["too long"]),
+    "wrong magic": ("train-images-idx3-ubyte", lambda b: b"\0\0\x0d\3" + b[4:], ["is not an idx file"]),
+    "images as labels": ("train-labels-idx1-ubyte", lambda b: idx(np.zeros((20, 1, 1), np.uint8)),
+                         ["is not an idx file of 1-dimensional bytes"]),
+    "fewer labels": ("train-labels-idx1-ubyte", lambda b: idx(np.zeros(19, np.uint8)),
+                     ["20 images", "19 labels"])}
+
+
+@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST"),
+                                              ("cifar10", "cifar-10-batches-py")])
+def test_missing_data_set_without_network_names_the_folder(name, folder, refused, no_network, tmp_path,
+                                                           monkeypatch):
+    monkeypatch.setenv("DCPRIV_DATA", str(tmp_path))
+    with refused(data.DataError, f"{name} is not in {tmp_path}", "could not be downloaded",
+                 "connect to the network", "set DCPRIV_DATA to the folder", folder):
+        data.load(name)
+
+
+def test_failed_download_keeps_the_files_that_are_there(refused, no_network, tmp_path, monkeypatch):
+    monkeypatch.setenv("DCPRIV_DATA", str(tmp_path))
+    write_idx_files(tmp_path / "FashionMNIST" / "raw")
+    (tmp_path / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
+    with refused(data.DataError, "could not be downloaded", "DCPRIV_DATA"):
+        data.load("fashion_mnist")
+
+
+@pytest.mark.parametrize("damage", IDX_DAMAGE)
+def test_damaged_idx_file_is_named(damage, refused, no_network, tmp_path, monkeypatch):
+    name, change, words = IDX_DAMAGE[damage]
+    folder = tmp_path / "FashionMNIST" / "raw"
+    write_idx_files(folder)
+    (folder / name).write_bytes(change((folder / name).read_bytes()))
+    with refused(data.DataError, name, "delete", "downloaded again", *words):
+        data.check_idx_files(folder, {})
+    monkeypatch.setenv("DCPRIV_DATA", str(tmp_path))
+    with refused(data.DataError, name, *words):
+        data.load("fashion_mnist")
+
+
+def test_one_flipped_byte_in_an_idx_file_is_found_by_its_md5(refused, tmp_path):
+    folder, name = tmp_path / "raw", "t10k-images-idx3-ubyte"
+    md5 = write_idx_files(folder)
+    data.check_idx_files(folder, md5)
+    content = bytearray((folder / name).read_bytes())
+    content[100] ^= 1
+    (folder / name).write_bytes(content)
+    with refused(data.DataError, str(folder / name), "corrupted", md5[name], "delete it", "downloaded again"):
+        data.check_idx_files(folder, md5)
+
+
+def test_other_data_under_the_name_of_mnist_are_refused(refused, no_network, tmp_path, monkeypatch):
+    monkeypatch.setenv("DCPRIV_DATA", str(tmp_path))
+    write_idx_files(tmp_path / "MNIST" / "raw")
+    with refused(data.DataError, "train-images-idx3-ubyte is corrupted: its MD5 is not 6bbc9ace"):
+        data.load("mnist")
+
+
+def test_good_idx_files_load(no_network, tmp_path, monkeypatch):
+    monkeypatch.setenv("DCPRIV_DATA", str(tmp_path))
+    write_idx_files(tmp_path / "FashionMNIST" / "raw")
+    loaded = data.load("fashion_mnist")
+    assert loaded.images.shape == (20, 1, 28, 28) and loaded.test_labels.shape == (10,)
+
+
+# ---------------------------------------------------------------- a person's own data
+
+def npz(path: Path, **changes) -> str:
+    """Write 12 training and 6 test images of two classes in MedMNIST's layout; None leaves a key out."""
+    arrays = {"train_images": np.arange(12 * 14 * 14, dtype=np.uint8).reshape(12, 14, 14),
+              "train_labels": np.arange(12).reshape(-1, 1) % 2,
+              "test_images": np.zeros((6, 14, 14), np.uint8), "test_labels": np.arange(6).reshape(-1, 1) % 2}
+    np.savez(path, **{key: value for key, value in (arrays | changes).items() if value is not None})
+    return str(path)
+
+
+def images(*shape: int, dtype=np.uint8) -> dict:
+    return {"train_images": np.zeros(shape, dtype)}
+
+
+def labels(values, dtype=int) -> dict:
+    return {"train_labels": np.array(values, dtype)}
+
+
+BAD_ARRAYS = {  # name: (what is changed, words of the message)
+    "missing key": ({"test_labels": None}, ["lacks test_labels", "expected train_images"]),
+    "images not square": (images(12, 14, 15), ["train_images has shape (12, 14, 15)", "square"]),
+    "images 2-d": (images(12, 196), ["train_images has shape (12, 196)", "expected (N, H, W)"]),
+    "images 5-d": (images(12, 1, 14, 14, 3), ["(12, 1, 14, 14, 3)", "expected (N, H, W)"]),
+    "channels first": (images(12, 3, 14, 14), ["(12, 3, 14, 14)", "expected (N, H, W) or (N, H, W, 3)"]),
+    "no images": (images(0, 14, 14), ["at least one"]),
+    "other test size": (images(12, 28, 28), ["(1, 28, 28)", "(1, 14, 14)", "expected the same"]),
+    "float images": (images(12, 14, 14, dtype=np.float32), ["train_images is float32:", "expected uint8"]),
+    "NaN images": ({"train_images": np.full((12, 14, 14), np.nan)}, ["holds NaN", "expected uint8"]),
+    "too few labels": (labels([0] * 11), ["train_labels has shape (11,)", "expected (12,) or (12, 1)"]),
+    "two labels an image": (labels([[0, 1]] * 12), ["has shape (12, 2)", "expected (12,) or (12, 1)"]),
+    "NaN label": (labels([0] * 11 + [np.nan], float), ["train_labels is float64", "expected integers"]),
+    "negative label": (labels([0] * 11 + [-1]), ["train_labels is int64 with -1", "integers from 0 up"]),
+    "dates as labels": (labels([0] * 11 + [20260101]), ["largest label is 20,260,101", "without gaps"])}
+
+BAD_FILES = {  # name: (what happens to the bytes of a good file, words of the message)
+    "text": (lambda b: b"label,image\n0,1\n", ["not an .npz file"]),
+    "empty": (lambda b: b"", ["not an .npz file"]),
+    "truncated": (lambda b: b[:len(b) // 2], ["not an .npz file, or is truncated", "save it again"]),
+    "flipped byte": (lambda b: b[:400] + bytes([b[400] ^ 1]) + b[401:], ["damaged", "train_images"])}
+
+
+class Bomb:
+    """Creates a file when it is unpickled: what an attacker's pickle could do."""
+
+    def __init__(self, marker: Path):
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+@pytest.mark.parametrize("case", BAD_ARRAYS)
+def test_npz_with_unusable_arrays_says_what_was_expected(case, refused, tmp_path):
+    changes, words = BAD_ARRAYS[case]
+    path = npz(tmp_path / "own.npz", **changes)
+    with refused(data.DataError, path, "correct it and save the file again", *words):
+        data.load(path)
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_damaged_npz_is_named(case, refused, tmp_path):
+    change, words = BAD_FILES[case]
+    path = Path(npz(tmp_path / "own.npz"))
+    path.write_bytes(change(path.read_bytes()))
+    with refused(data.DataError, str(path), *words):
+        data.load(str(path))
+
+
+def test_missing_npz_is_named(refused, tmp_path):
+    with refused(data.DataError, "dataset = ", f"there is no file {tmp_path}/absent.npz", "correct the path"):
+        data.load(f"{tmp_path}/absent.npz")
+
+
+def test_npz_of_objects_is_never_unpickled(refused, tmp_path):
+    marker = tmp_path / "marker"
+    path = npz(tmp_path / "own.npz", train_images=np.array([Bomb(marker)] * 12, dtype=object))
+    with refused(data.DataError, path, "arrays of objects", "never loaded", "save the images as uint8"):
+        data.load(path)
+    assert not marker.exists()
+    with np.load(path, allow_pickle=True) as file:  # the bomb is live: a careless reader sets it off
+        file["train_images"]
+    assert marker.exists()
+
+
+@pytest.mark.parametrize(("shape", "channels"), [
+    ((12, 14, 14), 1), ((12, 14, 14, 1), 1), ((12, 14, 14, 3), 3)])
+def test_good_npz_loads(shape, channels, tmp_path):
+    path = npz(tmp_path / "own.npz", train_images=np.zeros(shape, np.uint8),
+               test_images=np.zeros((6, *shape[1:]), np.uint8))
+    loaded = data.load(path)
+    assert loaded.images.shape == (12, channels, 14, 14) and loaded.images.dtype == torch.uint8
+    assert loaded.labels.tolist() == [0, 1] * 6 and loaded.classes == ("0", "1")
+    assert loaded.test_images.shape == (6, channels, 14, 14) and loaded.test_labels.shape == (6,)
+
+
+def image_folder(folder: Path, *sizes: tuple[int, int]) -> str:
+    for label in ("cat", "dog"):
+        (folder / label).mkdir(parents=True)
+        for number, size in enumerate(sizes):
+            Image.new("RGB", size, (number, 0, 200)).save(folder / label / f"{number}.png")
+    return str(folder)
+
+
+def test_image_folder_with_images_of_different_sizes_names_the_odd_one(refused, tmp_path):
+    path = image_folder(tmp_path / "pets", (14, 14), (14, 14), (16, 16))
+    with refused(data.DataError, f"{path}/cat/2.png has shape (3, 16, 16)", "expected (3, 14, 14)", "crop"):
+        data.load(path)
+
+
+def test_image_folder_with_oblong_images_is_refused(refused, tmp_path):
+    path = image_folder(tmp_path / "pets", (16, 14))
+    with refused(data.DataError, f"{path}/cat/0.png has shape (3, 14, 16)", "expected a square", "crop"):
+        data.load(path)
+
+
+def test_image_folder_with_a_damaged_image_names_it(refused, tmp_path):
+    path = image_folder(tmp_path / "pets", (64, 64))
+    file = Path(path, "dog", "0.png")
+    file.write_bytes(file.read_bytes()[:60])
+    with refused(data.DataError, f"{file} is not a readable image", "replace or delete it"):
+        data.load(path)
+
+
+@pytest.mark.parametrize("subfolders", [[], ["cat", "dog"]])
+def test_empty_image_folder_is_refused(subfolders, refused, tmp_path):
+    for name in subfolders:
+        (tmp_path / name).mkdir()
+    with refused(data.DataError, f"{tmp_path} is not an image folder", "expected one subfolder of images"):
+        data.load(str(tmp_path))
+
+
+def test_good_image_folder_loads(tmp_path):
+    loaded = data.load(image_folder(tmp_path / "pets", (14, 14), (14, 14), (14, 14)))
+    assert loaded.images.shape == (6, 3, 14, 14) and loaded.images.dtype == torch.uint8
+    assert loaded.images[5, :, 0, 0].tolist() == [2, 0, 200]
+    assert loaded.labels.tolist() == [0, 0, 0, 1, 1, 1] and loaded.classes == ("cat", "dog")
+
+
+# ---------------------------------------------------------------- the split
+
+def dataset(own_labels, classes: int) -> data.Dataset:
+    pictures = torch.zeros(len(own_labels), 1, 14, 14, dtype=torch.uint8)
+    return data.Dataset("own", pictures, torch.tensor(own_labels), pictures[:0], torch.zeros(0, dtype=int),
+                        tuple("abcdefghij"[:classes]))
+
+
+@pytest.mark.parametrize(("own_labels", "words"), [
+    ([0, 2] * 20, ["class 1 (b) has no image among the 10 members"]),        # a gap
+    ([0, 1] * 20 + [2], ["class 2 (c) has no image among the"])])  # one image cannot be in all parts
+def test_class_that_a_part_lacks_is_named(own_labels, words, refused):
+    with refused(data.DataError, "own: ", "give it more images", "without gaps", *words):
+        data.split_indices(dataset(own_labels, 3))
+
+
+def test_label_without_class_is_refused(refused):
+    with refused(data.DataError, "own: the labels run from 0 to 7", "there are 2 classes", "replace"):
+        data.split_indices(dataset([0, 1] * 20 + [7], 2))
+
+
+def test_fewer_images_than_parties_are_refused(refused):
+    with refused(data.DataError, "own has 3 images", "too few", "more images"):
+        data.split_indices(dataset([0, 0, 0], 1))
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"pixels": "typo"}, ["pixels = 'typo'", "expected one of standard, unit, raw"]),
+    ({"seed": -1}, ["seed = -1", "between 0 and 4,000,000"]),
+    ({"seed": 10**9}, ["seed = 1000000000", "between 0 and 4,000,000"])])
+def test_bad_parameter_of_the_split_is_refused_before_loading(changes, words, refused, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "load", never)
+    arguments = {"profile": "quick", "dataset": "digits", "seed": 0, "pixels": "unit"} | changes
+    with refused(ValueError, *words):
+        data.make_split(tmp_path, **arguments)
+
+
+def test_unknown_data_set_is_refused(refused, tmp_path):
+    with refused(data.DataError, "dataset = 'typo'", "neither one of digits, mnist, fashion_mnist, cifar10",
+                 ".npz file", "folder with one subfolder of images a class"):
+        data.make_split(tmp_path, profile="quick", dataset="typo", seed=0, pixels="unit")
+
+
+def test_images_too_small_for_the_network_are_refused_by_the_split(refused, tmp_path):
+    path = npz(tmp_path / "own.npz", train_images=np.zeros((12, 8, 8), np.uint8),
+               test_images=np.zeros((6, 8, 8), np.uint8))
+    with refused(data.DataError, path, "the images are 8x8", "expected at least 14x14", "enlarge them"):
+        data.make_split(tmp_path, profile="quick", dataset=path, seed=0, pixels="unit")
+
+
+def test_split_of_data_that_changed_since_is_refused(refused, tmp_path):
+    path, which = npz(tmp_path / "own.npz"), {"profile": "quick", "seed": 1}  # a seed that serves 12 images
+    data.make_split(tmp_path, dataset=path, pixels="unit", **which)
+    npz(tmp_path / "own.npz", test_images=np.ones((6, 14, 14), np.uint8))
+    with refused(artefacts.ArtefactError, path, "split.npz", "has changed since", f"re-run {NOTEBOOK}"):
+        data.load_split(tmp_path, dataset=path, **which)
+
+
+# ---------------------------------------------------------------- condensation, shadows, attacks
+
+@pytest.mark.parametrize("ipc", [0, 4])
+def test_ipc_beyond_the_smallest_class_is_refused_before_condensing(ipc, refused):
+    sizes = torch.tensor([0] * 9 + [1] * 3)
+    words = [f"ipc = {ipc}", "class 1 has only 3 members", "choose ipc between 1 and 3"]
+    with refused(ValueError, *words):
+        condensation.check_ipc(sizes, ipc)
+    with refused(ValueError, *words):
+        condensation.condense(torch.zeros(12, 1, 14, 14), sizes, ipc=ipc, make_network=never, iterations=1,
+                              outer=1, inner=1, seed=0)
+
+
+def test_loops_of_the_paper_are_refused_for_an_ipc_without_them(refused):
+    with refused(ValueError, "outer = 0", "exist for ipc = 1, 10, 50, not 20", "set outer and inner"):
+        condensation.loops(20, 0, 0)
+
+
+def test_negative_loops_are_refused(refused):
+    with refused(ValueError, "outer = 5, inner = -1", "expected 0 or more"):
+        condensation.loops(10, 5, -1)
+
+
+def test_damaged_checkpoint_is_refused_and_kept(refused, tmp_path):
+    def stop_after_one(iterations):
+        yield next(iter(iterations))
+        raise KeyboardInterrupt
+    path = tmp_path / "unfinished.npz"
+    arguments = dict(ipc=1, make_network=lambda: networks.ConvNet(1, 14, 2, width=2, depth=1), iterations=2,
+                     outer=1, inner=1, seed=0, checkpoint=path)
+    own_labels = torch.tensor([0, 1] * 3)
+    with pytest.raises(KeyboardInterrupt):
+        condensation.condense(torch.ones(6, 1, 14, 14), own_labels, progress=stop_after_one, **arguments)
+    path.write_bytes(path.read_bytes()[:-7])
+    with refused(artefacts.ArtefactError, str(path), "truncated", "delete it and re-run"):
+        condensation.condense(torch.ones(6, 1, 14, 14), own_labels, progress=never, **arguments)
+
+
+@pytest.mark.parametrize("ds", [0, 51])
+def test_ds_beyond_half_of_the_attackers_data_is_refused(ds, refused):
+    with refused(ValueError, f"ds = {ds}", "the attacker has 101 images", "choose ds between 1 and 50"):
+        shadow.shadow_split(np.arange(101), ds, number=0)
+
+
+def test_images_too_small_for_the_network_are_refused_by_the_network(refused):
+    with refused(ValueError, "PaperCNN", "at least 14x14 pixels", "these are 8x8", "enlarge them first"):
+        networks.PaperCNN(1, 8, 10)
+
+
+@pytest.mark.parametrize("name", ["tpu", "cuda"])
+def test_absent_device_is_refused(name, refused):
+    if name == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with refused(ValueError, f"device = '{name}'", "not available on this machine", "choose auto, ", "cpu"):
+        training.device(name)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_logits_of_a_diverged_model_are_refused(value, refused):
+    with refused(ValueError, "1 of 2 rows of logits hold NaN or infinity", "smaller learning rate"):
+        attacks.losses(np.array([[0.0, value], [0.0, 1.0]]), np.array([0, 1]))
+
+
+def test_attack_scores_of_nan_are_refused(refused):
+    with refused(ValueError, "1 attack scores are NaN"):
+        metrics.auc(np.array([0.1, np.nan]), np.array([True, False]), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("inside", "words"), [(False, "got only non-members"), (True, "got only members")])
+def test_roc_of_one_kind_of_people_is_refused(inside, words, refused):
+    with refused(ValueError, "needs members and non-members", words):
+        metrics.auc(np.array([0.1, 0.2]), np.array([inside] * 2), np.random.default_rng(0))
+
+
+def test_attack_model_for_a_class_of_members_only_is_refused(refused):
+    with refused(ValueError, "class 1 has only members among the shadow models' rows", "choose a larger ds"):
+        attacks.fit_per_class(LogisticRegression(), np.eye(4), np.array([0, 0, 1, 1]),
+                              np.array([True, False, True, True]))
+
+
+# ---------------------------------------------------------------- profiles
+
+@pytest.fixture
+def profile(tmp_path, monkeypatch):
+    """Write profiles/mine.yaml with the given text, in a folder of the test's own."""
+    def write(text: str) -> Path:
+        monkeypatch.setattr(paths, "PROFILES", tmp_path)
+        (tmp_path / "mine.yaml").write_text(text)
+        return tmp_path / "mine.yaml"
+    return write
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("iteratoins: 3", ["'iteratoins'", "did you mean 'iterations'?"]),
+    ("datset: mnist", ["'datset'", "did you mean 'dataset'?"]),
+    ("qqq: 3", ["no notebook declares a parameter 'qqq'", "choose from profile, dataset, seed"]),
+    ("jobs: {shadow: 3}", ["jobs: there is no 'shadow'", "did you mean 'shadows'?"]),
+    ("jobs: {runs: many}", ["jobs: runs is 'many'", "expected int, like 1"]),
+    ("jobs:", ["jobs is None", "expected dict, like {'runs': 1, 'shadows': 5}"]),
+    ("epochs: '60'", ["epochs is '60'", "expected int, like 60"]),
+    ("epochs: true", ["epochs is True", "expected int, like 60"]),
+    ("seed: 0.5", ["seed is 0.5", "expected int, like 0"]),
+    ("image_lr: 1e-1", ["image_lr is '1e-1'", "expected float, like 10.0"]),  # YAML 1.1 wants 1.0e-1
+    ("dataset: 5", ["dataset is 5", "expected str, like 'digits'"]),
+    ("ipc: [ten]", ["ipc is ['ten']", "expected list, like [10, 50]"]),
+    ("training_sets: 3", ["training_sets is 3", "expected list, like ['original', 'subset', 'condensed']"]),
+    ("- epochs", ["is not YAML with a parameter and its value a line", "correct it"]),
+    ("ipc: [10", ["is not YAML", "line 1", "correct it"])])
+def test_bad_profile_is_refused(text, words, refused, profile):
+    path = profile(text)
+    with refused(profiles.ProfileError, str(path), *words):
+        profiles.read("mine")
+
+
+def test_unknown_profile_names_the_nearest(refused, profile):
+    profile("")
+    with refused(profiles.ProfileError, "there is no profile 'mnie' in", "did you mean 'mine'?"):
+        profiles.read("mnie")
+
+
+def test_good_profile_changes_what_it_names_and_nothing_else(profile):
+    profile("ipc: 10\nimage_lr: 1\ngrid_C: [1]\njobs: {runs: 0}")
+    read = profiles.read("mine")
+    assert read["02_condensation"] == profiles.parameters("02_condensation") | {
+        "profile": "mine", "ipc": 10, "image_lr": 1}
+    assert read["04_attack"]["grid_C"] == [1] and read["jobs"] == {"runs": 0, "shadows": 5}
+
+
+# ---------------------------------------------------------------- folders and artefacts
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_unwritable_results_folder_is_refused(below, refused, tmp_path, monkeypatch):
+    (tmp_path / "quick").write_text("a file, where a folder is needed")
+    monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path / "quick" / below if below else tmp_path))
+    with refused(PermissionError, f"write to the results folder {tmp_path}/quick", "set DCPRIV_RESULTS"):
+        paths.results("quick")
+
+
+def save(path: Path):
+    """Save an artefact and return its reader."""
+    if path.suffix == ".csv":
+        artefacts.save_table(path, pd.DataFrame({"run": range(50)}), INPUTS)
+        return artefacts.load_table
+    artefacts.save_arrays(path, {"members": np.arange(50)}, INPUTS)
+    return artefacts.load_arrays
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+ARTEFACT_DAMAGE = {  # name: (what happens to the file, words of the message)
+    "missing": (Path.unlink, ["does not exist yet", f"run {NOTEBOOK} first"]),
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-9]), ["truncated", f"re-run {NOTEBOOK}"]),
+    "one byte changed": (flip, ["was changed after it was written", f"delete it and re-run {NOTEBOOK}"]),
+    "without record": (lambda path: artefacts.sidecar(path).unlink(),
+                       [".json", "missing or damaged", f"delete both and re-run {NOTEBOOK}"]),
+    "record not JSON": (lambda path: artefacts.sidecar(path).write_bytes(b"\xff{"), ["missing or damaged"]),
+    "record without inputs": (lambda path: artefacts.sidecar(path).write_text('{"sha256": ""}'),
+                              ["missing or damaged"]),
+    "record with odd inputs": (lambda path: artefacts.sidecar(path).write_text('{"sha256": "", "inputs": 3}'),
+                               ["missing or damaged"])}
+
+
+@pytest.mark.parametrize("name", ["split.npz", "targets.csv"])
+@pytest.mark.parametrize("damage", ARTEFACT_DAMAGE)
+def test_damaged_artefact_names_the_file_and_its_notebook(name, damage, refused, tmp_path):
+    load = save(tmp_path / name)
+    change, words = ARTEFACT_DAMAGE[damage]
+    change(tmp_path / name)
+    with refused(artefacts.ArtefactError, str(tmp_path / name), *words):
+        load(tmp_path / name, INPUTS, NOTEBOOK)
+
+
+@pytest.mark.parametrize("name", ["split.npz", "targets.csv"])
+@pytest.mark.parametrize(("key", "wanted"), [("seed", 1), ("profile", "paper")])
+def test_artefact_of_other_inputs_says_which(name, key, wanted, refused, tmp_path):
+    load = save(tmp_path / name)
+    with refused(artefacts.ArtefactError, str(tmp_path / name), f"was made with {key} = {INPUTS[key]!r}",
+                 f"{key} = {wanted!r} is asked for", f"re-run {NOTEBOOK} with {key} = {wanted!r}"):
+        load(tmp_path / name, INPUTS | {key: wanted}, NOTEBOOK)
+
+
+@pytest.mark.parametrize("kind", ["objects", "text"])
+def test_artefact_forged_with_a_matching_hash_is_never_unpickled(kind, refused, tmp_path):
+    path, marker = tmp_path / "split.npz", tmp_path / "marker"
+    save(path)
+    if kind == "text":
+        path.write_text("not an archive")
+    else:
+        np.savez(path, members=np.array([Bomb(marker)], dtype=object))
+    record = artefacts.sidecar(path).read_text()
+    right = artefacts.read_sidecar(path)["sha256"]
+    artefacts.sidecar(path).write_text(record.replace(right, hashlib.sha256(path.read_bytes()).hexdigest()))
+    with refused(artefacts.ArtefactError, str(path), "not an .npz of plain arrays", f"re-run {NOTEBOOK}"):
+        artefacts.load_arrays(path, INPUTS, NOTEBOOK)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "broken"), KeyboardInterrupt("stopped")])
+def test_interrupted_write_keeps_the_old_file_and_leaves_no_other(error, refused, tmp_path, monkeypatch):
+    def fail(*_):
+        raise error
+    path = tmp_path / "split.npz"
+    save(path)
+    monkeypatch.setattr(os, "replace", fail)
+    for write in (lambda: artefacts.write(path, b"new"), lambda: save(path)):
+        with refused(type(error), str(error)):
+            write()
+    assert not list(tmp_path.glob(".partial-*"))
+
+
+@pytest.mark.parametrize("files_that_fit", [0, 1])
+def test_full_disk_leaves_the_old_artefact_readable(files_that_fit, refused, tmp_path, monkeypatch):
+    load, calls = save(tmp_path / "split.npz"), []
+
+    def fail_when_full(_):
+        calls.append(1)
+        if len(calls) > files_that_fit:
+            raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(os, "fsync", fail_when_full)
+    with refused(OSError, "No space left on device"):
+        artefacts.save_arrays(tmp_path / "split.npz", {"members": np.arange(60)}, INPUTS | {"seed": 1})
+    assert len(load(tmp_path / "split.npz", INPUTS, NOTEBOOK)["members"]) == 50
+
+
+def test_changed_inputs_make_a_second_file_and_keep_the_first(tmp_path):
+    def of(seed):
+        return artefacts.cached(tmp_path / "a", {"seed": seed}, lambda: {"x": np.array(seed)})["x"]
+    assert of(0) == 0
+    before = contents(tmp_path)
+    assert of(1) == 1 and len(list(tmp_path.glob("a-*.npz"))) == 2
+    assert before.items() <= contents(tmp_path).items()
+    assert artefacts.cached(tmp_path / "a", {"seed": 0}, never)["x"] == 0
+
+
+def test_damaged_cache_is_refused_not_recomputed(refused, tmp_path):
+    artefacts.cached(tmp_path / "a", INPUTS, lambda: {"x": np.arange(9)})
+    path = artefacts.cached_path(tmp_path / "a", INPUTS)
+    flip(path)
+    with refused(artefacts.ArtefactError, str(path), "was changed after it was written", "delete it"):
+        artefacts.cached(tmp_path / "a", INPUTS, never)
+
+
+def test_interrupted_computation_leaves_nothing_in_the_cache(refused, tmp_path):
+    def stop():
+        raise KeyboardInterrupt("stopped")
+    with refused(KeyboardInterrupt, "stopped"):
+        artefacts.cached(tmp_path / "a", INPUTS, stop)
+
+
+@pytest.mark.slow
+def test_notebook_without_its_input_names_the_notebook_to_run_and_leaves_no_artefact(tmp_path):
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar",
+               paths.NOTEBOOKS / "02_condensation.ipynb", tmp_path / "out.ipynb"]
+    done = subprocess.run(command, env=os.environ | {"DCPRIV_RESULTS": str(tmp_path / "results")},
+                          cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode != 0
+    assert done.stderr.strip().splitlines()[-1].startswith(
+        f"ArtefactError: {tmp_path}/results/quick/split.npz does not exist yet: run {NOTEBOOK} first")
+    assert list(contents(tmp_path)) == [tmp_path / "out.ipynb"]

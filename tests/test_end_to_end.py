@@ -1,0 +1,140 @@
+"""The whole report in the tiny profile: complete, offline, repeatable, and safe to kill."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import artefacts_in, engine
+from scipy.special import softmax
+from sklearn.model_selection import StratifiedKFold
+from sklearn.svm import SVC
+
+from dcpriv_lib import artefacts, attacks, paths, profiles
+
+pytestmark = pytest.mark.slow
+
+
+def test_every_stage_leaves_its_tables(tiny):
+    for name in ("targets.csv", "shadows.csv", "attacks.csv", "tables/table1.csv", "tables/table2.csv"):
+        assert len(pd.read_csv(tiny / name)), name
+    targets = pd.read_csv(tiny / "targets.csv")
+    assert sorted(targets["target"].unique()) == ["condensed-2", "original", "subset-2"]
+    assert (targets.groupby("target").size() == 2).all()
+    assert targets.set_index("target")["images"].to_dict() == {"original": 599, "subset-2": 20, "condensed-2": 20}
+
+
+def test_every_artefact_says_where_it_comes_from(tiny):
+    for path in [*tiny.rglob("*.npz"), *tiny.rglob("*.csv")]:
+        record = artefacts.read_sidecar(path)
+        assert record["inputs"]["seed"] == 0 and record["inputs"]["profile"] == "tiny", path
+        assert {"git_commit", "torch", "processor", "seconds"} <= set(record["provenance"]), path
+
+
+def test_table_2_is_recomputed_from_the_stored_answers(tiny):
+    split = {name: np.load(tiny / "split.npz")[name] for name in ("members", "non_members")}
+    from sklearn.datasets import load_digits
+    truth = load_digits().target
+    judged = pd.read_csv(tiny / "attacks.csv").query("attack == 'loss threshold'").set_index(["target", "run"])
+    shadows = [np.load(tiny / "shadows" / file) for file in pd.read_csv(tiny / "shadows.csv")["file"]]
+    inside = np.concatenate([attacks.losses(s["members"], s["member_labels"]) for s in shadows])
+    outside = np.concatenate([attacks.losses(s["non_members"], s["non_member_labels"]) for s in shadows])
+    tau = attacks.loss_threshold(inside, outside)
+    for row in pd.read_csv(tiny / "targets.csv").itertuples():
+        answers = np.load(tiny / "targets" / row.file)
+        called = {part: (attacks.losses(answers[part], truth[split[part]]) <= tau) for part in split}
+        accuracy = (called["members"].mean() + 1 - called["non_members"].mean()) / 2
+        assert judged.loc[(row.target, row.run), "accuracy"] == pytest.approx(accuracy)
+        assert judged.loc[(row.target, row.run), "recall"] == pytest.approx(called["members"].mean())
+
+
+def test_the_chosen_svm_is_the_best_by_hand_made_cross_validation(tiny):
+    shadows = [np.load(tiny / "shadows" / file) for file in pd.read_csv(tiny / "shadows.csv")["file"]]
+    x = softmax(np.concatenate([s["members"] for s in shadows] + [s["non_members"] for s in shadows]), axis=1)
+    labels = np.concatenate([s["member_labels"] for s in shadows] + [s["non_member_labels"] for s in shadows])
+    member = np.arange(len(x)) < len(x) // 2
+    for c in (0, 7):
+        own, own_member = x[labels == c], member[labels == c]
+        best = {}
+        for C in (0.1, 10):
+            for gamma in (0.01, 1):
+                folds = StratifiedKFold(2).split(own, own_member)
+                best[C, gamma] = np.mean([(SVC(C=C, gamma=gamma).fit(own[a], own_member[a]).predict(own[b])
+                                           == own_member[b]).mean() for a, b in folds])
+        stored = np.load(next((tiny / "attacks").glob(f"svm-class{c}-*.npz")))
+        assert best[float(stored["C"]), float(stored["gamma"])] == max(best.values())
+        assert stored["accuracy"] == pytest.approx(list(best.values()))
+
+
+def test_the_report_reads_without_a_network(tiny):
+    pages = sorted((tiny / "report").glob("*.html"))
+    assert len(pages) == len(profiles.STAGES)
+    for page in pages:
+        html = page.read_text()
+        loads = re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"(?!data:)([^\"]+)", html)
+        assert not loads, f"{page.name} loads {loads}"
+        assert not re.search(r"@import|url\([\"']?https?:", html), page.name
+        prose = re.sub(r"<style.*?</style>|<pre.*?</pre>|<code.*?</code>|<svg.*?</svg>", "", html, flags=re.S)
+        assert "$" not in re.sub(r"data:[^\"]*", "", prose), f"{page.name} holds an equation that was not converted"
+    assert "<math" in (tiny / "report/02_condensation.html").read_text()
+
+
+def test_a_killed_run_goes_on_and_ends_in_identical_artefacts(tiny, tmp_path):
+    """kill -9 once targets exist, then the same command: the same bytes, finished steps untouched.
+
+    The comparison with the session's first run is also the check that a seed gives the same bits twice.
+    """
+    process = engine(tmp_path, start_new_session=True)
+    deadline = time.time() + 300
+    while not list(tmp_path.glob("tiny/targets/*.npz")) and time.time() < deadline and process.poll() is None:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = artefacts_in(tmp_path / "tiny")
+    assert any("targets/" in name for name in before) and "attacks.csv" not in before, "killed in the middle"
+    times = {name: (tmp_path / "tiny" / name).stat().st_mtime_ns for name in before if "targets/" in name}
+
+    output, _ = engine(tmp_path).communicate()
+    assert (tmp_path / "tiny/report/index.html").exists(), output[-3000:]
+    again, first = artefacts_in(tmp_path / "tiny"), artefacts_in(tiny)
+    assert again.keys() == first.keys()
+    assert [name for name in first if again[name] != first[name]] == []
+    assert all((tmp_path / "tiny" / name).stat().st_mtime_ns == stamp for name, stamp in times.items())
+
+
+def papermill(notebook, output, *arguments, results):
+    command = [sys.executable, "-m", "papermill", str(notebook), str(output), "--no-progress-bar", *arguments]
+    environment = os.environ | {"DCPRIV_RESULTS": str(results), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=output.parent)
+
+
+def test_all_solutions_run_on_the_tiny_artefacts(tiny, tmp_path):
+    notebooks = sorted((paths.NOTEBOOKS / "solutions").glob("*.ipynb"))
+    assert len(notebooks) == len(profiles.STAGES)
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda path: papermill(path, tmp_path / path.name, "-p", "profile", "tiny",
+                                                    results=tiny.parent), notebooks))
+    for path, run in zip(notebooks, runs):
+        assert run.returncode == 0, f"{path.name}: {run.stderr[-2000:]}"
+
+
+def test_a_teacher_changes_ipc_and_nothing_is_lost(tiny, tmp_path):
+    """papermill from another folder with one parameter changed: a new file, the old ones untouched."""
+    arguments = ["-f", str(paths.PROFILES / "tiny.yaml"), "-p", "profile", "tiny", "-p", "ipc", "3"]
+    before = artefacts_in(tiny)
+    run = papermill(paths.NOTEBOOKS / "02_condensation.ipynb", tmp_path / "out.ipynb", *arguments,
+                    results=tiny.parent)
+    try:
+        assert run.returncode == 0, run.stderr[-2000:]
+        after = artefacts_in(tiny)
+        assert any("ipc3-set0" in name for name in after)
+        assert all(after[name] == content for name, content in before.items() if name != "targets.csv")
+        assert set(pd.read_csv(tiny / "targets.csv")["target"]) == {"original", "subset-3", "condensed-3"}
+    finally:
+        (tiny / "targets.csv").write_bytes(before["targets.csv"])

@@ -1,0 +1,67 @@
+"""The networks are the published ones; the training loop is Adam."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from dcpriv_lib import networks, training
+from dcpriv_lib.seeding import derive, generator
+
+
+def count(network):
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_paper_cnn_is_the_published_network():
+    ours = networks.initialise(networks.PaperCNN(1, 28, 10), generator(0))
+    published = nn.Sequential(nn.Conv2d(1, 28, 5), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(28, 28, 3), nn.Tanh(),
+                              nn.MaxPool2d(2), nn.Flatten(), nn.Linear(700, 128), nn.Tanh(), nn.Linear(128, 10))
+    assert count(ours) == count(published)
+    published.load_state_dict(dict(zip(published.state_dict(), ours.state_dict().values())))
+    images = torch.randn(4, 1, 28, 28, generator=generator(1))
+    assert torch.equal(ours(images), published(images)), "pooling before tanh must not change a bit"
+
+
+def test_convnet_has_the_reference_number_of_parameters():
+    assert count(networks.ConvNet(3, 32, 10)) == 320_010  # ConvNet-3-128 on CIFAR-10
+    assert networks.ConvNet(1, 28, 10).features[0].padding == (3, 3)  # the reference pads MNIST to 32x32
+    assert networks.ConvNet(1, 28, 10)(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_initialisation_is_torchs_distribution_and_reproducible():
+    network = networks.PaperCNN(1, 28, 10)
+    first = [p.clone() for p in networks.initialise(network, generator(3)).parameters()]
+    again = networks.initialise(networks.PaperCNN(1, 28, 10), generator(3)).parameters()
+    assert all(torch.equal(a, b) for a, b in zip(first, again))
+    weight = network.classifier[1].weight  # 700 inputs: uniform in +-1/sqrt(700)
+    assert weight.abs().max() <= 700 ** -0.5
+    assert abs(weight.std().item() - (700 * 3) ** -0.5) < 1e-3
+
+
+def test_training_equals_torch_optim_adam_bit_for_bit():
+    images, labels = torch.randn(50, 1, 16, 16, generator=generator(4)), torch.arange(10).repeat(5)
+    ours = networks.initialise(networks.PaperCNN(1, 16, 10), generator(5))
+    theirs = networks.initialise(networks.PaperCNN(1, 16, 10), generator(5))
+    training.train(ours, images, labels, epochs=3, generator=generator(6), batch_size=16)
+    optimizer, draw = torch.optim.Adam(theirs.parameters(), lr=1e-3, fused=True), generator(6)
+    for _ in range(3):
+        for batch in torch.randperm(50, generator=draw).split(16):
+            optimizer.zero_grad()
+            F.cross_entropy(theirs(images[batch]), labels[batch]).backward()
+            optimizer.step()
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters()))
+
+
+def test_predictions_do_not_depend_on_the_batches():
+    network = networks.initialise(networks.PaperCNN(1, 16, 10), generator(7))
+    images = torch.randn(25, 1, 16, 16, generator=generator(8))
+    assert torch.allclose(training.predict(network, images, 4), training.predict(network, images), atol=1e-6)
+
+
+def test_accuracy_counts_right_rows():
+    assert training.accuracy(torch.tensor([[1., 2], [3, 0], [0, 1]]), torch.tensor([1, 1, 1])) == 2 / torch.tensor(3.)
+
+
+def test_purposes_have_their_own_streams():
+    assert derive(0, "target", 1) == derive(0, "target", 1)
+    assert len({derive(s, *p) for s in (0, 1) for p in (("target", 1), ("target", 2), ("shadow", 1))}) == 6
