@@ -116,6 +116,10 @@ def _torchvision(name: str) -> Dataset:
               "cifar10": datasets.CIFAR10}[name]
     root = paths.data()
     if name != "cifar10":  # torchvision verifies CIFAR-10's own checksums before unpickling it
+        old = root / loader.__name__ / "processed"
+        if old.exists():  # torchvision would read these before the idx files that are checked here
+            raise DataError(f"{old} holds files of an old torchvision, which are not checked: delete it, "
+                            "and the idx files beside it are used")
         check_idx_files(root / loader.__name__ / "raw", MNIST_MD5 if name == "mnist" else {})
     try:
         train, test = loader(root, train=True, download=True), loader(root, train=False)

@@ -206,17 +206,19 @@ def training_data(kind: str, n: int | None, run: int) -> tuple[torch.Tensor, tor
     return torch.as_tensor(chosen["images"]), torch.as_tensor(chosen["labels"])
 
 # %% [markdown]
-# After training, the model answers for every member and every non-member. These answers (logits)
-# are all that the attacker will see of it.
+# After training, the model answers for every member, every non-member, and the data set's own test file if there is
+# one. The answers (logits) are all that the attacker will see of it.
 
 # %%
+exam = {part: split.part(part) for part in ("members", "non_members", "test")}
+exam = {part: (images, labels) for part, (images, labels) in exam.items() if len(images)}
+
 def train_target(name: str, images, labels, run: int) -> dict:
     network = networks.initialise(networks.PaperCNN(*split.shape), generator(seed, "target", name, run))
     network.to(device)
     training.train(network, images.to(device), labels.to(device), epochs=epochs,
                    generator=generator(seed, "target order", name, run))
-    answers = {part: training.predict(network, split.part(part)[0])
-               for part in ("members", "non_members", "test") if len(split.part(part)[0])}
+    answers = {part: training.predict(network, pictures) for part, (pictures, _) in exam.items()}
     return answers | {f"weights.{key}": value.cpu() for key, value in network.state_dict().items()}
 
 # %%
@@ -227,8 +229,7 @@ def target(kind: str, n: int | None, run: int) -> dict:
                              "training_set": data.digest(images, labels)}
     path = results / "targets" / f"{name}-run{run}"
     answers = artefacts.cached(path, inputs, lambda: train_target(name, images, labels, run))
-    scores = {part: training.accuracy(answers[part], split.part(part)[1])
-              for part in ("members", "non_members", "test") if part in answers}
+    scores = {part: training.accuracy(answers[part], truth) for part, (_, truth) in exam.items()}
     return {"target": name, "run": run, "images": len(images), **scores,
             "file": artefacts.cached_path(path, inputs).name}
 

@@ -75,6 +75,14 @@ def write_idx_files(folder: Path) -> dict[str, str]:
     return {name: hashlib.md5((folder / name).read_bytes()).hexdigest() for name in data.IDX_FILES}
 
 
+def test_unchecked_files_of_an_old_torchvision_are_not_read(tmp_path, monkeypatch, refused):
+    monkeypatch.setenv("DCPRIV_DATA", str(tmp_path))
+    (tmp_path / "MNIST/processed").mkdir(parents=True)
+    (tmp_path / "MNIST/processed/training.pt").write_bytes(b"could run code")
+    with refused(data.DataError, "processed", "not checked", "delete it"):
+        data.load("mnist")
+
+
 IDX_DAMAGE = {  # name: (file, what happens to its bytes, words of the message)
     "truncated": ("train-images-idx3-ubyte", lambda b: b[:-5], ["truncated", "15,696 bytes", "15,691"]),
     "truncated in the header": ("train-images-idx3-ubyte", lambda b: b[:9], ["is not an idx file"]),
@@ -603,3 +611,21 @@ def test_notebook_without_its_input_names_the_notebook_to_run_and_leaves_no_arte
     assert done.stderr.strip().splitlines()[-1].startswith(
         f"ArtefactError: {tmp_path}/results/quick/split.npz does not exist yet: run {NOTEBOOK} first")
     assert list(contents(tmp_path)) == [tmp_path / "out.ipynb"]
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"ipcs": [2, 0]}, ["ipc = 0", "between 1 and 5"]),
+    ({"ipcs": [2, 6]}, ["ipc = 6", "has only 5 members"]),
+    ({"ipcs": [1, 3], "outer": 0}, ["outer = 0", "not 3", "set outer and inner yourself"]),
+    ({"outer": -1}, ["outer = -1", "expected 0 or more"]),
+    ({"training_sets": ["original", "subste"]}, ["training_sets", "'subste'", "subset"])])
+def test_all_parameters_of_a_condensation_are_checked_before_the_first(changes, words, refused):
+    run = {"labels": torch.arange(3).repeat(5), "ipcs": [1, 2], "training_sets": ["subset"], "outer": 1, "inner": 1}
+    with refused(ValueError, *words):
+        condensation.check(**run | changes)
+
+
+def test_an_empty_condensation_is_refused(refused):
+    with refused(ValueError, "outer = 0", "at least 1"):
+        condensation.condense(torch.zeros(4, 1, 16, 16), torch.tensor([0, 0, 1, 1]), ipc=1, make_network=never,
+                              iterations=1, outer=0, inner=0, seed=0)

@@ -88,7 +88,7 @@ trained = {length: together([train_shadow(number, ds, length) for number in rang
 pd.DataFrame({length: summary(answers) for length, answers in trained.items()}).T.rename_axis("epochs")
 
 # %%
-figure, axes = plt.subplots(1, len(trained), figsize=(11, 3), sharey=True)
+figure, axes = plt.subplots(1, len(trained), figsize=(11, 3), sharex=True, sharey=True)
 for ax, (length, answers) in zip(axes, trained.items()):
     losses = [attacks.losses(*answers[part]) for part in ("members", "non_members")]
     plots.loss_histogram(ax, *losses, f"{length} epochs")
@@ -96,10 +96,10 @@ plt.show()
 
 # %% [markdown]
 # At first a network learns what all images of a class have in common, and both hills move to the left together.
-# Later it lowers the members' losses further by learning what is particular to them. Their hill keeps moving and
-# the other one falls behind: the ratio of the two mean losses grows from row to row. The AUC says the same in the
-# attacker's terms. Compare its first and its last row; differences between the short trainings may be no more
-# than luck.
+# Later it lowers the members' losses further by learning what is particular to them. Their hill keeps moving,
+# while some of the non-members stay behind in a long tail of large losses: the ratio of the two mean losses grows
+# from row to row. The AUC says the same in the attacker's terms. Compare its first and its last row; differences
+# between the short trainings may be no more than luck.
 #
 # An AUC above 50 % after very few epochs need not be memory. With few shadow models, the members may simply
 # happen to be the easier half. All rows share the same images and the same initial weights, so this luck is the
@@ -186,4 +186,5 @@ for name, pair in (("all examples", losses.values()), ("only correct ones", righ
 #
 # The second AUC is what remains among the correctly classified images, for an attacker who sees how sure the
 # model is. As far as it lies above 50 %, hiding mistakes would not be enough to hide membership. So the answer
-# depends on the measure: of the mean a large part is mistakes, of the order of the losses a smaller one.
+# depends on the measure: compare the share of the mean that comes from mistakes with the part of the AUC's excess
+# over 50 % that disappears without them.

@@ -145,8 +145,9 @@ print(f"AUC with a random one: mean {random.mean():.1%} ± {standard_error:.1%} 
       f"from {random.min():.1%} to {random.max():.1%}")
 
 # %% [markdown]
-# On average it lands at 50 %, up to the standard error. The reason is a symmetry: if all random labels are turned
-# around, every score changes its sign and an AUC of $a$ becomes $1 - a$, and both labellings are equally likely.
+# On average it lands at 50 %, up to a few standard errors. The reason is a symmetry: if all random labels are
+# turned around, every score changes its sign and an AUC of $a$ becomes $1 - a$, and both labellings are equally
+# likely.
 #
 # A *single* labelling need not land there. If sure answers are more frequent among members, an attack model that
 # by accident prefers sure answers is above 50 %, and one that prefers unsure answers is as far below. So the
@@ -213,11 +214,11 @@ def most_called(membership):
 
 by_chance = np.array([most_called(rng.permutation(is_member)) for _ in range(guesses)])
 print(f"by chance a tau with precision above 0.9 exists in {np.mean(by_chance > 0):.0%} of the cases, "
-      f"and calls {most} images or more in {np.mean(by_chance >= most):.0%}")
+      f"and in 95 % of the cases it calls at most {np.quantile(by_chance, 0.95):.0f} images")
 
 # %% [markdown]
 # A single member with the smallest loss is enough for a precision of 1, and that happens by chance in about half
 # of the cases, unless the smallest loss is shared by many images. Only a $\tau$ that calls more images than
-# chance does would be evidence, and the attacker, who cannot look, would still have to find it on the shadow
+# chance allows would be evidence, and the attacker, who cannot look, would still have to find it on the shadow
 # models. A threshold that is the same for everybody finds almost nobody *with confidence*. Attacks that adapt to
 # the single example (LiRA) are judged at just this left end of the curve.
