@@ -25,12 +25,12 @@ paper: .venv/ready  ## the paper's own scale on MNIST: days on a CPU
 
 test: .venv/ready  ## every check: the notebooks cell by cell at quick scale, then the tests
 	@results=$$(mktemp -d) && trap 'rm -rf "$$results"' EXIT && \
-	DCPRIV_RESULTS=$$results python -m pytest --nbval-lax --nbval-current-env notebooks tests
+	DCPRIV_RESULTS=$$results OMP_NUM_THREADS=1 python -m pytest --nbval-lax --nbval-current-env notebooks tests
 
 notebooks: .venv/ready  ## execute the notebooks in place, at quick scale, and copy their figures
 	jupytext --sync notebooks/*.py notebooks/solutions/*.py
 	for notebook in notebooks/*.ipynb notebooks/solutions/*.ipynb; do \
-		jupyter nbconvert --to notebook --inplace --execute \
+		OMP_NUM_THREADS=1 jupyter nbconvert --to notebook --inplace --execute \
 			--NotebookExporter.preprocessors nbconvert.preprocessors.CoalesceStreamsPreprocessor $$notebook || exit 1; \
 	done
 	mkdir -p figures && cp $(RESULTS)/quick/figures/* $(RESULTS)/quick/tables/*.md figures/

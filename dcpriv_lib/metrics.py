@@ -1,6 +1,7 @@
 """How well an attack did, each rate with its 95 % interval."""
 
 import numpy as np
+import pandas as pd
 from scipy.stats import binomtest
 
 LEVEL = 0.95
@@ -70,6 +71,27 @@ def evaluate(scores: np.ndarray, decisions: np.ndarray, is_member: np.ndarray,
              "auc": auc(scores, is_member, rng)}
     return {name + suffix: float(value) for name, triple in found.items()
             for suffix, value in zip(("", "_low", "_high"), triple)}
+
+
+def mean_over_runs(judged: pd.DataFrame) -> pd.DataFrame:
+    """Return the means over the runs of every target and attack, and the rates as text.
+
+    The text, for instance "51.2 % [50.1, 52.3]", holds the mean of the runs' intervals. It
+    does not shrink with the number of runs, since all runs are judged on the same examples.
+
+    Parameters
+    ----------
+    judged : one row a target, run and attack, with the columns of `evaluate`.
+
+    Returns
+    -------
+    DataFrame indexed by (target, attack) in the order of `judged`, with the means of its
+    numeric columns, and a column "accuracy, text" (and so on) a rate.
+    """
+    mean = judged.groupby(["target", "attack"], sort=False).mean(numeric_only=True)
+    texts = {f"{name}, text": [percent(*row) for row in mean[[name, f"{name}_low", f"{name}_high"]].to_numpy()]
+             for name in RATES}
+    return mean.assign(**texts)
 
 
 def percent(value: float, low: float, high: float) -> str:

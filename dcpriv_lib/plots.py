@@ -63,7 +63,7 @@ def loss_histogram(ax, member_losses, non_member_losses, title: str = ""):
     bins = np.geomspace(floor, max(both.max(), 10 * floor), 50)
     for values, name, colour, style_ in ((member_losses, "members", MEMBER, "-"),
                                          (non_member_losses, "non-members", NON_MEMBER, "--")):
-        ax.hist(np.clip(values, floor, None), bins, histtype="step", density=False, linewidth=1.8,
+        ax.hist(np.clip(values, floor, None), bins, histtype="step", linewidth=1.8,
                 weights=np.full(len(values), 100 / len(values)),
                 label=name, color=colour, linestyle=style_)
     ax.set(xscale="log", xlabel="loss (nats)", ylabel="% of examples", title=title)

@@ -195,10 +195,12 @@ rows = [judge(*key, attack) for key in scores for attack in scores[key]]
 judged = pd.DataFrame(rows)
 shadows_used = {"shadows": len(shadows), "ds": int(shadow_member.sum() // len(shadows))}
 artefacts.save_table(results / "attacks.csv", judged, split.inputs | shadows_used)
-np.round(judged.groupby(["target", "attack"], sort=False)[[*metrics.RATES, "constant_classes"]].mean(), 3)
+
+mean = metrics.mean_over_runs(judged)
+mean[[f"{name}, text" for name in metrics.RATES] + ["constant_classes"]].round(1)
 
 # %% [markdown]
-# Read it slowly.
+# Read it slowly. The brackets are 95 % intervals: Clopper-Pearson, and bootstrap for the AUC.
 #
 # - **accuracy**: half would be guessing.
 # - **precision**: how often "member" is true. With as many members as non-members, 0.5 is guessing.
@@ -235,10 +237,9 @@ plots.save(figure, results, "roc")
 # intervals, expect one in twenty to miss the truth by chance alone.
 
 # %%
-mean = judged.groupby(["attack", "target"], sort=False)[["accuracy", "accuracy_low", "accuracy_high"]].mean()
 figure, ax = plt.subplots(figsize=(7, 3.4))
 for i, (attack, colour) in enumerate(zip(judged["attack"].unique(), ("#0072B2", "#D55E00", "#009E73"))):
-    one = 100 * mean.loc[attack]
+    one = 100 * mean.xs(attack, level="attack")[["accuracy", "accuracy_low", "accuracy_high"]]
     plots.intervals(ax, one["accuracy"], one["accuracy_low"], one["accuracy_high"], one.index, colour,
                     offset=0.2 - 0.2 * i, marker="osD"[i], label=attack)
 ax.axvline(50, color="0.6", linestyle=":", linewidth=1)

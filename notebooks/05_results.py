@@ -115,10 +115,7 @@ Markdown(table_1.to_markdown(index=False))
 # luck, and shows how much luck to allow for in the other rows.
 
 # %%
-mean = judged.groupby(["target", "attack"], sort=False).mean(numeric_only=True).reset_index()
-
-def shown(row: pd.Series, name: str) -> str:
-    return metrics.percent(*(row[name + end] for end in ("", "_low", "_high")))
+mean = metrics.mean_over_runs(judged).reset_index()
 
 def beats_guessing(row: pd.Series) -> str:
     beats = [name for name in ("accuracy", "auc") if row[name + "_low"] > 0.5]
@@ -129,7 +126,7 @@ def table_2_row(row: pd.Series) -> dict:
     says = paper.TABLE_2.get(row["target"])
     return {"target": row["target"], "attack": row["attack"],
             "paper says (P / R / A)": " / ".join(f"{100 * v:.1f}" for v in says.values()) if says else "-",
-            **{name.replace("auc", "AUC"): shown(row, name) for name in
+            **{name.replace("auc", "AUC"): row[f"{name}, text"] for name in
                ("precision", "recall", "accuracy", "auc")},
             "verdict": verdict(says["accuracy"], row["accuracy_low"], row["accuracy_high"], 0)
             if says else "not in the paper",
@@ -145,8 +142,7 @@ Markdown(table_2.to_markdown(index=False))
 # from guessing. This is the table that `make report` prints.
 
 # %%
-auc = mean.assign(auc=[shown(row, "auc") for _, row in mean.iterrows()]).pivot(
-    index="target", columns="attack", values="auc").add_prefix("AUC, ")
+auc = mean.pivot(index="target", columns="attack", values="auc, text").add_prefix("AUC, ")
 models = targets.groupby("target", sort=False).agg(images=("images", "first"), members=("members", "mean"),
                                                    non_members=("non_members", "mean"))
 models = models.assign(**{part: (100 * models[part]).round(1) for part in ("members", "non_members")})

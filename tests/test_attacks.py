@@ -1,6 +1,7 @@
 """Attacks and metrics against scikit-learn, scipy, closed forms, and planted leaks."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import beta, norm
@@ -135,3 +136,12 @@ def test_an_attack_that_never_says_member_has_no_precision(rng):
     found = metrics.evaluate(rng.normal(size=20), np.zeros(20, bool), np.arange(20) < 10, rng)
     assert np.isnan(found["precision"]) and found["recall"] == 0
     assert metrics.percent(*(found["precision" + end] for end in ("", "_low", "_high"))) == "undefined"
+
+
+def test_means_over_runs_keep_their_intervals():
+    row = {"target": "t", "attack": "a", "n": 100}
+    judged = pd.DataFrame([row | {"run": run} | {name + end: value + run / 10 for name in metrics.RATES
+                                                 for end, value in (("", 0.5), ("_low", 0.4), ("_high", 0.6))}
+                           for run in range(2)])
+    mean = metrics.mean_over_runs(judged).loc["t", "a"]
+    assert mean["auc"] == pytest.approx(0.55) and mean["auc, text"] == "55.0 % [45.0, 65.0]"
