@@ -124,36 +124,44 @@ print(f"tau = {tau:.3g} nats")
 # %% [markdown]
 # ## Attack 2: a support vector machine per class (the paper's text)
 #
-# The attack model of class $c$ is a classifier from the softmax vector to membership, trained on the
+# The attack model of class $c$ is a classifier from the softmax vector $p$ to membership, trained on the
 # shadow rows of class $c$. The text uses an SVM with the kernel
-# $k(p, q) = \exp(-\gamma \|p - q\|^2)$, and chooses $C$ and $\gamma$ by 5-fold cross-validated accuracy. For one class:
+# $k(p, q) = \exp(-\gamma \|p - q\|^2)$, and chooses $C$ and $\gamma$ by 5-fold cross-validated accuracy.
 
 # %%
 p, shadow_p = {key: softmax(logits, axis=1) for key, logits in exams.items()}, softmax(shadow_logits, axis=1)
 grid = {"C": grid_C, "gamma": grid_gamma}
-c = shadow_labels == 0
-search = GridSearchCV(SVC(), grid, cv=folds, n_jobs=processes, refit=False).fit(shadow_p[c], shadow_member[c])
-pd.DataFrame(search.cv_results_["mean_test_score"].reshape(len(grid_C), -1).round(4),
+
+def search(rows) -> dict:
+    found = GridSearchCV(SVC(), grid, cv=folds, n_jobs=processes, refit=False)
+    found.fit(shadow_p[rows], shadow_member[rows])
+    return found.best_params_ | {"accuracy": found.cv_results_["mean_test_score"]}
+
+# %% [markdown]
+# The search for every class. One that was made before on the same rows is loaded.
+
+# %%
+def choose(label: int) -> dict:
+    rows = shadow_labels == label
+    inputs = split.inputs | grid | {"folds": folds, "class": label,
+                                    "rows": data.digest(shadow_p[rows], shadow_member[rows])}
+    return artefacts.cached(results / "attacks" / f"svm-class{label}", inputs, lambda: search(rows))
+
+found = {int(label): choose(int(label)) for label in tqdm(np.unique(shadow_labels), desc="grid search")}
+
+# %% [markdown]
+# The cross-validated accuracies of class 0:
+
+# %%
+pd.DataFrame(found[0]["accuracy"].reshape(len(grid_C), -1).round(4),
              index=pd.Index(grid_C, name="C"), columns=pd.Index(grid_gamma, name="gamma"))
 
 # %% [markdown]
 # One half would be guessing. This is still the rehearsal, on the attacker's own models; do not expect more on
-# the target. The same search for every class; a choice that was made before on the same rows is loaded.
+# the target. The best choices, and the attack models trained with them:
 
 # %%
-def choose(label: int) -> SVC:
-    rows = shadow_labels == label
-    x, member = shadow_p[rows], shadow_member[rows]
-    inputs = split.inputs | grid | {"folds": folds, "class": label, "rows": data.digest(x, member)}
-
-    def search():
-        found = GridSearchCV(SVC(), grid, cv=folds, n_jobs=processes, refit=False).fit(x, member)
-        return found.best_params_ | {"accuracy": found.cv_results_["mean_test_score"]}
-    best = artefacts.cached(results / "attacks" / f"svm-class{label}", inputs, search)
-    return SVC(C=float(best["C"]), gamma=float(best["gamma"]))
-
-# %%
-chosen = {int(label): choose(int(label)) for label in tqdm(np.unique(shadow_labels), desc="grid search")}
+chosen = {label: SVC(C=float(best["C"]), gamma=float(best["gamma"])) for label, best in found.items()}
 svm = attacks.fit_per_class(chosen, shadow_p, shadow_labels, shadow_member)
 pd.DataFrame({label: {"C": one.C, "gamma": one.gamma} for label, one in chosen.items()}).rename_axis(
     columns="class")
