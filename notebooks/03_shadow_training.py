@@ -190,7 +190,8 @@ plots.save(figure, results, "shadow_losses")
 #
 # 1. Train shadow models for 5, 20 and 60 epochs. How does the distance between the two hills change, and what
 #    does that tell an owner who wants privacy?
-# 2. With `ds = 100` the shadow models see a third of the images. Do they leak more or less?
+# 2. With `ds = 100` the shadow models see a third of the images. Do they leak more or less? Compare at equal epochs
+#    and at equal numbers of steps.
 # 3. How much of the difference between the hills comes from examples the model gets *wrong*?
 #
 # Solutions: `solutions/03_solutions.ipynb`.

@@ -268,7 +268,7 @@ plots.save(figure, results, "attack_accuracy")
 # 1. Write an attack that calls every correctly classified image a member. How does it compare with the loss
 #    threshold?
 # 2. Give the attack *random* membership labels for the shadow rows. Where does its AUC land, and why is this a useful
-#    check of the whole pipeline?
+#    check of the pipeline?
 # 3. For one target, plot precision and recall of the loss attack against $\tau$. Is there a $\tau$ with recall
 #    above 0.9? With precision above 0.9?
 #

@@ -223,8 +223,8 @@ pd.Series({"profile": profile, "data set": f"{dataset}, pixels {split.inputs['pi
 # ## Exercises
 #
 # 1. With what probability would a guesser, judged on 30,000 images, score 50.22 % or more?
-# 2. Give an attack with recall 100 %, and one with precision near 100 %, that are both useless to the attacker. Which
-#    column of Table 2 exposes each?
+# 2. Give an attack with recall 100 %, and one with a precision near 100 % that is useless too. Which column of Table 2
+#    exposes each?
 # 3. How many members and non-members would the paper have needed for 50.22 % to be significant?
 #
 # Solutions: `solutions/05_solutions.ipynb`.
