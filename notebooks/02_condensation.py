@@ -271,8 +271,8 @@ per_cent.dropna(axis=1, how="all").assign(images=targets.groupby("target")["imag
 #    Is it larger or smaller than $D$ between two random halves of the zeros?
 # 2. Start from real images instead of noise: replace `S_c` by ten members and take the step by hand.
 #    How large is $D$ at the start? Why might an owner like this, and why should the members not?
-# 3. Train a target on one condensed image per class. Where does its accuracy lie
-#    between guessing and the random subset?
+# 3. Train a target on one condensed image per class. Where does its accuracy lie between guessing and the
+#    random subset of 10 images a class?
 #
 # Solutions: `solutions/02_solutions.ipynb`.
 #
