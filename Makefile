@@ -10,7 +10,7 @@ snakemake --cores all --nolock --rerun-incomplete --quiet rules host --config pr
 @echo && cat $(RESULTS)/$(1)/tables/summary.md && echo && echo "Report: $(RESULTS)/$(1)/report/index.html"
 endef
 
-.PHONY: help report mnist-small paper test notebooks sync clean
+.PHONY: help report mnist-small paper test notebooks figures sync clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -27,13 +27,18 @@ test: .venv/ready  ## every check: the notebooks cell by cell at quick scale, th
 	@results=$$(mktemp -d) && trap 'rm -rf "$$results"' EXIT && \
 	DCPRIV_RESULTS=$$results OMP_NUM_THREADS=1 python -m pytest --nbval-lax --nbval-current-env notebooks tests
 
-notebooks: .venv/ready  ## execute the notebooks in place, at quick scale, and copy their figures
+notebooks: .venv/ready  ## execute the notebooks in place, at quick scale
 	jupytext --sync notebooks/*.py notebooks/solutions/*.py
 	for notebook in notebooks/*.ipynb notebooks/solutions/*.ipynb; do \
 		OMP_NUM_THREADS=1 jupyter nbconvert --to notebook --inplace --execute \
 			--NotebookExporter.preprocessors nbconvert.preprocessors.CoalesceStreamsPreprocessor $$notebook || exit 1; \
 	done
-	mkdir -p figures && cp $(RESULTS)/quick/figures/* $(RESULTS)/quick/tables/*.md figures/
+
+figures:  ## copy the figures and tables of every finished profile to figures/
+	for tables in $(RESULTS)/*/tables; do \
+		run=$$(dirname $$tables); mkdir -p figures/$$(basename $$run); \
+		cp $$run/figures/* $$tables/*.csv $$tables/*.md $$tables/*.json figures/$$(basename $$run)/; \
+	done
 
 sync: .venv/ready  ## bring each notebook's .py and .ipynb in step
 	jupytext --sync notebooks/*.py notebooks/solutions/*.py

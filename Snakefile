@@ -1,6 +1,7 @@
 # The engine: which notebook runs when. Every step is one papermill run; a step that is divided runs
 # the same notebook with fewer targets or shadow models, and the whole notebook then finds their
-# files. The notebooks know nothing of this.
+# files. The notebooks know nothing of this. A step depends on its notebook's .py, the source: new
+# outputs in the .ipynb are no reason to run it again.
 #
 #   snakemake --cores all --config profile=quick
 import shlex
@@ -50,7 +51,7 @@ rule report:
 
 rule split:
     input:
-        paths.NOTEBOOKS / "01_data_split.ipynb",
+        paths.NOTEBOOKS / "01_data_split.py",
     output:
         RESULTS / "notebooks/01_data_split.ipynb",
         RESULTS / "split.npz",
@@ -99,7 +100,7 @@ rule shadows:
 
 rule condensation:
     input:
-        paths.NOTEBOOKS / "02_condensation.ipynb",
+        paths.NOTEBOOKS / "02_condensation.py",
         RESULTS / "split.npz",
         SETS,
         TARGETS,
@@ -114,7 +115,7 @@ rule condensation:
 
 rule shadow_training:
     input:
-        paths.NOTEBOOKS / "03_shadow_training.ipynb",
+        paths.NOTEBOOKS / "03_shadow_training.py",
         RESULTS / "split.npz",
         GROUPS,
     output:
@@ -128,7 +129,7 @@ rule shadow_training:
 
 rule attack:
     input:
-        paths.NOTEBOOKS / "04_attack.ipynb",
+        paths.NOTEBOOKS / "04_attack.py",
         RESULTS / "targets.csv",
         RESULTS / "shadows.csv",
     output:
@@ -143,7 +144,7 @@ rule attack:
 
 rule results:
     input:
-        paths.NOTEBOOKS / "05_results.ipynb",
+        paths.NOTEBOOKS / "05_results.py",
         RESULTS / "targets.csv",
         RESULTS / "attacks.csv",
     output:
