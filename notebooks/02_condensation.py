@@ -238,7 +238,7 @@ kinds = [(kind, n) for n in [None, *ipcs] for kind in training_sets if (kind == 
 rows = [target(kind, n, run) for kind, n in tqdm(kinds, desc="training sets")
         for run in range(first_run, first_run + n_runs)]
 targets = pd.DataFrame(rows, columns=["target", "run", "images", "members", "non_members", "test", "file"])
-artefacts.save_table(results / "targets.csv", targets, split.inputs | {"epochs": epochs})
+artefacts.save_table(results / "targets.csv", targets, split.inputs | {"epochs": epochs, "iterations": iterations})
 
 # %% [markdown]
 # ## Table 1: accuracy of the target models

@@ -106,6 +106,11 @@ table_1 = pd.DataFrame([table_1_row(*group) for group in targets.groupby("target
 Markdown(table_1.to_markdown(index=False))
 
 # %% [markdown]
+# Where a row differs from the paper, look at the scale first; the last section of this notebook states it. Fewer
+# matching iterations leave worse synthetic images. Fewer epochs leave small training sets underfitted (a hundred
+# images are one step an epoch) and memorise less of large ones. Other differences: the paper feeds raw pixels, and its
+# framework's initial weights are not known to us.
+#
 # ## Table 2: the attack
 #
 # The paper reports precision, recall and accuracy of one attack. The verdict compares accuracies. The last
@@ -206,7 +211,7 @@ mean.pivot(index="target", columns="attack", values="constant_classes").reindex(
 here = made["attacks"]["provenance"]
 commits = {name: record["provenance"]["git_commit"] for name, record in made.items()}
 pd.Series({"profile": profile, "data set": f"{dataset}, pixels {split.inputs['pixels']}", "seed": seed,
-           "target epochs": made["targets"]["inputs"]["epochs"],
+           **{name: made["targets"]["inputs"][name] for name in ("iterations", "epochs")},
            "shadow models": f"{made['attacks']['inputs']['shadows']}, ds = {made['attacks']['inputs']['ds']}",
            **{f"commit of {name}": commit for name, commit in commits.items()},
            **{key: here[key] for key in ("written", "processor", "cores", "gpu", "torch", "scikit-learn")}}
