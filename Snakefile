@@ -28,7 +28,7 @@ def notebook(stage, **changes):
 
 
 SETS = expand(RESULTS / "steps/condense_ipc{ipc}_set{number}.ipynb", ipc=IPC,
-              number=range(CONDENSATION["condensed_sets"]))
+              number=parts(CONDENSATION["condensed_sets"], JOBS["sets"]))
 RUNS = parts(CONDENSATION["n_runs"], JOBS["runs"])
 TARGETS = expand(RESULTS / "steps/target_{kind}_run{run}.ipynb", kind=CONDENSATION["training_sets"], run=RUNS)
 GROUPS = expand(RESULTS / "steps/shadows_from{first}.ipynb", first=parts(SHADOWS["n_shadows"], JOBS["shadows"]))
@@ -67,8 +67,9 @@ rule condense:
     output:
         RESULTS / "steps/condense_ipc{ipc}_set{number}.ipynb",
     params:
-        run=lambda w: notebook("02_condensation", training_sets=["condensed"], n_runs=0, condensed_sets=1,
-                               ipc=[int(w.ipc)], first_set=int(w.number)),
+        run=lambda w: notebook("02_condensation", training_sets=["condensed"], n_runs=0, ipc=[int(w.ipc)],
+                               first_set=int(w.number),
+                               condensed_sets=min(JOBS["sets"], CONDENSATION["condensed_sets"] - int(w.number))),
     shell:
         "{params.run} {output:q}"
 

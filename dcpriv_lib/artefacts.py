@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from .paths import REPOSITORY, shown
 
@@ -188,6 +187,7 @@ def _load(path, expect: dict, made_by: str) -> bytes:
 
 @functools.cache
 def _environment() -> dict:
+    import torch  # here, because importing it takes seconds and reading an artefact does without
     packages = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {"git_commit": _git_commit(), "python": platform.python_version(),

@@ -10,7 +10,7 @@ import yaml
 from . import paths
 
 STAGES = ("01_data_split", "02_condensation", "03_shadow_training", "04_attack", "05_results")
-JOBS = {"runs": 1, "shadows": 5}  # target runs and shadow models that one job trains
+JOBS = {"sets": 1, "runs": 1, "shadows": 5}  # condensed sets, target runs, shadow models that one job makes
 
 
 class ProfileError(ValueError):
