@@ -446,7 +446,7 @@ def profile(tmp_path, monkeypatch):
     ("qqq: 3", ["no notebook declares a parameter 'qqq'", "choose from profile, dataset, seed"]),
     ("jobs: {shadow: 3}", ["jobs: there is no 'shadow'", "did you mean 'shadows'?"]),
     ("jobs: {runs: many}", ["jobs: runs is 'many'", "expected int, like 1"]),
-    ("jobs:", ["jobs is None", "expected dict, like {'runs': 1, 'shadows': 5}"]),
+    ("jobs:", ["jobs is None", "expected dict, like {'sets': 1, 'runs': 1, 'shadows': 5}"]),
     ("epochs: '60'", ["epochs is '60'", "expected int, like 60"]),
     ("epochs: true", ["epochs is True", "expected int, like 60"]),
     ("seed: 0.5", ["seed is 0.5", "expected int, like 0"]),
@@ -473,7 +473,7 @@ def test_good_profile_changes_what_it_names_and_nothing_else(profile):
     read = profiles.read("mine")
     assert read["02_condensation"] == profiles.parameters("02_condensation") | {
         "profile": "mine", "ipc": 10, "image_lr": 1}
-    assert read["04_attack"]["grid_C"] == [1] and read["jobs"] == {"runs": 0, "shadows": 5}
+    assert read["04_attack"]["grid_C"] == [1] and read["jobs"] == {"sets": 1, "runs": 0, "shadows": 5}
 
 
 # ---------------------------------------------------------------- folders and artefacts
