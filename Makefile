@@ -17,7 +17,7 @@ help:  ## list the targets
 report: .venv/ready  ## the quick profile on the bundled digits: minutes on two cores
 	@$(call run,quick)
 
-mnist-small: .venv/ready  ## real MNIST at a reduced scale: about two hours on two cores
+mnist-small: .venv/ready  ## real MNIST at a reduced scale: an hour or so on two cores
 	@$(call run,mnist-small)
 
 paper: .venv/ready  ## the paper's own scale on MNIST: days on a CPU
