@@ -122,12 +122,14 @@ def cached(path, inputs: dict, compute) -> dict:
     ----------
     path : where to save, without suffix.
     inputs : everything the result depends on.
-    compute : function without arguments that returns the dict of arrays.
+    compute : function that returns the dict of arrays. It is given a path beside the artefact
+        where it may keep the state of unfinished work.
     """
     path = cached_path(path, inputs)
     if not path.exists():
         start = time.perf_counter()
-        save_arrays(path, compute(), inputs, time.perf_counter() - start)
+        arrays = compute(path.with_name(path.stem + "-unfinished.npz"))
+        save_arrays(path, arrays, inputs, time.perf_counter() - start)
     return load_arrays(path, inputs, "the same notebook")
 
 

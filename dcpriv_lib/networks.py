@@ -5,6 +5,8 @@ import math
 import torch
 from torch import nn
 
+from . import convolution
+
 
 class PaperCNN(nn.Module):
     """The target and shadow network of Gujarathi & Gandhi (their published code).
@@ -34,7 +36,12 @@ class PaperCNN(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map float32 images [B, C, H, W] to logits [B, classes]."""
-        return self.classifier(self.features(images))
+        if images.device.type != "cpu":
+            return self.classifier(self.features(images))
+        features = images.permute(1, 2, 3, 0)  # the same function; on CPUs in half the time
+        for layer in (self.features[0], self.features[3]):
+            features = torch.tanh(convolution.pooled(features, layer))
+        return self.classifier(features.permute(3, 0, 1, 2))
 
 
 class ConvNet(nn.Module):

@@ -1,11 +1,16 @@
 """Training and querying classifiers whose data fit in memory as one tensor."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from torch.optim.adam import adam
+
+from .checkpoint import Checkpoint
 
 
 def device(name: str = "auto") -> torch.device:
@@ -26,7 +31,8 @@ def device(name: str = "auto") -> torch.device:
 
 
 def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, epochs: int,
-          generator: torch.Generator, lr: float = 1e-3, batch_size: int = 128) -> list[float]:
+          generator: torch.Generator, lr: float = 1e-3, batch_size: int = 128,
+          checkpoint: Path | None = None, progress: Callable = iter) -> list[float]:
     """Train `network` in place with Adam and cross-entropy, as the paper does.
 
     The paper's learning-rate decay of 1e-7 per step changes the rate by 0.1 % over its
@@ -39,6 +45,9 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, epo
     labels : int64 [N], on the same device.
     epochs : passes over the data; the last, smaller batch is used too.
     generator : CPU generator of the order of the examples.
+    checkpoint : file of the state of an unfinished training. If it exists, the training
+        goes on from there, to the same bits as an unbroken one. Deleted at the end.
+    progress : wraps the epochs, for instance ``tqdm``.
 
     Returns
     -------
@@ -47,35 +56,49 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, epo
     """
     network.train()
     weights = list(network.parameters())
-    step = adam_step(weights, lr)
+    optimiser = Adam(weights, lr)
     history = []
-    for _ in range(epochs):
-        order = torch.randperm(len(images), generator=generator).to(images.device)
-        total = torch.zeros((), device=images.device)
-        for batch in order.split(batch_size):
-            loss = F.cross_entropy(network(images[batch]), labels[batch])
-            step(torch.autograd.grad(loss, weights))
-            total += loss.detach() * len(batch)
-        history.append(total.item() / len(images))
+    with Checkpoint(checkpoint, {"images": len(images), "lr": lr, "batch_size": batch_size}) as saved:
+        if state := saved.load():
+            history = state["history"].tolist()
+            generator.set_state(torch.from_numpy(state["generator"]))
+            vector_to_parameters(torch.from_numpy(state["tensors"]).to(images.device), weights + optimiser.state)
+        for _ in progress(range(len(history), epochs)):
+            order = torch.randperm(len(images), generator=generator).to(images.device)
+            total = torch.zeros((), device=images.device)
+            for batch in order.split(batch_size):
+                loss = F.cross_entropy(network(images[batch]), labels[batch])
+                optimiser.step(torch.autograd.grad(loss, weights))
+                total += loss.detach() * len(batch)
+            history.append(total.item() / len(images))
+            saved.keep({"tensors": parameters_to_vector(weights + optimiser.state).detach().cpu(),
+                        "history": np.array(history), "generator": generator.get_state()})
     return history
 
 
-def adam_step(weights: list[torch.Tensor], lr: float) -> Callable:
-    """Return a function that takes the gradients of `weights` and makes one Adam step in place.
+class Adam:
+    """Adam over `weights`, in place: torch's own, its state (and nothing else) kept here.
 
-    This is torch's own Adam, its state kept here: building a ``torch.optim.Adam`` imports
-    the compiler first, which takes seconds in every process.
+    Building a ``torch.optim.Adam`` imports the compiler first, seconds in every process.
     """
-    means = [torch.zeros_like(weight) for weight in weights]
-    squares = [torch.zeros_like(weight) for weight in weights]
-    steps = [torch.zeros((), device=weight.device) for weight in weights]
 
-    def step(gradients) -> None:
-        with torch.no_grad():
-            adam(weights, list(gradients), means, squares, [], steps, amsgrad=False, beta1=0.9, beta2=0.999,
-                 lr=lr, weight_decay=0.0, eps=1e-8, maximize=False,
-                 fused=weights[0].device.type in ("cpu", "cuda"))
-    return step
+    def __init__(self, weights: list[torch.Tensor], lr: float):
+        self.weights, self.lr = weights, lr
+        self.means = [torch.zeros_like(weight) for weight in weights]
+        self.squares = [torch.zeros_like(weight) for weight in weights]
+        self.steps = [torch.zeros((), device=weight.device) for weight in weights]
+
+    @property
+    def state(self) -> list[torch.Tensor]:
+        """All tensors that the next step depends on, besides the weights."""
+        return self.means + self.squares + self.steps
+
+    @torch.no_grad()
+    def step(self, gradients) -> None:
+        """Make one step along `gradients`, tensors in the order and shapes of the weights."""
+        adam(self.weights, list(gradients), self.means, self.squares, [], self.steps, amsgrad=False,
+             beta1=0.9, beta2=0.999, lr=self.lr, weight_decay=0.0, eps=1e-8, maximize=False,
+             fused=self.weights[0].device.type in ("cpu", "cuda"))
 
 
 @torch.no_grad()

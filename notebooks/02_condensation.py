@@ -135,11 +135,11 @@ def condense(ipc: int, number: int) -> dict:
     settings = dict(ipc=ipc, iterations=iterations, **loops, real_batch=real_batch, image_lr=image_lr)
     inputs = split.inputs | settings | {"width": width, "set": number}
     path = results / "condensed" / f"ipc{ipc}-set{number}"
-    return artefacts.cached(path, inputs, lambda: condensation.condense(
+    return artefacts.cached(path, inputs, lambda unfinished: condensation.condense(
         member_images.to(device), member_labels.to(device),
         make_network=lambda: networks.ConvNet(*split.shape, width=width),
         seed=derive(seed, "condense", ipc, number), snapshots=(0, 1, iterations // 2, iterations),
-        checkpoint=path.with_name(path.name + f"-{artefacts.fingerprint(inputs)}-unfinished.npz"),
+        checkpoint=unfinished,
         progress=lambda steps: tqdm(steps, desc=f"ipc {ipc}, set {number}", mininterval=2), **settings))
 
 # %%
@@ -213,11 +213,11 @@ def training_data(kind: str, n: int | None, run: int) -> tuple[torch.Tensor, tor
 exam = {part: split.part(part) for part in ("members", "non_members", "test")}
 exam = {part: (images, labels) for part, (images, labels) in exam.items() if len(images)}
 
-def train_target(name: str, images, labels, run: int) -> dict:
+def train_target(name: str, images, labels, run: int, unfinished) -> dict:
     network = networks.initialise(networks.PaperCNN(*split.shape), generator(seed, "target", name, run))
     network.to(device)
     training.train(network, images.to(device), labels.to(device), epochs=epochs,
-                   generator=generator(seed, "target order", name, run))
+                   generator=generator(seed, "target order", name, run), checkpoint=unfinished)
     answers = {part: training.predict(network, pictures) for part, (pictures, _) in exam.items()}
     return answers | {f"weights.{key}": value.cpu() for key, value in network.state_dict().items()}
 
@@ -228,7 +228,7 @@ def target(kind: str, n: int | None, run: int) -> dict:
     inputs = split.inputs | {"target": name, "run": run, "epochs": epochs,
                              "training_set": data.digest(images, labels)}
     path = results / "targets" / f"{name}-run{run}"
-    answers = artefacts.cached(path, inputs, lambda: train_target(name, images, labels, run))
+    answers = artefacts.cached(path, inputs, lambda unfinished: train_target(name, images, labels, run, unfinished))
     scores = {part: training.accuracy(answers[part], truth) for part, (_, truth) in exam.items()}
     return {"target": name, "run": run, "images": len(images), **scores,
             "file": artefacts.cached_path(path, inputs).name}

@@ -88,13 +88,14 @@ ax.set_title("Figure 2. Training the shadow models and the attack models")
 plots.save(figure, results, "figure2_shadow_training")
 
 # %%
-def train_shadow(number: int) -> dict:
+def train_shadow(number: int, unfinished) -> dict:
     inside, outside = shadow_split(attacker, ds, number, seed)
     images, labels = split.rows(inside)
     network = networks.initialise(networks.PaperCNN(*split.shape), generator(seed, "shadow", number))
     network.to(device)
     training.train(network, images.to(device), labels.to(device), epochs=epochs,
-                   generator=generator(seed, "shadow order", number))
+                   generator=generator(seed, "shadow order", number), checkpoint=unfinished,
+                   progress=lambda steps: tqdm(steps, desc=f"shadow {number}", mininterval=5, leave=False))
     answers = {"members": training.predict(network, images), "member_labels": labels,
                "non_members": training.predict(network, split.rows(outside)[0]),
                "non_member_labels": split.rows(outside)[1]}
@@ -107,8 +108,8 @@ def train_shadow(number: int) -> dict:
 def shadow(number: int) -> dict:
     inputs = split.inputs | {"shadow": number, "ds": ds, "epochs": epochs}
     path = results / "shadows" / f"shadow{number}"
-    return artefacts.cached(path, inputs, lambda: train_shadow(number)) | {
-        "shadow": number, "file": artefacts.cached_path(path, inputs).name}
+    answers = artefacts.cached(path, inputs, lambda unfinished: train_shadow(number, unfinished))
+    return answers | {"shadow": number, "file": artefacts.cached_path(path, inputs).name}
 
 numbers = range(first_shadow, first_shadow + n_shadows)
 shadows = [shadow(number) for number in tqdm(numbers, desc="shadow models", mininterval=2)]

@@ -145,7 +145,7 @@ def choose(label: int) -> dict:
     rows = shadow_labels == label
     inputs = split.inputs | grid | {"folds": folds, "class": label,
                                     "rows": data.digest(shadow_p[rows], shadow_member[rows])}
-    return artefacts.cached(results / "attacks" / f"svm-class{label}", inputs, lambda: search(rows))
+    return artefacts.cached(results / "attacks" / f"svm-class{label}", inputs, lambda _: search(rows))
 
 found = {int(label): choose(int(label)) for label in tqdm(np.unique(shadow_labels), desc="grid search")}
 

@@ -578,7 +578,7 @@ def test_full_disk_leaves_the_old_artefact_readable(files_that_fit, refused, tmp
 
 def test_changed_inputs_make_a_second_file_and_keep_the_first(tmp_path):
     def of(seed):
-        return artefacts.cached(tmp_path / "a", {"seed": seed}, lambda: {"x": np.array(seed)})["x"]
+        return artefacts.cached(tmp_path / "a", {"seed": seed}, lambda _: {"x": np.array(seed)})["x"]
     assert of(0) == 0
     before = contents(tmp_path)
     assert of(1) == 1 and len(list(tmp_path.glob("a-*.npz"))) == 2
@@ -587,7 +587,7 @@ def test_changed_inputs_make_a_second_file_and_keep_the_first(tmp_path):
 
 
 def test_damaged_cache_is_refused_not_recomputed(refused, tmp_path):
-    artefacts.cached(tmp_path / "a", INPUTS, lambda: {"x": np.arange(9)})
+    artefacts.cached(tmp_path / "a", INPUTS, lambda _: {"x": np.arange(9)})
     path = artefacts.cached_path(tmp_path / "a", INPUTS)
     flip(path)
     with refused(artefacts.ArtefactError, str(path), "was changed after it was written", "delete it"):
@@ -595,7 +595,7 @@ def test_damaged_cache_is_refused_not_recomputed(refused, tmp_path):
 
 
 def test_interrupted_computation_leaves_nothing_in_the_cache(refused, tmp_path):
-    def stop():
+    def stop(_):
         raise KeyboardInterrupt("stopped")
     with refused(KeyboardInterrupt, "stopped"):
         artefacts.cached(tmp_path / "a", INPUTS, stop)

@@ -1,10 +1,13 @@
 """The networks are the published ones; the training loop is Adam."""
 
+import signal
+
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dcpriv_lib import networks, training
+from dcpriv_lib import artefacts, networks, training
 from dcpriv_lib.seeding import derive, generator
 
 
@@ -19,7 +22,8 @@ def test_paper_cnn_is_the_published_network():
     assert count(ours) == count(published)
     published.load_state_dict(dict(zip(published.state_dict(), ours.state_dict().values())))
     images = torch.randn(4, 1, 28, 28, generator=generator(1))
-    assert torch.equal(ours(images), published(images)), "pooling before tanh must not change a bit"
+    assert torch.equal(ours.classifier(ours.features(images)), published(images)), "pooling before tanh changes no bit"
+    assert torch.allclose(ours(images), published(images), atol=1e-6)
 
 
 def test_convnet_has_the_reference_number_of_parameters():
@@ -65,3 +69,62 @@ def test_accuracy_counts_right_rows():
 def test_purposes_have_their_own_streams():
     assert derive(0, "target", 1) == derive(0, "target", 1)
     assert len({derive(s, *p) for s in (0, 1) for p in (("target", 1), ("target", 2), ("shadow", 1))}) == 6
+
+
+@pytest.mark.parametrize(("channels", "size"), [(1, 28), (1, 16), (3, 32), (1, 15), (3, 17)])
+def test_fast_form_of_the_paper_cnn_is_the_plain_one_in_float64(channels, size):
+    network = networks.initialise(networks.PaperCNN(channels, size, 10), generator(0)).double()
+    images = torch.randn(6, channels, size, size, generator=generator(1)).double()
+    images[:, :, :9] = -0.4  # a blank part: all its pooling fields are ties
+    images.requires_grad_()
+    plain, fast = network.classifier(network.features(images)), network(images)
+    assert torch.allclose(plain, fast, rtol=1e-12)
+    weights = list(network.parameters())
+    for a, b in zip(torch.autograd.grad(plain.logsumexp(1).sum(), weights),
+                    torch.autograd.grad(fast.logsumexp(1).sum(), weights)):
+        assert torch.allclose(a, b, rtol=1e-10, atol=1e-13)
+
+
+def test_gradient_by_the_pixels_is_the_plain_one_where_no_maximum_is_shared():
+    network = networks.initialise(networks.PaperCNN(1, 17, 4), generator(0)).double()
+    images = torch.randn(3, 1, 17, 17, generator=generator(1)).double().requires_grad_()
+    plain, = torch.autograd.grad(network.classifier(network.features(images)).logsumexp(1).sum(), images)
+    fast, = torch.autograd.grad(network(images).logsumexp(1).sum(), images)
+    assert torch.allclose(plain, fast, rtol=1e-10, atol=1e-13)
+
+
+def _trained(epochs=3, **settings):
+    network = networks.initialise(networks.PaperCNN(1, 16, 3), generator(0))
+    images, labels = torch.randn(40, 1, 16, 16, generator=generator(1)), torch.arange(40) % 3
+    history = training.train(network, images, labels, epochs=epochs, batch_size=16,
+                             generator=generator(2), **settings)
+    return network.state_dict(), history
+
+
+@pytest.mark.parametrize("stop", [lambda: signal.raise_signal(signal.SIGTERM),
+                                  lambda: signal.raise_signal(signal.SIGINT)])
+def test_stopped_training_goes_on_to_the_same_bits(tmp_path, stop, capsys):
+    def stop_before_the_third(epochs):
+        yield from list(epochs)[:2]
+        stop()
+    whole, history = _trained()
+    with pytest.raises(KeyboardInterrupt):
+        _trained(checkpoint=tmp_path / "unfinished.npz", progress=stop_before_the_third)
+    assert "unfinished.npz holds the state" in capsys.readouterr().err
+    epochs_left = []
+    resumed, resumed_history = _trained(checkpoint=tmp_path / "unfinished.npz",
+                                        progress=lambda rest: (epochs_left.append(len(rest)), rest)[1])
+    assert epochs_left == [1]
+    assert resumed_history == history
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert not list(tmp_path.iterdir()), "the checkpoint is deleted at the end"
+
+
+def test_checkpoint_of_another_training_is_refused(tmp_path):
+    def stop(epochs):
+        yield 0
+        raise RuntimeError("power cut")
+    with pytest.raises(RuntimeError):
+        _trained(checkpoint=tmp_path / "unfinished.npz", progress=stop)
+    with pytest.raises(artefacts.ArtefactError, match="lr = 0.001"):
+        _trained(checkpoint=tmp_path / "unfinished.npz", lr=0.5)
