@@ -13,7 +13,8 @@ JOBS = PROFILE["jobs"]
 NAME = PROFILE["01_data_split"]["profile"]
 RESULTS = paths.results(NAME)
 CONDENSATION, SHADOWS = PROFILE["02_condensation"], PROFILE["03_shadow_training"]
-IPC = CONDENSATION["ipc"] if isinstance(CONDENSATION["ipc"], list) else [CONDENSATION["ipc"]]
+IPC = profiles.as_list(CONDENSATION["ipc"])
+N_SETS, ITERATIONS = (profiles.per_ipc(key, CONDENSATION[key], IPC) for key in ("condensed_sets", "iterations"))
 
 
 def parts(total, each):
@@ -27,8 +28,8 @@ def notebook(stage, **changes):
     return f"papermill --no-progress-bar -y {arguments} {shlex.quote(str(paths.NOTEBOOKS / stage))}.ipynb"
 
 
-SETS = expand(RESULTS / "steps/condense_ipc{ipc}_set{number}.ipynb", ipc=IPC,
-              number=parts(CONDENSATION["condensed_sets"], JOBS["sets"]))
+SETS = [RESULTS / f"steps/condense_ipc{ipc}_set{number}.ipynb" for ipc in IPC
+        for number in parts(N_SETS[ipc], JOBS["sets"])]
 RUNS = parts(CONDENSATION["n_runs"], JOBS["runs"])
 TARGETS = expand(RESULTS / "steps/target_{kind}_run{run}.ipynb", kind=CONDENSATION["training_sets"], run=RUNS)
 GROUPS = expand(RESULTS / "steps/shadows_from{first}.ipynb", first=parts(SHADOWS["n_shadows"], JOBS["shadows"]))
@@ -70,8 +71,8 @@ rule condense:
         RESULTS / "steps/condense_ipc{ipc}_set{number}.ipynb",
     params:
         run=lambda w: notebook("02_condensation", training_sets=["condensed"], n_runs=0, ipc=[int(w.ipc)],
-                               first_set=int(w.number),
-                               condensed_sets=min(JOBS["sets"], CONDENSATION["condensed_sets"] - int(w.number))),
+                               iterations=[ITERATIONS[int(w.ipc)]], first_set=int(w.number),
+                               condensed_sets=[min(JOBS["sets"], N_SETS[int(w.ipc)] - int(w.number))]),
     shell:
         "{params.run} {output:q}"
 

@@ -15,17 +15,18 @@ class Checkpoint:
 
     The state is saved now and then, and whenever the block is left by an exception. Ctrl-C
     and SIGTERM (what a cluster sends before it kills) both arrive as KeyboardInterrupt, so
-    either stops cleanly. A block that ends well deletes the file.
+    either stops cleanly. A block that ends well deletes the file, or saves the last state.
 
     Parameters
     ----------
     path : the file, or None to keep nothing.
     inputs : what the computation depends on; a state of other inputs is refused.
+    delete : whether a block that ends well deletes the file.
     seconds : least time between two saves; what a kill without warning loses.
     """
 
-    def __init__(self, path: Path | None, inputs: dict, seconds: float = 30.0):
-        self.path, self.inputs, self.seconds = path, inputs, seconds
+    def __init__(self, path: Path | None, inputs: dict, delete: bool = True, seconds: float = 30.0):
+        self.path, self.inputs, self.delete, self.seconds = path, inputs, delete, seconds
         self.state, self.saved_at = None, time.monotonic()
 
     def load(self) -> dict | None:
@@ -57,11 +58,12 @@ class Checkpoint:
             signal.signal(signal.SIGTERM, self.handler or signal.SIG_DFL)
         if self.path is None:
             return
-        if kind is None:
+        if kind is None and self.delete:
             for file in (self.path, artefacts.sidecar(self.path)):
                 file.unlink(missing_ok=True)
         elif self.state is not None:
             self._save()
+        if kind is not None and self.state is not None:
             print(f"stopped; {shown(self.path)} holds the state, the same run goes on from there",
                   file=sys.stderr)
 

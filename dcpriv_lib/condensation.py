@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from . import artefacts
+from .checkpoint import Checkpoint
 from .networks import initialise
 from .seeding import generator
 
@@ -22,6 +22,8 @@ REAL_BATCH = 256   # real images a class and update
 IMAGE_LR, IMAGE_MOMENTUM = 0.1, 0.5
 NETWORK_LR = 0.01
 NETWORK_BATCH = 256  # synthetic images a step of the inner training
+SNAPSHOTS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # iterations whose images are kept
+CPU_CHUNK = 16  # images a pass on CPUs: their activations stay in the cache
 
 
 def check(labels: torch.Tensor, ipcs: list[int], training_sets: list[str], outer: int, inner: int) -> None:
@@ -83,8 +85,21 @@ def weight_gradients(network: nn.Module, images: torch.Tensor, labels: torch.Ten
     create_graph : keep the graph, to differentiate the gradients by the images.
     """
     weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    if not create_graph:
+        return _gradients(network, weights, images, labels)
     loss = F.cross_entropy(network(images), labels)
-    return list(torch.autograd.grad(loss, weights, create_graph=create_graph))
+    return list(torch.autograd.grad(loss, weights, create_graph=True))
+
+
+def _gradients(network, weights, images, labels) -> list[torch.Tensor]:
+    """Return the gradients of the mean cross-entropy for `weights`, on CPUs summed over small chunks."""
+    chunk = CPU_CHUNK if images.device.type == "cpu" else len(images)
+    total = None
+    for some, their_labels in zip(images.split(chunk), labels.split(chunk)):
+        loss = F.cross_entropy(network(some), their_labels, reduction="sum") / len(images)
+        part = torch.autograd.grad(loss, weights)
+        total = list(part) if total is None else [a.add_(b) for a, b in zip(total, part)]
+    return total
 
 
 def matching_distance(real: list[torch.Tensor], synthetic: list[torch.Tensor]) -> torch.Tensor:
@@ -134,14 +149,13 @@ def matching_step(network: nn.Module, images: torch.Tensor, labels: torch.Tensor
 
 def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_network: Callable,
              iterations: int, outer: int, inner: int, seed: int, real_batch: int = REAL_BATCH,
-             image_lr: float = IMAGE_LR,
-             snapshots: tuple[int, ...] = (), checkpoint: Path | None = None,
+             image_lr: float = IMAGE_LR, checkpoint: Path | None = None,
              progress: Callable = iter) -> dict[str, torch.Tensor]:
     """Condense real images into `ipc` synthetic images a class.
 
     Every iteration draws a new network. `outer` times it updates the synthetic images by
-    one matching step over all classes (SGD on the pixels, rate 0.1, momentum 0.5) and,
-    between two updates, trains the network on them for `inner` epochs (SGD, rate 0.01).
+    one matching step over all classes (SGD on the pixels, momentum 0.5) and, between two
+    updates, trains the network on them for `inner` epochs (SGD, rate 0.01).
 
     Parameters
     ----------
@@ -152,17 +166,18 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
     iterations, outer, inner : the loops above.
     seed : seed of the noise, the networks and the batches.
     real_batch : real images a class in each update (all, if the class has fewer).
-    image_lr : step size on the pixels.
-    snapshots : iterations after which to keep a copy of the images; 0 is the noise.
-    checkpoint : file that holds the state after each iteration. If it exists, the work
-        goes on from there, to the same result as an unbroken run. Deleted at the end.
+    image_lr : step size on the pixels; 0.1 in the paper.
+    checkpoint : file of the state after the last iteration. If it exists, the work goes on
+        from there, to the same result as an unbroken run. It is kept at the end: asked
+        for more iterations, the work goes on from it too.
     progress : wraps the iterations, for instance ``tqdm``.
 
     Returns
     -------
     dict with "images" float32 [classes * ipc, C, H, W] (in the units of `images`),
     "labels" int64, "loss" float64 [iterations] (mean matching loss a class and update),
-    "snapshots" float32 [len(snapshots), classes * ipc, C, H, W].
+    "snapshots" float32 [k, classes * ipc, C, H, W], the images after the iterations
+    `snapshot_iterations`, 0 being the noise.
 
     Raises
     ------
@@ -173,46 +188,61 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
     if outer < 1 or iterations < 1:
         raise ValueError(f"outer = {outer}, iterations = {iterations}: expected at least 1")
     by_class = [torch.nonzero(labels == label).flatten() for label in range(int(labels.max()) + 1)]
-    device, network = images.device, make_network().to(images.device)
+    network = make_network().to(images.device)
     shape = (len(by_class), ipc, *images.shape[1:])
-    state = {"images": torch.randn(shape, generator=generator(seed, "noise")),
-             "velocity": torch.zeros(shape), "loss": torch.zeros(0, dtype=torch.float64)}
-    state["snapshots"] = state["images"].expand(len(snapshots), *shape).clone()
     inputs = {"ipc": ipc, "outer": outer, "inner": inner, "seed": seed, "real_batch": real_batch,
-              "image_lr": image_lr, "snapshots": list(snapshots), "shape": list(shape)}
-    if checkpoint is not None and checkpoint.exists():
-        state = {name: torch.from_numpy(value) for name, value in
-                 artefacts.load_arrays(checkpoint, inputs, "the same notebook").items()}
-    synthetic, velocity = state["images"].to(device), state["velocity"].to(device)
-    own_labels = torch.arange(len(by_class), device=device).repeat_interleave(ipc)
+              "image_lr": image_lr, "shape": list(shape)}
 
-    for iteration in progress(range(len(state["loss"]), iterations)):
-        # one stream an iteration: a resumed run draws what the unbroken one would have
-        draw = generator(seed, "iteration", iteration)
-        initialise(network, draw)
-        total = 0.0
-        for update in range(outer):
-            def batch(label):
-                members = by_class[label]
-                return members[torch.randperm(len(members), generator=draw)[:real_batch].to(device)]
-            gradient, loss = matching_step(network, images, labels, synthetic, batch)
-            velocity = IMAGE_MOMENTUM * velocity + gradient
-            synthetic = synthetic - image_lr * velocity
-            total += loss
-            if update < outer - 1:
-                _train_inner(network, synthetic.flatten(0, 1), own_labels, inner, draw)
-        loss = torch.tensor([total / (outer * len(by_class))], dtype=torch.float64)
-        state.update(images=synthetic.cpu(), velocity=velocity.cpu(), loss=torch.cat([state["loss"], loss]))
-        for position, after in enumerate(snapshots):
-            if after == iteration + 1:
-                state["snapshots"][position] = state["images"]
-        if checkpoint is not None:
-            artefacts.save_arrays(checkpoint, state, inputs)
-    if checkpoint is not None:
-        for path in (checkpoint, artefacts.sidecar(checkpoint)):
-            path.unlink(missing_ok=True)
-    return {"images": state["images"].flatten(0, 1), "labels": own_labels.cpu(),
+    def matching(draw):
+        def batch(label):
+            members = by_class[label]
+            return members[torch.randperm(len(members), generator=draw)[:real_batch].to(images.device)]
+        return lambda synthetic: matching_step(network, images, labels, synthetic, batch)
+
+    with Checkpoint(checkpoint, inputs, delete=False) as saved:
+        state = saved.load() or _start(shape, seed)
+        if len(state["loss"]) > iterations:  # of a longer run, whose state is to stay
+            saved.path, state = None, _start(shape, seed)
+        state = {name: torch.as_tensor(value) for name, value in state.items()}
+        for iteration in progress(range(len(state["loss"]), iterations)):
+            # one stream an iteration: a resumed run draws what the unbroken one would have
+            draw = generator(seed, "iteration", iteration)
+            initialise(network, draw)
+            state = _iterate(state, network, matching(draw), outer, inner, image_lr, draw)
+            if iteration + 1 in SNAPSHOTS:
+                state["snapshots"] = torch.cat([state["snapshots"], state["images"][None]])
+            saved.keep(state)
+    return {"images": state["images"].flatten(0, 1), "labels": torch.arange(len(by_class)).repeat_interleave(ipc),
             "loss": state["loss"], "snapshots": state["snapshots"].flatten(1, 2)}
+
+
+def snapshot_iterations(iterations: int) -> list[int]:
+    """Return after which iterations `condense` keeps a copy of the images."""
+    return [snapshot for snapshot in SNAPSHOTS if snapshot <= iterations]
+
+
+def _start(shape, seed: int) -> dict[str, torch.Tensor]:
+    noise = torch.randn(shape, generator=generator(seed, "noise"))
+    return {"images": noise, "velocity": torch.zeros(shape), "loss": torch.zeros(0, dtype=torch.float64),
+            "snapshots": noise[None]}
+
+
+def _iterate(state, network, matching: Callable, outer: int, inner: int, image_lr: float,
+             draw: torch.Generator) -> dict[str, torch.Tensor]:
+    """Return the state after `outer` updates of the images, matched by the freshly drawn `network`."""
+    device = next(network.parameters()).device
+    synthetic, velocity = state["images"].to(device), state["velocity"].to(device)
+    labels = torch.arange(len(synthetic), device=device).repeat_interleave(synthetic.shape[1])
+    total = 0.0
+    for update in range(outer):
+        gradient, loss = matching(synthetic)
+        velocity = IMAGE_MOMENTUM * velocity + gradient
+        synthetic = synthetic - image_lr * velocity
+        total += loss
+        if update < outer - 1:
+            _train_inner(network, synthetic.flatten(0, 1), labels, inner, draw)
+    loss = torch.tensor([total / (outer * len(synthetic))], dtype=torch.float64)
+    return state | {"images": synthetic.cpu(), "velocity": velocity.cpu(), "loss": torch.cat([state["loss"], loss])}
 
 
 def _train_inner(network, images, labels, epochs: int, draw: torch.Generator) -> None:
@@ -221,7 +251,7 @@ def _train_inner(network, images, labels, epochs: int, draw: torch.Generator) ->
     for _ in range(epochs):
         order = torch.randperm(len(images), generator=draw).to(images.device)
         for batch in order.split(NETWORK_BATCH):
-            loss = F.cross_entropy(network(images[batch]), labels[batch])
+            gradients = _gradients(network, weights, images[batch], labels[batch])
             with torch.no_grad():
-                for weight, gradient in zip(weights, torch.autograd.grad(loss, weights)):
+                for weight, gradient in zip(weights, gradients):
                     weight -= NETWORK_LR * gradient

@@ -4,7 +4,6 @@ import difflib
 import functools
 import json
 
-import papermill
 import yaml
 
 from . import paths
@@ -20,9 +19,30 @@ class ProfileError(ValueError):
 @functools.cache
 def parameters(stage: str) -> dict:
     """Return the parameters a notebook declares, with their defaults."""
+    import papermill  # here, because a notebook that wants `per_ipc` would wait seconds for it
     found = papermill.inspect_notebook(str(paths.NOTEBOOKS / f"{stage}.ipynb"))
     return {name: yaml.safe_load(entry["default"]) if entry["default"] not in ("True", "False")
             else entry["default"] == "True" for name, entry in found.items()}
+
+
+def as_list(value) -> list:
+    """Return a list as it is, anything else as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def per_ipc(name: str, value: int | list[int], ipcs: list[int]) -> dict[int, int]:
+    """Return the parameter `value` of each ipc: one number for all, or one for each.
+
+    Raises
+    ------
+    ValueError
+        If `value` has neither one entry nor as many as `ipcs`, or one is below 1.
+    """
+    values = as_list(value)
+    if len(values) not in (1, len(ipcs)) or min(values) < 1:
+        raise ValueError(f"{name} = {value}: expected one number of at least 1, or {len(ipcs)}, "
+                         f"one for each of ipc = {ipcs}")
+    return dict(zip(ipcs, values * len(ipcs) if len(values) == 1 else values))
 
 
 def read(name: str) -> dict:
@@ -56,6 +76,11 @@ def read(name: str) -> dict:
     _check(path, jobs, JOBS, "jobs: ")
     complete = {stage: {key: given.get(key, value) for key, value in defaults[stage].items()}
                 | {"profile": name} for stage in STAGES}
+    for key in ("iterations", "condensed_sets"):
+        try:
+            per_ipc(key, complete["02_condensation"][key], as_list(complete["02_condensation"]["ipc"]))
+        except ValueError as error:
+            raise ProfileError(f"{paths.shown(path)}: {error}") from None
     return complete | {"jobs": JOBS | jobs}
 
 

@@ -39,14 +39,14 @@ dataset: str = "digits"      # must be what 01_data_split divided
 seed: int = 0                # must be what 01_data_split used
 device: str = "auto"         # cpu, cuda, mps, or auto
 ipc: list = [10, 50]         # synthetic images per class; a single number is fine too
-iterations: int = 12         # matching iterations, each with a new network; paper: 1000
+iterations: list = [12]      # matching iterations, each with a new network, for all ipc or each; paper: 1000
 outer: int = 5               # image updates an iteration; 0 takes the paper's loops for this ipc
 inner: int = 5               # training epochs between two updates
 width: int = 16              # filters of the matching network; paper: 128
 real_batch: int = 256        # real images per class in one update (all, if there are fewer)
 image_lr: float = 10.0       # step size on the pixels; paper: 0.1, over 100 times as many updates
 first_set: int = 0           # number of the first condensed set
-condensed_sets: int = 1      # condensed sets per ipc; target run r is trained on set r mod this
+condensed_sets: list = [1]   # condensed sets, for all ipc or each; target run r is trained on set r mod this
 training_sets: list = ["original", "subset", "condensed"]  # what to train target models on
 first_run: int = 0           # number of the first run; each run has its own initial weights
 n_runs: int = 3              # target models per training set
@@ -59,13 +59,15 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from dcpriv_lib import artefacts, condensation, data, networks, paths, plots, training
+from dcpriv_lib import artefacts, condensation, data, networks, paths, plots, profiles, training
 from dcpriv_lib.seeding import derive, generator
 
 plots.style()
 results = paths.results(profile)
 device = training.device(device)
-ipcs = [ipc] if isinstance(ipc, int) else ipc
+ipcs = profiles.as_list(ipc)
+n_iterations = profiles.per_ipc("iterations", iterations, ipcs)
+n_sets = profiles.per_ipc("condensed_sets", condensed_sets, ipcs)
 
 # %% [markdown]
 # The split comes from notebook 1. The owner works with the members; the non-members only tell us
@@ -127,25 +129,26 @@ print(f"D before {before:.2f}, after one step {after:.2f}")
 #
 # The library repeats the step over all classes and many networks, and trains each network a
 # little on the synthetic images in between, so that late gradients are matched as well as early
-# ones. A set that has been condensed before with the same parameters is loaded.
+# ones. A set that has been condensed before with the same parameters is loaded; asked for more iterations
+# than before, the work goes on where it ended.
 
 # %%
 def condense(ipc: int, number: int) -> dict:
     loops = dict(zip(("outer", "inner"), condensation.loops(ipc, outer, inner)))
-    settings = dict(ipc=ipc, iterations=iterations, **loops, real_batch=real_batch, image_lr=image_lr)
+    settings = dict(ipc=ipc, **loops, real_batch=real_batch, image_lr=image_lr)
     inputs = split.inputs | settings | {"width": width, "set": number}
-    path = results / "condensed" / f"ipc{ipc}-set{number}"
-    return artefacts.cached(path, inputs, lambda unfinished: condensation.condense(
-        member_images.to(device), member_labels.to(device),
+    folder, name = results / "condensed", f"ipc{ipc}-set{number}"
+    run = lambda _: condensation.condense(
+        member_images.to(device), member_labels.to(device), **settings, iterations=n_iterations[ipc],
         make_network=lambda: networks.ConvNet(*split.shape, width=width),
-        seed=derive(seed, "condense", ipc, number), snapshots=(0, 1, iterations // 2, iterations),
-        checkpoint=unfinished,
-        progress=lambda steps: tqdm(steps, desc=f"ipc {ipc}, set {number}", mininterval=2), **settings))
+        seed=derive(seed, "condense", ipc, number),
+        checkpoint=artefacts.cached_path(folder / f"state-{name}", inputs),
+        progress=lambda steps: tqdm(steps, desc=f"ipc {ipc}, set {number}", mininterval=2))
+    return artefacts.cached(folder / name, inputs | {"iterations": n_iterations[ipc]}, run)
 
 # %%
 condensed_ipcs = ipcs if "condensed" in training_sets else []
-sets = range(first_set, first_set + condensed_sets)
-condensed = {(n, k): condense(n, k) for n in condensed_ipcs for k in sets}
+condensed = {(n, k): condense(n, k) for n in condensed_ipcs for k in range(first_set, first_set + n_sets[n])}
 
 # %% [markdown]
 # Did the gradients come to agree?
@@ -153,7 +156,7 @@ condensed = {(n, k): condense(n, k) for n in condensed_ipcs for k in sets}
 # %%
 figure, ax = plt.subplots(figsize=(5, 3))
 for (n, k), result in condensed.items():
-    ax.plot(np.arange(1, iterations + 1), result["loss"], label=f"ipc {n}, set {k}")
+    ax.plot(np.arange(1, n_iterations[n] + 1), result["loss"], label=f"ipc {n}, set {k}")
 ax.set(xlabel="iteration", ylabel="mean of D per class and update", ylim=(0, None))
 if condensed:
     ax.legend()
@@ -169,10 +172,12 @@ plots.save(figure, results, "matching_loss")
 
 # %%
 for n in condensed_ipcs:
-    snapshots = torch.as_tensor(condensed[n, first_set]["snapshots"])
-    figure, axes = plt.subplots(1, len(snapshots), figsize=(10, 3.0))
-    for ax, pictures, after in zip(axes, snapshots, (0, 1, iterations // 2, iterations)):
-        first_ten = pictures.unflatten(0, (-1, n))[:, :10].flatten(0, 1)
+    result, kept = condensed[n, first_set], condensation.snapshot_iterations(n_iterations[n])
+    shown = {after: result["snapshots"][kept.index(after)] for after in (0, 1, kept[-2])} | {
+        n_iterations[n]: result["images"]}
+    figure, axes = plt.subplots(1, len(shown), figsize=(2.5 * len(shown), 3.0))
+    for ax, (after, pictures) in zip(axes, shown.items()):
+        first_ten = torch.as_tensor(pictures).unflatten(0, (-1, n))[:, :10].flatten(0, 1)
         plots.images(ax, split.grey_levels(first_ten), min(n, 10), f"ipc {n}, iteration {after}")
     plots.save(figure, results, f"figure4_condensed_{n}_ipc")
 
@@ -202,7 +207,7 @@ def training_data(kind: str, n: int | None, run: int) -> tuple[torch.Tensor, tor
         size = n * len(split.dataset.classes)
         chosen = torch.randperm(len(member_images), generator=generator(seed, "subset", n, run))[:size]
         return member_images[chosen], member_labels[chosen]
-    chosen = condensed[n, first_set + run % condensed_sets]
+    chosen = condensed[n, first_set + run % n_sets[n]]
     return torch.as_tensor(chosen["images"]), torch.as_tensor(chosen["labels"])
 
 # %% [markdown]
@@ -238,9 +243,50 @@ kinds = [(kind, n) for n in [None, *ipcs] for kind in training_sets if (kind == 
 rows = [target(kind, n, run) for kind, n in tqdm(kinds, desc="training sets")
         for run in range(first_run, first_run + n_runs)]
 targets = pd.DataFrame(rows, columns=["target", "run", "images", "members", "non_members", "test", "file"])
-artefacts.save_table(results / "targets.csv", targets, split.inputs | {"epochs": epochs, "iterations": iterations})
+settings = {"epochs": epochs, "ipc": ipcs, "iterations": list(n_iterations.values()), "width": width,
+            "real_batch": real_batch, "image_lr": image_lr,
+            "loops": [condensation.loops(n, outer, inner) for n in ipcs]}
+artefacts.save_table(results / "targets.csv", targets, split.inputs | settings)
 
 # %% [markdown]
+# ## Would more iterations help?
+#
+# The condensation paper makes 1,000 iterations. What a shorter run costs can be read off its own way: train the
+# paper's CNN on the images as they were after 1, 2, 5, ... iterations.
+
+# %%
+def accuracy_after(n: int, k: int) -> np.ndarray:
+    pictures, truth = split.part("non_members")
+    own_labels = torch.as_tensor(condensed[n, k]["labels"])
+    found = []
+    for snapshot in torch.as_tensor(condensed[n, k]["snapshots"]):
+        network = networks.initialise(networks.PaperCNN(*split.shape), generator(seed, "curve", n, k)).to(device)
+        training.train(network, snapshot.to(device), own_labels.to(device), epochs=epochs,
+                       generator=generator(seed, "curve order", n, k))
+        found.append(training.accuracy(training.predict(network, pictures), truth))
+    return np.array(found)
+
+# %%
+def curve(n: int, k: int) -> np.ndarray:
+    inputs = split.inputs | {"epochs": epochs, "set": k, "snapshots": data.digest(
+        torch.as_tensor(condensed[n, k]["snapshots"]), torch.as_tensor(condensed[n, k]["labels"]))}
+    return artefacts.cached(results / "condensed" / f"curve-ipc{n}-set{k}", inputs,
+                            lambda _: {"accuracy": accuracy_after(n, k)})["accuracy"]
+
+figure, ax = plt.subplots(figsize=(5, 3))
+for n, k in condensed:
+    ax.plot(condensation.snapshot_iterations(n_iterations[n]), 100 * curve(n, k), marker="o",
+            color="C" + str(ipcs.index(n)), label=f"condensed-{n}, set {k}")
+ax.set(xlabel="iterations of the condensation", ylabel="accuracy on non-members (%)", ylim=(0, 100))
+ax.set_xscale("symlog", linthresh=1)
+if condensed:
+    ax.legend()
+plots.save(figure, results, "accuracy_by_iterations")
+
+# %% [markdown]
+# Each point is one network. Where a curve still rises at its end, the condensed sets of this run are worse than
+# a longer run's would be, and so are the models trained on them; where it is flat, little is lost.
+#
 # ## Table 1: accuracy of the target models
 #
 # Mean over the runs, plus or minus one standard deviation. `test` is the data set's own test file,

@@ -1,6 +1,8 @@
 """Gradient matching against independent, plainer computations."""
 
 import numpy as np
+import signal
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -89,7 +91,7 @@ def test_step_equals_the_plain_sum_over_classes_and_one_backward(toy):
 def settings(**changes):
     """Arguments of a very small condensation."""
     return dict(ipc=2, make_network=lambda: networks.ConvNet(*SHAPE, width=4), iterations=3, outer=2, inner=2,
-                seed=5, real_batch=4, image_lr=0.5, snapshots=(0, 1, 3)) | changes
+                seed=5, real_batch=4, image_lr=0.5) | changes
 
 
 def test_condense_equals_torch_optimisers_on_the_same_draws():
@@ -119,25 +121,72 @@ def test_condense_equals_torch_optimisers_on_the_same_draws():
                 F.cross_entropy(network(synthetic[order]), own_labels[order]).backward()
                 optimizer.step()
     assert torch.allclose(ours["images"], pixels.detach().flatten(0, 1), atol=1e-4)
-    assert torch.equal(ours["snapshots"][2], ours["images"])
+    assert condensation.snapshot_iterations(3) == [0, 1, 2] and len(ours["snapshots"]) == 3
+    shorter = condensation.condense(images, labels, **settings(iterations=2))
+    assert torch.equal(ours["snapshots"][2], shorter["images"])
 
 
-def test_an_interrupted_condensation_goes_on_to_the_same_bits(tmp_path):
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_condensation_goes_on_to_the_same_bits(tmp_path, stop, capsys):
     images, labels = torch.randn(30, 1, 16, 16, generator=generator(3)), torch.arange(3).repeat(10)
     unbroken = condensation.condense(images, labels, **settings())
 
-    def power_cut(iterations):
+    def stopped_before_the_third(iterations):
         yield from list(iterations)[:2]
-        raise KeyboardInterrupt
-    checkpoint = tmp_path / "unfinished.npz"
+        signal.raise_signal(stop)
+    checkpoint = tmp_path / "state.npz"
     with pytest.raises(KeyboardInterrupt):
-        condensation.condense(images, labels, **settings(checkpoint=checkpoint, progress=power_cut))
+        condensation.condense(images, labels, **settings(checkpoint=checkpoint, progress=stopped_before_the_third))
+    assert "state.npz holds the state" in capsys.readouterr().err
     done = []
     resumed = condensation.condense(images, labels, **settings(
         checkpoint=checkpoint, progress=lambda rest: (done.append(len(rest)), rest)[1]))
     assert done == [1], "two of three iterations were to be kept"
     assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
-    assert not list(tmp_path.iterdir()), "the checkpoint is deleted at the end"
+
+
+def test_more_iterations_go_on_from_fewer_and_fewer_leave_the_state_alone(tmp_path):
+    images, labels = torch.randn(30, 1, 16, 16, generator=generator(3)), torch.arange(3).repeat(10)
+    checkpoint, done = tmp_path / "state.npz", []
+
+    def condense(iterations, **changes):
+        return condensation.condense(images, labels, **settings(
+            iterations=iterations, progress=lambda rest: (done.append(len(rest)), rest)[1], **changes))
+    condense(2, checkpoint=checkpoint)
+    longer = condense(3, checkpoint=checkpoint)
+    state = checkpoint.read_bytes()
+    shorter = condense(1, checkpoint=checkpoint)
+    assert done == [2, 1, 1]
+    assert checkpoint.read_bytes() == state
+    assert all(torch.equal(value, longer[name]) for name, value in condense(3).items())
+    assert all(torch.equal(value, shorter[name]) for name, value in condense(1).items())
+
+
+@pytest.mark.parametrize(("width", "size"), [(128, 28), (128, 16), (8, 28)])
+def test_fast_convnet_is_the_plain_one_in_float64_to_the_second_derivative(width, size):
+    network = networks.initialise(networks.ConvNet(1, size, 4, width=width), generator(0)).double()
+    images = torch.randn(3, 1, size, size, generator=generator(1)).double()
+    weights = [p for p in network.parameters() if p.ndim > 1]
+
+    def first_and_second(forward):
+        pixels = images.clone().requires_grad_()
+        loss = F.cross_entropy(forward(pixels), torch.tensor([0, 1, 3]))
+        first = torch.autograd.grad(loss, weights, create_graph=True)
+        return [loss, *first, *torch.autograd.grad(sum(g.square().sum() for g in first), pixels)]
+    plain = first_and_second(lambda pixels: network.classifier(network.features(pixels)))
+    for a, b in zip(plain, first_and_second(network), strict=True):
+        assert torch.allclose(a, b, rtol=1e-8, atol=1e-11)
+
+
+def test_float32_gradients_point_where_the_plain_float64_ones_do():
+    network = networks.initialise(networks.ConvNet(1, 28, 10), generator(0))
+    images, labels = torch.randn(40, 1, 28, 28, generator=generator(1)), torch.zeros(40, dtype=int)
+    fast = condensation.weight_gradients(network, images, labels)
+    network.double()
+    loss = F.cross_entropy(network.classifier(network.features(images.double())), labels)
+    exact = torch.autograd.grad(loss, [p for p in network.parameters() if p.ndim > 1])
+    for a, b in zip(fast, exact):
+        assert (1 - F.cosine_similarity(a.double().flatten(1), b.flatten(1))).max() < 1e-8
 
 
 def test_matching_brings_the_gradients_together(digits):
