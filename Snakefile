@@ -35,10 +35,10 @@ TARGETS = expand(RESULTS / "steps/target_{kind}_run{run}.ipynb", kind=CONDENSATI
 GROUPS = expand(RESULTS / "steps/shadows_from{first}.ipynb", first=parts(SHADOWS["n_shadows"], JOBS["shadows"]))
 
 # One thread a job, and as many jobs as cores: small networks gain nothing from a second thread, and
-# results do not depend on the number of cores. The two thresholds let glibc keep the memory that
-# every training step frees and asks for again.
-shell.prefix("set -euo pipefail; export OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=33554432 "
-             "MALLOC_TRIM_THRESHOLD_=1073741824; ")
+# results do not depend on the number of cores. The tunables let glibc keep the memory that every
+# training step frees and asks for again, in huge pages.
+shell.prefix("set -euo pipefail; export OMP_NUM_THREADS=1 GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
+             ":glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=1073741824; ")
 
 
 rule report:
