@@ -23,9 +23,10 @@ def parts(total, each):
 
 
 def notebook(stage, **changes):
-    """Return the papermill call of one notebook, without its output."""
+    """Return the papermill call of one notebook, without its output; one with changes is a part, and logs."""
     arguments = shlex.quote(profiles.arguments(stage, PROFILE[stage] | changes))
-    return f"papermill --no-progress-bar -y {arguments} {shlex.quote(str(paths.NOTEBOOKS / stage))}.ipynb"
+    log = "--log-output " if changes else ""
+    return f"papermill --no-progress-bar {log}-y {arguments} {shlex.quote(str(paths.NOTEBOOKS / stage))}.ipynb"
 
 
 SETS = [RESULTS / f"steps/condense_ipc{ipc}_set{number}.ipynb" for ipc in IPC
@@ -36,8 +37,8 @@ GROUPS = expand(RESULTS / "steps/shadows_from{first}.ipynb", first=parts(SHADOWS
 
 # One thread a job, and as many jobs as cores: small networks gain nothing from a second thread, and
 # results do not depend on the number of cores. The tunables let glibc keep the memory that every
-# training step frees and asks for again, in huge pages.
-shell.prefix("set -euo pipefail; export OMP_NUM_THREADS=1 GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
+# training step frees and asks for again, in huge pages. The long steps log their progress and the time left.
+shell.prefix("set -euo pipefail; export TQDM_MININTERVAL=30 OMP_NUM_THREADS=1 GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
              ":glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=1073741824; ")
 
 

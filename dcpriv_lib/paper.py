@@ -16,4 +16,7 @@ TABLE_2 = {"original": {"precision": 0.5078, "recall": 0.7958, "accuracy": 0.512
 RESULT_FILES = {"original": (0.9969, 0.9753), "condensed-10": (0.8846, 0.8815),
                 "condensed-50": (0.8986, 0.8927)}
 
+# Updates of the synthetic images: 1,000 iterations of 10 (10 per class) and of 50 (50 per class).
+UPDATES = {"condensed-10": 10_000, "condensed-50": 50_000}
+
 TEST_SIZE = 30_000  # members and non-members the attack was judged on

@@ -95,7 +95,7 @@ def train_shadow(number: int, unfinished) -> dict:
     network.to(device)
     training.train(network, images.to(device), labels.to(device), epochs=epochs,
                    generator=generator(seed, "shadow order", number), checkpoint=unfinished,
-                   progress=lambda steps: tqdm(steps, desc=f"shadow {number}", mininterval=5, leave=False))
+                   progress=lambda steps: tqdm(steps, desc=f"shadow {number}", leave=False))
     answers = {"members": training.predict(network, images), "member_labels": labels,
                "non_members": training.predict(network, split.rows(outside)[0]),
                "non_member_labels": split.rows(outside)[1]}
@@ -112,7 +112,7 @@ def shadow(number: int) -> dict:
     return answers | {"shadow": number, "file": artefacts.cached_path(path, inputs).name}
 
 numbers = range(first_shadow, first_shadow + n_shadows)
-shadows = [shadow(number) for number in tqdm(numbers, desc="shadow models", mininterval=2)]
+shadows = [shadow(number) for number in tqdm(numbers, desc="shadow models")]
 
 # %%
 table = pd.DataFrame({

@@ -92,11 +92,15 @@ def verdict(says: float, low: float, high: float, tolerance: float) -> str:
     return "ours is higher" if low > says else "ours is lower"
 
 # %%
+def updates_of(name: str) -> str:
+    made_by = targets.set_index("target")["updates"].groupby(level=0).first().get(name, 0)
+    return f"{made_by:,} (paper: {paper.UPDATES.get(name, 0):,})" if made_by else "-"
+
 def table_1_row(name: str, runs: pd.DataFrame) -> dict:
     sizes = {part: len(split.indices[part]) for part in ("members", "non_members")}
     says, n = paper.TABLE_1.get(name), sizes["members"]
     low, high = np.mean([metrics.rate(round(a * n), n)[1:] for a in runs["members"]], axis=0)
-    return {"target": name, "images": runs["images"].iloc[0], "runs": len(runs),
+    return {"target": name, "images": runs["images"].iloc[0], "image updates": updates_of(name), "runs": len(runs),
             "paper says": f"~{says:.0%}" if says else "-",
             "we got, on members": with_interval(runs["members"], n),
             "we got, on non-members": with_interval(runs["non_members"], sizes["non_members"]),
@@ -129,7 +133,7 @@ def beats_guessing(row: pd.Series) -> str:
 # %%
 def table_2_row(row: pd.Series) -> dict:
     says = paper.TABLE_2.get(row["target"])
-    return {"target": row["target"], "attack": row["attack"],
+    return {"target": row["target"], "image updates": updates_of(row["target"]), "attack": row["attack"],
             "paper says (P / R / A)": " / ".join(f"{100 * v:.1f}" for v in says.values()) if says else "-",
             **{name.replace("auc", "AUC"): row[f"{name}, text"] for name in
                ("precision", "recall", "accuracy", "auc")},
@@ -151,6 +155,7 @@ auc = mean.pivot(index="target", columns="attack", values="auc, text").add_prefi
 models = targets.groupby("target", sort=False).agg(images=("images", "first"), members=("members", "mean"),
                                                    non_members=("non_members", "mean"))
 models = models.assign(**{part: (100 * models[part]).round(1) for part in ("members", "non_members")})
+models.insert(1, "updates", [updates_of(name) for name in models.index])
 summary = models.astype(str).reindex(judged["target"].unique()).fillna("-").join(auc).reset_index()
 Markdown(summary.to_markdown(index=False))
 
@@ -158,6 +163,54 @@ Markdown(summary.to_markdown(index=False))
 for name, table in (("table1", table_1), ("table2", table_2), ("summary", summary)):
     artefacts.save_table(results / "tables" / f"{name}.csv", table, split.inputs)
     artefacts.write(results / "tables" / f"{name}.md", (table.to_markdown(index=False) + "\n").encode())
+
+# %% [markdown]
+# ## The paper's claims, one by one
+#
+# Each claim, what this run has to say about it, and a verdict that follows from the numbers by a fixed rule: a
+# difference of accuracies counts when it exceeds two standard errors over the runs, an attack when its AUC's
+# interval lies above one half. The attack is the paper's SVM.
+
+# %%
+svm = mean[mean["attack"] == "SVM"].set_index("target")
+runs = targets.groupby("target")["non_members"].agg(["mean", "std", "count"])
+
+def compare_accuracy(better: str, worse: str) -> tuple[str, str]:
+    a, b = runs.loc[better], runs.loc[worse]
+    error = np.sqrt(a["std"]**2 / a["count"] + b["std"]**2 / b["count"])
+    verdict = "cannot be told" if abs(a["mean"] - b["mean"]) <= 2 * error else (
+        "holds" if a["mean"] > b["mean"] else "the reverse holds")
+    return f"{a['mean']:.1%} against {b['mean']:.1%}", verdict
+
+def attack_works(target: str) -> tuple[str, str]:
+    return f"AUC {svm.loc[target, 'auc, text']}", "holds" if svm.loc[target, "auc_low"] > 0.5 else "cannot be told"
+
+def no_attack(target: str) -> tuple[str, str]:
+    evidence, found = attack_works(target)
+    return evidence, "not seen: the attack works" if found == "holds" else "agrees, but so says a blind attack"
+
+def recall_of(target: str) -> tuple[str, str]:
+    row = svm.loc[target]
+    false = 2 * (1 - row["accuracy"]) - (1 - row["recall"])
+    return (f"'member' said to {row['recall']:.1%} of the members, {false:.1%} of the non-members",
+            "recall is no evidence" if row["auc_low"] <= 0.5 else "see the AUC instead")
+
+# %%
+claims = [("The attack recognises members of the original model", attack_works, "original")]
+for n in made["targets"]["inputs"]["ipc"]:
+    condensed, subset = f"condensed-{n}", f"subset-{n}"
+    claims += [("More accurate than a random subset of the same size", compare_accuracy, condensed, subset),
+               ("Its members are not recognised", no_attack, condensed),
+               ("Recall falls, so members are safer", recall_of, condensed),
+               ("(control) The random subset's members are not recognised either", no_attack, subset)]
+claims.append(("(control) A model without these members gives nothing away", no_attack, "unrelated"))
+
+present = set(svm.index)
+claims = pd.DataFrame([(claim, names[0], *judge(*names)) for claim, judge, *names in claims if present >= set(names)],
+                      columns=["claim", "target", "this run", "verdict"])
+artefacts.save_table(results / "tables" / "claims.csv", claims, split.inputs)
+artefacts.write(results / "tables" / "claims.md", (claims.to_markdown(index=False) + "\n").encode())
+Markdown(claims.to_markdown(index=False))
 
 # %% [markdown]
 # ## What it means
@@ -211,7 +264,8 @@ mean.pivot(index="target", columns="attack", values="constant_classes").reindex(
 here = made["attacks"]["provenance"]
 commits = {name: record["provenance"]["git_commit"] for name, record in made.items()}
 pd.Series({"profile": profile, "data set": f"{dataset}, pixels {split.inputs['pixels']}", "seed": seed,
-           **{name: made["targets"]["inputs"][name] for name in ("iterations", "epochs")},
+           **{name: made["targets"]["inputs"][name] for name in
+              ("ipc", "iterations", "loops", "width", "real_batch", "image_lr", "epochs")},
            "shadow models": f"{made['attacks']['inputs']['shadows']}, ds = {made['attacks']['inputs']['ds']}",
            **{f"commit of {name}": commit for name, commit in commits.items()},
            **{key: here[key] for key in ("written", "processor", "cores", "gpu", "torch", "scikit-learn")}}

@@ -452,6 +452,8 @@ def profile(tmp_path, monkeypatch):
     ("seed: 0.5", ["seed is 0.5", "expected int, like 0"]),
     ("image_lr: 1e-1", ["image_lr is '1e-1'", "expected float, like 10.0"]),  # YAML 1.1 wants 1.0e-1
     ("dataset: 5", ["dataset is 5", "expected str, like 'digits'"]),
+    ("iterations: [3, 4, 5]", ["iterations = [3, 4, 5]", "one number of at least 1, or 2, one for each of ipc"]),
+    ("condensed_sets: 0", ["condensed_sets = 0", "expected one number of at least 1"]),
     ("ipc: [ten]", ["ipc is ['ten']", "expected list, like [10, 50]"]),
     ("training_sets: 3", ["training_sets is 3", "expected list, like ['original', 'subset', 'condensed']"]),
     ("- epochs", ["is not YAML with a parameter and its value a line", "correct it"]),

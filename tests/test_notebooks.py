@@ -78,13 +78,15 @@ def test_every_profile_is_valid(name):
     assert profiles.read(name)["01_data_split"]["profile"] == name
 
 
-def test_the_paper_profile_is_the_paper():
-    paper = profiles.read("paper")
-    assert paper["03_shadow_training"] | {"ds": 15_000, "n_shadows": 10, "epochs": 100} == paper["03_shadow_training"]
-    assert paper["02_condensation"] | {"ipc": [10, 50], "iterations": 1000, "outer": 0, "width": 128, "epochs": 100,
-                                       "real_batch": 256, "image_lr": 0.1} == paper["02_condensation"]
-    assert paper["04_attack"] | {"grid_C": [0.1, 1, 10], "grid_gamma": [0.001, 0.01, 0.1],
-                                 "folds": 5} == paper["04_attack"]
+def test_the_paper_profiles_are_the_paper():
+    for name in ("paper", "paper-gpu"):
+        paper = profiles.read(name)
+        assert paper["03_shadow_training"] | {"ds": 15_000, "n_shadows": 10, "epochs": 100} == paper["03_shadow_training"]
+        assert paper["02_condensation"] | {"ipc": [10, 50], "epochs": 100, "n_runs": 5} == paper["02_condensation"]
+        assert paper["04_attack"] | {"grid_C": [0.1, 1, 10], "grid_gamma": [0.001, 0.01, 0.1],
+                                     "folds": 5} == paper["04_attack"]
+    assert paper["02_condensation"] | {"iterations": 1000, "outer": 0, "width": 128, "real_batch": 256,
+                                       "image_lr": 0.1, "condensed_sets": 3} == paper["02_condensation"]
 
 
 def test_make_help_lists_the_targets():
