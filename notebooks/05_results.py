@@ -94,7 +94,8 @@ def verdict(says: float, low: float, high: float, tolerance: float) -> str:
 # %%
 def updates_of(name: str) -> str:
     made_by = targets.set_index("target")["updates"].groupby(level=0).first().get(name, 0)
-    return f"{made_by:,} (paper: {paper.UPDATES.get(name, 0):,})" if made_by else "-"
+    says = f" (paper: {paper.UPDATES[name]:,})" if name in paper.UPDATES else ""
+    return f"{made_by:,}{says}" if made_by else "-"
 
 def table_1_row(name: str, runs: pd.DataFrame) -> dict:
     sizes = {part: len(split.indices[part]) for part in ("members", "non_members")}
