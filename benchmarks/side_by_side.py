@@ -1,0 +1,50 @@
+"""Time a plain way and a fast way in turns, and say on what machine."""
+
+import time
+from statistics import median
+
+import torch
+
+from dcpriv_lib import artefacts
+
+HEADER = ("| what | plain: median (min-max), s | fast: median (min-max), s | ratio | floor, s |\n"
+          "|---|---|---|---|---|")
+
+
+def alternate(plain, fast, repeats: int) -> tuple[list, list]:
+    """Return the seconds of `repeats` calls of each function, called in turns: load falls on both."""
+    times = [], []
+    for _ in range(repeats):
+        for call, own in zip((plain, fast), times):
+            start = time.perf_counter()
+            call()
+            own.append(time.perf_counter() - start)
+    return times
+
+
+def matmul_rate(threads: int, n: int = 1024, seconds: float = 1.0) -> float:
+    """Return the best FLOP/s of float32 products of [n, n] matrices on `threads` threads."""
+    before, a, best = torch.get_num_threads(), torch.randn(n, n), 0.0
+    torch.set_num_threads(threads)
+    end = time.perf_counter() + seconds
+    while (start := time.perf_counter()) < end:
+        a @ a
+        best = max(best, 2 * n**3 / (time.perf_counter() - start))
+    torch.set_num_threads(before)
+    return best
+
+
+def hardware() -> str:
+    """Return one line: processor, cores, threads, GPU, versions, commit."""
+    now = artefacts.provenance()
+    versions = ", ".join(f"{name} {now[name]}" for name in ("python", "torch", "numpy", "scipy", "scikit-learn"))
+    return (f"{now['processor']}, {now['cores']} cores, {now['threads']} threads, GPU: {now['gpu'] or 'none'}; "
+            f"{versions}; commit {now['git_commit']}")
+
+
+def row(name: str, plain: list, fast: list, floor: float | None = None) -> str:
+    """Return the table's row under `HEADER`; the ratio is of the medians, `floor` in seconds."""
+    def shown(times):
+        return f"{median(times):.3g} ({min(times):.3g}-{max(times):.3g})"
+    return (f"| {name} | {shown(plain)} | {shown(fast)} | {median(plain) / median(fast):.1f} | "
+            f"{'' if floor is None else f'{floor:.2g}'} |")
