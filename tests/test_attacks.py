@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.special import softmax
 from scipy.stats import beta, norm
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.svm import SVC
 from torch.nn import functional as F
 
@@ -51,6 +53,90 @@ def test_per_class_attack_equals_scikit_learn_class_by_class(rng, estimator):
         alone = type(estimator)(**estimator.get_params()).fit(features[own], member[own])
         assert np.array_equal(scores[own], alone.decision_function(features[own]))
         assert np.array_equal(scores[own] > 0, alone.predict(features[own]))
+
+
+GRID = {"C": [0.1, 1, 10], "gamma": [0.001, 0.01, 0.1]}
+
+
+def saturated(rng, members, others, certainty=14):
+    """Softmax rows of a well trained model, the members a little more certain; members first."""
+    is_member = np.repeat([True, False], [members, others])
+    logits = rng.normal(size=(len(is_member), 10)).astype(np.float32)
+    logits[:, 0] += rng.normal(certainty + is_member, 4)
+    return softmax(logits, axis=1), is_member
+
+
+def plain_search(features, member):
+    return GridSearchCV(SVC(), GRID, cv=5).fit(features, member)
+
+
+def assert_same_search(found, plain):
+    assert {name: found[name] for name in GRID} == plain.best_params_
+    assert np.array_equal(found["accuracy"], plain.cv_results_["mean_test_score"])
+
+
+def test_merged_rows_are_the_means_of_their_cells_with_their_numbers():
+    features = np.array([[0.30, 0.70], [0.91, 0.09], [0.29, 0.71], [0.34, 0.66], [0.30, 0.70]])
+    member = np.array([True, True, True, True, False])
+    merged, merged_member, weights = attacks.merge_rows(features, member, 0.1)
+    assert np.allclose(merged, [[0.31, 0.69], [0.91, 0.09], [0.30, 0.70]], rtol=1e-12)
+    assert merged_member.tolist() == [True, True, False] and weights.tolist() == [3, 1, 1]
+
+
+@pytest.mark.parametrize("step", [0, 1e-4, 1e-2])
+def test_merging_keeps_the_sum_of_all_rows_and_moves_none_by_more_than_the_step(rng, step):
+    features, member = saturated(rng, 300, 200)
+    merged, merged_member, weights = attacks.merge_rows(features, member, step)
+    for inside in (True, False):
+        own = weights[merged_member == inside] @ merged[merged_member == inside]
+        assert np.allclose(own, features[member == inside].sum(0, dtype=np.float64), rtol=1e-12)
+        away = np.abs(features[member == inside][:, None] - merged[merged_member == inside]).max(2).min(1)
+        assert away.max() <= step + 1e-12
+    assert weights.sum() == len(features) and (step < 1e-2 or len(merged) < 100)
+
+
+def test_search_without_equal_rows_is_scikit_learns(rng):
+    features = rng.dirichlet(np.ones(4), 200)
+    member = rng.random(200) < 0.2 + 0.6 * features[:, 0]
+    assert len(attacks.merge_rows(features, member, 1e-4)[0]) == 200
+    found = attacks.grid_search(features, member, GRID["C"], GRID["gamma"])
+    assert_same_search(found, plain_search(features, member))
+
+
+def test_planted_duplicates_leave_the_decision_function_as_it_is(rng):
+    features = rng.dirichlet(np.ones(4), 60)
+    member = rng.random(60) < 0.2 + 0.6 * features[:, 0]
+    copies = rng.integers(1, 6, 60)
+    many, many_member = np.repeat(features, copies, axis=0), np.repeat(member, copies)
+    for C in GRID["C"]:
+        plain = SVC(C=C, gamma=1, tol=1e-9).fit(many, many_member)
+        weighted = SVC(C=C, gamma=1, tol=1e-9).fit(features, member, copies)  # libsvm without its slack of 1e-3
+        merged = attacks.MergedSVC(C, 1).fit(many, many_member)
+        assert np.array_equal(attacks.merge_rows(many, many_member, 0)[2], copies)
+        assert np.allclose(plain.decision_function(features), weighted.decision_function(features), atol=1e-6)
+        assert np.allclose(merged.decision_function(features), plain.decision_function(features), atol=5e-3)
+
+
+@pytest.mark.parametrize(("members", "others"), [(400, 400), (410, 390), (250, 500)])
+def test_search_and_predictions_on_saturated_rows_are_scikit_learns(rng, members, others):
+    """Equal numbers are the hard case: no label has the majority, so all hangs on the intercept."""
+    features, member = saturated(rng, members, others)
+    assert len(attacks.merge_rows(features, member, 1e-4)[0]) < len(features) / 2
+    found = attacks.grid_search(features, member, GRID["C"], GRID["gamma"])
+    plain = plain_search(features, member)
+    assert {name: found[name] for name in GRID} == plain.best_params_
+    assert np.allclose(found["accuracy"], plain.cv_results_["mean_test_score"], atol=1e-3)
+    new, _ = saturated(rng, 1000, 1000)
+    for C in GRID["C"]:
+        for gamma in GRID["gamma"]:
+            merged = attacks.MergedSVC(C, gamma).fit(features, member)
+            assert np.mean(merged.predict(new) == SVC(C=C, gamma=gamma).fit(features, member).predict(new)) >= 0.999
+
+
+def test_of_equally_good_choices_the_first_is_taken():
+    features, member = np.tile(np.eye(2), (10, 1)), np.tile([True, False], 10)
+    found = attacks.grid_search(features, member, [10, 1], [0.1, 0.01], folds=2)
+    assert (found["C"], found["gamma"]) == (10, 0.1) and (found["accuracy"] == 1).all()
 
 
 def test_random_membership_labels_give_auc_one_half(rng):

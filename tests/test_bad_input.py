@@ -428,6 +428,31 @@ def test_attack_model_for_a_class_of_members_only_is_refused(refused):
                               np.array([True, False, True, True]))
 
 
+@pytest.mark.parametrize(("members", "folds", "words"), [
+    (3, 5, ("folds = 5", "only 3 rows of members", "choose fewer folds, a larger ds or a larger n_shadows")),
+    (0, 2, ("folds = 2", "only 0 rows of members", "larger ds")),
+    (9, 5, ("folds = 5", "only 1 rows of non-members", "larger ds")),
+    (5, 1, ("folds = 1", "choose 2 or more"))])
+def test_grid_search_with_too_few_rows_or_folds_is_refused(members, folds, words, refused):
+    with refused(ValueError, *words):
+        attacks.grid_search(np.eye(10), np.arange(10) < members, [1], [0.1], folds)
+
+
+def test_merging_by_a_negative_step_is_refused(refused):
+    with refused(ValueError, "step = -1", "choose 0", "or more"):
+        attacks.merge_rows(np.eye(2), np.array([True, False]), -1)
+
+
+def test_merging_rows_of_nan_is_refused(refused):
+    with refused(ValueError, "NaN or infinity", "smaller learning rate"):
+        attacks.merge_rows(np.full((2, 2), np.nan), np.array([True, False]), 1e-4)
+
+
+def test_grid_of_impossible_C_is_refused(refused):
+    with refused(ValueError, "C = -1", "choose a number above 0"):
+        attacks.grid_search(np.eye(4), np.arange(4) % 2 == 0, [-1], [0.1], 2)
+
+
 # ---------------------------------------------------------------- profiles
 
 @pytest.fixture

@@ -1,0 +1,100 @@
+"""The grid search of notebook 04: GridSearchCV on all rows of a class against merged rows.
+
+    python benchmarks/svm_grid.py results/paper
+
+needs the shadow models of notebook 03. At the paper's 30,000 rows a class (`--rows 30000
+--repeats 1`) the plain side alone takes half an hour or more on a slow core.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import side_by_side
+from scipy.special import softmax
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.svm import SVC
+
+from dcpriv_lib import artefacts, attacks
+
+C, GAMMA, FOLDS = [0.1, 1, 10], [0.001, 0.01, 0.1], 5  # the paper's
+
+
+def load(results: Path, label: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return softmax [rows, classes] and membership [rows] of a class, in notebook 04's order.
+
+    If there are more rows, evenly spaced ones are kept; if fewer, all of them.
+    """
+    files = [file for file in sorted((results / "shadows").glob("*.npz")) if "unfinished" not in file.name]
+    shadows = [artefacts.load_arrays(file, {}, "notebooks/03_shadow_training.ipynb") for file in files]
+    parts = [s[part + "s"][s[part + "_labels"] == label] for part in ("member", "non_member") for s in shadows]
+    is_member = np.repeat(np.arange(len(parts)) < len(shadows), [len(part) for part in parts])
+    kept = np.unique(np.linspace(0, len(is_member) - 1, rows).round().astype(int))
+    return softmax(np.concatenate(parts), axis=1)[kept], is_member[kept]
+
+
+def merged_problem(features, is_member, step: float) -> tuple[int, float]:
+    """Return the rows of a training fold after merging (mean), and the kernel values needed.
+
+    Every value between two rows of a training fold, or of a training and a test row, counts once
+    per gamma; the values of C share them.
+    """
+    merged, values = [], 0
+    for train, test in StratifiedKFold(FOLDS).split(features, is_member):
+        merged.append(len(attacks.merge_rows(features[train], is_member[train], step)[0]))
+        values += len(GAMMA) * merged[-1] * ((merged[-1] + 1) / 2 + len(test))
+    return int(np.mean(merged)), values
+
+
+def plain(features, is_member, processes: int) -> dict:
+    """Return the choice, the accuracies and the final SVM's predictions without merging."""
+    found = GridSearchCV(SVC(), {"C": C, "gamma": GAMMA}, cv=FOLDS, n_jobs=processes).fit(features, is_member)
+    return found.best_params_ | {"accuracy": found.cv_results_["mean_test_score"],
+                                 "predictions": found.predict(features)}
+
+
+def fast(features, is_member, processes: int, step: float) -> dict:
+    """Return the same from merged rows."""
+    found = attacks.grid_search(features, is_member, C, GAMMA, FOLDS, processes, step)
+    final = attacks.MergedSVC(found["C"], found["gamma"], step).fit(features, is_member)
+    return found | {"predictions": final.predict(features)}
+
+
+def compare(label: int, arguments) -> tuple[str, str]:
+    """Return a class's row of the table of times, and of the table of answers."""
+    features, is_member = load(arguments.results, label, arguments.rows)
+    answers = {}
+    times = side_by_side.alternate(
+        lambda: answers.update(plain=plain(features, is_member, arguments.processes)),
+        lambda: answers.update(fast=fast(features, is_member, arguments.processes, arguments.step)),
+        arguments.repeats)
+    merged, values = merged_problem(features, is_member, arguments.step)
+    floor = values * 2 * features.shape[1] / side_by_side.matmul_rate(arguments.processes)
+    a, b = answers["plain"], answers["fast"]
+    same = "yes" if (a["C"], a["gamma"]) == (b["C"], b["gamma"]) else "NO"
+    name = f"class {label}, {len(features):,} rows"
+    return side_by_side.row(name, *times, floor), (
+        f"| {name} | {len(features) * (FOLDS - 1) // FOLDS:,} | {merged:,} | {a['C']}, {a['gamma']} | {same} | "
+        f"{np.abs(a['accuracy'] - b['accuracy']).max():.1e} | {np.mean(a['predictions'] == b['predictions']):.3%} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path, help="folder of a run, such as results/paper")
+    parser.add_argument("--classes", type=int, nargs="+", default=[0])
+    parser.add_argument("--rows", type=int, default=6000, help="rows of each class (default 6000)")
+    parser.add_argument("--repeats", type=int, default=3, help="times each side runs (default 3)")
+    parser.add_argument("--step", type=float, default=1e-4, help="rows that agree to this merge (default 1e-4)")
+    parser.add_argument("--processes", type=int, default=1, help="on both sides (default 1)")
+    arguments = parser.parse_args()
+    times, answers = zip(*[compare(label, arguments) for label in arguments.classes])
+    print(f"Grid search, final fit and its predictions; {len(C) * len(GAMMA)} choices, {FOLDS} folds, "
+          f"{arguments.processes} process(es), {arguments.repeats} time(s) in turns, step {arguments.step}\n")
+    print(side_by_side.HEADER, *times, sep="\n")
+    print("\n| what | rows of a training fold | merged | plain chooses C, gamma | fast too? | accuracies differ by | "
+          "equal predictions |\n|---|---|---|---|---|---|---|", *answers, sep="\n")
+    print(f"\nFloor: the merged problem's kernel values at the rate of matrix products.\n{side_by_side.hardware()}")
+
+
+if __name__ == "__main__":
+    main()
