@@ -20,7 +20,7 @@ report: .venv/ready  ## the quick profile on the bundled digits: minutes on two 
 mnist-small: .venv/ready  ## real MNIST at a reduced scale: an hour or so on two cores
 	@$(call run,mnist-small)
 
-paper: .venv/ready  ## the paper's own scale on MNIST: days on a CPU
+paper: .venv/ready  ## the paper's experiment on MNIST, condensation cut to fit: hours on two cores
 	@$(call run,paper)
 
 test: .venv/ready  ## every check: the notebooks cell by cell at quick scale, then the tests
@@ -30,14 +30,15 @@ test: .venv/ready  ## every check: the notebooks cell by cell at quick scale, th
 notebooks: .venv/ready  ## execute the notebooks in place, at quick scale
 	jupytext --sync notebooks/*.py notebooks/solutions/*.py
 	for notebook in notebooks/*.ipynb notebooks/solutions/*.ipynb; do \
-		OMP_NUM_THREADS=1 jupyter nbconvert --to notebook --inplace --execute \
+		TQDM_MININTERVAL=5 OMP_NUM_THREADS=1 jupyter nbconvert --to notebook --inplace --execute \
 			--NotebookExporter.preprocessors nbconvert.preprocessors.CoalesceStreamsPreprocessor $$notebook || exit 1; \
 	done
 
-figures:  ## copy the figures and tables of every finished profile to figures/
+figures:  ## copy the figures, tables and condensed images of every finished profile to figures/
 	for tables in $(RESULTS)/*/tables; do \
 		run=$$(dirname $$tables); mkdir -p figures/$$(basename $$run); \
-		cp $$run/figures/* $$tables/*.csv $$tables/*.md $$tables/*.json figures/$$(basename $$run)/; \
+		cp $$run/figures/* $$run/condensed_sets.npz* $$tables/*.csv $$tables/*.md $$tables/*.json \
+			figures/$$(basename $$run)/; \
 	done
 
 sync: .venv/ready  ## bring each notebook's .py and .ipynb in step

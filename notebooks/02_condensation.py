@@ -248,6 +248,8 @@ settings = {"epochs": epochs, "ipc": ipcs, "iterations": list(n_iterations.value
             "real_batch": real_batch, "image_lr": image_lr,
             "loops": [condensation.loops(n, outer, inner) for n in ipcs]}
 artefacts.save_table(results / "targets.csv", targets, split.inputs | settings)
+pictures = {f"ipc{n}-set{k}": result["images"] for (n, k), result in condensed.items()}
+artefacts.save_arrays(results / "condensed_sets.npz", pictures, split.inputs | settings)
 
 # %% [markdown]
 # ## Would more iterations help?
