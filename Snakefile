@@ -23,10 +23,10 @@ def parts(total, each):
 
 
 def notebook(stage, **changes):
-    """Return the papermill call of one notebook, without its output; one with changes is a part, and logs."""
+    """Return the papermill command of one notebook, without its output; one with changes is a part, and logs."""
     arguments = shlex.quote(profiles.arguments(stage, PROFILE[stage] | changes))
     log = "--log-output " if changes else ""
-    return f"papermill --no-progress-bar {log}-y {arguments} {shlex.quote(str(paths.NOTEBOOKS / stage))}.ipynb"
+    return f"python -m dcpriv_lib.step --no-progress-bar {log}-y {arguments} {shlex.quote(str(paths.NOTEBOOKS / stage))}.ipynb"
 
 
 SETS = [RESULTS / f"steps/condense_ipc{ipc}_set{number}.ipynb" for ipc in IPC
