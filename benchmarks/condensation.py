@@ -46,10 +46,10 @@ def plain_update(network, images, labels, synthetic, draw):
 def plain_inner(network, synthetic, epochs: int, draw):
     """Train the network on the synthetic images for some epochs."""
     labels = torch.arange(CLASSES).repeat_interleave(synthetic.shape[1])
-    loader = DataLoader(TensorDataset(synthetic.flatten(0, 1), labels), batch_size=256, shuffle=True, generator=draw)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    pairs, optimizer = TensorDataset(synthetic.flatten(0, 1), labels), torch.optim.SGD(network.parameters(), lr=0.01)
     for _ in range(epochs):
-        for images, their_labels in loader:
+        order = torch.randperm(len(pairs), generator=draw)  # the library's draws, so that both see the same
+        for images, their_labels in DataLoader(pairs, batch_size=256, sampler=order.tolist()):
             optimizer.zero_grad()
             F.cross_entropy(network(images), their_labels).backward()
             optimizer.step()

@@ -56,26 +56,24 @@ def main() -> None:
     pixels, labels = mnist.images[:arguments.images + 5000].float().div(127.5).sub(1), torch.as_tensor(mnist.labels)
     train = pixels[:arguments.images], labels[:arguments.images], arguments.epochs
     exam, truth = pixels[arguments.images:], labels[arguments.images:arguments.images + 5000]
-    cores, found = os.cpu_count(), {"plain": [], "fast": []}
-
-    def judge(side, trained):
-        found[side] += [training.accuracy(training.predict(network, exam), truth) for network in trained]
+    cores, trained, seeds = os.cpu_count(), {"plain": [], "fast": []}, iter(range(10**6))
+    floor = FLOP * arguments.images * arguments.epochs / matmul_rate(cores)
     with one_per_core() as pool:
-        seeds = iter(range(10**6))
-        sides = {"one model, a thread per core": lambda: judge("plain", [plain(*train, next(seeds))]),
-                 "one model per core": lambda: judge("plain", pool(plain, [(*train, next(seeds)) for _ in range(cores)]))}
-        for side in sides.values():
-            side()
-        found["plain"].clear()
+        def per_core(side, call):
+            trained[side] += pool(call, [(*train, next(seeds)) for _ in range(cores)])
+
+        def threaded():
+            trained["plain"].append(plain(*train, next(seeds)))
+        for warm in (threaded, lambda: per_core("plain", plain), lambda: per_core("fast", fast)):
+            warm()
         print(HEADER)
-        for name, side in sides.items():
-            slow, quick = alternate(
-                side, lambda: judge("fast", pool(fast, [(*train, next(seeds)) for _ in range(cores)])), arguments.repeats)
-            per_call = cores if "per core" in name and "thread" not in name else 1
-            floor = FLOP * arguments.images * arguments.epochs / matmul_rate(cores)
+        for name, models, side in (("one model, a thread per core", 1, threaded),
+                                   ("one model per core", cores, lambda: per_core("plain", plain))):
+            slow, quick = alternate(side, lambda: per_core("fast", fast), arguments.repeats)
             print(row(f"{arguments.epochs} epochs of {arguments.images:,} images; plain: {name}",
-                      [t / per_call for t in slow], [t / cores for t in quick], floor))
-    for side, values in found.items():
+                      [t / models for t in slow], [t / cores for t in quick], floor))
+    for side, models in trained.items():
+        values = [training.accuracy(training.predict(network, exam), truth) for network in models]
         print(f"accuracy on 5,000 other images, {side}: {mean(values):.4f} ± {stdev(values):.4f} ({len(values)} models)")
     print(hardware())
 

@@ -109,6 +109,25 @@ def test_a_killed_run_goes_on_and_ends_in_identical_artefacts(tiny, tmp_path):
     assert all((tmp_path / "tiny" / name).stat().st_mtime_ns == stamp for name, stamp in times.items())
 
 
+def test_a_terminated_step_leaves_its_state(tiny, tmp_path):
+    (tmp_path / "tiny").mkdir()
+    for file in tiny.glob("split.npz*"):
+        (tmp_path / "tiny" / file.name).write_bytes(file.read_bytes())
+    long = '{"profile": "tiny", "ds": 150, "n_shadows": 1, "epochs": 1000000}'
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dcpriv_lib.step", str(paths.NOTEBOOKS / "03_shadow_training.ipynb"), "out.ipynb",
+         "--no-progress-bar", "--log-output", "-y", long], cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+        stderr=subprocess.STDOUT, env=os.environ | {"DCPRIV_RESULTS": str(tmp_path), "OMP_NUM_THREADS": "1"})
+    logged = ""
+    while not re.search(r"\b[1-9]\d*/1000000 \[", logged) and process.poll() is None:
+        logged += process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    logged += process.communicate(timeout=60)[0]
+    state, = (tmp_path / "tiny/shadows").glob("*-unfinished.npz")
+    assert process.returncode != 0, logged[-2000:]
+    assert 0 < len(np.load(state)["history"]) < 1_000_000
+
+
 def papermill(notebook, output, *arguments, results):
     command = [sys.executable, "-m", "papermill", str(notebook), str(output), "--no-progress-bar", *arguments]
     environment = os.environ | {"DCPRIV_RESULTS": str(results), "OMP_NUM_THREADS": "1"}
@@ -129,13 +148,16 @@ def test_a_teacher_changes_ipc_and_nothing_is_lost(tiny, tmp_path):
     """papermill from another folder with one parameter changed: a new file, the old ones untouched."""
     arguments = ["-f", str(paths.PROFILES / "tiny.yaml"), "-p", "profile", "tiny", "-p", "ipc", "3"]
     before = artefacts_in(tiny)
+    lists = {path: path.read_bytes() for path in [*tiny.glob("*.csv*"), *tiny.glob("condensed_sets.npz*")]}
     run = papermill(paths.NOTEBOOKS / "02_condensation.ipynb", tmp_path / "out.ipynb", *arguments,
                     results=tiny.parent)
     try:
         assert run.returncode == 0, run.stderr[-2000:]
         after = artefacts_in(tiny)
         assert any("ipc3-set0" in name for name in after)
-        assert all(after[name] == content for name, content in before.items() if name != "targets.csv")
+        overwritten = ("targets.csv", "condensed_sets.npz")  # what they hold is in other files too
+        assert all(after[name] == content for name, content in before.items() if name not in overwritten)
         assert set(pd.read_csv(tiny / "targets.csv")["target"]) == {"original", "subset-3", "condensed-3"}
     finally:
-        (tiny / "targets.csv").write_bytes(before["targets.csv"])
+        for path, content in lists.items():
+            path.write_bytes(content)
