@@ -91,7 +91,7 @@ def roc_log(ax, scores, is_member, label: str):
 
     Both axes begin at the smallest rate the examples can show, one in the number of
     non-members and one in the number of members; a rate of 0 is drawn on that edge. The first
-    call draws the chance line.
+    call draws the chance line and sets the limits.
     """
     fpr, tpr, low, high = metrics.roc_band(scores, is_member)
     floor = 1 / np.count_nonzero(is_member)
