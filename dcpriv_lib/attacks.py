@@ -3,6 +3,8 @@
 Every attack gives one score an example, higher for "member", and one decision.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
@@ -10,6 +12,16 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import roc_curve
 from sklearn.model_selection import GridSearchCV
 from sklearn.svm import SVC
+
+
+def finite(logits: np.ndarray) -> np.ndarray:
+    """Return logits [..., classes] as float64, or raise ValueError if one is NaN or infinite."""
+    logits = np.asarray(logits, dtype=np.float64)
+    bad = ~np.isfinite(logits).all(axis=-1)
+    if bad.any():
+        raise ValueError(f"{int(bad.sum())} of {bad.size} rows of logits hold NaN or infinity: the model diverged; "
+                         "train it with a smaller learning rate, or scale its pixels")
+    return logits
 
 
 def losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -20,11 +32,7 @@ def losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     ValueError
         If a logit is NaN or infinite.
     """
-    logits = np.asarray(logits, dtype=np.float64)
-    if not np.isfinite(logits).all():
-        bad = int((~np.isfinite(logits)).any(axis=1).sum())
-        raise ValueError(f"{bad} of {len(logits)} rows of logits hold NaN or infinity: the model diverged; "
-                         "train it with a smaller learning rate, or scale its pixels")
+    logits = finite(logits)
     return logsumexp(logits, axis=1) - logits[np.arange(len(logits)), np.asarray(labels)]
 
 
@@ -43,6 +51,55 @@ def loss_threshold(member_losses: np.ndarray, non_member_losses: np.ndarray) -> 
     is_member = np.repeat([1, 0], [len(member_losses), len(non_member_losses)])
     false_positive, true_positive, thresholds = roc_curve(is_member, scores, drop_intermediate=False)
     return float(-thresholds[np.argmax(true_positive - false_positive)])
+
+
+def rows_per_class(labels: np.ndarray, is_member: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield every class and its rows, bool [n]; ValueError if one has no member or no non-member."""
+    for label in np.unique(labels):
+        rows = labels == label
+        if len(np.unique(is_member[rows])) < 2:
+            raise ValueError(f"class {label} has only {'members' if is_member[rows][0] else 'non-members'} "
+                             "among the shadow models' rows: choose a larger ds")
+        yield int(label), rows
+
+
+def loss_threshold_per_class(losses: np.ndarray, labels: np.ndarray, is_member: np.ndarray) -> dict[int, float]:
+    """Return the `loss_threshold` tau_c of every true class c (after Song & Mittal 2021).
+
+    Parameters
+    ----------
+    losses : float [n], nats, of the shadow models.
+    labels : int [n], the true classes.
+    is_member : bool [n].
+
+    Raises
+    ------
+    ValueError
+        If a class has no member or no non-member among the rows.
+    """
+    return {label: loss_threshold(losses[rows & is_member], losses[rows & ~is_member])
+            for label, rows in rows_per_class(labels, is_member)}
+
+
+def score_loss_per_class(thresholds: dict[int, float], losses: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return tau_y - loss, float64 [n]: "member" where it is >= 0; -inf where no loss separates class y.
+
+    Parameters
+    ----------
+    thresholds : tau in nats a class, from `loss_threshold_per_class`.
+    losses : float [n], nats, of the target.
+    labels : int [n], the true classes y.
+
+    Raises
+    ------
+    ValueError
+        If a class has no threshold.
+    """
+    classes, position = np.unique(labels, return_inverse=True)
+    if missing := sorted(set(classes.tolist()) - set(thresholds)):
+        raise ValueError(f"no threshold for the classes {missing}: the shadow models' rows must hold every class "
+                         "of the target's; choose a larger ds")
+    return np.array([thresholds[label] for label in classes.tolist()])[position] - losses
 
 
 def merge_rows(features: np.ndarray, is_member: np.ndarray,
@@ -178,13 +235,9 @@ def fit_per_class(estimators: dict[int, BaseEstimator] | BaseEstimator, features
         If a class has no member or no non-member among the rows.
     """
     fitted = {}
-    for label in np.unique(labels):
-        rows = labels == label
-        if len(np.unique(is_member[rows])) < 2:
-            raise ValueError(f"class {label} has only {'members' if is_member[rows][0] else 'non-members'} "
-                             "among the shadow models' rows: choose a larger ds")
+    for label, rows in rows_per_class(labels, is_member):
         estimator = estimators[label] if isinstance(estimators, dict) else estimators
-        fitted[int(label)] = clone(estimator).fit(features[rows], is_member[rows])
+        fitted[label] = clone(estimator).fit(features[rows], is_member[rows])
     return fitted
 
 

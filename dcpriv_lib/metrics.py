@@ -2,18 +2,72 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.special import betainccinv, betaincinv
 
 LEVEL = 0.95
 RATES = ("accuracy", "precision", "recall", "auc")
+LOW_FPRS = (0.01, 0.001, 0.0001)
+PRIORS = (0.01, 0.1, 0.5)
+
+
+def clopper_pearson(successes, trials, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+    """Return both ends of the Clopper-Pearson intervals of binomial proportions.
+
+    With k successes in n trials and alpha = 1 - level, the ends are the alpha/2 quantile of
+    Beta(k, n - k + 1) and the 1 - alpha/2 quantile of Beta(k + 1, n - k); 0 for k = 0, 1 for
+    k = n. Each end misses the true proportion with probability alpha/2 at most (Clopper &
+    Pearson 1934). No trials give [0, 1].
+
+    Parameters
+    ----------
+    successes, trials : int, or int arrays of one shape; 0 <= successes <= trials.
+    level : confidence, between 0 and 1.
+
+    Returns
+    -------
+    low, high : float64, of the shape of `successes`.
+
+    Raises
+    ------
+    ValueError
+        If there are more successes than trials, or fewer than none.
+    """
+    k, n = np.asarray(successes, dtype=np.float64), np.asarray(trials, dtype=np.float64)
+    if ((k < 0) | (k > n)).any():
+        raise ValueError(f"successes = {successes} of trials = {trials}: successes must lie between 0 and trials")
+    tail = (1 - level) / 2
+    low = np.where(k > 0, betaincinv(np.maximum(k, 1), n - k + 1, tail), 0.0)
+    high = np.where(k < n, betainccinv(k + 1, np.maximum(n - k, 1), tail), 1.0)
+    return low, high
 
 
 def rate(successes: int, trials: int) -> tuple[float, float, float]:
     """Return successes/trials and its Clopper-Pearson interval; NaN three times for no trials."""
     if trials == 0:
         return (np.nan,) * 3
-    interval = binomtest(int(successes), int(trials)).proportion_ci(LEVEL, method="exact")
-    return successes / trials, interval.low, interval.high
+    low, high = clopper_pearson(successes, trials)
+    return successes / trials, float(low), float(high)
+
+
+def checked(scores: np.ndarray, is_member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores as float64 [n] and the membership as bool [n]; infinite scores are allowed.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, a score is NaN, or there are no members or no non-members.
+    """
+    scores, is_member = np.asarray(scores, dtype=np.float64), np.asarray(is_member, dtype=bool)
+    if scores.ndim != 1 or scores.shape != is_member.shape:
+        raise ValueError(f"scores of shape {list(scores.shape)} and membership of shape {list(is_member.shape)}: "
+                         "one score and one membership an example are needed, both of shape [n]")
+    if np.isnan(scores).any():
+        raise ValueError(f"{int(np.isnan(scores).sum())} attack scores are NaN: no ROC curve exists; "
+                         "look for NaN in the model's logits")
+    if is_member.all() or not is_member.any():
+        raise ValueError("a ROC curve needs members and non-members, "
+                         f"got only {'members' if is_member.any() else 'non-members'}")
+    return scores, is_member
 
 
 def auc(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,
@@ -34,11 +88,7 @@ def auc(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,
     ValueError
         If there are no members, no non-members, or a score is NaN.
     """
-    if np.isnan(scores).any():
-        raise ValueError(f"{int(np.isnan(scores).sum())} attack scores are NaN: no ROC curve exists")
-    if is_member.all() or not is_member.any():
-        raise ValueError("a ROC curve needs members and non-members, "
-                         f"got only {'members' if is_member.all() else 'non-members'}")
+    scores, is_member = checked(scores, is_member)
     values, position = np.unique(scores, return_inverse=True)
     members = np.bincount(position[is_member], minlength=len(values))
     others = np.bincount(position[~is_member], minlength=len(values))
@@ -50,6 +100,130 @@ def auc(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,
                     rng.multinomial(others.sum(), others / others.sum())) for _ in range(draws)]
     low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return area(members, others), float(low), float(high)
+
+
+def _sorted(scores: np.ndarray, is_member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the members' and the non-members' scores, each ascending."""
+    scores, is_member = checked(scores, is_member)
+    return np.sort(scores[is_member]), np.sort(scores[~is_member])
+
+
+def threshold_at_fpr(scores: np.ndarray, is_member: np.ndarray, fpr: float) -> float:
+    """Return the smallest threshold t whose false positive rate is at most `fpr`, or NaN.
+
+    "Member iff score > t". Of n non-members, floor(fpr n) may lie above t, so t is the score of
+    the next one. Ties are not split: with tied scores fewer lie above.
+
+    The smallest rate above zero that n non-members can show is 1/n. So `fpr` is *resolvable*
+    only if fpr n >= 1; otherwise NaN is returned. Resolvable does not mean precise: t was found on
+    these very non-members, and strangers would exceed it at an expected rate of
+    (floor(fpr n) + 1)/(n + 1), twice `fpr` where fpr n = 1.
+
+    Parameters
+    ----------
+    scores : float [n], higher for "member".
+    is_member : bool [n].
+    fpr : false positive rate, between 0 and 1, both excluded.
+
+    Raises
+    ------
+    ValueError
+        If `fpr` is not between 0 and 1, or for the reasons given in `checked`.
+    """
+    if not 0 < fpr < 1:
+        raise ValueError(f"fpr = {fpr}: choose a false positive rate above 0 and below 1, for instance 0.01")
+    _, others = _sorted(scores, is_member)
+    allowed = int(fpr * len(others) + 1e-9)  # 0.07 * 100 is 7.000000000000001, 0.29 * 100 is 28.999999999999996
+    return float(others[-1 - allowed]) if allowed else np.nan
+
+
+def tpr_at_fpr(scores: np.ndarray, is_member: np.ndarray, fpr: float) -> tuple[float, float, float]:
+    """Return the true positive rate at `threshold_at_fpr` and its Clopper-Pearson interval.
+
+    NaN three times where the non-members cannot resolve `fpr`. The interval is that of the
+    members above this threshold; that the threshold is itself an estimate is not in it. To tell an
+    attack from guessing, compare its low end with the *high* end of the false positive rate,
+    ``rate(false_positives, non_members)``. Constant scores give 0: nobody can be called a member
+    without calling everybody one.
+
+    Parameters and errors are those of `threshold_at_fpr`.
+    """
+    threshold = threshold_at_fpr(scores, is_member, fpr)
+    if np.isnan(threshold):
+        return (np.nan,) * 3
+    members = np.asarray(scores)[np.asarray(is_member)]
+    return rate(int((members > threshold).sum()), len(members))
+
+
+def roc_band(scores: np.ndarray, is_member: np.ndarray,
+             points: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the ROC curve on a logarithmic grid of false positive rates, with a band.
+
+    The band is *pointwise*: at each grid point the 95 % Clopper-Pearson interval of
+    `tpr_at_fpr`. The whole curve leaves it somewhere more often than in 5 % of the cases.
+
+    Parameters
+    ----------
+    scores : float [n], higher for "member".
+    is_member : bool [n].
+    points : grid points asked for; those that fall on the same number of non-members merge.
+
+    Returns
+    -------
+    fpr : float64 [k], ascending multiples of 1/n for n non-members, from 1/n to 1.
+    tpr, low, high : float64 [k].
+    """
+    members, others = _sorted(scores, is_member)
+    allowed = np.unique(np.geomspace(1, len(others), points).round().astype(int))
+    # The last point calls everybody a member, which no score as a threshold does.
+    thresholds = others[-1 - allowed[:-1]]
+    found = np.append(len(members) - np.searchsorted(members, thresholds, side="right"), len(members))
+    return allowed / len(others), found / len(members), *clopper_pearson(found, len(members))
+
+
+def best_balanced_accuracy(scores: np.ndarray, is_member: np.ndarray) -> float:
+    """Return the largest (TPR + 1 - FPR)/2 over all thresholds, from 0.5 to 1.
+
+    This is an *upper bound*, not an attack's accuracy: the threshold is chosen with the
+    memberships it is judged on, so even random scores come out above one half. It has no
+    interval for that reason.
+    """
+    members, others = _sorted(scores, is_member)
+    thresholds = np.unique(np.concatenate([members, others]))
+    below_members, below_others = (np.searchsorted(one, thresholds) / len(one) for one in (members, others))
+    return float(0.5 + (below_others - below_members).max() / 2)
+
+
+def precision_at_prior(decisions: np.ndarray, is_member: np.ndarray, prior: float) -> tuple[float, float, float]:
+    """Return the precision where a share `prior` of the people are members, and its interval.
+
+        precision = prior TPR / (prior TPR + (1 - prior) FPR)
+
+    An examination with as many members as non-members has prior one half; an attacker in the wild
+    rarely does. The interval is conservative: its ends combine the worst and the best ends of the
+    97.5 % Clopper-Pearson intervals of TPR and FPR, which both hold with at least 95 %.
+    The precision is NaN for an attack that never says "member"; its interval is then [0, 1].
+
+    Parameters
+    ----------
+    decisions, is_member : bool [n].
+    prior : between 0 and 1, both excluded.
+
+    Raises
+    ------
+    ValueError
+        If `prior` is not between 0 and 1, or there are no members or no non-members.
+    """
+    if not 0 < prior < 1:
+        raise ValueError(f"prior = {prior}: choose a share of members above 0 and below 1, for instance 0.01")
+    decisions, is_member = checked(decisions, is_member)
+    said = np.array([decisions[is_member].sum(), decisions[~is_member].sum()])
+    asked = np.array([is_member.sum(), (~is_member).sum()])
+    low, high = clopper_pearson(said, asked, level=1 - (1 - LEVEL) / 2)
+
+    def precision(tpr, fpr):
+        return float(prior * tpr / (prior * tpr + (1 - prior) * fpr)) if tpr + fpr else np.nan
+    return precision(*(said / asked)), precision(low[0], high[1]), precision(high[0], low[1])
 
 
 def evaluate(scores: np.ndarray, decisions: np.ndarray, is_member: np.ndarray,
@@ -97,3 +271,8 @@ def mean_over_runs(judged: pd.DataFrame) -> pd.DataFrame:
 def percent(value: float, low: float, high: float) -> str:
     """Return "51.2 % [50.1, 52.3]" for fractions; "undefined" for NaN."""
     return "undefined" if np.isnan(value) else f"{100 * value:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def percent_at_fpr(value: float, low: float, high: float, non_members: int) -> str:
+    """Return `percent` of a `tpr_at_fpr`, or "not resolvable at n = 80" for 80 non-members."""
+    return f"not resolvable at n = {non_members:,}" if np.isnan(value) else percent(value, low, high)

@@ -6,6 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from dcpriv_lib import metrics
+
 MEMBER, NON_MEMBER, ATTACKER, SYNTHETIC = "#0072B2", "#D55E00", "#7F7F7F", "#009E73"
 
 
@@ -81,6 +83,26 @@ def roc(ax, scores, is_member, label: str):
         ax.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
     false_positive, true_positive, _ = roc_curve(is_member, scores)
     ax.plot(false_positive, true_positive, label=label)
+    return ax
+
+
+def roc_log(ax, scores, is_member, label: str):
+    """Add one ROC curve with its pointwise 95 % band (`metrics.roc_band`) to log-log axes.
+
+    Both axes begin at the smallest rate the examples can show, one in the number of
+    non-members and one in the number of members; a rate of 0 is drawn on that edge. The first
+    call draws the chance line and sets the limits.
+    """
+    fpr, tpr, low, high = metrics.roc_band(scores, is_member)
+    floor = 1 / np.count_nonzero(is_member)
+    if not ax.lines:
+        ax.plot([1e-9, 1], [1e-9, 1], color="0.6", linestyle=":", linewidth=1)
+        ax.set(xscale="log", yscale="log", xlim=(fpr[0], 1), ylim=(floor, 1),
+               xlabel="false positive rate", ylabel="true positive rate")
+        ax.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
+    line, = ax.plot(fpr, np.maximum(tpr, floor), label=label)
+    ax.fill_between(fpr, np.maximum(low, floor), np.maximum(high, floor), color=line.get_color(),
+                    alpha=0.15, linewidth=0)
     return ax
 
 

@@ -29,3 +29,77 @@ def shadow_split(attacker: np.ndarray, ds: int, number: int, seed: int = 0) -> t
                          f"has {len(attacker):,} images: choose ds between 1 and {len(attacker) // 2:,}")
     shuffled = np.random.RandomState(1000 * seed + number).permutation(attacker)
     return shuffled[:ds], shuffled[ds:2 * ds]
+
+
+def membership_matrix(n: int, models: int, rng: np.random.Generator) -> np.ndarray:
+    """Return which of `n` examples each of `models` shadow models is trained on.
+
+    Models come in complementary pairs: model 2i has a random half of the examples, model 2i + 1
+    the others. So every example is in exactly half of the models, and for even `n` every model
+    has exactly n/2 examples; for odd `n` they have (n - 1)/2 and (n + 1)/2 in turn. To attack
+    one of these models with the others, leave out its partner too: the other pairs are balanced,
+    whereas an example that is in fewer than half of them would thereby be known to be a member.
+
+    Parameters
+    ----------
+    n : examples, at least 2.
+    models : even, at least 2.
+    rng : source of the halves.
+
+    Returns
+    -------
+    keep : bool [models, n], True where the example is a member of the model.
+
+    Raises
+    ------
+    ValueError
+        If `models` is odd, or one of the numbers is below 2.
+    """
+    if n < 2 or models < 2 or models % 2:
+        raise ValueError(f"n = {n}, models = {models}: every example is to be in half of the models, which takes "
+                         "at least 2 examples and an even number of at least 2 models")
+    first = rng.permuted(np.tile(np.arange(n) < n // 2, (models // 2, 1)), axis=1)
+    return np.stack([first, ~first], axis=1).reshape(models, n)
+
+
+def checked(shadow_scores: np.ndarray, keep: np.ndarray, least_in: int,
+            least_out: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return shadow scores as float64, and `keep` with as many axes, for ``where=keep``.
+
+    Parameters
+    ----------
+    shadow_scores : float [models, n] or [models, n, queries], finite.
+    keep : bool [models, n], which example was in which model.
+    least_in, least_out : models that every example must at least be in, and out of.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, a score is not finite, or an example is in, or out of, too few.
+    """
+    scores, keep = np.asarray(shadow_scores, dtype=np.float64), np.asarray(keep)
+    if keep.dtype != bool or scores.ndim not in (2, 3) or scores.shape[:2] != keep.shape:
+        raise ValueError(f"shadow scores of shape {list(scores.shape)} with keep of shape {list(keep.shape)} and type "
+                         f"{keep.dtype}: expected [models, n] or [models, n, queries], with bool keep [models, n]")
+    _finite(scores, "shadow scores")
+    for kind, counts, least in (("in", keep.sum(axis=0), least_in), ("out of", (~keep).sum(axis=0), least_out)):
+        if (few := np.flatnonzero(counts < least)).size:
+            raise ValueError(f"{few.size} of {keep.shape[1]} examples (first: {few[0]}) are {kind} fewer than {least} "
+                             f"of the {len(keep)} shadow models: train more, with members from membership_matrix")
+    return scores, keep.reshape(keep.shape + (1,) * (scores.ndim - 2))
+
+
+def checked_target(target_scores: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a target's scores as float64; ValueError unless they are finite and of `shape`."""
+    scores = np.asarray(target_scores, dtype=np.float64)
+    if scores.shape != tuple(shape):
+        raise ValueError(f"target scores of shape {list(scores.shape)}: expected {list(shape)}, as the shadow models' "
+                         "scores have; pass the same examples in the same order, with the same queries")
+    _finite(scores, "target scores")
+    return scores
+
+
+def _finite(scores: np.ndarray, name: str) -> None:
+    if bad := int((~np.isfinite(scores)).sum()):
+        raise ValueError(f"{bad} of {scores.size} {name} are NaN or infinite: expected finite ones; look for a model "
+                         "that diverged, and compute confidences from logits, not from rounded probabilities")

@@ -1,0 +1,106 @@
+"""An empirical lower bound on epsilon, from what an attack achieved.
+
+If the training algorithm is (epsilon, delta)-differentially private, every attack has
+TPR <= exp(epsilon) FPR + delta and 1 - FPR <= exp(epsilon) (1 - TPR) + delta (Kairouz, Oh &
+Viswanath 2015). An attack that does better therefore refutes that epsilon.
+
+What a bound shows: with the stated confidence, no claim of a smaller epsilon can be true. What it does
+not show: an upper bound. 0 means that *this* attack on this many examples says nothing, and is no
+evidence of privacy; a network trained without noise has no finite epsilon at all. The largest
+value that n members and n non-members can prove is ``lower_bound(n, n, 0, n)``, however bad the leak.
+
+The confidence holds for independent examinations: one example from each of many trained models, with
+membership decided by a coin. Many examples of *one* model share its randomness; then read the
+bound as an estimate, or use a one-run audit (Steinke, Nasr & Jagielski 2023).
+"""
+
+import numpy as np
+
+from dcpriv_lib.metrics import LEVEL, checked, clopper_pearson
+
+
+def lower_bound(hits, members, false_alarms, non_members, delta: float = 0.0, level: float = LEVEL) -> np.ndarray:
+    """Return the largest epsilon that these counts refute, 0 if none.
+
+        epsilon >= max( ln((TPR_low - delta) / FPR_high), ln((TNR_low - delta) / FNR_high) )
+
+    TPR_low and FPR_high are the ends of Clopper-Pearson intervals. Each end errs with
+    probability (1 - level)/2 at most. TNR_low = 1 - FPR_high and FNR_high = 1 - TPR_low, so the mirrored
+    bound rests on the same two ends, and by Bonferroni both bounds hold together with `level`.
+
+    Parameters
+    ----------
+    hits, members : members called members, and members asked; int or int arrays.
+    false_alarms, non_members : non-members called members, and non-members asked.
+    delta : 0 to 1, 1 excluded.
+    level : confidence, between 0 and 1.
+
+    Returns
+    -------
+    float64 >= 0, of the shape of the counts.
+
+    Raises
+    ------
+    ValueError
+        If `delta` or a count is out of range, or there are no members or no non-members.
+    """
+    if not 0 <= delta < 1 or not 0 < level < 1:
+        raise ValueError(f"delta = {delta}, level = {level}: delta must be from 0 to below 1, level between 0 and 1")
+    if np.min(members) < 1 or np.min(non_members) < 1:
+        raise ValueError(f"{members} members and {non_members} non-members: an audit needs some of both")
+    tpr_low, _ = clopper_pearson(hits, members, level)
+    _, fpr_high = clopper_pearson(false_alarms, non_members, level)
+    ratio = np.maximum((tpr_low - delta) / fpr_high, (1 - fpr_high - delta) / (1 - tpr_low))
+    return np.log(np.maximum(ratio, 1))
+
+
+def best_threshold(scores: np.ndarray, is_member: np.ndarray, delta: float = 0.0, level: float = LEVEL) -> float:
+    """Return the score t for which "member iff score >= t" gives the largest `lower_bound`.
+
+    Judge it on other examples: a bound found together with its threshold does not have its
+    confidence. It is one of the members' scores; of equally good ones the smallest.
+
+    Parameters
+    ----------
+    scores : float [n], higher for "member".
+    is_member : bool [n].
+    delta, level : as in `lower_bound`.
+    """
+    scores, is_member = checked(scores, is_member)
+    thresholds = np.unique(scores[is_member])  # any other only adds false alarms to the next higher of these
+    hits, false_alarms = (kind.size - np.searchsorted(np.sort(kind), thresholds)
+                          for kind in (scores[is_member], scores[~is_member]))
+    bounds = lower_bound(hits, is_member.sum(), false_alarms, (~is_member).sum(), delta, level)
+    return float(thresholds[np.argmax(bounds)])
+
+
+def epsilon(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator, delta: float = 0.0,
+            level: float = LEVEL) -> float:
+    """Return a lower bound on epsilon, >= 0, its threshold chosen on one half, judged on the other.
+
+    Members and non-members are each halved at random. Read the module's first lines for what the bound
+    shows and what not.
+
+    Parameters
+    ----------
+    scores : float [n], higher for "member".
+    is_member : bool [n], at least two of each kind.
+    rng : source of the halves.
+    delta, level : as in `lower_bound`.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two members or non-members, or for the reasons given in
+        `metrics.checked` and `lower_bound`.
+    """
+    scores, is_member = checked(scores, is_member)
+    members, others = (rng.permutation(np.flatnonzero(kind)) for kind in (is_member, ~is_member))
+    if min(len(members), len(others)) < 2:
+        raise ValueError(f"{len(members)} members and {len(others)} non-members: each kind is halved, one half to "
+                         "choose the threshold, the other to judge it, so at least 2 of each are needed")
+    select = np.concatenate([members[::2], others[::2]])
+    threshold = best_threshold(scores[select], is_member[select], delta, level)
+    members, others = members[1::2], others[1::2]
+    return float(lower_bound((scores[members] >= threshold).sum(), len(members),
+                             (scores[others] >= threshold).sum(), len(others), delta, level))

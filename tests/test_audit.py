@@ -1,0 +1,119 @@
+"""The audit of epsilon, against mechanisms whose epsilon is known."""
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+from scipy.stats import beta, norm
+
+from dcpriv_lib import audit
+
+
+def randomised_response(epsilon, n, rng):
+    """The honest bit with probability e^epsilon / (1 + e^epsilon), else the other; then membership."""
+    member = np.arange(2 * n) < n
+    honest = rng.random(2 * n) < 1 / (1 + np.exp(-epsilon))
+    return np.where(honest, member, ~member).astype(float), member
+
+
+def gaussian_epsilon(sigma, delta):
+    """Return the exact epsilon of the Gaussian mechanism of sensitivity 1 (Balle & Wang 2018)."""
+    def excess(epsilon):
+        return norm.cdf(0.5 / sigma - epsilon * sigma) - np.exp(epsilon) * norm.cdf(-0.5 / sigma - epsilon * sigma)
+    return brentq(lambda epsilon: excess(epsilon) - delta, 0, 50)
+
+
+def test_bound_is_the_formula_with_textbook_intervals():
+    hits, members, false_alarms, non_members, delta = 300, 400, 30, 500, 0.01
+    low = beta.ppf(0.025, hits, members - hits + 1)
+    high = beta.ppf(0.975, false_alarms + 1, non_members - false_alarms)
+    expected = max(np.log((low - delta) / high), np.log((1 - high - delta) / (1 - low)))
+    assert audit.lower_bound(hits, members, false_alarms, non_members, delta) == pytest.approx(expected)
+    # The mirrored form wins where the attack is sure of who was not a member.
+    mirrored = audit.lower_bound(500 - 30, 500, 400 - 300, 400, delta)
+    assert mirrored == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("true", [0.2, 1.0, 3.0])
+def test_randomised_response_is_bounded_from_below_and_nearly_reached(true):
+    found = [audit.epsilon(*randomised_response(true, 200_000, np.random.default_rng(seed)),
+                           np.random.default_rng(seed)) for seed in range(10)]
+    assert max(found) <= true and np.mean(found) == pytest.approx(true, abs=0.06)
+
+
+def test_bound_exceeds_the_truth_no_more_often_than_its_confidence_allows():
+    """1000 audits of 200 people at a level of 80 %: at most 20 % too high, and not idle either."""
+    rng = np.random.default_rng(0)
+    hits, false_alarms = rng.binomial(200, np.array([[1], [0]]) * 0.462117 + 0.268941, (2, 1000))
+    found = audit.lower_bound(hits, 200, false_alarms, 200, level=0.8)
+    assert 0.01 < np.mean(found > 1) <= 0.2 and found.mean() > 0.6
+
+
+@pytest.mark.parametrize(("sigma", "delta"), [(1.0, 0.1), (0.7, 0.2), (2.0, 0.01)])
+def test_gaussian_mechanism_is_bounded_from_below_and_nearly_reached(sigma, delta):
+    true, member = gaussian_epsilon(sigma, delta), np.arange(60_000) < 30_000
+    found = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        found.append(audit.epsilon(rng.normal(member, sigma), member, rng, delta))
+    assert max(found) <= true and np.mean(found) > 0.75 * true
+
+
+def test_random_scores_prove_nothing():
+    found = [audit.epsilon(rng.normal(size=2000), np.arange(2000) < 1000, rng)
+             for rng in map(np.random.default_rng, range(20))]
+    assert np.count_nonzero(found) <= 1
+
+
+def test_constant_scores_prove_nothing():
+    assert audit.epsilon(np.zeros(100), np.arange(100) < 50, np.random.default_rng(0)) == 0
+
+
+def test_a_perfect_attack_proves_all_that_its_numbers_can():
+    member = np.arange(400) < 200
+    found = audit.epsilon(member.astype(float), member, np.random.default_rng(0))
+    assert found == pytest.approx(float(audit.lower_bound(100, 100, 0, 100)))
+    assert found == pytest.approx(np.log(0.025 ** 0.01 / (1 - 0.025 ** 0.01)))
+
+
+def test_a_large_delta_explains_every_attack_away():
+    assert audit.lower_bound(100, 100, 0, 100, delta=0.99) == 0
+
+
+def test_the_threshold_is_the_best_of_all():
+    rng, member = np.random.default_rng(0), np.arange(600) < 300
+    scores = rng.normal(2 * member).round(1)
+    best = audit.best_threshold(scores, member)
+    bounds = {t: audit.lower_bound((scores[member] >= t).sum(), 300, (scores[~member] >= t).sum(), 300)
+              for t in np.unique(scores)}
+    assert bounds[best] == max(bounds.values()) > 1
+
+
+def test_the_judging_half_does_not_choose_the_threshold():
+    """Chosen and judged on the same examples, random scores look leaky far more often."""
+    cheating = honest = 0
+    for seed in range(100):
+        rng, member = np.random.default_rng(seed), np.arange(400) < 200
+        scores = rng.normal(size=400)
+        said = scores >= audit.best_threshold(scores, member, level=0.5)
+        cheating += audit.lower_bound(said[member].sum(), 200, said[~member].sum(), 200, level=0.5) > 0
+        honest += audit.epsilon(scores, member, rng, level=0.5) > 0
+    assert cheating > 50 >= honest
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    ((1, 2, 1, 2, -0.1), "delta = -0.1.*from 0 to below 1"), ((1, 2, 1, 2, 1.0), "delta = 1.0"),
+    ((1, 2, 1, 2, 0.0, 1.0), "level = 1.0.*between 0 and 1"), ((0, 0, 1, 2), "0 members and 2 non-members"),
+    ((1, 2, 0, 0), "2 members and 0 non-members"), ((3, 2, 1, 2), "between 0 and trials")])
+def test_impossible_counts_are_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        audit.lower_bound(*arguments)
+
+
+def test_scores_that_cannot_be_audited_are_refused():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="1 members and 3 non-members.*at least 2 of each"):
+        audit.epsilon(np.arange(4.0), np.arange(4) < 1, rng)
+    with pytest.raises(ValueError, match="got only members"):
+        audit.epsilon(np.arange(4.0), np.ones(4, bool), rng)
+    with pytest.raises(ValueError, match="1 attack scores are NaN"):
+        audit.epsilon(np.array([np.nan, 1, 2, 3]), np.arange(4) < 2, rng)
