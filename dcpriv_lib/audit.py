@@ -16,7 +16,7 @@ bound as an estimate, or use a one-run audit (Steinke, Nasr & Jagielski 2023).
 
 import numpy as np
 
-from dcpriv_lib.metrics import LEVEL, checked, clopper_pearson
+from .metrics import LEVEL, checked, clopper_pearson
 
 
 def lower_bound(hits, members, false_alarms, non_members, delta: float = 0.0, level: float = LEVEL) -> np.ndarray:

@@ -8,8 +8,8 @@ shadow models that had it ("in") and of those that had not ("out").
 import numpy as np
 from scipy.special import log_ndtr, logsumexp
 
-from dcpriv_lib import shadow
-from dcpriv_lib.attacks import finite
+from . import shadow
+from .attacks import finite
 
 # Scores that agree in all models have no spread; this floor, in units of phi, keeps ratios finite.
 LEAST_STD = 1e-6

@@ -11,7 +11,7 @@ it is expected to be whether or not x was a member: `online_prior` or `offline_p
 
 import numpy as np
 
-from dcpriv_lib import shadow
+from . import shadow
 
 
 def online_prior(shadow_p: np.ndarray, keep: np.ndarray) -> np.ndarray:
