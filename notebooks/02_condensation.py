@@ -283,6 +283,8 @@ for n, k in condensed:
 ax.set(xlabel="iterations of the condensation", ylabel="accuracy on non-members (%)", ylim=(0, 100))
 ax.set_xscale("symlog", linthresh=1)
 if condensed:
+    ticks = condensation.snapshot_iterations(max(n_iterations.values()))
+    ax.set_xticks(ticks, ticks)
     ax.legend()
 plots.save(figure, results, "accuracy_by_iterations")
 

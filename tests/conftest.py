@@ -1,6 +1,7 @@
 """Fixtures shared by the tests."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -49,3 +50,11 @@ def digits():
     """The digits, split as the notebooks split them."""
     loaded = data.load("digits")
     return data.Split(loaded, data.split_indices(loaded), {"pixels": "standard"})
+
+
+@pytest.fixture
+def interruptible():
+    """Let SIGINT raise KeyboardInterrupt: a shell's background jobs, as CI's may be, ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
