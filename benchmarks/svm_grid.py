@@ -3,7 +3,8 @@
     python benchmarks/svm_grid.py results/paper
 
 needs the shadow models of notebook 03. At the paper's 30,000 rows a class (`--rows 30000
---repeats 1`) the plain side alone takes half an hour or more on a slow core.
+--repeats 1`) the plain side alone takes an hour or so on a slow core; `--C 10 --gamma 0.1`
+tries one choice only, in a few minutes.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from sklearn.svm import SVC
 
 from dcpriv_lib import artefacts, attacks
 
-C, GAMMA, FOLDS = [0.1, 1, 10], [0.001, 0.01, 0.1], 5  # the paper's
+FOLDS = 5  # the paper's, and so are the defaults of --C and --gamma
 
 
 def load(results: Path, label: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -26,6 +27,8 @@ def load(results: Path, label: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
     If there are more rows, evenly spaced ones are kept; if fewer, all of them.
     """
     files = [file for file in sorted((results / "shadows").glob("*.npz")) if "unfinished" not in file.name]
+    if not files:
+        raise SystemExit(f"{results} has no finished shadow models: run notebook 03 with its profile first")
     shadows = [artefacts.load_arrays(file, {}, "notebooks/03_shadow_training.ipynb") for file in files]
     parts = [s[part + "s"][s[part + "_labels"] == label] for part in ("member", "non_member") for s in shadows]
     is_member = np.repeat(np.arange(len(parts)) < len(shadows), [len(part) for part in parts])
@@ -33,7 +36,7 @@ def load(results: Path, label: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
     return softmax(np.concatenate(parts), axis=1)[kept], is_member[kept]
 
 
-def merged_problem(features, is_member, step: float) -> tuple[int, float]:
+def merged_problem(features, is_member, arguments) -> tuple[int, float]:
     """Return the rows of a training fold after merging (mean), and the kernel values needed.
 
     Every value between two rows of a training fold, or of a training and a test row, counts once
@@ -41,22 +44,24 @@ def merged_problem(features, is_member, step: float) -> tuple[int, float]:
     """
     merged, values = [], 0
     for train, test in StratifiedKFold(FOLDS).split(features, is_member):
-        merged.append(len(attacks.merge_rows(features[train], is_member[train], step)[0]))
-        values += len(GAMMA) * merged[-1] * ((merged[-1] + 1) / 2 + len(test))
+        merged.append(len(attacks.merge_rows(features[train], is_member[train], arguments.step)[0]))
+        values += len(arguments.gamma) * merged[-1] * ((merged[-1] + 1) / 2 + len(test))
     return int(np.mean(merged)), values
 
 
-def plain(features, is_member, processes: int) -> dict:
+def plain(features, is_member, arguments) -> dict:
     """Return the choice, the accuracies and the final SVM's predictions without merging."""
-    found = GridSearchCV(SVC(), {"C": C, "gamma": GAMMA}, cv=FOLDS, n_jobs=processes).fit(features, is_member)
+    found = GridSearchCV(SVC(), {"C": arguments.C, "gamma": arguments.gamma}, cv=FOLDS,
+                         n_jobs=arguments.processes).fit(features, is_member)
     return found.best_params_ | {"accuracy": found.cv_results_["mean_test_score"],
                                  "predictions": found.predict(features)}
 
 
-def fast(features, is_member, processes: int, step: float) -> dict:
+def fast(features, is_member, arguments) -> dict:
     """Return the same from merged rows."""
-    found = attacks.grid_search(features, is_member, C, GAMMA, FOLDS, processes, step)
-    final = attacks.MergedSVC(found["C"], found["gamma"], step).fit(features, is_member)
+    found = attacks.grid_search(features, is_member, arguments.C, arguments.gamma, FOLDS, arguments.processes,
+                                arguments.step)
+    final = attacks.MergedSVC(found["C"], found["gamma"], arguments.step).fit(features, is_member)
     return found | {"predictions": final.predict(features)}
 
 
@@ -65,10 +70,9 @@ def compare(label: int, arguments) -> tuple[str, str]:
     features, is_member = load(arguments.results, label, arguments.rows)
     answers = {}
     times = side_by_side.alternate(
-        lambda: answers.update(plain=plain(features, is_member, arguments.processes)),
-        lambda: answers.update(fast=fast(features, is_member, arguments.processes, arguments.step)),
-        arguments.repeats)
-    merged, values = merged_problem(features, is_member, arguments.step)
+        lambda: answers.update(plain=plain(features, is_member, arguments)),
+        lambda: answers.update(fast=fast(features, is_member, arguments)), arguments.repeats)
+    merged, values = merged_problem(features, is_member, arguments)
     floor = values * 2 * features.shape[1] / side_by_side.matmul_rate(arguments.processes)
     a, b = answers["plain"], answers["fast"]
     same = "yes" if (a["C"], a["gamma"]) == (b["C"], b["gamma"]) else "NO"
@@ -83,12 +87,14 @@ def main():
     parser.add_argument("results", type=Path, help="folder of a run, such as results/paper")
     parser.add_argument("--classes", type=int, nargs="+", default=[0])
     parser.add_argument("--rows", type=int, default=6000, help="rows of each class (default 6000)")
+    parser.add_argument("--C", type=float, nargs="+", default=[0.1, 1, 10])
+    parser.add_argument("--gamma", type=float, nargs="+", default=[0.001, 0.01, 0.1])
     parser.add_argument("--repeats", type=int, default=3, help="times each side runs (default 3)")
     parser.add_argument("--step", type=float, default=1e-4, help="rows that agree to this merge (default 1e-4)")
     parser.add_argument("--processes", type=int, default=1, help="on both sides (default 1)")
     arguments = parser.parse_args()
     times, answers = zip(*[compare(label, arguments) for label in arguments.classes])
-    print(f"Grid search, final fit and its predictions; {len(C) * len(GAMMA)} choices, {FOLDS} folds, "
+    print(f"Grid search, final fit and its predictions; C {arguments.C}, gamma {arguments.gamma}, {FOLDS} folds, "
           f"{arguments.processes} process(es), {arguments.repeats} time(s) in turns, step {arguments.step}\n")
     print(side_by_side.HEADER, *times, sep="\n")
     print("\n| what | rows of a training fold | merged | plain chooses C, gamma | fast too? | accuracies differ by | "
