@@ -101,8 +101,7 @@ print(f"{len(member_images):,} members of shape {tuple(member_images.shape[1:])}
 # %%
 theta = networks.initialise(networks.ConvNet(*split.shape, width=16), generator(seed, "by hand"))
 M_c = member_images[member_labels == 0]                                            # [n, C, H, W]
-S_c = torch.randn(10, *M_c.shape[1:], generator=generator(seed, "noise by hand"))  # [10, C, H, W]
-S_c.requires_grad_()
+S_c = torch.randn(10, *M_c.shape[1:], generator=generator(seed, "noise by hand")).requires_grad_()  # [10, C, H, W]
 
 # %% [markdown]
 # How far apart are the two gradients, and in which direction should the noise move?

@@ -101,8 +101,8 @@ def table_1_row(name: str, runs: pd.DataFrame) -> dict:
     sizes = {part: len(split.indices[part]) for part in ("members", "non_members")}
     says, n = paper.TABLE_1.get(name), sizes["members"]
     low, high = np.mean([metrics.rate(round(a * n), n)[1:] for a in runs["members"]], axis=0)
-    return {"target": name, "images": runs["images"].iloc[0], "image updates": updates_of(name), "runs": len(runs),
-            "paper says": f"~{says:.0%}" if says else "-",
+    return {"target": name, "images": runs["images"].iloc[0], "image updates": updates_of(name),
+            "runs": len(runs), "paper says": f"~{says:.0%}" if says else "-",
             "we got, on members": with_interval(runs["members"], n),
             "we got, on non-members": with_interval(runs["non_members"], sizes["non_members"]),
             "verdict": verdict(says, low, high, 0.005) if says else "not in the paper"}
