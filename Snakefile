@@ -158,3 +158,32 @@ rule results:
         run=notebook("05_results"),
     shell:
         "{params.run} {output:q}"
+
+
+rule stronger_attacks:
+    input:
+        paths.NOTEBOOKS / "06_stronger_attacks.py",
+        RESULTS / "targets.csv",
+        RESULTS / "shadows.csv",
+    output:
+        RESULTS / "notebooks/06_stronger_attacks.ipynb",
+        RESULTS / "references.csv",
+    threads: workflow.cores
+    params:
+        run=notebook("06_stronger_attacks"),
+    shell:
+        "{params.run} {output[0]:q}"
+
+
+rule controls:
+    input:
+        paths.NOTEBOOKS / "07_controls.py",
+        RESULTS / "targets.csv",
+        RESULTS / "references.csv",
+    output:
+        RESULTS / "notebooks/07_controls.ipynb",
+    threads: workflow.cores
+    params:
+        run=notebook("07_controls"),
+    shell:
+        "{params.run} {output:q}"

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .checkpoint import Checkpoint
+from .data import digest
 from .networks import initialise
 from .seeding import generator
 
@@ -150,7 +151,7 @@ def matching_step(network: nn.Module, images: torch.Tensor, labels: torch.Tensor
 
 def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_network: Callable,
              iterations: int, outer: int, inner: int, seed: int, real_batch: int = REAL_BATCH,
-             image_lr: float = IMAGE_LR, checkpoint: Path | None = None,
+             image_lr: float = IMAGE_LR, initial: torch.Tensor | None = None, checkpoint: Path | None = None,
              progress: Callable = iter) -> dict[str, torch.Tensor]:
     """Condense real images into `ipc` synthetic images a class.
 
@@ -168,6 +169,8 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
     seed : seed of the noise, the networks and the batches.
     real_batch : real images a class in each update (all, if the class has fewer).
     image_lr : step size on the pixels; 0.1 in the paper.
+    initial : images to start from, float32 [classes * ipc, C, H, W], class by class; standard normal
+        noise if not given.
     checkpoint : file of the state after the last iteration. If it exists, the work goes on
         from there, to the same result as an unbroken run. It is kept at the end: asked
         for more iterations, the work goes on from it too.
@@ -178,12 +181,13 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
     dict with "images" float32 [classes * ipc, C, H, W] (in the units of `images`),
     "labels" int64, "loss" float64 [iterations] (mean matching loss a class and update),
     "snapshots" float32 [k, classes * ipc, C, H, W], the images after the iterations
-    `snapshot_iterations`, 0 being the noise.
+    `snapshot_iterations`, 0 being the start.
 
     Raises
     ------
     ValueError
-        If `ipc` is below 1 or above the size of the smallest class, or a loop is empty.
+        If `ipc` is below 1 or above the size of the smallest class, a loop is empty, or `initial` has
+        another shape.
     """
     check_ipc(labels, ipc)
     if outer < 1 or iterations < 1:
@@ -193,6 +197,14 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
     shape = (len(by_class), ipc, *images.shape[1:])
     inputs = {"ipc": ipc, "outer": outer, "inner": inner, "seed": seed, "real_batch": real_batch,
               "image_lr": image_lr, "shape": list(shape)}
+    if initial is None:
+        initial = torch.randn(shape, generator=generator(seed, "noise"))
+    else:
+        if initial.shape != (shape[0] * ipc, *shape[2:]):
+            raise ValueError(f"initial images of shape {list(initial.shape)}: expected {[shape[0] * ipc, *shape[2:]]}, "
+                             f"{ipc} a class, class by class")
+        inputs["initial"] = digest(initial)
+    start = _start(initial.reshape(shape))
 
     def matching(draw):
         def batch(label):
@@ -201,9 +213,9 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
         return lambda synthetic: matching_step(network, images, labels, synthetic, batch)
 
     with Checkpoint(checkpoint, inputs, delete=False) as saved:
-        state = saved.load() or _start(shape, seed)
+        state = saved.load() or start
         if len(state["loss"]) > iterations:  # of a longer run, whose state is to stay
-            saved.path, state = None, _start(shape, seed)
+            saved.path, state = None, start
         state = {name: torch.as_tensor(value) for name, value in state.items()}
         for iteration in progress(range(len(state["loss"]), iterations)):
             # one stream an iteration: a resumed run draws what the unbroken one would have
@@ -222,10 +234,9 @@ def snapshot_iterations(iterations: int) -> list[int]:
     return [snapshot for snapshot in SNAPSHOTS if snapshot <= iterations]
 
 
-def _start(shape, seed: int) -> dict[str, torch.Tensor]:
-    noise = torch.randn(shape, generator=generator(seed, "noise"))
-    return {"images": noise, "velocity": torch.zeros(shape), "loss": torch.zeros(0, dtype=torch.float64),
-            "snapshots": noise[None]}
+def _start(images: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {"images": images, "velocity": torch.zeros_like(images), "loss": torch.zeros(0, dtype=torch.float64),
+            "snapshots": images[None]}
 
 
 def _iterate(state, network, matching: Callable, outer: int, inner: int, image_lr: float,

@@ -8,7 +8,8 @@ import yaml
 
 from . import paths
 
-STAGES = ("01_data_split", "02_condensation", "03_shadow_training", "04_attack", "05_results")
+STAGES = ("01_data_split", "02_condensation", "03_shadow_training", "04_attack", "05_results", "06_stronger_attacks",
+          "07_controls")
 JOBS = {"sets": 1, "runs": 1, "shadows": 5}  # condensed sets, target runs, shadow models that one job makes
 
 

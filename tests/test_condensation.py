@@ -162,6 +162,20 @@ def test_more_iterations_go_on_from_fewer_and_fewer_leave_the_state_alone(tmp_pa
     assert all(torch.equal(value, shorter[name]) for name, value in condense(1).items())
 
 
+def test_given_initial_images_are_the_start_and_belong_to_the_state(tmp_path):
+    images, labels = torch.randn(30, 1, 16, 16, generator=generator(3)), torch.arange(3).repeat(10)
+    noise = torch.randn((3, 2, 1, 16, 16), generator=generator(5, "noise")).flatten(0, 1)
+    own, unset = (condensation.condense(images, labels, **settings(initial=start)) for start in (noise, None))
+    assert all(torch.equal(own[name], unset[name]) for name in unset), "the noise, given, is the same as none given"
+    checkpoint = tmp_path / "state.npz"
+    real = condensation.condense(images, labels, **settings(initial=images[:6], checkpoint=checkpoint))
+    assert torch.equal(real["snapshots"][0], images[:6])
+    with pytest.raises(RuntimeError, match="initial"):
+        condensation.condense(images, labels, **settings(initial=images[6:12], checkpoint=checkpoint))
+    with pytest.raises(ValueError, match=r"\[5, 1, 16, 16\]: expected \[6, 1, 16, 16\]"):
+        condensation.condense(images, labels, **settings(initial=images[:5]))
+
+
 @pytest.mark.parametrize(("width", "size"), [(128, 28), (128, 16), (8, 28)])
 def test_fast_convnet_is_the_plain_one_in_float64_to_the_second_derivative(width, size):
     network = networks.initialise(networks.ConvNet(1, size, 4, width=width), generator(0)).double()

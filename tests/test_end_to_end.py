@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 from conftest import artefacts_in, engine
 from scipy.special import softmax
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
 
@@ -22,7 +24,9 @@ pytestmark = pytest.mark.slow
 
 
 def test_every_stage_leaves_its_tables(tiny):
-    for name in ("targets.csv", "shadows.csv", "attacks.csv", "tables/table1.csv", "tables/table2.csv"):
+    for name in ("targets.csv", "shadows.csv", "attacks.csv", "strong_attacks.csv", *(f"tables/{table}.csv" for table in (
+            "table1", "table2", "claims", "strong_attacks", "epsilon", "precision_at_priors", "through_condensation",
+            "matched_controls", "nearest_images", "real_start", "verdict"))):
         assert len(pd.read_csv(tiny / name)), name
     targets = pd.read_csv(tiny / "targets.csv")
     assert sorted(targets["target"].unique()) == ["condensed-2", "original", "subset-2"]
@@ -71,6 +75,50 @@ def test_the_chosen_svm_is_the_best_by_hand_made_cross_validation(tiny):
         stored = np.load(next((tiny / "attacks").glob(f"svm-class{c}-*.npz")))
         assert best[float(stored["C"]), float(stored["gamma"])] == max(best.values())
         assert stored["accuracy"] == pytest.approx(list(best.values()))
+
+
+def reference_confidences(folder):
+    """phi [models, n] and membership [models, n] of the reference models, and the labels, by plain float64 softmax."""
+    from sklearn.datasets import load_digits
+    split = np.load(folder / "split.npz")
+    labels = load_digits().target[np.concatenate([split["members"], split["non_members"]])]
+    models = [np.load(folder / "references" / file) for file in pd.read_csv(folder / "references.csv")["file"]]
+    keep = np.stack([model["members"] for model in models])
+    return np.stack([plain_phi(model["pool"][:, 0], labels) for model in models]), keep, labels
+
+
+def plain_phi(logits, labels):
+    p = softmax(logits.astype(float), axis=1)
+    own = p[np.arange(len(p)), labels]
+    p[np.arange(len(p)), labels] = 0
+    return np.log(own) - np.log(p.sum(1))
+
+
+def test_lira_in_notebook_6_is_recomputed_from_the_stored_answers(tiny):
+    phi, keep, labels = reference_confidences(tiny)
+    judged = pd.read_csv(tiny / "strong_attacks.csv").set_index(["target", "run", "attack"])
+    member = np.arange(len(labels)) < len(labels) // 2
+    assert keep.shape == (6, 1198) and (keep.sum(0) == 3).all()
+    for row in pd.read_csv(tiny / "targets.csv").itertuples():
+        answers = np.load(tiny / "targets" / row.file)
+        own = plain_phi(np.concatenate([answers["members"], answers["non_members"]]), labels)
+        inside, outside = ([phi[where[:, x], x] for x in range(len(own))] for where in (keep, ~keep))
+        ratio = [norm.logpdf(own[x], inside[x].mean(), inside[x].std(ddof=1))
+                 - norm.logpdf(own[x], outside[x].mean(), outside[x].std(ddof=1)) for x in range(len(own))]
+        found = judged.loc[row.target, row.run, "LiRA online, own variance"]
+        assert found["auc"] == pytest.approx(roc_auc_score(member, ratio), abs=1e-6)
+        above = np.sum(np.array(ratio)[member] > np.sort(np.array(ratio)[~member])[-6])  # 5 of 599 are below 1 %
+        assert found["tpr_at_0.01"] == pytest.approx(above / member.sum()) and np.isnan(found["tpr_at_0.001"])
+
+
+def test_the_controls_of_notebook_7_hold(tiny):
+    """A planted leak is found at low false positive rates, random memberships are not; settings are the targets'."""
+    answers = pd.read_csv(tiny / "tables/verdict.csv").set_index("question")["answer"]
+    assert answers["(test of the test) planted leak"] == "found"
+    assert answers["(test of the test) random memberships"] == "sound"
+    informed, targets = (artefacts.read_sidecar(tiny / name)["inputs"] for name in ("informed.csv", "targets.csv"))
+    assert [informed["ipc"]] == targets["ipc"] and [informed["iterations"]] == targets["iterations"]
+    assert all(informed[name] == targets[name] for name in ("width", "real_batch", "image_lr", "epochs"))
 
 
 def test_the_report_reads_without_a_network(tiny):
@@ -142,6 +190,16 @@ def test_all_solutions_run_on_the_tiny_artefacts(tiny, tmp_path):
                                                     results=tiny.parent), notebooks))
     for path, run in zip(notebooks, runs):
         assert run.returncode == 0, f"{path.name}: {run.stderr[-2000:]}"
+
+
+@pytest.mark.parametrize(("notebook", "name", "value", "words"), [
+    ("06_stronger_attacks", "n_references", "5", "n_references = 5: choose an even number of at least 6"),
+    ("07_controls", "control_ipc", "99", "control_ipc = 99: notebook 2 made no such targets"),
+    ("07_controls", "n_informed", "3", "n_informed = 3: choose an even number between 4 and the 6 reference")])
+def test_a_wrong_parameter_is_named_before_anything_is_trained(tiny, tmp_path, notebook, name, value, words):
+    run = papermill(paths.NOTEBOOKS / f"{notebook}.ipynb", tmp_path / "out.ipynb", "-f", str(paths.PROFILES / "tiny.yaml"),
+                    "-p", "profile", "tiny", "-p", name, value, results=tiny.parent)
+    assert run.returncode and words in run.stderr
 
 
 def test_a_teacher_changes_ipc_and_nothing_is_lost(tiny, tmp_path):

@@ -51,6 +51,8 @@ def test_membership_matrix_is_balanced_both_ways(n, models, rng):
 def test_membership_matrix_is_random_and_repeatable():
     one, same, other = (shadow.membership_matrix(50, 400, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(one, same) and not np.array_equal(one, other)
+    fewer = shadow.membership_matrix(50, 8, np.random.default_rng(1))
+    assert np.array_equal(one[:8], fewer), "more models leave the first ones as they are"
     together = (one[::2, 0] == one[::2, 1]).sum()  # two examples share a model with probability 24/49
     assert binomtest(int(together), 200, 24 / 49).pvalue > 0.001
 
