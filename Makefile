@@ -10,7 +10,7 @@ snakemake --cores all --nolock --rerun-incomplete --quiet rules host --config pr
 @echo && cat $(RESULTS)/$(1)/tables/summary.md && echo && echo "Report: $(RESULTS)/$(1)/report/index.html"
 endef
 
-.PHONY: help report mnist-small paper test notebooks figures sync clean
+.PHONY: help report mnist-small paper test check-notebooks check-library notebooks figures sync clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -23,9 +23,14 @@ mnist-small: .venv/ready  ## real MNIST at a reduced scale: an hour or so on two
 paper: .venv/ready  ## the paper's experiment on MNIST, condensation cut to fit: hours on two cores
 	@$(call run,paper)
 
-test: .venv/ready  ## every check: the notebooks cell by cell at quick scale, then the tests
+test: .venv/ready  ## every check, in two processes: the notebooks cell by cell at quick scale, and the tests
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line check-notebooks check-library
+
+check-notebooks: what = --nbval-lax --nbval-current-env notebooks
+check-library: what = tests
+check-notebooks check-library: .venv/ready
 	@results=$$(mktemp -d) && trap 'rm -rf "$$results"' EXIT && \
-	DCPRIV_RESULTS=$$results OMP_NUM_THREADS=1 python -m pytest --nbval-lax --nbval-current-env notebooks tests
+	DCPRIV_RESULTS=$$results OMP_NUM_THREADS=1 python -m pytest $(what)
 
 notebooks: .venv/ready  ## execute the notebooks in place, at quick scale
 	jupytext --sync notebooks/*.py notebooks/solutions/*.py
