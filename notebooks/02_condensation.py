@@ -157,6 +157,7 @@ figure, ax = plt.subplots(figsize=(5, 3))
 for (n, k), result in condensed.items():
     ax.plot(np.arange(1, n_iterations[n] + 1), result["loss"], label=f"ipc {n}, set {k}")
 ax.set(xlabel="iteration", ylabel="mean of D per class and update", ylim=(0, None))
+ax.xaxis.get_major_locator().set_params(integer=True)
 if condensed:
     ax.legend()
 plots.save(figure, results, "matching_loss")

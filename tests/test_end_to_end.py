@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -180,16 +179,6 @@ def papermill(notebook, output, *arguments, results):
     command = [sys.executable, "-m", "papermill", str(notebook), str(output), "--no-progress-bar", *arguments]
     environment = os.environ | {"DCPRIV_RESULTS": str(results), "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=output.parent)
-
-
-def test_all_solutions_run_on_the_tiny_artefacts(tiny, tmp_path):
-    notebooks = sorted((paths.NOTEBOOKS / "solutions").glob("*.ipynb"))
-    assert len(notebooks) == len(profiles.STAGES)
-    with ThreadPoolExecutor(2) as pool:
-        runs = list(pool.map(lambda path: papermill(path, tmp_path / path.name, "-p", "profile", "tiny",
-                                                    results=tiny.parent), notebooks))
-    for path, run in zip(notebooks, runs):
-        assert run.returncode == 0, f"{path.name}: {run.stderr[-2000:]}"
 
 
 @pytest.mark.parametrize(("notebook", "name", "value", "words"), [
