@@ -36,10 +36,12 @@ TARGETS = expand(RESULTS / "steps/target_{kind}_run{run}.ipynb", kind=CONDENSATI
 GROUPS = expand(RESULTS / "steps/shadows_from{first}.ipynb", first=parts(SHADOWS["n_shadows"], JOBS["shadows"]))
 
 # One thread a job, and as many jobs as cores: small networks gain nothing from a second thread, and
-# results do not depend on the number of cores. The tunables let glibc keep the memory that every
-# training step frees and asks for again, in huge pages. The long steps log their progress and the time left.
-shell.prefix("set -euo pipefail; export TQDM_MININTERVAL=30 OMP_NUM_THREADS=1 GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
-             ":glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=1073741824; ")
+# results do not depend on the number of cores. (The engine itself asks MKL and OpenBLAS for a thread a core.) The
+# tunables let glibc keep the memory that every training step frees and asks for again, in huge pages. The long steps
+# log their progress and the time left.
+shell.prefix("set -euo pipefail; export TQDM_MININTERVAL=30 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "
+             "GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
+             ":glibc.malloc.trim_threshold=1073741824; ")
 
 
 rule report:
