@@ -242,7 +242,8 @@ def control_rows(name: str, phi, where, models: list) -> list[dict]:
     """Judge models, pairs of who was used and logits, on everybody and on those used."""
     def attack(confidence):
         return lira.offline(phi, where, confidence, fixed_variance=True)
-    common = {"target": name, "images": int(models[0][0].sum()), "accuracy": np.mean([right(one) for _, one in models])}
+    common = {"target": name, "real images": int(models[0][0].sum()),
+              "accuracy": np.mean([right(one) for _, one in models])}
     only_used = [judge(attack, [logits], is_member, ~is_member | used) for used, logits in models]
     return [common | {"members": "all"} | judge(attack, [logits for _, logits in models], is_member),
             common | {"members": "those used"} | pd.DataFrame(only_used).mean().to_dict()]
