@@ -1,80 +1,97 @@
 """Convolutions as matrix products, for CPUs.
 
-Images are held with the batch last, [C, H, W, B]: every step then runs over contiguous
-memory, and a small convolution becomes one large matrix product. The results are those of
+Images are held with the batch last: every step then runs over contiguous memory, and a small
+convolution becomes a few large matrix products. The results are those of
 torch's own layers up to the rounding of the sums (tested in float64).
 """
 
 import functools
 
 import torch
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
-class _Windows(torch.autograd.Function):
-    """Every `k` x `k` window of a picture, as the columns of a matrix.
+class _Convolution(torch.autograd.Function):
+    """A valid convolution without its bias, as one matrix product for each row of the output.
 
-    The columns are grouped by the window's place (0 to 3) in its 2x2 pooling field, so that
-    pooling is a maximum over whole blocks. An odd last row or column is not pooled, so left out.
+    Only the shifts along a row are copied: with the rows first, those that a window covers lie beside
+    each other, and the windows of neighbouring rows share their memory. The even columns of the
+    output come before the odd ones, so that 2x2 pooling is a maximum of whole blocks. An odd last
+    row or column is not pooled, so left out.
     """
 
     @staticmethod
-    def forward(ctx, images, k):  # [C, H, W, B] -> [C * k * k, 4 * (oh/2) * (ow/2) * B]
-        ctx.k, ctx.shape = k, images.shape
-        channels, height, width, batch = images.shape
-        oh, ow = (height - k + 1) // 2, (width - k + 1) // 2
+    def forward(ctx, images, weight):  # [H, C, W, B], [O, C, k, k] -> [rows, O, 2, columns / 2 * B]
+        (height, channels, width, batch), (outputs, _, k, _) = images.shape, weight.shape
+        rows, half = (height - k + 1) // 2 * 2, (width - k + 1) // 2
         row = width * batch
-        view = images.contiguous().as_strided(
-            (channels, k, k, 2, 2, oh, ow, batch),
-            (height * row, row, batch, row, batch, 2 * row, 2 * batch, 1))
-        return view.reshape(channels * k * k, 4 * oh * ow * batch)
+        shifted = images.contiguous().as_strided(
+            (height, channels, k, 2, half, batch),
+            (channels * row, row, batch, batch, 2 * batch, 1)).reshape(height, channels * k, -1)
+        n = shifted.shape[2]
+        windows = shifted.as_strided((rows, k * channels * k, n), (channels * k * n, n, 1))
+        ctx.save_for_backward(windows, weight)
+        ctx.shape = images.shape
+        products = weight.transpose(1, 2).reshape(outputs, -1).expand(rows, -1, -1) @ windows
+        return products.view(rows, outputs, 2, -1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, gradient):
-        k, (channels, height, width, batch) = ctx.k, ctx.shape
-        oh, ow = (height - k + 1) // 2, (width - k + 1) // 2
-        gradient = gradient.view(channels, k, k, 2, 2, oh, ow, batch).permute(0, 1, 2, 5, 3, 6, 4, 7)
+        (height, channels, _, batch), (windows, weight) = ctx.shape, ctx.saved_tensors
+        (outputs, _, k, _), (rows, _, n) = weight.shape, windows.shape
+        gradient = gradient.reshape(rows, outputs, n)
+        by_weight = (gradient @ windows.transpose(1, 2)).sum(0).view(outputs, k, channels, k).transpose(1, 2)
+        if not ctx.needs_input_grad[0]:
+            return None, by_weight
+        padded = gradient.new_zeros(height + k - 1, outputs, n)
+        padded[k - 1:k - 1 + rows] = gradient
+        windows = padded.as_strided((height, k * outputs, n), (outputs * n, n, 1))
+        flipped = weight.flip(2).permute(1, 3, 2, 0).reshape(channels * k, -1)
+        by_shift = (flipped.expand(height, -1, -1) @ windows).view(height, channels, k, 2, -1, batch)
         total = gradient.new_zeros(ctx.shape)
-        for i in range(k):
-            for j in range(k):
-                part = total[:, i:i + 2 * oh, j:j + 2 * ow]
-                part.unflatten(2, (ow, 2)).unflatten(1, (oh, 2)).add_(gradient[:, i, j])
-        return total, None
+        for j in range(k):
+            total[:, :, j:j + n // batch].unflatten(2, (-1, 2)).add_(by_shift[:, :, j].transpose(2, 3))
+        return total, by_weight
 
 
 class _BlockMaximum(torch.autograd.Function):
-    """The maximum over dimension 1; ties share the gradient, as in ``torch.amax``, but in half the time."""
+    """The maximum over dimensions 1 and 3; ties share the gradient, as in ``torch.amax``, but in half the time."""
 
     @staticmethod
-    def forward(ctx, blocks):  # [C, 4, n] -> [C, n]
-        largest = blocks.amax(1, keepdim=True)
+    def forward(ctx, blocks):  # [rows, 2, O, 2, n] -> [rows, O, n]
+        largest = functools.reduce(torch.maximum, _each_of_four(blocks))
         ctx.save_for_backward(blocks, largest)
-        return largest.squeeze(1)
+        return largest
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, gradient):
-        blocks, largest = (saved.detach() for saved in ctx.saved_tensors)
-        mask = torch.eq(blocks, largest, out=torch.empty_like(blocks))
-        return mask.mul_((gradient / mask.sum(1)).unsqueeze(1))
+        blocks, largest = ctx.saved_tensors
+        mask = torch.eq(blocks, largest[:, None, :, None], out=torch.empty_like(blocks))
+        return mask.mul_((gradient / sum(_each_of_four(mask)))[:, None, :, None])
+
+
+def _each_of_four(blocks: torch.Tensor) -> list[torch.Tensor]:
+    return [blocks[:, i, :, j] for i in (0, 1) for j in (0, 1)]
 
 
 def pooled(images: torch.Tensor, layer: torch.nn.Conv2d) -> torch.Tensor:
-    """Return 2x2 maximum pooling of a valid convolution.
+    """Return 2x2 maximum pooling of a valid convolution; its gradient cannot be differentiated again.
 
     Parameters
     ----------
-    images : float [C, H, W, B].
+    images : float [H, C, W, B], the rows first.
     layer : square kernel k, stride 1, no padding.
 
     Returns
     -------
-    float [outputs, (H - k + 1) // 2, (W - k + 1) // 2, B]
+    float [(H - k + 1) // 2, outputs, (W - k + 1) // 2, B]
     """
-    k, batch = layer.kernel_size[0], images.shape[-1]
-    oh, ow = (images.shape[1] - k + 1) // 2, (images.shape[2] - k + 1) // 2
-    products = layer.weight.flatten(1) @ _Windows.apply(images, k)
-    largest = _BlockMaximum.apply(products.view(-1, 4, oh * ow * batch))
-    return (largest + layer.bias[:, None]).view(-1, oh, ow, batch)
+    products = _Convolution.apply(images, layer.weight)
+    largest = _BlockMaximum.apply(products.unflatten(0, (-1, 2))) + layer.bias[:, None]
+    return largest.unflatten(2, (-1, images.shape[-1]))
 
 
 def winograd(images: torch.Tensor, layer: torch.nn.Conv2d) -> torch.Tensor:

@@ -96,7 +96,8 @@ class Adam:
     @torch.no_grad()
     def step(self, gradients) -> None:
         """Make one step along `gradients`, tensors in the order and shapes of the weights."""
-        adam(self.weights, list(gradients), self.means, self.squares, [], self.steps, amsgrad=False,
+        gradients = [gradient.contiguous() for gradient in gradients]  # the fused kernel ignores their strides
+        adam(self.weights, gradients, self.means, self.squares, [], self.steps, amsgrad=False,
              beta1=0.9, beta2=0.999, lr=self.lr, weight_decay=0.0, eps=1e-8, maximize=False,
              fused=self.weights[0].device.type in ("cpu", "cuda"))
 

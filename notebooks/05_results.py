@@ -255,10 +255,10 @@ mean.pivot(index="target", columns="attack", values="constant_classes").reindex(
 #
 # **What these experiments cannot show.** An attack at 50 % has two explanations: nothing leaks, or the attack is weak.
 # These attacks look at one softmax at a time, with one rule for everybody in a class; attacks that ask *how this very
-# example behaves with and without membership* (LiRA, RMIA) find leaks these miss. The attacker here also
+# example behaves with and without membership* (LiRA, RMIA) find leaks these miss: notebook 6. The attacker here also
 # does not know about the condensation. And the random subset is the control to beat. A model that was trained on a hundred
 # real members cannot leak the others at all, while a condensed set was computed from every one of them. To earn the word
-# "protects", condensation has to leak less than the subset *at the same accuracy*. This report does not settle that yet.
+# "protects", condensation has to leak less than the subset *at the same accuracy*: notebook 7.
 #
 # ## Where the numbers come from
 
