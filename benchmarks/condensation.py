@@ -134,5 +134,5 @@ if __name__ == "__main__":
     mnist = data.load("mnist")
     pixels, targets = mnist.images[:8000].float().div(127.5).sub(1), torch.as_tensor(mnist.labels[:8000])
     speed(pixels[:5000], targets[:5000], arguments.width, arguments.repeats)
-    quality(pixels[:5000], targets[:5000], pixels[5000:], targets[5000:], runs=5)
+    quality(pixels[:5000], targets[:5000], pixels[5000:], targets[5000:], runs=20)
     print(hardware())

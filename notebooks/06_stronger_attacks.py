@@ -371,6 +371,9 @@ bounds
 # **What it shows.** A claim that this training has a smaller $\varepsilon$ would be refuted, at 95 % confidence for each
 # single number. Two reservations: the people of one model are not independent examinations, so read it as an estimate; and
 # of this many numbers a few will be above zero by luck (the column *unrelated* cannot be above zero for any other reason).
+# Even a loss threshold that finds no member can score here, by the mirrored form: a model that is right on all its members
+# betrays whom it gets wrong as a *non*-member.
+#
 # **What it does not show.** An upper bound. A zero says that these attacks prove nothing; all these models
 # were trained without noise, and have no finite $\varepsilon$ at all.
 #
