@@ -269,8 +269,14 @@ def mean_over_runs(judged: pd.DataFrame) -> pd.DataFrame:
 
 
 def percent(value: float, low: float, high: float) -> str:
-    """Return "51.2 % [50.1, 52.3]" for fractions; "undefined" for NaN."""
-    return "undefined" if np.isnan(value) else f"{100 * value:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+    """Return "51.2 % [50.1, 52.3]" for fractions; "undefined" for NaN.
+
+    An interval narrower than 0.2 % gets two decimals, "0.01 % [0.00, 0.04]": with one, both ends would look alike.
+    """
+    if np.isnan(value):
+        return "undefined"
+    digits = 2 if high - low < 0.002 else 1
+    return f"{100 * value:.{digits}f} % [{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
 
 
 def percent_at_fpr(value: float, low: float, high: float, non_members: int) -> str:

@@ -224,6 +224,11 @@ def test_an_attack_that_never_says_member_has_no_precision(rng):
     assert metrics.percent(*(found["precision" + end] for end in ("", "_low", "_high"))) == "undefined"
 
 
+def test_a_narrow_interval_is_written_with_two_ends():
+    assert metrics.percent(*metrics.rate(0, 15_000)) == "0.00 % [0.00, 0.02]"
+    assert metrics.percent(*metrics.rate(585, 15_000)) == "3.9 % [3.6, 4.2]"
+
+
 def test_means_over_runs_keep_their_intervals():
     row = {"target": "t", "attack": "a", "n": 100}
     judged = pd.DataFrame([row | {"run": run} | {name + end: value + run / 10 for name in metrics.RATES
