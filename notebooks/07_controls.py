@@ -47,6 +47,8 @@ planted_epochs: int = 300   # passes over them
 reference_processes: int = -1  # reference models made at the same time; -1: one per core
 
 # %%
+from functools import cache
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -204,24 +206,33 @@ save(as_text(attackers), "through_condensation")
 # model that is wrong more often may leak less. So condensed images have to be compared with *real* ones,
 #
 # - as many as there are synthetic images (`subset`, notebook 2);
-# - as many as it takes to reach the condensed model's accuracy (*matched*).
+# - as many as it takes to reach the condensed model's mean accuracy (*matched*).
 
 # %%
 def some_of(candidates: np.ndarray, size: int, name: str) -> np.ndarray:
     """Return a random choice of rows of the pool."""
     return np.random.default_rng(derive(seed, "some of", name)).permutation(candidates)[:size]
 
-def right(logits) -> float:
-    return training.accuracy(logits[~is_member], labels[~is_member])
+def few_images(candidates: np.ndarray, size: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return who was used, bool [n], and the logits [n, classes] of a model of so few images."""
+    chosen = some_of(candidates, size, name)
+    return np.isin(np.arange(len(pool)), chosen), fit(images[chosen], labels[chosen], name)
 
+@cache
+def random_members(size: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [few_images(np.flatnonzero(is_member), size, f"{size} members {i}") for i in range(n_controls)]
+
+def mean_accuracy(models) -> float:
+    return np.mean([training.accuracy(logits[~is_member], labels[~is_member]) for _, logits in models])
+
+# %%
 goal = targets.loc[targets["target"] == condensed_name, "non_members"].mean()
 sizes = [len(split.dataset.classes) * n for n in (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100)]
 for size in [size for size in sizes if size < len(members)] + [len(members)]:
-    chosen = some_of(np.flatnonzero(is_member), size, "search")
-    reached = right(fit(images[chosen], labels[chosen], f"search{size}"))
-    if reached >= goal:
+    if mean_accuracy(random_members(size)) >= goal:
         break
-print(f"{condensed_name} is right on {goal:.1%} of the non-members; {size} real images reach {reached:.1%}")
+print(f"{condensed_name} is right on {goal:.1%} of the non-members, "
+      f"models of {size} real images on {mean_accuracy(random_members(size)):.1%}")
 
 # %% [markdown]
 # The attacker knows this too and trains reference models on as few images of each half. Hardly any image is in two
@@ -229,11 +240,6 @@ print(f"{condensed_name} is right on {goal:.1%} of the non-members; {size} real 
 # that it *used*.
 
 # %%
-def few_images(candidates: np.ndarray, size: int, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return who was used, bool [n], and the logits [n, classes]."""
-    chosen = some_of(candidates, size, name)
-    return np.isin(np.arange(len(pool)), chosen), fit(images[chosen], labels[chosen], name)
-
 def reference_set(size: int) -> tuple[np.ndarray, np.ndarray]:
     made = [few_images(np.flatnonzero(keep[j]), size, f"few{size}-{j}") for j in range(n_informed)]
     return phi_of([logits for _, logits in made]), np.stack([used for used, _ in made])
@@ -243,7 +249,7 @@ def control_rows(name: str, phi, where, models: list) -> list[dict]:
     def attack(confidence):
         return lira.offline(phi, where, confidence, fixed_variance=True)
     common = {"target": name, "real images": int(models[0][0].sum()),
-              "accuracy": np.mean([right(one) for _, one in models])}
+              "accuracy": mean_accuracy(models)}
     only_used = [judge(attack, [logits], is_member, ~is_member | used) for used, logits in models]
     return [common | {"members": "all"} | judge(attack, [logits for _, logits in models], is_member),
             common | {"members": "those used"} | pd.DataFrame(only_used).mean().to_dict()]
@@ -251,10 +257,9 @@ def control_rows(name: str, phi, where, models: list) -> list[dict]:
 # %%
 small = control_ipc * len(split.dataset.classes)
 rows = [control_rows(condensed_name, phi_through, keep, [(is_member, one) for one in answers_of(condensed_name)])[0]]
-for name, size in ((f"{small} random members", small), (f"{size} random members (matched)", size)):
-    phi, where = reference_set(size)
-    models = [few_images(np.flatnonzero(is_member), size, f"{name} {i}") for i in range(n_controls)]
-    rows += control_rows(name, phi, where, models)
+names = {small: f"{small} random members", size: f"{size} random members (matched)"}
+for size, name in names.items():
+    rows += control_rows(name, *reference_set(size), random_members(size))
 controls = pd.DataFrame(rows)
 
 # %%
@@ -383,6 +388,7 @@ original = targets.loc[targets["target"] == "original", "non_members"].mean()
 questions = [("Members of the original model, naive attacker", attackers.iloc[0]),
              ("Members of the condensed model, naive attacker", attackers.iloc[1]),
              ("Members of the condensed model, attacker who condenses too", attackers.iloc[2]),
+             ("The same with offline LiRA, as the rows below", controls.iloc[0]),
              *[(f"Members of a model of {row['target']}: {row['members']}", row) for _, row in controls[1:].iterrows()],
              *[(f"Condensed from real images: {row['members']}", row) for _, row in starts.iterrows()]]
 
