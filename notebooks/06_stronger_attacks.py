@@ -148,21 +148,22 @@ phi = np.stack([lira.logit_confidence(one, labels) for one in pool_logits])   # 
 (mu_in, sigma_in), (mu_out, sigma_out) = (lira.gaussian(phi, where[:, :, None], fixed_variance=True)
                                           for where in (keep, ~keep))
 gap = ((mu_in - mu_out) / np.sqrt((sigma_in**2 + sigma_out**2) / 2))[:, 0]
-order = np.argsort(gap)
+most, least = np.argsort(-gap)[:4], np.argsort(np.abs(gap))[:4]
 
-figure, axes = plt.subplots(2, 8, figsize=(11, 3.6), height_ratios=(1, 1.4))
-for column, x in enumerate([*order[-4:][::-1], *order[:4]]):
-    plots.images(axes[0, column], split.grey_levels(images[x:x + 1]), 1, f"gap {gap[x]:.1f}")
+figure, axes = plt.subplots(2, 8, figsize=(11, 3.8), height_ratios=(1, 1.4))
+for column, x in enumerate([*most, *least]):
+    name = split.dataset.classes[labels[x]]
+    plots.images(axes[0, column], split.grey_levels(images[x:x + 1]), 1, f"labelled {name},\ngap {gap[x]:z.1f}")
     bins = np.histogram_bin_edges(phi[:, x, 0], 16)
     for where, colour in ((keep, plots.MEMBER), (~keep, plots.NON_MEMBER)):
         axes[1, column].hist(phi[where[:, x], x, 0], bins, color=colour, alpha=0.6)
     axes[1, column].set(xlabel=r"$\phi$", yticks=[])
-figure.suptitle("the four images with the largest gap, and the four with the smallest; blue: with, orange: without")
+figure.suptitle("the four images with the largest gap, and the four with the one nearest zero; blue: with, orange: without")
 plots.save(figure, results, "vulnerable_images")
 
 # %% [markdown]
 # On the left the unusual images: a model knows them only if it has seen them. On the right those that every model
-# knows anyway. An average over all people hides the ones on the left.
+# knows equally well, seen or not. An average over all people hides the ones on the left.
 #
 # ## The attacks
 #
