@@ -255,14 +255,20 @@ artefacts.save_arrays(results / "condensed_sets.npz", pictures, split.inputs | s
 # ## Would more iterations help?
 #
 # The condensation paper makes 1,000 iterations. What a shorter run costs can be read off its own way: train the
-# paper's CNN on the images as they were after 1, 2, 5, ... iterations.
+# paper's CNN on the images as they were after 1, 2, 5, ... iterations, and at the end.
 
 # %%
+def stages(n: int, k: int) -> tuple[list[int], torch.Tensor]:
+    """Return iterations, and the images after each of them [stages, ...]."""
+    before = [i for i in condensation.snapshot_iterations(n_iterations[n]) if i < n_iterations[n]]
+    kept, final = (torch.as_tensor(condensed[n, k][name]) for name in ("snapshots", "images"))
+    return [*before, n_iterations[n]], torch.cat([kept[:len(before)], final[None]])
+
 def accuracy_after(n: int, k: int) -> np.ndarray:
     pictures, truth = split.part("non_members")
     own_labels = torch.as_tensor(condensed[n, k]["labels"])
     found = []
-    for snapshot in torch.as_tensor(condensed[n, k]["snapshots"]):
+    for snapshot in stages(n, k)[1]:
         network = networks.initialise(networks.PaperCNN(*split.shape), generator(seed, "curve", n, k)).to(device)
         training.train(network, snapshot.to(device), own_labels.to(device), epochs=epochs,
                        generator=generator(seed, "curve order", n, k))
@@ -272,16 +278,15 @@ def accuracy_after(n: int, k: int) -> np.ndarray:
 # %%
 def curve(n: int, k: int) -> np.ndarray:
     inputs = split.inputs | {"epochs": epochs, "set": k, "snapshots": data.digest(
-        torch.as_tensor(condensed[n, k]["snapshots"]), torch.as_tensor(condensed[n, k]["labels"]))}
+        stages(n, k)[1], torch.as_tensor(condensed[n, k]["labels"]))}
     return artefacts.cached(results / "condensed" / f"curve-ipc{n}-set{k}", inputs,
                             lambda _: {"accuracy": accuracy_after(n, k)})["accuracy"]
 
 figure, ax = plt.subplots(figsize=(5, 3))
-for n, k in condensed:
-    ax.plot(condensation.snapshot_iterations(n_iterations[n]), 100 * curve(n, k), marker="o",
-            color="C" + str(ipcs.index(n)), label=f"condensed-{n}, set {k}")
-ax.set(xlabel="iterations of the condensation", ylabel="accuracy on non-members (%)", ylim=(0, 100))
 ax.set_xscale("symlog", linthresh=1)
+for n, k in condensed:
+    ax.plot(stages(n, k)[0], 100 * curve(n, k), marker="o", color="C" + str(ipcs.index(n)), label=f"condensed-{n}, set {k}")
+ax.set(xlabel="iterations of the condensation", ylabel="accuracy on non-members (%)", ylim=(0, 100))
 if condensed:
     ticks = condensation.snapshot_iterations(max(n_iterations.values()))
     ax.set_xticks(ticks, ticks)
