@@ -10,6 +10,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 NOTEBOOKS = REPOSITORY / "notebooks"
 PROFILES = REPOSITORY / "profiles"
+FIGURES = REPOSITORY / "figures"  # the committed figures and tables, one folder a profile
 
 
 def data() -> Path:
