@@ -148,7 +148,12 @@ artefacts.save_table(results / "informed.csv", files, split.inputs | settings | 
 #
 # How much of what they find is luck? The split may have made members of the easier images. So each attack is also tried on a
 # model that cannot know any member: one condensed and trained in the same way from *strangers*, as many images of the
-# attacker's. Its AUC is the **luck** of the question; a leak has to exceed it.
+# attacker's. Its AUC is the **luck** of the question; a leak has to exceed it. Both AUCs are of the same people, so what
+# the split gives is in both, and their difference is known better than either:
+#
+# $$\text{above luck} = \mathrm{AUC}(\text{target}) - \mathrm{AUC}(\text{strangers' model}) ,$$
+#
+# with the interval of DeLong et al. (1988) for AUCs of the same people.
 
 # %%
 strangers, stranger_labels = (some[:len(members)] for some in split.part("attacker"))
@@ -163,12 +168,12 @@ def answers_of(name: str) -> list[np.ndarray]:
     return [np.concatenate([one["members"], one["non_members"]]) for one in loaded]
 
 def judge(attack, models: list[np.ndarray], truth: np.ndarray, rows=slice(None)) -> dict:
-    """Return AUC and TPR at 1 % FPR, means over the models, and the AUC on the strangers' model."""
+    """Return the AUC, by how much it exceeds luck, and the TPR at 1 % FPR: means over the models, with intervals."""
     rng = np.random.default_rng(derive(seed, "bootstrap of controls"))
-    scores = [attack(lira.logit_confidence(logits, labels))[rows] for logits in models]
+    *scores, by_luck = [attack(lira.logit_confidence(logits, labels))[rows] for logits in [*models, strangers_model]]
     found = [metrics.auc(score, truth[rows], rng) + metrics.tpr_at_fpr(score, truth[rows], 0.01) for score in scores]
-    luck, *_ = metrics.auc(attack(lira.logit_confidence(strangers_model, labels))[rows], truth[rows], rng)
-    return dict(zip(("auc", "auc_low", "auc_high", "tpr", "tpr_low", "tpr_high"), np.mean(found, axis=0))) | {"luck": luck}
+    names = [name + end for name in ("auc", "tpr", "above") for end in ("", "_low", "_high")]
+    return dict(zip(names, [*np.mean(found, axis=0), *metrics.auc_above(scores, by_luck, truth[rows])]))
 
 # %%
 phi_naive, phi_through = phi_of([one["pool"][:, 0] for one in naive_models]), phi_of(through)
@@ -183,12 +188,15 @@ attackers = pd.DataFrame([lira_on("original", phi_naive, "naive"), lira_on(conde
                           lira_on(condensed_name, phi_through, "condenses too")])
 
 # %%
+def points(value: float, low: float, high: float) -> str:
+    """Return "+1.2 points [-0.3, 2.7]" for differences of rates."""
+    return f"{100 * value:+.1f} points [{100 * low:.1f}, {100 * high:.1f}]"
+
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with its rates as text."""
-    texts = {"AUC": [metrics.percent(*row) for row in table[["auc", "auc_low", "auc_high"]].to_numpy()],
-             "TPR at 1 % FPR": [metrics.percent(*row) for row in table[["tpr", "tpr_low", "tpr_high"]].to_numpy()]}
-    others = [name for name in table if not name.startswith(("auc", "tpr", "luck"))]
-    return table[others].assign(**texts, luck=table["luck"].map("{:.1%}".format))
+    texts = {text: [show(*row) for row in table[[name, f"{name}_low", f"{name}_high"]].to_numpy()] for name, text, show in
+             (("auc", "AUC", metrics.percent), ("above", "above luck", points), ("tpr", "TPR at 1 % FPR", metrics.percent))}
+    return table[[name for name in table if not name.startswith(("auc", "above", "tpr"))]].assign(**texts)
 
 def save(table: pd.DataFrame, name: str) -> pd.DataFrame:
     artefacts.save_table(results / "tables" / f"{name}.csv", table, split.inputs | settings | {"n_informed": n_informed})
@@ -198,8 +206,8 @@ def save(table: pd.DataFrame, name: str) -> pd.DataFrame:
 save(as_text(attackers), "through_condensation")
 
 # %% [markdown]
-# If the last row is above the one before it, the naive attacker had been underrating the leak. If both intervals hold
-# the luck, these attackers with so few models cannot tell: not a proof that nothing leaks.
+# If the last row is above the one before it, the naive attacker had been underrating the leak. If "above luck" holds zero
+# in both, these attackers with so few models cannot tell: not a proof that nothing leaks.
 #
 # ## Control: the same size, the same accuracy
 #
@@ -372,18 +380,19 @@ print("planted leak: TPR at 1 % FPR", metrics.percent(*found))
 # %% [markdown]
 # ## The verdict on "privacy for free"
 #
-# Each question with its answer by a fixed rule. Members are *recognised* where the interval of the AUC lies above both 50 %
-# and the luck of the question, or that of the TPR at 1 % FPR above anything the false positive rate can be. Each single
-# answer is wrong in one case of forty, so do not build on one row alone.
+# Each question with its answer by a fixed rule. Members are *recognised* where the AUC's interval lies above 50 % and
+# that of its distance from luck above zero, or where the TPR's at 1 % FPR lies above anything the false positive rate
+# can be. Each single answer is wrong in up to one case of twenty, so do not build on one row alone.
 
 # %%
 n_others = int((~is_member).sum())
 most_false_alarms = metrics.rate(int(0.01 * n_others), n_others)[2]   # the upper end of the false positive rate
 
 def recognised(row) -> tuple[str, str]:
-    rates = [metrics.percent(*(row[name + end] for end in ("", "_low", "_high"))) for name in ("auc", "tpr")]
-    found = row["auc_low"] > max(0.5, row["luck"]) or row["tpr_low"] > most_false_alarms
-    return f"AUC {rates[0]} (luck: {row['luck']:.1%}), TPR at 1 % FPR {rates[1]}", "recognised" if found else "cannot be told"
+    auc, above, tpr = (show(*(row[name + end] for end in ("", "_low", "_high"))) for name, show in
+                       (("auc", metrics.percent), ("above", points), ("tpr", metrics.percent)))
+    found = (row["auc_low"] > 0.5 and row["above_low"] > 0) or row["tpr_low"] > most_false_alarms
+    return f"AUC {auc}, {above} above luck, TPR at 1 % FPR {tpr}", "recognised" if found else "cannot be told"
 
 original = targets.loc[targets["target"] == "original", "non_members"].mean()
 questions = [("Members of the original model, naive attacker", attackers.iloc[0]),
