@@ -190,7 +190,7 @@ attackers = pd.DataFrame([lira_on("original", phi_naive, "naive"), lira_on(conde
 # %%
 def points(value: float, low: float, high: float) -> str:
     """Return "+1.2 points [-0.3, 2.7]" for differences of rates."""
-    return f"{100 * value:+.1f} points [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * value:+z.1f} points [{100 * low:z.1f}, {100 * high:z.1f}]"
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with its rates as text."""
