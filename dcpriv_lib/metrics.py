@@ -104,7 +104,7 @@ def auc(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,
 
 
 def auc_above(scores: np.ndarray, baseline: np.ndarray, is_member: np.ndarray) -> tuple[float, float, float]:
-    """Return by how much the AUC of `scores` exceeds that of a baseline on the same people, and its 95 % interval.
+    """Return by how much one AUC exceeds another on the same people, and its 95 % interval.
 
     What the split alone gives, members who happen to be easier than the non-members, is in both
     AUCs and cancels. The interval is that of DeLong, DeLong & Clarke-Pearson (Biometrics 1988) for
@@ -117,8 +117,8 @@ def auc_above(scores: np.ndarray, baseline: np.ndarray, is_member: np.ndarray) -
 
     Parameters
     ----------
-    scores : float [models, n], higher for "member"; their AUC is the mean over the models.
-    baseline : float [n], the baseline's scores.
+    scores, baseline : float [models, n], higher for "member"; an AUC is the mean over the models, whose
+        numbers may differ.
     is_member : bool [n].
 
     Returns
@@ -138,7 +138,7 @@ def auc_above(scores: np.ndarray, baseline: np.ndarray, is_member: np.ndarray) -
         return ((ranks[member] - rankdata(one[member])) / (~member).sum(),
                 1 - (ranks[~member] - rankdata(one[~member])) / member.sum())
 
-    d = [np.mean(found, axis=0) - luck for found, luck in zip(zip(*map(v, scores)), v(baseline))]
+    d = [np.mean(one, axis=0) - np.mean(other, axis=0) for one, other in zip(zip(*map(v, scores)), zip(*map(v, baseline)))]
     difference = float(d[0].mean())
     error = ndtri((1 + LEVEL) / 2) * np.sqrt(sum(one.var(ddof=1) / len(one) for one in d))
     return difference, difference - float(error), difference + float(error)

@@ -424,7 +424,7 @@ def test_roc_of_one_kind_of_people_is_refused(inside, words, refused):
 
 def test_interval_above_a_baseline_needs_two_of_each(refused):
     with refused(ValueError, "needs two members and two non-members"):
-        metrics.auc_above(np.zeros((1, 3)), np.zeros(3), np.array([True, False, False]))
+        metrics.auc_above(np.zeros((1, 3)), np.zeros((1, 3)), np.array([True, False, False]))
 
 
 def test_attack_model_for_a_class_of_members_only_is_refused(refused):
