@@ -138,7 +138,10 @@ def auc_above(scores: np.ndarray, baseline: np.ndarray, is_member: np.ndarray) -
         return ((ranks[member] - rankdata(one[member])) / (~member).sum(),
                 1 - (ranks[~member] - rankdata(one[~member])) / member.sum())
 
-    d = [np.mean(one, axis=0) - np.mean(other, axis=0) for one, other in zip(zip(*map(v, scores)), zip(*map(v, baseline)))]
+    def mean_v(some):
+        return [np.mean(one, axis=0) for one in zip(*map(v, some))]
+
+    d = [one - other for one, other in zip(mean_v(scores), mean_v(baseline))]
     difference = float(d[0].mean())
     error = ndtri((1 + LEVEL) / 2) * np.sqrt(sum(one.var(ddof=1) / len(one) for one in d))
     return difference, difference - float(error), difference + float(error)

@@ -204,8 +204,9 @@ def points(value: float, low: float, high: float) -> str:
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with its rates as text."""
-    texts = {text: [show(*row) for row in table[[name, f"{name}_low", f"{name}_high"]].to_numpy()] for name, text, show in
-             (("auc", "AUC", metrics.percent), ("above", "above luck", points), ("tpr", "TPR at 1 % FPR", metrics.percent))}
+    columns = [("auc", "AUC", metrics.percent), ("above", "above luck", points), ("tpr", "TPR at 1 % FPR", metrics.percent)]
+    texts = {text: [show(*row) for row in table[[name, f"{name}_low", f"{name}_high"]].to_numpy()]
+             for name, text, show in columns}
     return table[[name for name in table if not name.startswith(("auc", "above", "tpr"))]].assign(**texts)
 
 def save(table: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -221,7 +221,8 @@ def test_interval_above_a_baseline_equals_a_plain_paired_bootstrap(rng):
     scores, baseline, member = an_easy_split(rng)
     def plain():
         rows = np.concatenate([rng.integers(0, 200, 200), rng.integers(200, 400, 200)])
-        return np.subtract(*(np.mean([roc_auc_score(member[rows], one[rows]) for one in some]) for some in (scores, baseline)))
+        return np.subtract(*(np.mean([roc_auc_score(member[rows], one[rows]) for one in some])
+                             for some in (scores, baseline)))
     low, high = np.quantile([plain() for _ in range(1000)], [0.025, 0.975])
     assert metrics.auc_above(scores, baseline, member)[1:] == pytest.approx((low, high), abs=0.006)
 
