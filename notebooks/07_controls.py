@@ -18,7 +18,7 @@
 # %% [markdown]
 # # 7. Controls: is it the condensation that protects?
 #
-# **Question.** The attacks fail on condensed models. Because the images were condensed? Or because a model of a hundred
+# **Question.** The attacks find hardly anybody in condensed models. Because the images were condensed? Or because a model of a hundred
 # training images, or one of modest accuracy, gives little away anyway? Or because the attacker prepared for
 # something else?
 #
@@ -284,7 +284,8 @@ save(shown, "matched_controls")
 
 # %% [markdown]
 # Read the rows in pairs. *All* members: how likely is it that somebody who gave their image is found? Of a thousand people
-# whose data were collected, all but the few used are perfectly safe. *Those used*: the few pay for it. The
+# whose data were collected, all but the few used are perfectly safe. *Those used*: the few pay for it. The two must fit
+# together: where a share $q$ of the members was used, the first is $q$ times as far above luck as the second. The
 # condensed set used everybody's image a little, so both questions are one.
 #
 # ## Control: what the condensation starts from
@@ -432,10 +433,10 @@ Markdown(on_mnist.to_markdown(index=False))
 
 # %% [markdown]
 # **How to read it.** "Protects" would mean: members of the condensed model cannot be told by the attacker who condenses
-# too, *while* those of an equally accurate model of real images can, counted in the same way. If neither can be told,
-# few training images or modest accuracy explain the protection just as well, and a random subset is the simpler
-# method. A subset exposes the few it used; if exposing nobody matters more than accuracy, that speaks for condensing.
-# None of this is a guarantee: a guarantee needs noise and a proof (differential privacy), and "cannot be told" is the verdict
+# too, *while* those of an equally accurate model of real images can, counted in the same way. If neither can be told, or
+# both equally well, few training images or modest accuracy explain the protection just as well, and a random subset is the
+# simpler method. A subset exposes the few it used; if exposing nobody much matters more than accuracy, that speaks for
+# condensing. None of this is a guarantee: a guarantee needs noise and a proof (differential privacy), and "cannot be told" is the verdict
 # of these attacks with so many models on so many people.
 #
 # ## Summary
