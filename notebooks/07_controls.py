@@ -146,7 +146,7 @@ artefacts.save_table(results / "informed.csv", files, split.inputs | settings | 
 # %% [markdown]
 # Both attackers have the same number of models on the same halves of the pool, and use online LiRA.
 #
-# How much of what they find is luck? The split may have made members of the easier images. So each attack is also tried on a
+# How much of what they find is luck? The split may have made members of the easier images. So each attack is also tried on
 # models that cannot know any member: condensed and trained in the same way from *strangers*, as many images of the
 # attacker's. Their mean AUC is the **luck** of the question; a leak has to exceed it. All AUCs are of the same people, so what
 # the split gives is in all of them, and a difference is known better than either side:
