@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 from scipy.special import betainccinv, betaincinv, ndtri
-from scipy.stats import rankdata
 
 LEVEL = 0.95
 RATES = ("accuracy", "precision", "recall", "auc")
@@ -130,13 +129,15 @@ def auc_above(scores: np.ndarray, baseline: np.ndarray, is_member: np.ndarray) -
     ValueError
         If there are fewer than two members or non-members, or for the reasons given in `checked`.
     """
+    def share_below(one, other):
+        other = np.sort(other)
+        return (np.searchsorted(other, one) + np.searchsorted(other, one, side="right")) / (2 * len(other))
+
     def v(one):
         one, member = checked(one, is_member)
         if min(member.sum(), (~member).sum()) < 2:
             raise ValueError("the spread of one person is unknown: an interval needs two members and two non-members")
-        ranks = rankdata(one)                    # less the rank in one's own group: how many of the other are below
-        return ((ranks[member] - rankdata(one[member])) / (~member).sum(),
-                1 - (ranks[~member] - rankdata(one[~member])) / member.sum())
+        return share_below(one[member], one[~member]), 1 - share_below(one[~member], one[member])
 
     def mean_v(some):
         return [np.mean(one, axis=0) for one in zip(*map(v, some))]

@@ -167,6 +167,7 @@ def strangers(i: int) -> np.ndarray:
     synthetic = condense(others[chosen], other_labels[chosen], f"strangers {i}")
     return fit(synthetic, synthetic_labels, f"strangers {i}")
 
+# %%
 def phi_of(logits) -> np.ndarray:
     """Return phi [models, n] of logits [models, n, classes]."""
     return np.stack([lira.logit_confidence(one, labels) for one in logits])
