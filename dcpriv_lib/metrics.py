@@ -116,8 +116,8 @@ def auc_above(scores: np.ndarray, baseline: np.ndarray, is_member: np.ndarray) -
 
     Parameters
     ----------
-    scores, baseline : float [models, n], higher for "member"; an AUC is the mean over the models, whose
-        numbers may differ.
+    scores, baseline : float [models, n], higher for "member"; an AUC is the mean over the models. There may be
+        more of the one than of the other.
     is_member : bool [n].
 
     Returns

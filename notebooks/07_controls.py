@@ -18,8 +18,8 @@
 # %% [markdown]
 # # 7. Controls: is it the condensation that protects?
 #
-# **Question.** The attacks find hardly anybody in condensed models. Because the images were condensed? Or because a model of a hundred
-# training images, or one of modest accuracy, gives little away anyway? Or because the attacker prepared for
+# **Question.** The attacks find hardly anybody in condensed models. Because the images were condensed? Or because a model
+# of a hundred training images, or one of modest accuracy, gives little away anyway? Or because the attacker prepared for
 # something else?
 #
 # **In this notebook you will learn**
@@ -40,7 +40,7 @@ seed: int = 0               # must be what 01_data_split used
 device: str = "auto"        # cpu, cuda, mps, or auto
 control_ipc: int = 10       # which condensed target to examine, one of notebook 2's ipc
 n_informed: int = 8         # reference models of the attacker who condenses too, at most those of notebook 6
-n_controls: int = 3         # models per control
+n_controls: int = 3         # models per control, and of strangers
 negative_draws: int = 20    # random memberships in the negative control
 planted: int = 100          # members with random labels in the positive control
 planted_epochs: int = 300   # passes over them
@@ -286,8 +286,8 @@ save(shown, "matched_controls")
 # %% [markdown]
 # Read the rows in pairs. *All* members: how likely is it that somebody who gave their image is found? Of a thousand people
 # whose data were collected, all but the few used are perfectly safe. *Those used*: the few pay for it. The two must fit
-# together: where a share $q$ of the members was used, the first is $q$ times as far above luck as the second. The
-# condensed set used everybody's image a little, so both questions are one.
+# together: where a share $q$ of the members was used, the first is, within its interval, $q$ times as far above luck as the
+# second. The condensed set used everybody's image a little, so both questions are one.
 #
 # ## Control: what the condensation starts from
 #
@@ -437,8 +437,8 @@ Markdown(on_mnist.to_markdown(index=False))
 # too, *while* those of an equally accurate model of real images can, counted in the same way. If neither can be told, or
 # both equally well, few training images or modest accuracy explain the protection just as well, and a random subset is the
 # simpler method. A subset exposes the few it used; if exposing nobody much matters more than accuracy, that speaks for
-# condensing. None of this is a guarantee: a guarantee needs noise and a proof (differential privacy), and "cannot be told" is the verdict
-# of these attacks with so many models on so many people.
+# condensing. None of this is a guarantee: a guarantee needs noise and a proof (differential privacy), and "cannot be told"
+# is the verdict of these attacks with so many models on so many people.
 #
 # ## Summary
 #
@@ -463,4 +463,6 @@ Markdown(on_mnist.to_markdown(index=False))
 # - N. Carlini, V. Feldman, M. Nasr, *No free lunch in "Privacy for free: how does dataset condensation help
 #   privacy"*, 2022.
 # - N. Carlini et al., *Membership inference attacks from first principles*, IEEE S&P 2022.
+# - E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson, *Comparing the areas under two or more correlated receiver operating
+#   characteristic curves: a nonparametric approach*, Biometrics 1988.
 # - C. Zhang et al., *Understanding deep learning requires rethinking generalization*, ICLR 2017 (random labels).
