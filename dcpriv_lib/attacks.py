@@ -1,40 +1,134 @@
-"""Membership inference attacks: from a model's outputs to "member" or "not a member".
+"""Membership inference attacks: from a model's answers to "member" or "not a member".
 
-Every attack gives one score an example, higher for "member", and one decision.
+An attack is a function that prepares itself on what the attacker knows, and returns an `Attack`:
+a score for every example, higher for "member", and the threshold from which it says "member". To
+add one, write such a function and name it in `PAPER` (fitted to shadow models) or `STRONG`
+(fitted to reference models); every table, figure and test that lists attacks then has it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
-import pandas as pd
-from scipy.special import logsumexp
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.metrics import roc_curve
-from sklearn.model_selection import GridSearchCV
-from sklearn.svm import SVC
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from . import lira, rmia
+from .signals import logit_confidence, losses, true_class
+
+ABOVE_ZERO = np.nextafter(0, 1)  # scikit-learn says "member" where a decision function exceeds 0
+RMIA_A = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def finite(logits: np.ndarray) -> np.ndarray:
-    """Return logits [..., classes] as float64, or raise ValueError if one is NaN or infinite."""
-    logits = np.asarray(logits, dtype=np.float64)
-    bad = ~np.isfinite(logits).all(axis=-1)
-    if bad.any():
-        raise ValueError(f"{int(bad.sum())} of {bad.size} rows of logits hold NaN or infinity: the model diverged; "
-                         "train it with a smaller learning rate, or scale its pixels")
-    return logits
+@dataclass(frozen=True)
+class Answers:
+    """What one model answers, in the form in which the attacks ask.
 
-
-def losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the cross-entropy in nats, float64 [n], of logits [n, classes] at int labels [n].
-
-    Raises
-    ------
-    ValueError
-        If a logit is NaN or infinite.
+    Attributes
+    ----------
+    logits : float [n, queries, classes], of the examples in question; the first query is the example itself.
+    labels : int [n], their true classes.
+    other_logits, other_labels : float [m, queries, classes] and int [m], of the attacker's own
+        examples, which no model in question was trained on; only RMIA asks about them.
     """
-    logits = finite(logits)
-    return logsumexp(logits, axis=1) - logits[np.arange(len(logits)), np.asarray(labels)]
 
+    logits: np.ndarray
+    labels: np.ndarray
+    other_logits: np.ndarray | None = None
+    other_labels: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A prepared attack: ``score(answers)`` is float [n]; "member" is said where it is at least `threshold`."""
+
+    score: Callable[[Answers], np.ndarray]
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Labelled rows of the attacker's own models: logits [rows, classes], true classes, and who was a member."""
+
+    logits: np.ndarray
+    labels: np.ndarray
+    is_member: np.ndarray
+
+    @classmethod
+    def of(cls, logits: np.ndarray, labels: np.ndarray, splits: list[tuple[np.ndarray, np.ndarray]]) -> "Rehearsal":
+        """Return every shadow model's answers for its members and its non-members.
+
+        Parameters
+        ----------
+        logits : float [models, N, classes], for all images of the data set.
+        labels : int [N].
+        splits : the rows of the members and of the non-members of each model (`shadow.shadow_split`).
+        """
+        rows = [(model, inside, True) for model, (inside, _) in zip(logits, splits)] + [
+            (model, outside, False) for model, (_, outside) in zip(logits, splits)]
+        return cls(np.concatenate([model[chosen] for model, chosen, _ in rows]),
+                   np.concatenate([np.asarray(labels)[chosen] for _, chosen, _ in rows]),
+                   np.concatenate([np.full(len(chosen), member) for _, chosen, member in rows]))
+
+    @cached_property
+    def softmax(self) -> np.ndarray:
+        """The softmax outputs, float64 [rows, classes]."""
+        return softmax(self.logits, axis=1)
+
+
+@dataclass(frozen=True)
+class References:
+    """Reference models, and which example was in which.
+
+    Attributes
+    ----------
+    keep : bool [models, n], from `shadow.membership_matrix`: models 2i and 2i + 1 are a pair.
+    logits : float [models, n, queries, classes].
+    labels : int [n].
+    other_logits, other_labels : float [models, m, queries, classes], int [m], of examples that were in no model.
+    """
+
+    keep: np.ndarray
+    logits: np.ndarray
+    labels: np.ndarray
+    other_logits: np.ndarray
+    other_labels: np.ndarray
+
+    @cached_property
+    def phi(self) -> np.ndarray:
+        """The logit-scaled confidences, float64 [models, n, queries]."""
+        return np.stack([logit_confidence(one, self.labels) for one in self.logits])
+
+    @cached_property
+    def p(self) -> np.ndarray:
+        """The probabilities of the true class, float64 [models, n, queries]."""
+        return np.stack([true_class(one, self.labels) for one in self.logits])
+
+    @cached_property
+    def other_p(self) -> np.ndarray:
+        """The same of the other examples, float64 [models, m, queries]."""
+        return np.stack([true_class(one, self.other_labels) for one in self.other_logits])
+
+    @property
+    def rehearsal(self) -> Rehearsal:
+        """Every model's answer for every example as rows."""
+        rows = self.logits[:, :, 0]
+        return Rehearsal(rows.reshape(-1, rows.shape[-1]), np.tile(self.labels, len(rows)), self.keep.ravel())
+
+    def answers(self, model: int) -> Answers:
+        """Return what one reference model answers, to attack it as if it were a target."""
+        return Answers(self.logits[model], self.labels, self.other_logits[model], self.other_labels)
+
+    def without(self, model: int) -> "References":
+        """Return all models but this one and its partner, whose members are exactly the others."""
+        rest = np.arange(len(self.keep)) // 2 != model // 2
+        return References(self.keep[rest], self.logits[rest], self.labels, self.other_logits[rest], self.other_labels)
+
+
+# ---------------------------------------------------------------- one rule for everybody
 
 def loss_threshold(member_losses: np.ndarray, non_member_losses: np.ndarray) -> float:
     """Return the tau that best separates the shadow models' losses (paper, section 2.1).
@@ -102,118 +196,6 @@ def score_loss_per_class(thresholds: dict[int, float], losses: np.ndarray, label
     return np.array([thresholds[label] for label in classes.tolist()])[position] - losses
 
 
-def merge_rows(features: np.ndarray, is_member: np.ndarray,
-               step: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Merge the rows that have the same label and agree after rounding to multiples of `step`.
-
-    Parameters
-    ----------
-    features : float [n, d], finite.
-    is_member : bool [n]; members never merge with non-members.
-    step : >= 0; 0 merges only equal rows.
-
-    Returns
-    -------
-    merged : float64 [m, d], the mean of each group, in order of first appearance. A row that
-        merges with no other is unchanged, and no coordinate moves by more than `step`.
-    merged_member : bool [m].
-    weights : float64 [m], the sizes of the groups; they add up to n.
-
-    Raises
-    ------
-    ValueError
-        If `step` is negative, or a feature is NaN or infinite.
-    """
-    if not step >= 0:
-        raise ValueError(f"step = {step}: choose 0 (only equal rows merge) or more, such as 1e-4")
-    if not np.isfinite(features).all():
-        raise ValueError("the rows to merge hold NaN or infinity: the shadow models diverged; "
-                         "train them with a smaller learning rate")
-    cells = pd.DataFrame(features if step == 0 else np.round(features / step))
-    group = cells.groupby([np.asarray(is_member), *cells], sort=False).ngroup().to_numpy()
-    weights = np.bincount(group).astype(np.float64)
-    merged = np.column_stack([np.bincount(group, column) for column in np.transpose(features)])
-    return merged / weights[:, None], np.bincount(group, is_member) > 0, weights
-
-
-class MergedSVC(ClassifierMixin, BaseEstimator):
-    """scikit-learn's SVC with RBF kernel, trained on merged rows (`merge_rows`).
-
-    An SVM pays C for each unit of slack of each row. Equal rows of one label have the same slack,
-    so one of them that pays w C is the same problem as w of them. Rows that only agree after
-    rounding are moved first, each by less than r = step sqrt(d). That changes no kernel value by
-    more than 2 r sqrt(2 gamma / e): the way times the steepest slope of exp(-gamma x^2). At
-    step = 1e-4, d = 10 and gamma = 0.1 this is 2e-4.
-
-    Parameters
-    ----------
-    C, gamma : > 0, as in SVC.
-    step : as in `merge_rows`.
-
-    Source: C.-C. Chang, C.-J. Lin, *LIBSVM: a library for support vector machines*, ACM TIST 2011.
-    """
-
-    def __init__(self, C: float = 1.0, gamma: float = 1.0, step: float = 1e-4):
-        self.C, self.gamma, self.step = C, gamma, step
-
-    def fit(self, features: np.ndarray, is_member: np.ndarray) -> "MergedSVC":
-        """Fit to float [n, d] and bool [n]; ValueError if C, gamma or a label's rows are unusable."""
-        if not self.C > 0:  # gamma is SVC's to check
-            raise ValueError(f"C = {self.C}: choose a number above 0, such as 1")
-        merged, merged_member, weights = merge_rows(features, is_member, self.step)
-        # C with 24 bits, so that C times a weight and sums of these are exact: a row at its bound must not
-        # seem free. With as many members as non-members, all are at their bounds and one free row would
-        # move the intercept, and with it every decision.
-        self.svm_ = SVC(C=1, gamma=self.gamma).fit(merged, merged_member, weights * float(np.float32(self.C)))
-        self.classes_ = self.svm_.classes_
-        return self
-
-    def decision_function(self, features: np.ndarray) -> np.ndarray:
-        """Return float [n], positive for "member", of float [n, d]."""
-        return self.svm_.decision_function(features)
-
-    def predict(self, features: np.ndarray) -> np.ndarray:
-        """Return bool [n] of float [n, d]."""
-        return self.svm_.predict(features)
-
-
-def grid_search(features: np.ndarray, is_member: np.ndarray, grid_C: list, grid_gamma: list, folds: int = 5,
-                processes: int = 1, step: float = 1e-4) -> dict:
-    """Choose C and gamma of a `MergedSVC` by cross-validated accuracy (paper, section 2.1).
-
-    The folds and the choice are scikit-learn's `GridSearchCV`. Rows merge inside the training
-    folds only; every row of a test fold is predicted as it is.
-
-    Parameters
-    ----------
-    features, is_member : float [n, d], bool [n], rows of one class.
-    grid_C, grid_gamma : > 0, the values to try.
-    folds : 2 or more, not shuffled.
-    processes : fits at the same time; -1 takes every core.
-    step : of `merge_rows`.
-
-    Returns
-    -------
-    dict with the best C and gamma (of equally good ones the first), and the mean accuracy,
-    float64 [len(grid_C) * len(grid_gamma)], gamma running fastest.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer members, or fewer non-members, than folds; or less than 2 folds.
-    """
-    if folds < 2:
-        raise ValueError(f"folds = {folds}: choose 2 or more")
-    fewest = min(np.sum(is_member), np.sum(~is_member))
-    if fewest < folds:
-        raise ValueError(f"folds = {folds}, but the class has only {fewest} rows of "
-                         f"{'members' if np.sum(is_member) == fewest else 'non-members'}: "
-                         "choose fewer folds, a larger ds or a larger n_shadows")
-    found = GridSearchCV(MergedSVC(step=step), {"C": grid_C, "gamma": grid_gamma}, cv=folds, n_jobs=processes,
-                         refit=False, error_score="raise").fit(features, is_member)
-    return found.best_params_ | {"accuracy": found.cv_results_["mean_test_score"]}
-
-
 def fit_per_class(estimators: dict[int, BaseEstimator] | BaseEstimator, features: np.ndarray,
                   labels: np.ndarray, is_member: np.ndarray) -> dict[int, BaseEstimator]:
     """Fit one attack model per true class (Shokri et al. 2017).
@@ -253,3 +235,92 @@ def score_per_class(models: dict[int, BaseEstimator], features: np.ndarray, labe
         rows = labels == label
         scores[rows] = models[int(label)].decision_function(features[rows])
     return scores
+
+
+def fit_loss_threshold(known: Rehearsal) -> Attack:
+    """Return the attack "member iff loss <= tau" (paper, section 2.1); its score is minus the loss."""
+    loss = losses(known.logits, known.labels)
+    tau = loss_threshold(loss[known.is_member], loss[~known.is_member])
+    return Attack(lambda answers: -losses(answers.logits[:, 0], answers.labels), -tau)
+
+
+def fit_loss_threshold_per_class(known: Rehearsal) -> Attack:
+    """Return the loss threshold with a tau of every true class."""
+    thresholds = loss_threshold_per_class(losses(known.logits, known.labels), known.labels, known.is_member)
+    return Attack(lambda answers: score_loss_per_class(
+        thresholds, losses(answers.logits[:, 0], answers.labels), answers.labels), 0.0)
+
+
+def fit_classifiers(estimators: dict[int, BaseEstimator] | BaseEstimator, known: Rehearsal) -> Attack:
+    """Return the attack of one classifier a true class, from the softmax to membership (Shokri et al. 2017).
+
+    `estimators` are those of `fit_per_class`.
+    """
+    models = fit_per_class(estimators, known.softmax, known.labels, known.is_member)
+    return Attack(lambda answers: score_per_class(
+        models, softmax(answers.logits[:, 0], axis=1), answers.labels), ABOVE_ZERO)
+
+
+def fit_logistic_regression(known: Rehearsal) -> Attack:
+    """Return the attack of the paper's published code: a logistic regression a class."""
+    return fit_classifiers(LogisticRegression(max_iter=1000), known)
+
+
+# ---------------------------------------------------------------- each example compared with itself
+
+def fit_lira(ratio: Callable, fixed_variance: bool, known: References) -> Attack:
+    """Return LiRA with `ratio`, `lira.online` or `lira.offline`."""
+    return rehearsed(lambda references: lambda answers: ratio(
+        references.phi, references.keep, logit_confidence(answers.logits, answers.labels),
+        fixed_variance=fixed_variance), known)
+
+
+def fit_rmia(known: References) -> Attack:
+    """Return offline RMIA, with the `a` that attacks one reference model best with the others."""
+    def prepare(references: References):
+        found = rmia_by_a(references)
+        return rmia_score(references, max(found, key=found.get))
+    return rehearsed(prepare, known)
+
+
+def rmia_score(references: References, a: float) -> Callable[[Answers], np.ndarray]:
+    """Return RMIA's score for one `a` (`rmia.offline_prior`)."""
+    nowhere = np.zeros(references.other_p.shape[:2], dtype=bool)
+    prior, other_prior = rmia.offline_prior(references.p, references.keep, a), rmia.offline_prior(
+        references.other_p, nowhere, a)
+    return lambda answers: rmia.scores(true_class(answers.logits, answers.labels), prior,
+                                       true_class(answers.other_logits, answers.other_labels), other_prior)
+
+
+def rmia_by_a(references: References) -> dict[float, float]:
+    """Return the AUC of RMIA against reference model 0, attacked with the others, for every `a` of `RMIA_A`."""
+    others = references.without(0)
+    return {a: float(roc_auc_score(references.keep[0], rmia_score(others, a)(references.answers(0)))) for a in RMIA_A}
+
+
+def rehearsed(prepare: Callable, known: References) -> Attack:
+    """Return the attack that ``prepare(known)`` scores, with its threshold.
+
+    The attacker attacks reference model 0, whose members they know, with the others, and takes the
+    threshold that would have been right most often.
+    """
+    score = prepare(known.without(0))(known.answers(0))
+    return Attack(prepare(known), -loss_threshold(-score[known.keep[0]], -score[~known.keep[0]]))
+
+
+def from_rows(fit: Callable[[Rehearsal], Attack], known: References) -> Attack:
+    """Return an attack with one rule for everybody, fitted to the reference models' rows."""
+    return fit(known.rehearsal)
+
+
+# The paper's attacks; the SVM of its text is `fit_classifiers` with the choice of `svm.grid_search`.
+PAPER = {"loss threshold": fit_loss_threshold, "logistic regression": fit_logistic_regression}
+
+STRONG = {"loss threshold": partial(from_rows, fit_loss_threshold),
+          "loss threshold per class": partial(from_rows, fit_loss_threshold_per_class),
+          "shadow classifier": partial(from_rows, fit_logistic_regression),
+          "LiRA online, fixed variance": partial(fit_lira, lira.online, True),
+          "LiRA online, own variance": partial(fit_lira, lira.online, False),
+          "LiRA offline, fixed variance": partial(fit_lira, lira.offline, True),
+          "LiRA offline, own variance": partial(fit_lira, lira.offline, False),
+          "RMIA": fit_rmia}

@@ -5,6 +5,7 @@ gradient on the real images points.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,11 +15,11 @@ from torch.nn import functional as F
 from .checkpoint import Checkpoint
 from .data import digest
 from .networks import initialise
+from .profiles import as_list, per_ipc
 from .seeding import generator
 
 # (outer, inner) loops that the condensation paper gives a synthetic set of each size
 PAPER_LOOPS = {1: (1, 1), 10: (10, 50), 50: (50, 10)}
-TRAINING_SETS = ("original", "subset", "condensed")  # what a target model may be trained on
 REAL_BATCH = 256   # real images a class and update
 IMAGE_LR, IMAGE_MOMENTUM = 0.1, 0.5
 NETWORK_LR = 0.01
@@ -27,20 +28,46 @@ SNAPSHOTS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # iterations whose im
 CPU_CHUNK = 2**21  # activations of the first layer in one pass on CPUs, 8 MiB: what stays in the cache
 
 
-def check(labels: torch.Tensor, ipcs: list[int], training_sets: list[str], outer: int, inner: int) -> None:
-    """Check the parameters of a whole run before any of it is computed.
+@dataclass(frozen=True)
+class Settings:
+    """How one synthetic set is made; see `condense`, and `width` in `networks.ConvNet`."""
+
+    ipc: int
+    iterations: int
+    outer: int
+    inner: int
+    width: int = 128
+    real_batch: int = REAL_BATCH
+    image_lr: float = IMAGE_LR
+
+    @property
+    def updates(self) -> int:
+        """Matching steps that the images are given."""
+        return self.iterations * self.outer
+
+
+def settings(labels: torch.Tensor, ipc: int | list[int], iterations: int | list[int], outer: int, inner: int,
+             width: int, real_batch: int, image_lr: float) -> dict[int, Settings]:
+    """Return the settings of every ipc, checked before anything is computed.
+
+    Parameters
+    ----------
+    labels : int64 [N], of the images to be condensed.
+    ipc : synthetic images a class, one number or several.
+    iterations : for all ipc, or one for each.
+    outer, inner : as in `condense`; ``outer = 0`` takes the loops of the condensation paper's code.
+    width, real_batch, image_lr : as in `Settings`.
 
     Raises
     ------
     ValueError
-        As `check_ipc` and `loops` for one of the `ipcs`; for an unknown training set.
+        As `check_ipc` and `loops` for one of the `ipc`; if `iterations` do not fit.
     """
-    for ipc in ipcs:
-        check_ipc(labels, ipc)
-        loops(ipc, outer, inner)
-    unknown = [name for name in training_sets if name not in TRAINING_SETS]
-    if unknown:
-        raise ValueError(f"training_sets holds {unknown[0]!r}: expected some of {', '.join(TRAINING_SETS)}")
+    ipcs = as_list(ipc)
+    for n in ipcs:
+        check_ipc(labels, n)
+    return {n: Settings(n, steps, *loops(n, outer, inner), width, real_batch, image_lr)
+            for n, steps in per_ipc("iterations", iterations, ipcs).items()}
 
 
 def check_ipc(labels: torch.Tensor, ipc: int) -> None:
@@ -232,6 +259,13 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
 def snapshot_iterations(iterations: int) -> list[int]:
     """Return after which iterations `condense` keeps a copy of the images."""
     return [snapshot for snapshot in SNAPSHOTS if snapshot <= iterations]
+
+
+def stages(condensed: dict, iterations: int) -> dict[int, torch.Tensor]:
+    """Return the images float32 [classes * ipc, C, H, W] that `condense` kept, by iteration, the last one included."""
+    before = [step for step in snapshot_iterations(iterations) if step < iterations]
+    kept = torch.as_tensor(condensed["snapshots"])
+    return dict(zip(before, kept)) | {iterations: torch.as_tensor(condensed["images"])}
 
 
 def _start(images: torch.Tensor) -> dict[str, torch.Tensor]:

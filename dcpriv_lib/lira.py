@@ -6,43 +6,12 @@ shadow models that had it ("in") and of those that had not ("out").
 """
 
 import numpy as np
-from scipy.special import log_ndtr, logsumexp
+from scipy.special import log_ndtr
 
 from . import shadow
-from .attacks import finite
 
 # Scores that agree in all models have no spread; this floor, in units of phi, keeps ratios finite.
 LEAST_STD = 1e-6
-
-
-def logit_confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return the logit-scaled confidence in the true class, phi = log(p_y / (1 - p_y)).
-
-    Computed as phi = z_y - log sum_{c != y} exp(z_c), which stays exact where p_y rounds to 0 or
-    1. Unlike p_y or the loss, phi is close to Gaussian over models (Carlini et al. 2022).
-
-    Parameters
-    ----------
-    logits : float [n, classes] or [n, queries, classes], z, finite, two classes or more.
-    labels : int [n], the true classes y.
-
-    Returns
-    -------
-    float64 [n] or [n, queries], in nats, unbounded.
-
-    Raises
-    ------
-    ValueError
-        If a logit is NaN or infinite, or there are fewer than two classes.
-    """
-    logits = finite(logits)
-    if logits.shape[-1] < 2:
-        raise ValueError(f"logits of shape {list(logits.shape)}: a confidence needs two classes or more, "
-                         "in the last axis")
-    true = np.asarray(labels).reshape(-1, *(1,) * (logits.ndim - 1))
-    others = logits.copy()
-    np.put_along_axis(others, true, -np.inf, axis=-1)
-    return np.take_along_axis(logits, true, axis=-1)[..., 0] - logsumexp(others, axis=-1)
 
 
 def online(shadow_scores: np.ndarray, keep: np.ndarray, target_scores: np.ndarray, *,

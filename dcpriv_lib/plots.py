@@ -73,6 +73,28 @@ def loss_histogram(ax, member_losses, non_member_losses, title: str = ""):
     return ax
 
 
+def with_and_without(ax, inside, outside):
+    """Draw histograms of phi over the models with (blue) and without (orange) one image."""
+    bins = np.histogram_bin_edges(np.concatenate([inside, outside]), 16)
+    for values, colour in ((inside, MEMBER), (outside, NON_MEMBER)):
+        ax.hist(values, bins, color=colour, alpha=0.6)
+    ax.set(xlabel=r"$\phi$", yticks=[])
+    return ax
+
+
+def panels(count: int, columns: int = 3):
+    """Return a figure with `count` panels of equal axes, row by row, and these as a list."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(3.4 * columns, 3.4 * rows), sharex=True, sharey=True,
+                                squeeze=False)
+    for ax in axes.flat[count:]:
+        ax.set_visible(False)
+    for ax in axes.flat[max(0, count - columns):count]:  # the last of each column, whatever is below it
+        ax.tick_params(labelbottom=True)
+    return figure, list(axes.flat[:count])
+
+
 def roc(ax, scores, is_member, label: str):
     """Add one ROC curve (linear axes) to `ax`; the first call draws the chance line."""
     from sklearn.metrics import roc_curve  # here, because most figures do without it

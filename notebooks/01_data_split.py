@@ -15,6 +15,7 @@
 #     name: python3
 # ---
 
+
 # %% [markdown]
 # # 1. Who holds what: members, non-members and the attacker
 #
@@ -46,11 +47,12 @@ pixels: str = "standard"    # what networks see: standard (mean 0, deviation 1),
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from sklearn.model_selection import train_test_split
 
-from dcpriv_lib import data, paths, plots
+from dcpriv_lib import parameters, plots
+from dcpriv_lib.study import Study
 
-plots.style()
-results = paths.results(profile)
+study = Study.divide(**parameters.check(globals()))
 
 # %% [markdown]
 # ## The data set
@@ -61,14 +63,10 @@ results = paths.results(profile)
 # class; nothing else changes.
 
 # %%
-split = data.make_split(results, profile=profile, dataset=dataset, seed=seed, pixels=pixels)
-members, non_members = split.indices["members"], split.indices["non_members"]
-attacker = split.indices["attacker"]
-
-# %%
 figure, ax = plt.subplots(figsize=(7, 1.8))
-plots.images(ax, split.dataset.images[members[:30]] / 255, columns=15, title="Thirty members")
-plots.save(figure, results, "members")
+thirty = study.images[study.members[:30]]                          # [30, C, H, W]
+plots.images(ax, study.split.grey_levels(thirty), columns=15, title="Thirty members")
+study.figure(figure, "members")
 
 # %% [markdown]
 # ## The split
@@ -90,14 +88,20 @@ plots.save(figure, results, "members")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-for name, indices in split.indices.items():
-    print(f"{name:12} {len(indices):6,} images")
+D, size = study.split.order, study.split.target_size               # all images; how many are the target's
+target, A = D[:size], D[size:]
+M, N = train_test_split(target, test_size=0.5, random_state=42 + seed)
+for name, rows in (("members M", M), ("non-members N", N), ("attacker A", A)):
+    print(f"{name:13} {len(rows):6,} images")
+
+# %% [markdown]
+# The library made the same split when this notebook began, and every later notebook uses it.
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 1.3))
-plots.shares(ax, {"members": len(members), "non-members": len(non_members), "attacker": len(attacker)},
+plots.shares(ax, {"members": len(M), "non-members": len(N), "attacker": len(A)},
              [plots.MEMBER, plots.NON_MEMBER, plots.ATTACKER])
-plots.save(figure, results, "who_holds_what")
+study.figure(figure, "who_holds_what")
 
 # %% [markdown]
 # ## Checks
@@ -108,17 +112,17 @@ plots.save(figure, results, "who_holds_what")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-parts = list(split.indices.values())
-together = np.concatenate(parts)
-print("disjoint:        ", len(np.unique(together)) == len(together))
-print("covers everything:", len(together) == len(split.dataset.images))
-print("balanced:        ", len(members) == len(non_members))
+together = np.concatenate([study.members, study.non_members, study.attacker])
+print("as above:         ", np.array_equal(together, np.concatenate([M, N, A])))
+print("disjoint:         ", len(np.unique(together)) == len(together))
+print("covers everything:", len(together) == len(study.images))
+print("balanced:         ", len(study.members) == len(study.non_members))
 
 # %%
 # NBVAL_CHECK_OUTPUT
-counts = {name: np.bincount(split.dataset.labels[indices], minlength=len(split.dataset.classes))
-          for name, indices in split.indices.items()}
-pd.DataFrame(counts, index=pd.Index(split.dataset.classes, name="class")).T
+counts = {name: np.bincount(study.labels[rows], minlength=len(study.classes))
+          for name, rows in (("members", M), ("non-members", N), ("attacker", A))}
+pd.DataFrame(counts, index=pd.Index(study.classes, name="class")).T
 
 # %% [markdown]
 # Disjoint indices do not rule out that the *same picture* is stored twice. A copy of a member
@@ -127,9 +131,9 @@ pd.DataFrame(counts, index=pd.Index(split.dataset.classes, name="class")).T
 
 # %%
 # NBVAL_CHECK_OUTPUT
-rows = split.dataset.images.flatten(1).numpy()
-known = {row.tobytes() for row in rows[members]}
-print("non-members that are copies of a member:", sum(row.tobytes() in known for row in rows[non_members]))
+as_bytes = [image.tobytes() for image in study.split.dataset.images.numpy()]
+of_members = {as_bytes[i] for i in M}
+print("non-members that are copies of a member:", sum(as_bytes[i] in of_members for i in N))
 
 # %% [markdown]
 # ## How small an effect can this split show?
@@ -139,7 +143,7 @@ print("non-members that are copies of a member:", sum(row.tobytes() in known for
 
 # %%
 # NBVAL_CHECK_OUTPUT
-n = len(members) + len(non_members)
+n = len(M) + len(N)
 print(f"n = {n:,}: 95 % of guessers score between {50 - 98 / n**0.5:.2f} % and {50 + 98 / n**0.5:.2f} %")
 
 # %% [markdown]

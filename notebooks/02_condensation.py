@@ -15,6 +15,7 @@
 #     name: python3
 # ---
 
+
 # %% [markdown]
 # # 2. Condensing the members, and training target models
 #
@@ -39,45 +40,38 @@ dataset: str = "digits"      # must be what 01_data_split divided
 seed: int = 0                # must be what 01_data_split used
 device: str = "auto"         # cpu, cuda, mps, or auto
 ipc: list = [10, 50]         # synthetic images per class; a single number is fine too
-iterations: list = [12]      # matching iterations, each with a new network, for all ipc or each; paper: 1000
+iterations: list = [12]      # iterations, each with a new network, for all ipc or each; paper: 1000
 outer: int = 5               # image updates an iteration; 0 takes the paper's loops for this ipc
 inner: int = 5               # training epochs between two updates
 width: int = 16              # filters of the matching network; paper: 128
 real_batch: int = 256        # real images per class in one update (all, if there are fewer)
 image_lr: float = 10.0       # step size on the pixels; paper: 0.1, over 100 times as many updates
-first_set: int = 0           # number of the first condensed set
-condensed_sets: list = [1]   # condensed sets, for all ipc or each; target run r is trained on set r mod this
+condensed_sets: list = [1]   # synthetic sets, for all ipc or each; run r trains on set r mod this
 training_sets: list = ["original", "subset", "condensed"]  # what to train target models on
-first_run: int = 0           # number of the first run; each run has its own initial weights
-n_runs: int = 3              # target models per training set
+n_runs: int = 3              # target models per training set, each with its own initial weights
 epochs: int = 60             # passes over the training set; paper: 100
+first_run: int = 0           # for the engine, which divides the work: number of the first run
 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
-from dcpriv_lib import artefacts, condensation, data, networks, paths, plots, profiles, training
-from dcpriv_lib.seeding import derive, generator
+from dcpriv_lib import condensation, parameters, plots, profiles, signals, tables
+from dcpriv_lib.study import Study
 
-plots.style()
-results = paths.results(profile)
-device = training.device(device)
-ipcs = profiles.as_list(ipc)
-n_iterations = profiles.per_ipc("iterations", iterations, ipcs)
-n_sets = profiles.per_ipc("condensed_sets", condensed_sets, ipcs)
+study = Study(**parameters.check(globals()))
 
 # %% [markdown]
 # The split comes from notebook 1. The owner works with the members; the non-members only tell us
 # how good a model is on images it was never trained on.
 
 # %%
-split = data.load_split(results, profile=profile, dataset=dataset, seed=seed)
-member_images, member_labels = split.part("members")
-condensation.check(member_labels, ipcs, training_sets, outer, inner)
-print(f"{len(member_images):,} members of shape {tuple(member_images.shape[1:])}, device {device.type}")
+M, N = study.members, study.non_members                 # rows of the data set, [n] each
+settings = condensation.settings(study.labels[M], ipc, iterations, outer, inner, width,
+                                 real_batch, image_lr)   # of every ipc
+print(f"{len(M):,} members of shape {tuple(study.images.shape[1:])}, device {study.device.type}")
 
 # %% [markdown]
 # ## The idea: make the gradients agree
@@ -99,9 +93,10 @@ print(f"{len(member_images):,} members of shape {tuple(member_images.shape[1:])}
 # Take a new network, the real zeros, and ten images of pure noise that we declare to be zeros.
 
 # %%
-theta = networks.initialise(networks.ConvNet(*split.shape, width=16), generator(seed, "by hand"))
-M_c = member_images[member_labels == 0]                                            # [n, C, H, W]
-S_c = torch.randn(10, *M_c.shape[1:], generator=generator(seed, "noise by hand")).requires_grad_()  # [10, C, H, W]
+theta = study.matching_network("by hand", width=16)
+M_c = study.images[M][study.labels[M] == 0]              # [n, C, H, W], the real zeros
+noise = torch.randn(10, *M_c.shape[1:], generator=study.generator("noise by hand"))
+S_c = noise.requires_grad_()                             # [10, C, H, W]
 
 # %% [markdown]
 # How far apart are the two gradients, and in which direction should the noise move?
@@ -109,7 +104,8 @@ S_c = torch.randn(10, *M_c.shape[1:], generator=generator(seed, "noise by hand")
 # %%
 def D_of(S_c):
     g = condensation.weight_gradients(theta, M_c, torch.zeros(len(M_c), dtype=int))
-    s = condensation.weight_gradients(theta, S_c, torch.zeros(len(S_c), dtype=int), create_graph=True)
+    s = condensation.weight_gradients(theta, S_c, torch.zeros(len(S_c), dtype=int),
+                                      create_graph=True)
     return condensation.matching_distance(g, s)
 
 before = D_of(S_c)
@@ -132,35 +128,22 @@ print(f"D before {before:.2f}, after one step {after:.2f}")
 # than before, the work goes on where it ended.
 
 # %%
-def condense(ipc: int, number: int) -> dict:
-    loops = dict(zip(("outer", "inner"), condensation.loops(ipc, outer, inner)))
-    settings = dict(ipc=ipc, **loops, real_batch=real_batch, image_lr=image_lr)
-    inputs = split.inputs | settings | {"width": width, "set": number}
-    folder, name = results / "condensed", f"ipc{ipc}-set{number}"
-    run = lambda _: condensation.condense(
-        member_images.to(device), member_labels.to(device), **settings, iterations=n_iterations[ipc],
-        make_network=lambda: networks.ConvNet(*split.shape, width=width),
-        seed=derive(seed, "condense", ipc, number),
-        checkpoint=artefacts.cached_path(folder / f"state-{name}", inputs),
-        progress=lambda steps: tqdm(steps, desc=f"ipc {ipc}, set {number}"))
-    return artefacts.cached(folder / name, inputs | {"iterations": n_iterations[ipc]}, run)
-
-# %%
-condensed_ipcs = ipcs if "condensed" in training_sets else []
-condensed = {(n, k): condense(n, k) for n in condensed_ipcs for k in range(first_set, first_set + n_sets[n])}
+runs = range(first_run, first_run + n_runs)
+n_sets = profiles.per_ipc("condensed_sets", condensed_sets, list(settings))
+sets = {(n, run % n_sets[n]): settings[n] for n in settings for run in runs}   # (ipc, set)
+condensed = study.condense("condense", sets if "condensed" in training_sets else {}, M)
 
 # %% [markdown]
 # Did the gradients come to agree?
 
 # %%
 figure, ax = plt.subplots(figsize=(5, 3))
-for (n, k), result in condensed.items():
-    ax.plot(np.arange(1, n_iterations[n] + 1), result["loss"], label=f"ipc {n}, set {k}")
+for (n, k), synthetic in condensed.items():
+    ax.plot(np.arange(1, len(synthetic["loss"]) + 1), synthetic["loss"], label=f"ipc {n}, set {k}")
 ax.set(xlabel="iteration", ylabel="mean of D per class and update", ylim=(0, None))
 ax.xaxis.get_major_locator().set_params(integer=True)
-if condensed:
-    ax.legend()
-plots.save(figure, results, "matching_loss")
+ax.legend()
+study.figure(figure, "matching_loss")
 
 # %% [markdown]
 # The distance falls and does not reach zero: no few images can match the gradients of *every*
@@ -171,15 +154,16 @@ plots.save(figure, results, "matching_loss")
 # Each row of a panel is a class.
 
 # %%
-for n in condensed_ipcs:
-    result, kept = condensed[n, first_set], condensation.snapshot_iterations(n_iterations[n])
-    shown = {after: result["snapshots"][kept.index(after)] for after in (0, 1, kept[-2])} | {
-        n_iterations[n]: result["images"]}
-    figure, axes = plt.subplots(1, len(shown), figsize=(2.5 * len(shown), 3.0))
-    for ax, (after, pictures) in zip(axes, shown.items()):
-        first_ten = torch.as_tensor(pictures).unflatten(0, (-1, n))[:, :10].flatten(0, 1)
-        plots.images(ax, split.grey_levels(first_ten), min(n, 10), f"ipc {n}, iteration {after}")
-    plots.save(figure, results, f"figure4_condensed_{n}_ipc")
+first_sets = {n: condensed[n, k] for n, k in reversed(condensed)}              # one set per ipc
+for n, synthetic in sorted(first_sets.items()):
+    stages = condensation.stages(synthetic, settings[n].iterations)             # iteration: images
+    columns = [0, 1, list(stages)[-2], settings[n].iterations]
+    figure, axes = plt.subplots(1, len(columns), figsize=(2.5 * len(columns), 3.0))
+    for ax, iteration in zip(axes, columns):
+        first_ten = stages[iteration].unflatten(0, (-1, n))[:, :10].flatten(0, 1)
+        pixels = study.split.grey_levels(first_ten)
+        plots.images(ax, pixels, min(n, 10), f"ipc {n}, iteration {iteration}")
+    study.figure(figure, f"figure4_condensed_{n}_ipc")
 
 # %% [markdown]
 # One can often guess the class, and no picture looks like a photograph of a particular digit. It is
@@ -200,56 +184,34 @@ for n in condensed_ipcs:
 # The paper does not say how its "subset" was chosen; ours is uniformly random, new in every run.
 
 # %%
-def training_data(kind: str, n: int | None, run: int) -> tuple[torch.Tensor, torch.Tensor]:
+def training_set(kind: str, n: int, run: int):
     if kind == "original":
-        return member_images, member_labels
+        return M
     if kind == "subset":
-        size = n * len(split.dataset.classes)
-        chosen = torch.randperm(len(member_images), generator=generator(seed, "subset", n, run))[:size]
-        return member_images[chosen], member_labels[chosen]
-    chosen = condensed[n, first_set + run % n_sets[n]]
-    return torch.as_tensor(chosen["images"]), torch.as_tensor(chosen["labels"])
+        order = torch.randperm(len(M), generator=study.generator("subset", n, run))
+        return M[order[:n * len(study.classes)]]
+    synthetic = condensed[n, run % n_sets[n]]
+    return synthetic["images"], synthetic["labels"]
+
+names = {"original": ("original", None)} if "original" in training_sets else {}
+names |= {f"{kind}-{n}": (kind, n) for n in settings for kind in training_sets if kind != "original"}
+wanted = {(name, run): training_set(*names[name], run) for name in names for run in runs}
 
 # %% [markdown]
-# After training, the model answers for every member, every non-member, and the data set's own test file if there is
-# one. The answers (logits) are all that the attacker will see of it.
+# After training, every model answers for every image of the data set. These answers (the logits)
+# are all that the attacker will see of it.
 
 # %%
-exam = {part: split.part(part) for part in ("members", "non_members", "test")}
-exam = {part: (images, labels) for part, (images, labels) in exam.items() if len(images)}
-
-def train_target(name: str, images, labels, run: int, unfinished) -> dict:
-    network = networks.initialise(networks.PaperCNN(*split.shape), generator(seed, "target", name, run))
-    network.to(device)
-    training.train(network, images.to(device), labels.to(device), epochs=epochs,
-                   generator=generator(seed, "target order", name, run), checkpoint=unfinished)
-    answers = {part: training.predict(network, pictures) for part, (pictures, _) in exam.items()}
-    return answers | {f"weights.{key}": value.cpu() for key, value in network.state_dict().items()}
-
-# %%
-def target(kind: str, n: int | None, run: int) -> dict:
-    name = kind if n is None else f"{kind}-{n}"
-    images, labels = training_data(kind, n, run)
-    inputs = split.inputs | {"target": name, "run": run, "epochs": epochs,
-                             "training_set": data.digest(images, labels)}
-    path = results / "targets" / f"{name}-run{run}"
-    answers = artefacts.cached(path, inputs, lambda unfinished: train_target(name, images, labels, run, unfinished))
-    scores = {part: training.accuracy(answers[part], truth) for part, (_, truth) in exam.items()}
-    updates = n_iterations[n] * condensation.loops(n, outer, inner)[0] if kind == "condensed" else 0
-    return {"target": name, "run": run, "images": len(images), "updates": updates, **scores,
-            "file": artefacts.cached_path(path, inputs).name}
-
-# %%
-kinds = [(kind, n) for n in [None, *ipcs] for kind in training_sets if (kind == "original") == (n is None)]
-rows = [target(kind, n, run) for kind, n in tqdm(kinds, desc="training sets")
-        for run in range(first_run, first_run + n_runs)]
-targets = pd.DataFrame(rows, columns=["target", "run", "images", "updates", "members", "non_members", "test", "file"])
-settings = {"epochs": epochs, "ipc": ipcs, "iterations": list(n_iterations.values()), "width": width,
-            "real_batch": real_batch, "image_lr": image_lr,
-            "loops": [condensation.loops(n, outer, inner) for n in ipcs]}
-artefacts.save_table(results / "targets.csv", targets, split.inputs | settings)
-pictures = {f"ipc{n}-set{k}": result["images"] for (n, k), result in condensed.items()}
-artefacts.save_arrays(results / "condensed_sets.npz", pictures, split.inputs | settings)
+targets = study.population("target", wanted, epochs)       # logits [models, N, classes]
+updates = [settings[n].updates if kind == "condensed" else 0
+           for kind, n in (names[name] for name, _ in wanted)]
+accuracies = {"members": signals.accuracies(targets.logits[:, M], study.labels[M]),
+              "non_members": signals.accuracies(targets.logits[:, N], study.labels[N]),
+              "test": signals.accuracies(targets.test_logits, study.split.dataset.test_labels)}
+targets.table = targets.table.assign(updates=updates, **accuracies)
+study.save("targets", targets)
+study.save("condensed_sets", {f"ipc{n}-set{k}": synthetic["images"]
+                              for (n, k), synthetic in condensed.items()})
 
 # %% [markdown]
 # ## Would more iterations help?
@@ -258,40 +220,22 @@ artefacts.save_arrays(results / "condensed_sets.npz", pictures, split.inputs | s
 # paper's CNN on the images as they were after 1, 2, 5, ... iterations, and at the end.
 
 # %%
-def stages(n: int, k: int) -> tuple[list[int], torch.Tensor]:
-    """Return iterations, and the images after each of them [stages, ...]."""
-    before = [i for i in condensation.snapshot_iterations(n_iterations[n]) if i < n_iterations[n]]
-    kept, final = (torch.as_tensor(condensed[n, k][name]) for name in ("snapshots", "images"))
-    return [*before, n_iterations[n]], torch.cat([kept[:len(before)], final[None]])
-
-def accuracy_after(n: int, k: int) -> np.ndarray:
-    pictures, truth = split.part("non_members")
-    own_labels = torch.as_tensor(condensed[n, k]["labels"])
-    found = []
-    for snapshot in stages(n, k)[1]:
-        network = networks.initialise(networks.PaperCNN(*split.shape), generator(seed, "curve", n, k)).to(device)
-        training.train(network, snapshot.to(device), own_labels.to(device), epochs=epochs,
-                       generator=generator(seed, "curve order", n, k))
-        found.append(training.accuracy(training.predict(network, pictures), truth))
-    return np.array(found)
+stages = {(n, k): condensation.stages(synthetic, settings[n].iterations)
+          for (n, k), synthetic in condensed.items()}
+snapshots = {(n, k, iteration): (images, condensed[n, k]["labels"])
+             for (n, k), kept in stages.items() for iteration, images in kept.items()}
+on_snapshots = study.population("curve", snapshots, epochs)
+accuracy = dict(zip(snapshots, signals.accuracies(on_snapshots.logits[:, N], study.labels[N])))
 
 # %%
-def curve(n: int, k: int) -> np.ndarray:
-    inputs = split.inputs | {"epochs": epochs, "set": k, "snapshots": data.digest(
-        stages(n, k)[1], torch.as_tensor(condensed[n, k]["labels"]))}
-    return artefacts.cached(results / "condensed" / f"curve-ipc{n}-set{k}", inputs,
-                            lambda _: {"accuracy": accuracy_after(n, k)})["accuracy"]
-
 figure, ax = plt.subplots(figsize=(5, 3))
 ax.set_xscale("symlog", linthresh=1)
-for n, k in condensed:
-    ax.plot(stages(n, k)[0], 100 * curve(n, k), marker="o", color="C" + str(ipcs.index(n)), label=f"condensed-{n}, set {k}")
+for (n, k), kept in stages.items():
+    ax.plot(list(kept), [100 * accuracy[n, k, iteration] for iteration in kept], marker="o",
+            color=f"C{list(settings).index(n)}", label=f"condensed-{n}, set {k}")
 ax.set(xlabel="iterations of the condensation", ylabel="accuracy on non-members (%)", ylim=(0, 100))
-if condensed:
-    ticks = condensation.snapshot_iterations(max(n_iterations.values()))
-    ax.set_xticks(ticks, ticks)
-    ax.legend()
-plots.save(figure, results, "accuracy_by_iterations")
+ax.legend()
+study.figure(figure, "accuracy_by_iterations")
 
 # %% [markdown]
 # Each point is one network. Where a curve still rises at its end, the condensed sets of this run are worse than
@@ -304,9 +248,12 @@ plots.save(figure, results, "accuracy_by_iterations")
 # 10,000 for 10 images per class and 50,000 for 50).
 
 # %%
-accuracy = targets.groupby("target", sort=False)[["members", "non_members", "test"]]
-per_cent = (100 * accuracy.mean()).round(1).astype(str) + " ± " + (100 * accuracy.std()).round(1).astype(str)
-per_cent.dropna(axis=1, how="all").join(targets.groupby("target")[["images", "updates"]].first())
+by_target = targets.table.groupby("target", sort=False)
+shown = by_target[["images", "updates"]].first()
+for part in ("members", "non_members", "test"):
+    if targets.table[part].notna().any():
+        shown[part] = by_target[part].agg(tables.spread)
+shown
 
 # %% [markdown]
 # **What it means.** Look at the two columns of `original`: the model is better on the images it was

@@ -15,6 +15,7 @@
 #     name: python3
 # ---
 
+
 # %% [markdown]
 # # 3. Shadow models: rehearsing the attack
 #
@@ -41,32 +42,20 @@ dataset: str = "digits"     # must be what 01_data_split divided
 seed: int = 0               # must be what 01_data_split used
 device: str = "auto"        # cpu, cuda, mps, or auto
 ds: int = 299               # members, and non-members, of each shadow model; paper: 15,000
-first_shadow: int = 0       # number of the first shadow model
 n_shadows: int = 10         # shadow models to train
 epochs: int = 60            # passes over a shadow's members, like the target's; paper: 100
+first_shadow: int = 0       # for the engine, which divides the work: number of the first one
 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from scipy.special import softmax
-from tqdm import tqdm
 
-from dcpriv_lib import artefacts, attacks, data, networks, paths, plots, training
-from dcpriv_lib.seeding import generator
+from dcpriv_lib import attacks, parameters, plots, signals
 from dcpriv_lib.shadow import shadow_split
+from dcpriv_lib.study import Study
 
-plots.style()
-results = paths.results(profile)
-device = training.device(device)
-
-# %%
-split = data.load_split(results, profile=profile, dataset=dataset, seed=seed)
-attacker = split.indices["attacker"]
-if n_shadows < 1:
-    raise ValueError(f"n_shadows = {n_shadows}: the attack needs at least one shadow model")
-inside, outside = shadow_split(attacker, ds, number=0, seed=seed)
-print(f"attacker: {len(attacker):,} images; shadow 0: {len(inside):,} members, {len(outside):,} non-members")
+study = Study(**parameters.check(globals()))
 
 # %% [markdown]
 # ## The rehearsal
@@ -85,43 +74,21 @@ for y, name in ((2.8, "1"), (1.7, "2"), (0.6, "k")):
     plots.arrow(ax, (5.35, y), (6.4, 1.7 + (y - 1.7) / 3), "softmax" if name == "1" else "")
 plots.box(ax, (7.7, 1.7), "attack model\nof each class:\nmember?", plots.NON_MEMBER, size=(2.3, 1.3))
 ax.set_title("Figure 2. Training the shadow models and the attack models")
-plots.save(figure, results, "figure2_shadow_training")
+study.figure(figure, "figure2_shadow_training")
 
 # %%
-def train_shadow(number: int, unfinished) -> dict:
-    inside, outside = shadow_split(attacker, ds, number, seed)
-    images, labels = split.rows(inside)
-    network = networks.initialise(networks.PaperCNN(*split.shape), generator(seed, "shadow", number))
-    network.to(device)
-    training.train(network, images.to(device), labels.to(device), epochs=epochs,
-                   generator=generator(seed, "shadow order", number), checkpoint=unfinished,
-                   progress=lambda steps: tqdm(steps, desc=f"shadow {number}", leave=False))
-    answers = {"members": training.predict(network, images), "member_labels": labels,
-               "non_members": training.predict(network, split.rows(outside)[0]),
-               "non_member_labels": split.rows(outside)[1]}
-    return answers | {f"weights.{key}": value.cpu() for key, value in network.state_dict().items()}
-
-# %% [markdown]
-# A shadow model that was trained before with the same parameters is loaded.
-
-# %%
-def shadow(number: int) -> dict:
-    inputs = split.inputs | {"shadow": number, "ds": ds, "epochs": epochs}
-    path = results / "shadows" / f"shadow{number}"
-    answers = artefacts.cached(path, inputs, lambda unfinished: train_shadow(number, unfinished))
-    return answers | {"shadow": number, "file": artefacts.cached_path(path, inputs).name}
-
 numbers = range(first_shadow, first_shadow + n_shadows)
-shadows = [shadow(number) for number in tqdm(numbers, desc="shadow models")]
+splits = [shadow_split(study.attacker, ds, j, seed) for j in numbers]       # (M_j, N_j), [ds] each
+shadows = study.population("shadow", {j: inside for j, (inside, _) in zip(numbers, splits)}, epochs)
 
 # %%
-table = pd.DataFrame({
-    "shadow": [s["shadow"] for s in shadows],
-    "members": [training.accuracy(s["members"], s["member_labels"]) for s in shadows],
-    "non_members": [training.accuracy(s["non_members"], s["non_member_labels"]) for s in shadows],
-    "file": [s["file"] for s in shadows]})
-artefacts.save_table(results / "shadows.csv", table, split.inputs | {"ds": ds, "epochs": epochs})
-table[["members", "non_members"]].describe().loc[["mean", "std", "min", "max"]].round(3)
+parts = {"members": [inside for inside, _ in splits],
+         "non_members": [outside for _, outside in splits]}
+accuracy = {part: [signals.accuracies(answers[None, own], study.labels[own])[0]
+                   for answers, own in zip(shadows.logits, rows)] for part, rows in parts.items()}
+shadows.table = shadows.table.assign(**accuracy)
+study.save("shadows", shadows)
+shadows.table[list(parts)].describe().loc[["mean", "std", "min", "max"]].round(3)
 
 # %% [markdown]
 # The shadow models know their members by heart and do worse on the others: the same
@@ -136,23 +103,23 @@ table[["members", "non_members"]].describe().loc[["mean", "std", "min", "max"]].
 # the ones at the 99th percentile.
 
 # %%
-first = shadows[0]
-member_loss = attacks.losses(first["members"], first["member_labels"])
-non_member_loss = attacks.losses(first["non_members"], first["non_member_labels"])
+def answers_of_first(part):
+    rows = parts[part][0]
+    return shadows.logits[0][rows], study.labels[rows].numpy()               # [ds, classes], [ds]
 
-def at_quantile(values, q):
-    return np.argsort(values)[int(q * (len(values) - 1))]
+def at_quantile(losses, q):
+    return np.argsort(losses)[int(q * (len(losses) - 1))]
 
 # %%
 figure, axes = plt.subplots(2, 2, figsize=(8, 4.6), sharey=True)
 for row, (q, name) in zip(axes, ((0.5, "median"), (0.99, "99th percentile"))):
-    i, j = at_quantile(member_loss, q), at_quantile(non_member_loss, q)
-    plots.probabilities(row[0], softmax(first["members"][i]), first["member_labels"][i], plots.MEMBER,
-                        f"member, {name} of the loss")
-    plots.probabilities(row[1], softmax(first["non_members"][j]), first["non_member_labels"][j],
-                        plots.NON_MEMBER, f"non-member, {name} of the loss")
+    for ax, part, colour in zip(row, parts, (plots.MEMBER, plots.NON_MEMBER)):
+        logits, labels = answers_of_first(part)
+        i = at_quantile(signals.losses(logits, labels), q)
+        who = part.removesuffix("s").replace("_", "-")
+        plots.probabilities(ax, softmax(logits[i]), labels[i], colour, f"{who}, {name} of the loss")
     row[0].set_ylabel("softmax")
-plots.save(figure, results, "figure1_softmax")
+study.figure(figure, "figure1_softmax")
 
 # %% [markdown]
 # The hatched bar is the true class. In the median there is nothing to see: a good model is sure
@@ -169,12 +136,13 @@ plots.save(figure, results, "figure1_softmax")
 # model generalises.
 
 # %%
-member_losses = np.concatenate([attacks.losses(s["members"], s["member_labels"]) for s in shadows])
-non_member_losses = np.concatenate([attacks.losses(s["non_members"], s["non_member_labels"]) for s in shadows])
+known = attacks.Rehearsal.of(shadows.logits, study.labels, splits)
+losses = signals.losses(known.logits, known.labels)
 
 figure, ax = plt.subplots(figsize=(6, 3.2))
-plots.loss_histogram(ax, member_losses, non_member_losses, f"{len(shadows)} shadow models")
-plots.save(figure, results, "shadow_losses")
+plots.loss_histogram(ax, losses[known.is_member], losses[~known.is_member],
+                     f"{len(shadows)} shadow models")
+study.figure(figure, "shadow_losses")
 
 # %% [markdown]
 # Two overlapping hills. An attacker who could only say "small loss, so a member" would be right as often as the

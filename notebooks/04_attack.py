@@ -15,6 +15,7 @@
 #     name: python3
 # ---
 
+
 # %% [markdown]
 # # 4. The attack: member or not?
 #
@@ -33,79 +34,60 @@
 # > how many of the images in question are members. We, the judges, do.
 
 # %% tags=["parameters"]
-profile: str = "quick"               # name of this run; its files are in results/<profile>
-dataset: str = "digits"              # must be what 01_data_split divided
-seed: int = 0                        # must be what 01_data_split used
-grid_C: list = [0.1, 1, 10]          # the SVM's C values, as in the paper
+profile: str = "quick"                 # name of this run; its files are in results/<profile>
+dataset: str = "digits"                # must be what 01_data_split divided
+seed: int = 0                          # must be what 01_data_split used
+grid_C: list = [0.1, 1, 10]            # the SVM's C values, as in the paper
 grid_gamma: list = [0.001, 0.01, 0.1]  # the RBF kernel's gamma values, as in the paper
-folds: int = 5                       # cross-validation folds, as in the paper
-merge_step: float = 1e-4             # softmax rows that agree after rounding to it are merged; 0: equal rows
-processes: int = 1                   # processes of the grid search; -1 takes every core
+folds: int = 5                         # cross-validation folds, as in the paper
+merge_step: float = 1e-4               # rows that agree when rounded to it are merged; 0: equal ones
+processes: int = 1                     # processes of the grid search; -1 takes every core
 
 # %%
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
-import torch
-from scipy.special import softmax
-from sklearn.linear_model import LogisticRegression
-from tqdm import tqdm
 
-from dcpriv_lib import artefacts, attacks, data, metrics, networks, paths, plots, training
-from dcpriv_lib.seeding import derive
+from dcpriv_lib import attacks, evaluation, metrics, parameters, plots, svm
+from dcpriv_lib.shadow import shadow_split
+from dcpriv_lib.study import Study
 
-plots.style()
-results = paths.results(profile)
+study = Study(**parameters.check(globals()))
 
 # %% [markdown]
-# The inputs: who holds what (notebook 1), the targets' answers (notebook 2), the shadow models'
-# answers (notebook 3).
+# The inputs: the targets (notebook 2) and the shadow models (notebook 3), with what each of them
+# answers for every image.
 
 # %%
-split = data.load_split(results, profile=profile, dataset=dataset, seed=seed)
-targets = artefacts.load_table(results / "targets.csv", split.inputs, "notebooks/02_condensation.ipynb")
-table = artefacts.load_table(results / "shadows.csv", split.inputs, "notebooks/03_shadow_training.ipynb")
-shadows = [artefacts.load_arrays(results / "shadows" / file, split.inputs,
-                                 "notebooks/03_shadow_training.ipynb") for file in table["file"]]
-answers = {(row.target, row.run): artefacts.load_arrays(results / "targets" / row.file, split.inputs,
-                                                        "notebooks/02_condensation.ipynb")
-           for row in targets.itertuples()}
+targets, shadows = study.load("targets"), study.load("shadows")
+ds = shadows.settings["parameters"]["ds"]
+splits = [shadow_split(study.attacker, ds, j, seed) for j in shadows.table["model"]]
 
 # %% [markdown]
 # One row per (shadow model, image): the softmax, the true class, and whether it was a member.
 
 # %%
-both = [(s["members"], s["member_labels"], True) for s in shadows] + [
-    (s["non_members"], s["non_member_labels"], False) for s in shadows]
-shadow_logits = np.concatenate([logits for logits, _, _ in both])
-shadow_labels = np.concatenate([labels for _, labels, _ in both])
-shadow_member = np.concatenate([np.full(len(labels), inside) for _, labels, inside in both])
-print(f"{len(shadow_labels):,} rows from {len(shadows)} shadow models")
+known = attacks.Rehearsal.of(shadows.logits, study.labels, splits)
+print(f"{len(known.labels):,} rows from {len(shadows)} shadow models")
 
 # %% [markdown]
-# And the examination: every member and every non-member of the target, in the same form.
+# And the evaluation set: every member and every non-member of the target, as every target
+# answers for them.
 
 # %%
-labels = np.concatenate([split.dataset.labels[split.indices[part]] for part in ("members", "non_members")])
-is_member = np.repeat([True, False], [len(split.indices[part]) for part in ("members", "non_members")])
-exams = {key: np.concatenate([answer["members"], answer["non_members"]]) for key, answer in answers.items()}
+def ask(logits):
+    return attacks.Answers(logits[study.pool][:, None], labels)             # one query an image
+
+labels = study.labels[study.pool].numpy()                                    # [n]
+answers = {key: ask(logits) for key, logits in targets.items()}
 
 # %% [markdown]
-# One more candidate sits the examination as a control: *unrelated*, a model that was trained on none of these
+# One more model is judged as a control: *unrelated*, a model that was trained on none of these
 # images. The first shadow models will do. Nothing can leak from them, so an attack that seems to succeed on them has only met
 # a split whose members happen to be easier than its non-members. What it scores there is what luck gives for free.
 
 # %%
-images = torch.cat([split.part("members")[0], split.part("non_members")[0]])
-
-def ask(shadow: dict) -> np.ndarray:
-    network = networks.PaperCNN(*split.shape)
-    prefix = "weights."
-    network.load_state_dict({name.removeprefix(prefix): torch.as_tensor(value)
-                             for name, value in shadow.items() if name.startswith(prefix)})
-    return training.predict(network, images).numpy()
-
-exams |= {("unrelated", run): ask(shadows[run]) for run in range(min(len(shadows), targets["run"].nunique()))}
+controls = shadows.logits[:targets.table["run"].nunique()]
+answers |= {("unrelated", run): ask(logits) for run, logits in enumerate(controls)}
 
 # %% [markdown]
 # ## Attack 1: a threshold on the loss
@@ -116,9 +98,8 @@ exams |= {("unrelated", run): ask(shadows[run]) for run in range(min(len(shadows
 # section 2.1), and applies it to the target.
 
 # %%
-shadow_loss = attacks.losses(shadow_logits, shadow_labels)
-tau = attacks.loss_threshold(shadow_loss[shadow_member], shadow_loss[~shadow_member])
-print(f"tau = {tau:.3g} nats")
+loss_threshold = attacks.fit_loss_threshold(known)
+print(f"tau = {-loss_threshold.threshold:.3g} nats")
 
 # %% [markdown]
 # ## Attack 2: a support vector machine per class (the paper's text)
@@ -127,43 +108,22 @@ print(f"tau = {tau:.3g} nats")
 # shadow rows of class $c$. The text uses an SVM with the kernel
 # $k(p, q) = \exp(-\gamma \|p - q\|^2)$, and chooses $C$ and $\gamma$ by 5-fold cross-validated accuracy.
 #
-# The time an SVM takes grows faster than the square of its rows, and most rows of a well trained model say the same:
-# "class $c$, I am certain". So rows of equal membership that agree after rounding to `merge_step` are merged into their
-# mean, and the merged row has their number as its *weight*.
-#
-# - **Why this is the same problem.** The SVM pays $C$ per unit of slack of every row. Equal rows have equal slack, so
-#   one row that pays $wC$ is $w$ rows that pay $C$. For rows that are exactly equal nothing changes.
-# - **What error it makes.** Rows that agree only after rounding move, each by less than $s\sqrt{d}$ for a step of $s$
-#   and $d$ classes. No kernel value changes by more than $2 s \sqrt{d}\,\sqrt{2\gamma/e}$: below
-#   $2 \cdot 10^{-4}$ for the default step, 10 classes and $\gamma = 0.1$. What that does to the choice and to the
-#   predictions is measured by `benchmarks/svm_grid.py`, against the search on all rows.
-#
-# Rows are merged in the training folds only. Every row of a test fold is predicted, and counted, as it is.
+# Most rows of a well trained model say the same, "class $c$, I am certain". Rows of equal
+# membership that agree after rounding to `merge_step` are merged and weighted by their number,
+# which changes nothing that matters and saves hours (`svm.MergedSVC` says why).
 
 # %%
-p, shadow_p = {key: softmax(logits, axis=1) for key, logits in exams.items()}, softmax(shadow_logits, axis=1)
-grid = {"C": grid_C, "gamma": grid_gamma, "folds": folds, "merge_step": merge_step}
-
-def search(rows) -> dict:
-    return attacks.grid_search(shadow_p[rows], shadow_member[rows], grid_C, grid_gamma, folds, processes,
-                                merge_step)
-
-# %% [markdown]
-# The search for every class. One that was made before on the same rows is loaded.
-
-# %%
-def choose(label: int) -> dict:
-    rows = shadow_labels == label
-    inputs = split.inputs | grid | {"class": label, "rows": data.digest(shadow_p[rows], shadow_member[rows])}
-    return artefacts.cached(results / "attacks" / f"svm-class{label}", inputs, lambda _: search(rows))
-
-found = {int(label): choose(int(label)) for label in tqdm(np.unique(shadow_labels), desc="grid search")}
+best = {}
+for c in range(len(study.classes)):
+    rows = known.labels == c
+    best[c] = study.once(f"svm-class{c}", svm.grid_search, known.softmax[rows], known.is_member[rows],
+                         grid_C, grid_gamma, folds, processes, merge_step)
 
 # %% [markdown]
 # The cross-validated accuracies of class 0:
 
 # %%
-pd.DataFrame(found[0]["accuracy"].reshape(len(grid_C), -1).round(4),
+pd.DataFrame(best[0]["accuracy"].reshape(len(grid_C), -1).round(4),
              index=pd.Index(grid_C, name="C"), columns=pd.Index(grid_gamma, name="gamma"))
 
 # %% [markdown]
@@ -171,11 +131,10 @@ pd.DataFrame(found[0]["accuracy"].reshape(len(grid_C), -1).round(4),
 # the target. The best choices, and the attack models trained with them:
 
 # %%
-chosen = {label: attacks.MergedSVC(float(best["C"]), float(best["gamma"]), merge_step)
-          for label, best in found.items()}
-svm = attacks.fit_per_class(chosen, shadow_p, shadow_labels, shadow_member)
-pd.DataFrame({label: {"C": one.C, "gamma": one.gamma} for label, one in chosen.items()}).rename_axis(
-    columns="class")
+machines = {c: svm.MergedSVC(float(choice["C"]), float(choice["gamma"]), merge_step)
+            for c, choice in best.items()}
+pd.DataFrame({c: {"C": machine.C, "gamma": machine.gamma} for c, machine in machines.items()}
+             ).rename_axis(columns="class")
 
 # %% [markdown]
 # ## Attack 3: a logistic regression per class (the paper's published code)
@@ -186,36 +145,20 @@ pd.DataFrame({label: {"C": one.C, "gamma": one.gamma} for label, one in chosen.i
 # $$P(\text{member} \mid p) = \sigma(w_c \cdot p + b_c) .$$
 
 # %%
-logistic = attacks.fit_per_class(LogisticRegression(max_iter=1000), shadow_p, shadow_labels, shadow_member)
+suite = {"loss threshold": loss_threshold,
+         "SVM": attacks.fit_classifiers(machines, known),
+         "logistic regression": attacks.fit_logistic_regression(known)}
 
 # %% [markdown]
 # ## All attacks against every target
 #
-# The score is higher for "member"; where it is above 0, the attack says "member".
+# The score is higher for "member"; from a threshold on, the attack says "member".
 
 # %%
-def attack_scores(key) -> dict[str, np.ndarray]:
-    return {"loss threshold": tau - attacks.losses(exams[key], labels),
-            "SVM": attacks.score_per_class(svm, p[key], labels),
-            "logistic regression": attacks.score_per_class(logistic, p[key], labels)}
+scores, judged = evaluation.judge(answers, suite, study.is_member, evaluation.usual(study, labels))
+study.save("attacks", judged, shadows=len(shadows), ds=ds)
 
-scores = {key: attack_scores(key) for key in tqdm(exams, desc="targets")}
-
-# %%
-def judge(target: str, run: int, attack: str) -> dict:
-    score, rng = scores[target, run][attack], np.random.default_rng(derive(seed, "auc", target, run, attack))
-    decision = score >= 0 if attack == "loss threshold" else score > 0
-    same = [len(np.unique(decision[labels == label])) == 1 for label in np.unique(labels)]
-    return {"target": target, "run": run, "attack": attack, "n": len(labels),
-            **metrics.evaluate(score, decision, is_member, rng), "constant_classes": sum(same)}
-
-# %%
-rows = [judge(*key, attack) for key in scores for attack in scores[key]]
-judged = pd.DataFrame(rows)
-shadows_used = {"shadows": len(shadows), "ds": int(shadow_member.sum() // len(shadows))}
-artefacts.save_table(results / "attacks.csv", judged, split.inputs | shadows_used)
-
-mean = metrics.mean_over_runs(judged)
+mean = evaluation.mean_over_runs(judged)
 mean[[f"{name}, text" for name in metrics.RATES] + ["constant_classes"]].round(1)
 
 # %% [markdown]
@@ -235,14 +178,14 @@ mean[[f"{name}, text" for name in metrics.RATES] + ["constant_classes"]].round(1
 # One threshold is one point; the curve shows all. The first run of every target, in each panel one attack:
 
 # %%
-run = int(targets["run"].min())
+first = int(targets.table["run"].min())
 figure, axes = plt.subplots(1, 3, figsize=(11, 4), sharey=True)
-for ax, attack in zip(axes, judged["attack"].unique()):
+for ax, attack in zip(axes, suite):
     for target in judged["target"].unique():
-        plots.roc(ax, scores[target, run][attack], is_member, target)
+        plots.roc(ax, scores[target, first, attack], study.is_member, target)
     ax.set_title(attack)
 axes[-1].legend(loc="lower right", fontsize=8)
-plots.save(figure, results, "roc")
+study.figure(figure, "roc")
 
 # %% [markdown]
 # A curve on the dotted diagonal is guessing. Where the curves hug it for every target, the original included,
@@ -257,14 +200,14 @@ plots.save(figure, results, "roc")
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 3.4))
-for i, (attack, colour) in enumerate(zip(judged["attack"].unique(), ("#0072B2", "#D55E00", "#009E73"))):
-    one = 100 * mean.xs(attack, level="attack")[["accuracy", "accuracy_low", "accuracy_high"]]
-    plots.intervals(ax, one["accuracy"], one["accuracy_low"], one["accuracy_high"], one.index, colour,
-                    offset=0.2 - 0.2 * i, marker="osD"[i], label=attack)
+for i, attack in enumerate(suite):
+    found = 100 * mean.xs(attack, level="attack")[["accuracy", "accuracy_low", "accuracy_high"]]
+    plots.intervals(ax, *found.to_numpy().T, found.index, f"C{i}", offset=0.2 - 0.2 * i,
+                    marker="osD"[i], label=attack)
 ax.axvline(50, color="0.6", linestyle=":", linewidth=1)
 ax.set(xlabel="accuracy of the attack (%); dotted: guessing")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-plots.save(figure, results, "attack_accuracy")
+study.figure(figure, "attack_accuracy")
 
 # %% [markdown]
 # ## Summary

@@ -15,6 +15,7 @@
 #     name: python3
 # ---
 
+
 # %% [markdown]
 # # 5. Results: what the paper says, what we got
 #
@@ -35,21 +36,14 @@ dataset: str = "digits"     # must be what 01_data_split divided
 seed: int = 0               # must be what 01_data_split used
 
 # %%
-import numpy as np
 import pandas as pd
-from IPython.display import Markdown
 
-from dcpriv_lib import artefacts, data, metrics, paper, paths, plots
+from dcpriv_lib import comparison, evaluation, metrics, paper, parameters, plots, tables
+from dcpriv_lib.study import Study, committed
 
-plots.style()
-results = paths.results(profile)
-
-# %%
-split = data.load_split(results, profile=profile, dataset=dataset, seed=seed)
-targets = artefacts.load_table(results / "targets.csv", split.inputs, "notebooks/02_condensation.ipynb")
-judged = artefacts.load_table(results / "attacks.csv", split.inputs, "notebooks/04_attack.ipynb")
-made = {name: artefacts.read_sidecar(results / f"{name}.csv") for name in ("targets", "attacks")}
-same_data = dataset == "mnist"
+study = Study(**parameters.check(globals()))
+targets, judged = study.load("targets").table, study.load("attacks")
+papers_data = dataset == "mnist"
 
 # %% [markdown]
 # ## The pipeline (Figure 3)
@@ -70,7 +64,7 @@ ax.text(7.3, 1.55, "softmax of the image in question", fontsize=8, va="center")
 plots.arrow(ax, (8.35, 0.7), (9.0, 0.7))
 ax.text(9.05, 0.7, "member?", va="center")
 ax.set_title("Figure 3. Condensation, target model and attack")
-plots.save(figure, results, "figure3_pipeline")
+study.figure(figure, "figure3_pipeline")
 
 # %% [markdown]
 # ## Table 1: accuracy of the target models
@@ -80,35 +74,8 @@ plots.save(figure, results, "figure3_pipeline")
 # images its original model has 97.5 %. Its whole per cents are taken to ± 0.5.
 
 # %%
-def with_interval(accuracy: pd.Series, n: int) -> str:
-    low, high = np.mean([metrics.rate(round(a * n), n)[1:] for a in accuracy], axis=0)
-    return metrics.percent(accuracy.mean(), low, high) + f" ± {100 * accuracy.std():.1f}"
-
-def verdict(says: float, low: float, high: float, tolerance: float) -> str:
-    if not same_data:
-        return "other data"
-    if low - tolerance <= says <= high + tolerance:
-        return "agrees"
-    return "ours is higher" if low > says else "ours is lower"
-
-# %%
-def updates_of(name: str) -> str:
-    made_by = targets.set_index("target")["updates"].groupby(level=0).first().get(name, 0)
-    says = f" (paper: {paper.UPDATES[name]:,})" if name in paper.UPDATES else ""
-    return f"{made_by:,}{says}" if made_by else "-"
-
-def table_1_row(name: str, runs: pd.DataFrame) -> dict:
-    sizes = {part: len(split.indices[part]) for part in ("members", "non_members")}
-    says, n = paper.TABLE_1.get(name), sizes["members"]
-    low, high = np.mean([metrics.rate(round(a * n), n)[1:] for a in runs["members"]], axis=0)
-    return {"target": name, "images": runs["images"].iloc[0], "image updates": updates_of(name),
-            "runs": len(runs), "paper says": f"~{says:.0%}" if says else "-",
-            "we got, on members": with_interval(runs["members"], n),
-            "we got, on non-members": with_interval(runs["non_members"], sizes["non_members"]),
-            "verdict": verdict(says, low, high, 0.005) if says else "not in the paper"}
-
-table_1 = pd.DataFrame([table_1_row(*group) for group in targets.groupby("target", sort=False)])
-Markdown(table_1.to_markdown(index=False))
+table_1 = comparison.table_1(targets, len(study.members), len(study.non_members), papers_data)
+study.table(table_1, "table1")
 
 # %% [markdown]
 # Where a row differs from the paper, look at the scale first; the last section of this notebook states it. Fewer
@@ -126,25 +93,8 @@ Markdown(table_1.to_markdown(index=False))
 # luck, and shows how much luck to allow for in the other rows.
 
 # %%
-mean = metrics.mean_over_runs(judged).reset_index()
-
-def beats_guessing(row: pd.Series) -> str:
-    beats = [name for name in ("accuracy", "auc") if row[name + "_low"] > 0.5]
-    return "yes, by " + " and ".join(beats).replace("auc", "AUC") if beats else "no"
-
-# %%
-def table_2_row(row: pd.Series) -> dict:
-    says = paper.TABLE_2.get(row["target"]) if row["attack"] != "loss threshold" else None
-    return {"target": row["target"], "image updates": updates_of(row["target"]), "attack": row["attack"],
-            "paper says (P / R / A)": " / ".join(f"{100 * v:.1f}" for v in says.values()) if says else "-",
-            **{name.replace("auc", "AUC"): row[f"{name}, text"] for name in
-               ("precision", "recall", "accuracy", "auc")},
-            "verdict": verdict(says["accuracy"], row["accuracy_low"], row["accuracy_high"], 0)
-            if says else "not in the paper",
-            "told from guessing?": beats_guessing(row)}
-
-table_2 = pd.DataFrame([table_2_row(row) for _, row in mean.iterrows()])
-Markdown(table_2.to_markdown(index=False))
+mean = evaluation.mean_over_runs(judged)
+study.table(comparison.table_2(targets, mean, papers_data), "table2")
 
 # %% [markdown]
 # ## In one table
@@ -153,18 +103,7 @@ Markdown(table_2.to_markdown(index=False))
 # from guessing. This is the table that `make report` prints.
 
 # %%
-auc = mean.pivot(index="target", columns="attack", values="auc, text").add_prefix("AUC, ")
-models = targets.groupby("target", sort=False).agg(images=("images", "first"), members=("members", "mean"),
-                                                   non_members=("non_members", "mean"))
-models = models.assign(**{part: (100 * models[part]).round(1) for part in ("members", "non_members")})
-models.insert(1, "updates", [updates_of(name) for name in models.index])
-summary = models.astype(str).reindex(judged["target"].unique()).fillna("-").join(auc).reset_index()
-Markdown(summary.to_markdown(index=False))
-
-# %%
-for name, table in (("table1", table_1), ("table2", table_2), ("summary", summary)):
-    artefacts.save_table(results / "tables" / f"{name}.csv", table, split.inputs)
-    artefacts.write(results / "tables" / f"{name}.md", (table.to_markdown(index=False) + "\n").encode())
+study.table(comparison.summary(targets, mean), "summary")
 
 # %% [markdown]
 # ## The paper's claims, one by one
@@ -174,45 +113,7 @@ for name, table in (("table1", table_1), ("table2", table_2), ("summary", summar
 # interval lies above one half. The attack is the paper's SVM.
 
 # %%
-svm = mean[mean["attack"] == "SVM"].set_index("target")
-runs = targets.groupby("target")["non_members"].agg(["mean", "std", "count"])
-
-def compare_accuracy(better: str, worse: str) -> tuple[str, str]:
-    a, b = runs.loc[better], runs.loc[worse]
-    error = np.sqrt(a["std"]**2 / a["count"] + b["std"]**2 / b["count"])
-    verdict = "cannot be told" if abs(a["mean"] - b["mean"]) <= 2 * error else (
-        "holds" if a["mean"] > b["mean"] else "the reverse holds")
-    return f"{a['mean']:.1%} against {b['mean']:.1%}", verdict
-
-def attack_works(target: str) -> tuple[str, str]:
-    return f"AUC {svm.loc[target, 'auc, text']}", "holds" if svm.loc[target, "auc_low"] > 0.5 else "cannot be told"
-
-def no_attack(target: str) -> tuple[str, str]:
-    evidence, found = attack_works(target)
-    return evidence, "not seen: the attack works" if found == "holds" else "agrees, but so says a blind attack"
-
-def recall_of(target: str) -> tuple[str, str]:
-    row = svm.loc[target]
-    false = 2 * (1 - row["accuracy"]) - (1 - row["recall"])
-    return (f"'member' said to {row['recall']:.1%} of the members, {false:.1%} of the non-members",
-            "recall is no evidence" if row["auc_low"] <= 0.5 else "see the AUC instead")
-
-# %%
-claims = [("The attack recognises members of the original model", attack_works, "original")]
-for n in made["targets"]["inputs"]["ipc"]:
-    condensed, subset = f"condensed-{n}", f"subset-{n}"
-    claims += [("More accurate than a random subset of the same size", compare_accuracy, condensed, subset),
-               ("Its members are not recognised", no_attack, condensed),
-               ("Recall falls, so members are safer", recall_of, condensed),
-               ("(control) The random subset's members are not recognised either", no_attack, subset)]
-claims.append(("(control) A model without these members gives nothing away", no_attack, "unrelated"))
-
-present = set(svm.index)
-claims = pd.DataFrame([(claim, names[0], *judge(*names)) for claim, judge, *names in claims if present >= set(names)],
-                      columns=["claim", "target", "this run", "verdict"])
-artefacts.save_table(results / "tables" / "claims.csv", claims, split.inputs)
-artefacts.write(results / "tables" / "claims.md", (claims.to_markdown(index=False) + "\n").encode())
-Markdown(claims.to_markdown(index=False))
+study.table(comparison.claims(targets, mean), "claims")
 
 # %% [markdown]
 # ## The same claims on the paper's MNIST
@@ -222,12 +123,10 @@ Markdown(claims.to_markdown(index=False))
 # committed in `figures/paper`.
 
 # %%
-committed = paths.FIGURES / "paper" / "claims.csv"
-on_mnist = artefacts.load_table(committed, {"profile": "paper", "dataset": "mnist"}, "make paper figures")
-made_paper = artefacts.read_sidecar(committed)["provenance"]
-print(f"computed {made_paper['written'][:10]} on {made_paper['cores']} cores, {made_paper['processor']}, "
-      f"commit {made_paper['git_commit']}")
-Markdown(on_mnist.to_markdown(index=False))
+on_mnist, made = committed("paper", "claims")
+print(f"computed {made['written'][:10]} on {made['cores']} cores, {made['processor']}, "
+      f"commit {made['git_commit']}")
+tables.shown(on_mnist)
 
 # %% [markdown]
 # Claim by claim:
@@ -253,7 +152,8 @@ Markdown(on_mnist.to_markdown(index=False))
 # NBVAL_CHECK_OUTPUT
 for name, row in paper.TABLE_2.items():
     correct = round(row["accuracy"] * paper.TEST_SIZE)
-    print(f"{name:13} paper's attack accuracy:", metrics.percent(*metrics.rate(correct, paper.TEST_SIZE)))
+    accuracy = metrics.rate(correct, paper.TEST_SIZE)
+    print(f"{name:13} paper's attack accuracy:", tables.percent(*accuracy))
 
 # %% [markdown]
 # **Why recall alone is not privacy.** The paper's recall falls from 79.6 % to 27.7 %, which it reads as
@@ -265,7 +165,8 @@ for name, row in paper.TABLE_2.items():
 # NBVAL_CHECK_OUTPUT
 for name, row in paper.TABLE_2.items():
     wrongly = row["recall"] * (1 / row["precision"] - 1)
-    print(f"{name:13} calls {row['recall']:.1%} of the members and {wrongly:.1%} of the non-members 'member'")
+    print(f"{name:13} calls {row['recall']:.1%} of the members "
+          f"and {wrongly:.1%} of the non-members 'member'")
 
 # %% [markdown]
 # **Degenerate attack models.** An attack model that gives a whole class one answer knows nothing about that
@@ -273,7 +174,7 @@ for name, row in paper.TABLE_2.items():
 # are like that, on average over the runs?
 
 # %%
-mean.pivot(index="target", columns="attack", values="constant_classes").reindex(judged["target"].unique())
+mean["constant_classes"].unstack("attack").reindex(judged["target"].unique())
 
 # %% [markdown]
 # **What the published code really ran.** The text describes SVMs with a grid search. In every published result file the grid
@@ -291,15 +192,12 @@ mean.pivot(index="target", columns="attack", values="constant_classes").reindex(
 # ## Where the numbers come from
 
 # %%
-here = made["attacks"]["provenance"]
-commits = {name: record["provenance"]["git_commit"] for name, record in made.items()}
-pd.Series({"profile": profile, "data set": f"{dataset}, pixels {split.inputs['pixels']}", "seed": seed,
-           **{name: made["targets"]["inputs"][name] for name in
-              ("ipc", "iterations", "loops", "width", "real_batch", "image_lr", "epochs")},
-           "shadow models": f"{made['attacks']['inputs']['shadows']}, ds = {made['attacks']['inputs']['ds']}",
-           **{f"commit of {name}": commit for name, commit in commits.items()},
-           **{key: here[key] for key in ("written", "processor", "cores", "gpu", "torch", "scikit-learn")}}
-          ).to_frame("value")
+chosen, made = study.made("targets")["inputs"]["parameters"], study.made("attacks")
+names = ("ipc", "iterations", "outer", "inner", "width", "real_batch", "image_lr", "epochs")
+pd.Series({"profile": profile, "data set": dataset, "pixels": study.inputs["pixels"], "seed": seed}
+          | {name: chosen[name] for name in names}
+          | {"shadow models": f"{made['inputs']['shadows']}, ds = {made['inputs']['ds']}"}
+          | made["provenance"]).to_frame("value")
 
 # %% [markdown]
 # ## Summary

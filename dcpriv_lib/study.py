@@ -1,0 +1,373 @@
+"""One study: whose images are whose, the models trained on them, and what is kept of both.
+
+Notebooks speak of members, models and tables. This module alone knows in which file something
+lies, what it was made from, which seed belongs to it, on which device and in how many processes
+it is computed, and how an interrupted computation goes on.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from . import artefacts, condensation, data, networks, paths, plots, processes, tables, training
+from .seeding import derive, generator
+
+MADE_BY = {"split": "01_data_split", "targets": "02_condensation", "condensed_sets": "02_condensation",
+           "shadows": "03_shadow_training", "attacks": "04_attack", "references": "06_stronger_attacks",
+           "informed": "07_controls"}
+
+
+@dataclass
+class Models:
+    """Trained models and what they answer.
+
+    Attributes
+    ----------
+    table : DataFrame, one row a model; the first columns say which it is, "file" where it lies.
+    logits : float32 [models, N, classes], for every image of the data set in file order.
+    test_logits : float32 [models, n_test, classes], for the data set's own test file, if it has one.
+    settings : what the models have in common; only of models that were saved with `Study.save`.
+    """
+
+    table: pd.DataFrame
+    logits: np.ndarray
+    test_logits: np.ndarray
+    settings: dict = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, which: slice) -> "Models":
+        """Return some of the models."""
+        return Models(self.table[which], self.logits[which], self.test_logits[which], self.settings)
+
+    def named(self, name: str) -> np.ndarray:
+        """Return the logits [runs, N, classes] of the models whose first column is `name`."""
+        return self.logits[(self.table.iloc[:, 0] == name).to_numpy()]
+
+    def items(self):
+        """Yield (name, run) and the logits [N, classes] of every model."""
+        yield from zip(self.table.iloc[:, :2].itertuples(index=False, name=None), self.logits)
+
+
+class Study:
+    """The data, the split and the results of one profile.
+
+    Creating one makes torch compute with one thread: small networks gain nothing from a second, and
+    results then do not depend on the number of cores. `population` and `condense` use the other
+    cores, one process for each model or synthetic set.
+
+    Parameters
+    ----------
+    profile, dataset, seed, device : the notebooks' parameters of these names.
+    others : the notebook's other parameters, to be recorded with every table.
+
+    Attributes
+    ----------
+    members, non_members, attacker : int64 [n], whose images are whose, as rows of the data set.
+    pool : int64 [n], the members and then the non-members.
+    is_member : bool [n], which of the pool are members.
+    images, labels : float32 [N, C, H, W] as the networks see them, int64 [N]: the data set in file order.
+    classes : the names of the classes.
+
+    Raises
+    ------
+    ArtefactError
+        If notebook 1 has not divided this data set for this profile and seed.
+    ValueError
+        If the device is not there.
+    """
+
+    def __init__(self, profile: str, dataset: str, seed: int, device: str = "auto", **others):
+        self.parameters = {"profile": profile, "dataset": dataset, "seed": seed, "device": device} | others
+        self.device, self.seed, self.folder = training.device(device), seed, paths.results(profile)
+        self.split = data.load_split(self.folder, profile=profile, dataset=dataset, seed=seed)
+        self.inputs = self.split.inputs
+        torch.set_num_threads(1)
+        plots.style()
+        self.members, self.non_members, self.attacker = (self.split.indices[part] for part in data.PARTS)
+        self.pool = np.concatenate([self.members, self.non_members])
+        self.is_member = np.repeat([True, False], [len(self.members), len(self.non_members)])
+        dataset_ = self.split.dataset
+        self.images, self.labels = self.split.pixels(dataset_.images), dataset_.labels
+        self.classes = self.split.dataset.classes
+
+    @classmethod
+    def divide(cls, profile: str, dataset: str, seed: int, pixels: str) -> "Study":
+        """Divide a data set into members, non-members and the attacker's (see `data.make_split`)."""
+        data.make_split(paths.results(profile), profile=profile, dataset=dataset, seed=seed, pixels=pixels)
+        return cls(profile, dataset, seed, pixels=pixels)
+
+    # ------------------------------------------------------------------ randomness
+
+    def rng(self, *purpose) -> np.random.Generator:
+        """Return numpy's generator for one purpose; unrelated purposes have unrelated streams."""
+        return np.random.default_rng(derive(self.seed, *purpose))
+
+    def generator(self, *purpose) -> torch.Generator:
+        """Return torch's generator for one purpose."""
+        return generator(self.seed, *purpose)
+
+    def choose(self, rows: np.ndarray, size: int, *purpose) -> np.ndarray:
+        """Return a random choice of `size` of the `rows`."""
+        return self.rng("some of", *purpose).permutation(rows)[:size]
+
+    # ------------------------------------------------------------------ synthetic sets and models
+
+    def network(self, *purpose) -> torch.nn.Module:
+        """Return a new network of the paper, with weights drawn for this purpose."""
+        return networks.initialise(networks.PaperCNN(*self.split.shape), self.generator(*purpose))
+
+    def matching_network(self, *purpose, width: int) -> torch.nn.Module:
+        """Return a new network for gradient matching, with weights drawn for this purpose."""
+        return networks.initialise(networks.ConvNet(*self.split.shape, width=width), self.generator(*purpose))
+
+    def condense(self, kind: str, wanted: dict, rows: np.ndarray, start: torch.Tensor | None = None) -> dict:
+        """Condense real images into one synthetic set a key; sets made before are loaded.
+
+        Parameters
+        ----------
+        kind : what the sets are for.
+        wanted : key (text, number, or a tuple of them) to `condensation.Settings`.
+        rows : the real images, as rows of the data set.
+        start : images to start from, float32 [classes * ipc, C, H, W]; noise if not given.
+
+        Returns
+        -------
+        dict of key to what `condensation.condense` returns, as numpy arrays.
+        """
+        jobs = [_Condensation(kind, _key(key), settings, np.asarray(rows), start) for key, settings in wanted.items()]
+        return dict(zip(wanted, self._made(jobs, "condensed sets")))
+
+    def population(self, kind: str, training_sets: dict, epochs: int,
+                   condense: condensation.Settings | None = None) -> Models:
+        """Train one model of the paper's network a training set; models trained before are loaded.
+
+        Parameters
+        ----------
+        kind : what the models are for.
+        training_sets : key (text, number, or a tuple of them) to rows of the data set, or to images
+            and labels.
+        epochs : passes over a training set.
+        condense : if given, a model is trained on images condensed from its training set.
+
+        Returns
+        -------
+        Models, in the order of `training_sets`; the key's parts are the first columns of their table.
+        """
+        jobs = [_Training(kind, _key(key), training_set, epochs, condense)
+                for key, training_set in training_sets.items()]
+        answers = self._made(jobs, f"{kind} models")
+        names = {1: ["model"], 2: ["target", "run"]}.get(len(jobs[0].key))
+        table = pd.DataFrame([job.key for job in jobs], columns=names).assign(
+            images=[job.size for job in jobs], file=[job.path(self).name for job in jobs])
+        return self._models(table, answers)
+
+    def ask(self, models: Models, shift: int = 0) -> np.ndarray:
+        """Return logits [models, N, queries, classes] for every image and its copies, shifted by `shift` pixels.
+
+        With ``shift = 0`` there is one query, the image itself; otherwise there are five.
+        """
+        if shift == 0:
+            return models.logits[:, :, None]
+        moves = [(0, 0), (shift, 0), (-shift, 0), (0, shift), (0, -shift)]
+        return np.stack([np.stack([training.predict(network, self.images.roll(move, (2, 3))).numpy() for move in moves],
+                                  axis=1) for network in self._networks(models)])
+
+    def _networks(self, models: Models):
+        for file in models.table["file"]:
+            arrays = artefacts.load_arrays(self.folder / "models" / file, self.inputs, "the notebook that trains it")
+            network = networks.PaperCNN(*self.split.shape)
+            network.load_state_dict({name.removeprefix("weights."): torch.as_tensor(value)
+                                     for name, value in arrays.items() if name.startswith("weights.")})
+            yield network.to(self.device)
+
+    def _made(self, jobs: list, what: str) -> list[dict]:
+        """Return the arrays of every job, computing those that are missing, in as many processes as pays."""
+        missing = [job for job in jobs if not job.path(self).exists()]
+        if self.device.type == "cpu" and len(missing) > 1:
+            for _ in tqdm(processes.run(self, missing), desc=what, total=len(missing), delay=2):
+                pass
+        else:
+            for job in missing:
+                job.arrays(self, lambda steps, job=job: tqdm(steps, desc=" ".join(map(str, (job.kind, *job.key))), delay=2))
+        return [job.arrays(self) for job in jobs]
+
+    def _models(self, table: pd.DataFrame, answers: list[dict], settings: dict | None = None) -> Models:
+        return Models(table, np.stack([one["logits"] for one in answers]),
+                      np.stack([one["test_logits"] for one in answers]), settings or {})
+
+    # ------------------------------------------------------------------ what the next notebook finds
+
+    def once(self, name: str, function: Callable[..., dict], *arguments) -> dict:
+        """Return ``function(*arguments)``, a dict of arrays; computed once and loaded ever after.
+
+        The arguments are arrays, or what JSON can hold.
+        """
+        identity = [data.digest(value) if isinstance(value, np.ndarray) else value for value in arguments]
+        return artefacts.cached(self.folder / "once" / name, self.inputs | {"arguments": identity},
+                                lambda _: function(*arguments))
+
+    def save(self, name: str, content, **settings) -> None:
+        """Keep `Models`, a DataFrame or a dict of arrays under a name for the notebooks that follow."""
+        inputs = self.inputs | {"parameters": self.parameters} | settings
+        if isinstance(content, dict):
+            artefacts.save_arrays(self.folder / f"{name}.npz", content, inputs)
+        else:
+            table = content.table if isinstance(content, Models) else content
+            artefacts.save_table(self.folder / f"{name}.csv", table, inputs)
+
+    def load(self, name: str):
+        """Return what `save` kept under this name: `Models`, a dict of arrays, or a table.
+
+        Raises
+        ------
+        ArtefactError
+            If it does not exist yet, naming the notebook that makes it.
+        """
+        made_by = f"notebooks/{MADE_BY[name]}.ipynb"
+        if (self.folder / f"{name}.npz").exists():
+            return artefacts.load_arrays(self.folder / f"{name}.npz", self.inputs, made_by)
+        table = artefacts.load_table(self.folder / f"{name}.csv", self.inputs, made_by)
+        if "file" not in table:
+            return table
+        answers = [artefacts.load_arrays(self.folder / "models" / file, self.inputs, made_by) for file in table["file"]]
+        return self._models(table, answers, self.made(name)["inputs"])
+
+    def made(self, name: str) -> dict:
+        """Return the inputs and the provenance of a table that `save` kept."""
+        return artefacts.read_sidecar(self.folder / f"{name}.csv", f"notebooks/{MADE_BY[name]}.ipynb")
+
+    def settings_of(self, ipc: int) -> condensation.Settings:
+        """Return how notebook 2 condensed `ipc` images a class for its targets.
+
+        Raises
+        ------
+        ArtefactError
+            If notebook 2 has not been run.
+        ValueError
+            If it made no such targets.
+        """
+        made = self.made("targets")["inputs"]["parameters"]
+        found = condensation.settings(self.labels[self.members], **{name: made[name] for name in (
+            "ipc", "iterations", "outer", "inner", "width", "real_batch", "image_lr")})
+        if ipc not in found:
+            raise ValueError(f"control_ipc = {ipc}: notebook 2 made no such targets, only for ipc = "
+                             f"{', '.join(map(str, found))}: choose one of these, or run it with this ipc")
+        return found[ipc]
+
+    def table(self, frame: pd.DataFrame, name: str):
+        """Keep a table of the report as .csv and .md, and return it to be shown."""
+        self.save(f"tables/{name}", frame)
+        artefacts.write(self.folder / "tables" / f"{name}.md", (tables.markdown(frame) + "\n").encode())
+        return tables.shown(frame)
+
+    def figure(self, figure, name: str) -> None:
+        """Keep a figure of the report as .svg and .png."""
+        plots.save(figure, self.folder, name)
+
+
+def _key(key) -> tuple:
+    return key if isinstance(key, tuple) else (key,)
+
+
+@dataclass(frozen=True, eq=False)
+class _Condensation:
+    """One synthetic set to be made: the real images it is made of, and how."""
+
+    kind: str
+    key: tuple
+    settings: condensation.Settings
+    rows: np.ndarray
+    start: torch.Tensor | None = None
+
+    def _inputs(self, study: Study, iterations: bool = True) -> dict:
+        inputs = study.inputs | asdict(self.settings) | {
+            "kind": self.kind, "key": self.key, "real": data.digest(self.rows),
+            "start": "noise" if self.start is None else data.digest(self.start)}
+        return inputs if iterations else {name: value for name, value in inputs.items() if name != "iterations"}
+
+    def _at(self, study: Study, prefix: str) -> Path:
+        return study.folder / "condensed" / "-".join([prefix + self.kind, *map(str, self.key)]).replace(" ", "_")
+
+    def path(self, study: Study) -> Path:
+        return artefacts.cached_path(self._at(study, ""), self._inputs(study))
+
+    def arrays(self, study: Study, progress: Callable = iter) -> dict:
+        """Return the arrays, computed and kept unless they are there already.
+
+        The state of the work outlives it: more iterations go on from there.
+        """
+        state = artefacts.cached_path(self._at(study, "state-"), self._inputs(study, iterations=False))
+        settings = asdict(self.settings)
+        width = settings.pop("width")
+
+        def compute(_) -> dict:
+            return condensation.condense(
+                study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device), **settings,
+                make_network=lambda: networks.ConvNet(*study.split.shape, width=width), initial=self.start,
+                seed=derive(study.seed, self.kind, *self.key), checkpoint=state, progress=progress)
+        return artefacts.cached(self._at(study, ""), self._inputs(study), compute)
+
+
+@dataclass(frozen=True, eq=False)
+class _Training:
+    """One model to be trained: on which images, condensed first or not."""
+
+    kind: str
+    key: tuple
+    training_set: np.ndarray | tuple
+    epochs: int
+    condense: condensation.Settings | None = None
+
+    @property
+    def size(self) -> int:
+        """Images that the model is trained on, or that are condensed for it."""
+        return len(self.training_set[0] if isinstance(self.training_set, tuple) else self.training_set)
+
+    def _examples(self, study: Study) -> tuple[torch.Tensor, torch.Tensor]:
+        if isinstance(self.training_set, tuple):
+            return tuple(map(torch.as_tensor, self.training_set))
+        return study.images[self.training_set], study.labels[self.training_set]
+
+    def _inputs(self, study: Study) -> dict:
+        return study.inputs | {"kind": self.kind, "key": self.key, "epochs": self.epochs,
+                               "training_set": data.digest(*self._examples(study)),
+                               "condense": self.condense and asdict(self.condense)}
+
+    def _at(self, study: Study) -> Path:
+        return study.folder / "models" / "-".join([self.kind, *map(str, self.key)]).replace(" ", "_")
+
+    def path(self, study: Study) -> Path:
+        return artefacts.cached_path(self._at(study), self._inputs(study))
+
+    def arrays(self, study: Study, progress: Callable = iter) -> dict:
+        """Return the arrays, computed and kept unless they are there already."""
+        return artefacts.cached(self._at(study), self._inputs(study),
+                                lambda unfinished: self._train(study, unfinished, progress))
+
+    def _train(self, study: Study, unfinished: Path, progress: Callable) -> dict:
+        images, labels = self._examples(study)
+        if self.condense:
+            made = _Condensation(self.kind, self.key, self.condense, self.training_set).arrays(study)
+            images, labels = torch.as_tensor(made["images"]), torch.as_tensor(made["labels"])
+        network = study.network(self.kind, *self.key).to(study.device)
+        training.train(network, images.to(study.device), labels.to(study.device), epochs=self.epochs,
+                       generator=study.generator(f"{self.kind} order", *self.key), checkpoint=unfinished,
+                       progress=progress)
+        test = study.split.pixels(study.split.dataset.test_images)
+        answers = {"logits": training.predict(network, study.images),
+                   "test_logits": training.predict(network, test) if len(test) else np.empty((0, len(study.classes)))}
+        return answers | {f"weights.{name}": value.cpu() for name, value in network.state_dict().items()}
+
+
+def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:
+    """Return a table of a run whose results are committed with this report, and its provenance."""
+    path = paths.FIGURES / profile / f"{name}.csv"
+    table = artefacts.load_table(path, {"profile": profile}, f"make {profile} figures")
+    return table, artefacts.read_sidecar(path)["provenance"]

@@ -1,0 +1,46 @@
+"""How numbers are written in the report's tables."""
+
+import numpy as np
+import pandas as pd
+
+
+def percent(value: float, low: float, high: float) -> str:
+    """Return "51.2 % [50.1, 52.3]" for fractions; "undefined" for NaN.
+
+    An interval narrower than 0.2 % gets two decimals, "0.01 % [0.00, 0.04]": with one, both ends would look alike.
+    """
+    if np.isnan(value):
+        return "undefined"
+    digits = 2 if high - low < 0.002 else 1
+    return f"{100 * value:.{digits}f} % [{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
+
+
+def percent_at_fpr(value: float, low: float, high: float, non_members: int) -> str:
+    """Return `percent` of a `metrics.tpr_at_fpr`, or "not resolvable at n = 80" for 80 non-members."""
+    return f"not resolvable at n = {non_members:,}" if np.isnan(value) else percent(value, low, high)
+
+
+def points(value: float, low: float, high: float) -> str:
+    """Return "+1.2 points [-0.3, 2.7]" for differences of fractions."""
+    return f"{100 * value:+z.1f} points [{100 * low:z.1f}, {100 * high:z.1f}]"
+
+
+def rates(frame: pd.DataFrame, name: str, write=percent) -> list[str]:
+    """Return the columns `name`, `name`_low and `name`_high of a table as texts, one a row."""
+    return [write(*row) for row in frame[[name, f"{name}_low", f"{name}_high"]].to_numpy()]
+
+
+def spread(values: pd.Series) -> str:
+    """Return "51.2 ± 0.3", mean and standard deviation of fractions in per cent; one value has no deviation."""
+    return f"{100 * values.mean():.1f}" + (f" ± {100 * values.std():.1f}" if len(values) > 1 else "")
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """Return a table as markdown, without its index."""
+    return frame.to_markdown(index=False)
+
+
+def shown(frame: pd.DataFrame):
+    """Return a table in a form that notebooks, HTML pages and code hosts all show."""
+    from IPython.display import Markdown  # here, because only notebooks have it to show anything
+    return Markdown(markdown(frame))
