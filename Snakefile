@@ -16,11 +16,9 @@ CONDENSATION, SHADOWS = PROFILE["02_condensation"], PROFILE["03_shadow_training"
 IPC = profiles.as_list(CONDENSATION["ipc"])
 N_SETS, ITERATIONS = (profiles.per_ipc(key, CONDENSATION[key], IPC) for key in ("condensed_sets", "iterations"))
 
-
 def parts(total, each):
     """Return the first numbers of the jobs that share `total` pieces of work, `each` at a time."""
     return range(0, total, each) if each else []
-
 
 def notebook(stage, **changes):
     """Return the papermill command of one notebook, without its output; one with changes is a part, and logs."""
@@ -28,17 +26,17 @@ def notebook(stage, **changes):
     log = "--log-output " if changes else ""
     return f"python -m dcpriv_lib.step --no-progress-bar {log}-y {arguments} {shlex.quote(str(paths.NOTEBOOKS / stage))}.ipynb"
 
-
-SETS = [RESULTS / f"steps/condense_ipc{ipc}_set{number}.ipynb" for ipc in IPC
-        for number in parts(N_SETS[ipc], JOBS["sets"])]
-RUNS = parts(CONDENSATION["n_runs"], JOBS["runs"])
-TARGETS = expand(RESULTS / "steps/target_{kind}_run{run}.ipynb", kind=CONDENSATION["training_sets"], run=RUNS)
+KINDS = [kind for kind in CONDENSATION["training_sets"] if kind != "condensed"]
+TARGETS = expand(RESULTS / "steps/target_{kind}_run{run}.ipynb", kind=KINDS,
+                 run=parts(CONDENSATION["n_runs"], JOBS["runs"]))
+# Run r is trained on set r mod the number of sets, and condenses it: one job for each set's first run.
+SETS = [RESULTS / f"steps/condensed_ipc{ipc}_run{run}.ipynb" for ipc in IPC
+        for run in parts(min(N_SETS[ipc], CONDENSATION["n_runs"]), JOBS["sets"])]
 GROUPS = expand(RESULTS / "steps/shadows_from{first}.ipynb", first=parts(SHADOWS["n_shadows"], JOBS["shadows"]))
 
-# One thread a job, and as many jobs as cores: small networks gain nothing from a second thread, and
-# results do not depend on the number of cores. (The engine itself asks MKL and OpenBLAS for a thread a core.) The
-# tunables let glibc keep the memory that every training step frees and asks for again, in huge pages. The long steps
-# log their progress and the time left.
+# A job's notebook uses as many processes as the job has threads, each with one thread of its own. (The engine itself
+# asks MKL and OpenBLAS for a thread a core.) The tunables let glibc keep the memory that every training step frees and
+# asks for again, in huge pages. The long steps log their progress and the time left.
 shell.prefix("set -euo pipefail; export TQDM_MININTERVAL=30 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "
              "GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
              ":glibc.malloc.trim_threshold=1073741824; ")
@@ -64,33 +62,32 @@ rule split:
     params:
         run=notebook("01_data_split"),
     shell:
-        "{params.run} {output[0]:q}"
+        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output[0]:q}"
 
 
 rule condense:
     input:
         RESULTS / "split.npz",
     output:
-        RESULTS / "steps/condense_ipc{ipc}_set{number}.ipynb",
+        RESULTS / "steps/condensed_ipc{ipc}_run{run}.ipynb",
     params:
-        run=lambda w: notebook("02_condensation", training_sets=["condensed"], n_runs=0, ipc=[int(w.ipc)],
-                               iterations=[ITERATIONS[int(w.ipc)]], first_set=int(w.number),
-                               condensed_sets=[min(JOBS["sets"], N_SETS[int(w.ipc)] - int(w.number))]),
+        run=lambda w: notebook("02_condensation", training_sets=["condensed"], ipc=[int(w.ipc)],
+                               iterations=[ITERATIONS[int(w.ipc)]], condensed_sets=[N_SETS[int(w.ipc)]],
+                               first_run=int(w.run), n_runs=min(JOBS["sets"], N_SETS[int(w.ipc)] - int(w.run))),
     shell:
-        "{params.run} {output:q}"
+        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output:q}"
 
 
 rule target:
     input:
         RESULTS / "split.npz",
-        lambda w: SETS if w.kind == "condensed" else [],
     output:
         RESULTS / "steps/target_{kind}_run{run}.ipynb",
     params:
         run=lambda w: notebook("02_condensation", training_sets=[w.kind], first_run=int(w.run),
                                n_runs=min(JOBS["runs"], CONDENSATION["n_runs"] - int(w.run))),
     shell:
-        "{params.run} {output:q}"
+        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output:q}"
 
 
 rule shadows:
@@ -102,7 +99,7 @@ rule shadows:
         run=lambda w: notebook("03_shadow_training", first_shadow=int(w.first),
                                n_shadows=min(JOBS["shadows"], SHADOWS["n_shadows"] - int(w.first))),
     shell:
-        "{params.run} {output:q}"
+        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output:q}"
 
 
 rule condensation:
@@ -117,7 +114,7 @@ rule condensation:
     params:
         run=notebook("02_condensation"),
     shell:
-        "{params.run} {output[0]:q}"
+        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output[0]:q}"
 
 
 rule shadow_training:
@@ -131,7 +128,7 @@ rule shadow_training:
     params:
         run=notebook("03_shadow_training"),
     shell:
-        "{params.run} {output[0]:q}"
+        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output[0]:q}"
 
 
 rule attack:
@@ -143,10 +140,11 @@ rule attack:
         RESULTS / "notebooks/04_attack.ipynb",
         RESULTS / "attacks.csv",
     threads: workflow.cores
+    priority: 1  # the paper's notebooks before the others
     params:
         run=notebook("04_attack"),
     shell:
-        "{params.run} {output[0]:q}"
+        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output[0]:q}"
 
 
 rule results:
@@ -156,10 +154,11 @@ rule results:
         RESULTS / "attacks.csv",
     output:
         RESULTS / "notebooks/05_results.ipynb",
+    priority: 1
     params:
         run=notebook("05_results"),
     shell:
-        "{params.run} {output:q}"
+        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output:q}"
 
 
 rule stronger_attacks:
@@ -174,7 +173,7 @@ rule stronger_attacks:
     params:
         run=notebook("06_stronger_attacks"),
     shell:
-        "{params.run} {output[0]:q}"
+        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output[0]:q}"
 
 
 rule controls:
@@ -188,4 +187,4 @@ rule controls:
     params:
         run=notebook("07_controls"),
     shell:
-        "{params.run} {output:q}"
+        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output:q}"

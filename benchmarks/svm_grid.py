@@ -1,6 +1,6 @@
 """The grid search of notebook 04: GridSearchCV on all rows of a class against merged rows.
 
-    python benchmarks/svm_grid.py results/paper
+    python benchmarks/svm_grid.py paper mnist
 
 needs the shadow models of notebook 03. At the paper's 30,000 rows a class (`--rows 30000
 --repeats 1`) the plain side alone takes an hour or so on a slow core; `--C 10 --gamma 0.1`
@@ -8,32 +8,32 @@ tries one choice only, in a few minutes.
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 import side_by_side
-from scipy.special import softmax
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.svm import SVC
 
-from dcpriv_lib import artefacts, attacks
+from dcpriv_lib import attacks, svm
+from dcpriv_lib.shadow import shadow_split
+from dcpriv_lib.study import Study
 
 FOLDS = 5  # the paper's, and so are the defaults of --C and --gamma
 
 
-def load(results: Path, label: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
+def load(profile: str, dataset: str, label: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Return softmax [rows, classes] and membership [rows] of a class, in notebook 04's order.
 
     If there are more rows, evenly spaced ones are kept; if fewer, all of them.
     """
-    files = [file for file in sorted((results / "shadows").glob("*.npz")) if "unfinished" not in file.name]
-    if not files:
-        raise SystemExit(f"{results} has no finished shadow models: run notebook 03 with its profile first")
-    shadows = [artefacts.load_arrays(file, {}, "notebooks/03_shadow_training.ipynb") for file in files]
-    parts = [s[part + "s"][s[part + "_labels"] == label] for part in ("member", "non_member") for s in shadows]
-    is_member = np.repeat(np.arange(len(parts)) < len(shadows), [len(part) for part in parts])
-    kept = np.unique(np.linspace(0, len(is_member) - 1, rows).round().astype(int))
-    return softmax(np.concatenate(parts), axis=1)[kept], is_member[kept]
+    study = Study(profile, dataset, seed=0)
+    shadows = study.load("shadows")
+    splits = [shadow_split(study.attacker, shadows.settings["parameters"]["ds"], number)
+              for number in shadows.table["model"]]
+    known = attacks.Rehearsal.of(shadows.logits, study.labels, splits)
+    own = np.flatnonzero(known.labels == label)
+    kept = own[np.unique(np.linspace(0, len(own) - 1, rows).round().astype(int))]
+    return known.softmax[kept], known.is_member[kept]
 
 
 def merged_problem(features, is_member, arguments) -> tuple[int, float]:
@@ -44,7 +44,7 @@ def merged_problem(features, is_member, arguments) -> tuple[int, float]:
     """
     merged, values = [], 0
     for train, test in StratifiedKFold(FOLDS).split(features, is_member):
-        merged.append(len(attacks.merge_rows(features[train], is_member[train], arguments.step)[0]))
+        merged.append(len(svm.merge_rows(features[train], is_member[train], arguments.step)[0]))
         values += len(arguments.gamma) * merged[-1] * ((merged[-1] + 1) / 2 + len(test))
     return int(np.mean(merged)), values
 
@@ -59,15 +59,15 @@ def plain(features, is_member, arguments) -> dict:
 
 def fast(features, is_member, arguments) -> dict:
     """Return the same from merged rows."""
-    found = attacks.grid_search(features, is_member, arguments.C, arguments.gamma, FOLDS, arguments.processes,
+    found = svm.grid_search(features, is_member, arguments.C, arguments.gamma, FOLDS, arguments.processes,
                                 arguments.step)
-    final = attacks.MergedSVC(found["C"], found["gamma"], arguments.step).fit(features, is_member)
+    final = svm.MergedSVC(found["C"], found["gamma"], arguments.step).fit(features, is_member)
     return found | {"predictions": final.predict(features)}
 
 
 def compare(label: int, arguments) -> tuple[str, str]:
     """Return a class's row of the table of times, and of the table of answers."""
-    features, is_member = load(arguments.results, label, arguments.rows)
+    features, is_member = load(arguments.profile, arguments.dataset, label, arguments.rows)
     answers = {}
     times = side_by_side.alternate(
         lambda: answers.update(plain=plain(features, is_member, arguments)),
@@ -84,7 +84,8 @@ def compare(label: int, arguments) -> tuple[str, str]:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", type=Path, help="folder of a run, such as results/paper")
+    parser.add_argument("profile", help="name of a run that has its shadow models, such as paper")
+    parser.add_argument("dataset", help="its data set, such as mnist")
     parser.add_argument("--classes", type=int, nargs="+", default=[0])
     parser.add_argument("--rows", type=int, default=6000, help="rows of each class (default 6000)")
     parser.add_argument("--C", type=float, nargs="+", default=[0.1, 1, 10])

@@ -3,18 +3,25 @@
 An artefact is one ``.npz`` (arrays) or ``.csv`` (a table). Its bytes depend only on the
 data, the parameters and the seed. Beside it lies a ``.json`` with the inputs it was made
 from, its SHA-256 and its provenance (versions, git commit, hardware, duration).
-Everything is written to a temporary file and renamed, the ``.json`` first: an artefact
-that exists is complete. Nothing here can run code: arrays of objects are refused.
+
+Everything is written to a temporary file and renamed, so a file is the old one or the new one.
+The ``.json`` comes first: an artefact that exists has its record. Where it replaces another, its
+record holds that one's too until the artefact itself is there, and whoever reads takes the record
+that fits the bytes: a process killed at any moment leaves a pair that can be read. What is damaged
+nevertheless is computed again. Nothing here can run code: arrays of objects are refused.
 """
 
 import functools
+import glob
 import hashlib
 import importlib.metadata
 import io
 import json
 import os
 import platform
+import socket
 import subprocess
+import sys
 import tempfile
 import time
 from datetime import datetime, timezone
@@ -30,6 +37,19 @@ class ArtefactError(RuntimeError):
     """An artefact is missing, damaged, or was made from other inputs."""
 
 
+class DamagedError(ArtefactError):
+    """An artefact is not what was once written, or its record is not; to make it again replaces it.
+
+    Attributes
+    ----------
+    what : the file and what is wrong with it, without the advice to re-run `made_by`.
+    """
+
+    def __init__(self, path, wrong: str, made_by: str):
+        self.what = f"{shown(path)} {wrong}"
+        super().__init__(f"{self.what}: re-run {made_by}, which replaces it")
+
+
 def fingerprint(inputs: dict) -> str:
     """Return 10 hexadecimal digits that identify `inputs` (JSON-serialisable)."""
     text = json.dumps(inputs, sort_keys=True)
@@ -43,33 +63,61 @@ def sidecar(path) -> Path:
 
 
 def write(path, content: bytes) -> None:
-    """Write `content` to `path` atomically: readers see the old file or the new one."""
-    _write_all({Path(path): content})
+    """Write `content` to `path` atomically: readers see the old file or the new one.
 
-
-def _write_all(contents: dict[Path, bytes]) -> None:
-    """Write files atomically, and rename none before all are on the disk.
-
-    Were they written one by one, a disk that is full after a new record would leave it
-    beside the old artefact, which nobody could load any more.
+    Raises
+    ------
+    OSError
+        Naming the file, if the disk is full or the folder not writable; the old file stays.
     """
+    _write_all((Path(path), content))
+
+
+def _write_all(*files: tuple[Path, bytes]) -> None:
+    """Write files atomically one after the other, and rename none before all are on the disk."""
     temporaries = []
     try:
-        for path, content in contents.items():
+        for path, content in files:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-            temporaries.append(temporary)
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, 0o644)
-        for temporary, path in zip(temporaries, contents):
+            temporaries.append(_write_temporary(path.parent, content))
+        for temporary, (path, _) in zip(temporaries, files):
             os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         for temporary in temporaries:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, f"cannot write {shown(path)} ({error.strerror}); what was there is "
+                          "kept: make room or correct the permissions, then run the same again") from error
         raise
+
+
+def _write_temporary(folder: Path, content: bytes) -> Path:
+    """Write `content` to a new file in `folder`, and remove those that killed processes left there."""
+    ours = f".partial-{socket.gethostname()}@"
+    for left in folder.glob(f"{glob.escape(ours)}*"):
+        if not _is_running(int(left.name.removeprefix(ours).split("-")[0])):
+            left.unlink(missing_ok=True)
+    handle, name = tempfile.mkstemp(dir=folder, prefix=f"{ours}{os.getpid()}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+    except BaseException:
+        os.unlink(name)
+        raise
+    return Path(name)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # no signal, only the question
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
 
 
 def save_arrays(path, arrays: dict, inputs: dict, seconds: float | None = None) -> None:
@@ -91,15 +139,15 @@ def load_arrays(path, expect: dict, made_by: str) -> dict:
     Raises
     ------
     ArtefactError
-        If the file is missing, damaged, or was made from other inputs.
+        If the file is missing, unreadable, or was made from other inputs; if it is damaged, the
+        subclass DamagedError.
     """
     content = _load(path, expect, made_by)
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except Exception as error:  # zipfile and numpy raise many kinds
-        raise ArtefactError(f"{shown(path)} is not an .npz of plain arrays ({error}): "
-                            f"delete it and re-run {made_by}") from error
+        raise DamagedError(path, f"is not an .npz of plain arrays ({error})", made_by) from error
 
 
 def save_table(path, table: pd.DataFrame, inputs: dict) -> None:
@@ -113,7 +161,7 @@ def load_table(path, expect: dict, made_by: str) -> pd.DataFrame:
 
 
 def cached(path, inputs: dict, compute) -> dict:
-    """Return the arrays at `path`, computing and saving them first if they do not exist.
+    """Return the arrays at `path`, computing and saving them first if they do not exist or are damaged.
 
     The file's name carries the fingerprint of `inputs`: other parameters make another
     file, so a changed parameter never returns an old result and never destroys one.
@@ -123,14 +171,32 @@ def cached(path, inputs: dict, compute) -> dict:
     path : where to save, without suffix.
     inputs : everything the result depends on.
     compute : function that returns the dict of arrays. It is given a path beside the artefact
-        where it may keep the state of unfinished work.
+        where it may keep the state of unfinished work, which is deleted once the artefact is there.
     """
     path = cached_path(path, inputs)
-    if not path.exists():
+    unfinished = path.with_name(path.stem + "-unfinished.npz")
+    arrays = load_if_whole(path, inputs, "it is computed again")
+    if arrays is None:
         start = time.perf_counter()
-        arrays = compute(path.with_name(path.stem + "-unfinished.npz"))
-        save_arrays(path, arrays, inputs, time.perf_counter() - start)
-    return load_arrays(path, inputs, "the same notebook")
+        save_arrays(path, compute(unfinished), inputs, time.perf_counter() - start)
+        arrays = load_arrays(path, inputs, "the same notebook")
+    for file in (unfinished, sidecar(unfinished)):
+        file.unlink(missing_ok=True)
+    return arrays
+
+
+def load_if_whole(path, expect: dict, otherwise: str) -> dict | None:
+    """Return what `load_arrays` does, or None if there is no such artefact, or only a damaged one.
+
+    `otherwise` ends the line on stderr that tells of a damaged one: "it is computed again".
+    """
+    if not Path(path).exists():
+        return None
+    try:
+        return load_arrays(path, expect, "the same notebook")
+    except DamagedError as error:
+        print(f"{error.what}: {otherwise}", file=sys.stderr)
+        return None
 
 
 def cached_path(path, inputs: dict) -> Path:
@@ -146,56 +212,102 @@ def read_sidecar(path, made_by: str = "the notebook that writes them") -> dict:
 
     Raises
     ------
-    ArtefactError
-        If the record is missing or is not JSON.
+    DamagedError
+        If the record is missing or damaged, or if a save was cut short and neither of the two records
+        it left is the artefact's. Otherwise the artefact's own bytes are not read.
     """
-    try:
-        record = json.loads(sidecar(path).read_text())
-        record["inputs"] | {}, record["sha256"]  # a TypeError unless the inputs are a dict
-        return record
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtefactError(f"{shown(sidecar(path))}, the record of where {Path(path).name} comes "
-                            f"from, is missing or damaged: delete both and re-run {made_by}") from error
+    records = _records(path, made_by)
+    return records[0] if len(records) == 1 else _fitting(records, path, _content(path), made_by)
 
 
 def provenance(seconds: float | None = None) -> dict:
     """Return when, where and with what this process computes (JSON-serialisable)."""
+    import torch  # here, because importing it takes seconds and reading an artefact does without
     return {"written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "seconds": None if seconds is None else round(seconds, 3), **_environment()}
+            "seconds": None if seconds is None else round(seconds, 3), **_environment(),
+            "threads": torch.get_num_threads()}
 
 
 def _save(path, content: bytes, inputs: dict, seconds: float | None) -> None:
     record = {"inputs": inputs, "sha256": hashlib.sha256(content).hexdigest(),
               "provenance": provenance(seconds)}
-    _write_all({sidecar(path): (json.dumps(record, indent=1) + "\n").encode(), Path(path): content})
+    new, replaced = (sidecar(path), _json(record)), _record_on_disk(Path(path))
+    if replaced is None:
+        _write_all(new, (Path(path), content))
+    else:
+        _write_all((sidecar(path), _json(record | {"replaces": replaced})), (Path(path), content), new)
+
+
+def _json(record: dict) -> bytes:
+    return (json.dumps(record, indent=1) + "\n").encode()
+
+
+def _record_on_disk(path: Path) -> dict | None:
+    """Return the record of the artefact that lies at `path` now; None if there is none, or none that fits."""
+    try:
+        record = _fitting(_records(path, ""), path, _content(path), "")
+    except (ArtefactError, FileNotFoundError):
+        return None
+    return {key: value for key, value in record.items() if key != "replaces"}
 
 
 def _load(path, expect: dict, made_by: str) -> bytes:
     if not Path(path).exists():
         raise ArtefactError(f"{shown(path)} does not exist yet: run {made_by} first, "
                             "with the same profile")
-    record, content = read_sidecar(path, made_by), Path(path).read_bytes()
+    content = _content(path)
+    record = _fitting(_records(path, made_by), path, content, made_by)
     for name, wanted in expect.items():
         found = record["inputs"].get(name)
         if found != json.loads(json.dumps(wanted)):
             raise ArtefactError(f"{shown(path)} was made with {name} = {found!r}, but {name} = "
                                 f"{wanted!r} is asked for: re-run {made_by} with {name} = "
                                 f"{wanted!r}, or ask for {found!r}")
-    if hashlib.sha256(content).hexdigest() != record["sha256"]:
-        raise ArtefactError(f"{shown(path)} is truncated or was changed after it was written "
-                            f"(its SHA-256 is not the recorded one): delete it and re-run {made_by}")
     return content
+
+
+def _records(path, made_by: str) -> list[dict]:
+    """Return the record beside an artefact, and the one that it replaces if a save was cut short."""
+    try:
+        record = json.loads(_content(sidecar(path)))
+        records = [record, record["replaces"]] if "replaces" in record else [record]
+        for one in records:
+            one["inputs"] | {}, one["sha256"]  # a TypeError unless the inputs are a dict
+        return records
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedError(path, f"has no record of where it comes from ({sidecar(path).name} is missing or "
+                           "damaged)", made_by) from error
+
+
+def _fitting(records: list[dict], path, content: bytes, made_by: str) -> dict:
+    """Return the record whose SHA-256 is that of `content`."""
+    found = hashlib.sha256(content).hexdigest()
+    for record in records:
+        if record["sha256"] == found:
+            return record
+    raise DamagedError(path, "is truncated or was changed after it was written (its SHA-256 is not the "
+                       "recorded one)", made_by)
+
+
+def _content(path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ArtefactError(f"{shown(path)} cannot be read ({error.strerror}): correct its permissions, or "
+                            "what is wrong with the disk") from error
 
 
 @functools.cache
 def _environment() -> dict:
-    import torch  # here, because importing it takes seconds and reading an artefact does without
+    import torch
     packages = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {"git_commit": _git_commit(), "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in packages},
             "platform": platform.platform(), "processor": _processor(),
-            "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu}
+            "cores": os.cpu_count(), "gpu": gpu}
 
 
 def _git_commit() -> str | None:

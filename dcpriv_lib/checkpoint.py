@@ -15,7 +15,9 @@ class Checkpoint:
 
     The state is saved now and then, and whenever the block is left by an exception. Ctrl-C
     and SIGTERM (what a cluster sends before it kills) both arrive as KeyboardInterrupt, so
-    either stops cleanly. A block that ends well deletes the file, or saves the last state.
+    either stops cleanly. A signal during a save waits for its end, and those after the first
+    are ignored until the state is saved. A block that ends well deletes the file, or saves the
+    last state. Signals are Python's main thread's: in another thread only exceptions save.
 
     Parameters
     ----------
@@ -28,46 +30,65 @@ class Checkpoint:
     def __init__(self, path: Path | None, inputs: dict, delete: bool = True, seconds: float = 30.0):
         self.path, self.inputs, self.delete, self.seconds = path, inputs, delete, seconds
         self.state, self.saved_at = None, time.monotonic()
+        self.unsaved = self.busy = self.stopped = False
+        self.handlers = {}
 
     def load(self) -> dict | None:
-        """Return the saved state as a dict of numpy arrays, None if there is none.
+        """Return the saved state as a dict of numpy arrays; None if there is none, or only a damaged one.
 
         Raises
         ------
         ArtefactError
-            If the file is damaged or was made from other inputs.
+            If the state was made from other inputs, or cannot be read.
         """
-        if self.path is None or not self.path.exists():
-            return None
-        return artefacts.load_arrays(self.path, self.inputs, "the same notebook")
+        return self.path and artefacts.load_if_whole(self.path, self.inputs, "starting afresh")
 
     def keep(self, state: dict) -> None:
         """Take `state` (named arrays or tensors that nobody changes afterwards) as the last one."""
-        self.state = state
+        self.state, self.unsaved = state, True
         if time.monotonic() - self.saved_at > self.seconds:
+            self.busy = True
             self._save()
+            self.busy = False
+            if self.stopped:
+                raise KeyboardInterrupt
 
     def __enter__(self):
-        self.in_main_thread = threading.current_thread() is threading.main_thread()
-        if self.in_main_thread:  # only there may signals be handled
-            self.handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if threading.current_thread() is threading.main_thread():  # only there may signals be handled
+            for number in (signal.SIGTERM, signal.SIGINT):
+                if signal.getsignal(number) != signal.SIG_IGN:  # a background job's SIGINT stays ignored
+                    self.handlers[number] = signal.signal(number, self._stop)
         return self
 
     def __exit__(self, kind, error, traceback):
-        if self.in_main_thread:
-            signal.signal(signal.SIGTERM, self.handler or signal.SIG_DFL)
-        if self.path is None:
-            return
-        if kind is None and self.delete:
-            for file in (self.path, artefacts.sidecar(self.path)):
-                file.unlink(missing_ok=True)
-        elif self.state is not None:
-            self._save()
-        if kind is not None and self.state is not None:
+        self.busy = True
+        try:
+            if kind is None and self.delete:
+                self._delete()
+            else:
+                self._save()
+        finally:
+            for number, handler in self.handlers.items():
+                signal.signal(number, handler or signal.SIG_DFL)
+        if self.path and kind is not None and self.state is not None:
             print(f"stopped; {shown(self.path)} holds the state, the same run goes on from there",
                   file=sys.stderr)
+        if self.stopped and kind is None:
+            raise KeyboardInterrupt
+
+    def _stop(self, *_) -> None:
+        """Handle a signal: the first one stops the block, at once or at the end of a save."""
+        first, self.stopped = not self.stopped, True
+        if first and not self.busy:
+            raise KeyboardInterrupt
 
     def _save(self) -> None:
-        if self.path is not None:
+        if self.path and self.unsaved:
             artefacts.save_arrays(self.path, self.state, self.inputs)
+            self.unsaved = False
         self.saved_at = time.monotonic()
+
+    def _delete(self) -> None:
+        if self.path:
+            for file in (self.path, artefacts.sidecar(self.path)):
+                file.unlink(missing_ok=True)

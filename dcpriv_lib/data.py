@@ -5,7 +5,9 @@ and most processes of a run need neither.
 """
 
 import hashlib
+import os
 import struct
+import warnings
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +15,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import artefacts, paths
+from . import artefacts, parameters, paths
 from .artefacts import ArtefactError
 from .seeding import derive
 
 NAMES = ("digits", "mnist", "fashion_mnist", "cifar10")
 PARTS = ("members", "non_members", "attacker")
-PIXELS = ("standard", "unit", "raw")
 PAPER_SPLIT_SEED = 42  # random_state of the paper's train_test_split
-MAX_SEED = 4_000_000   # numpy takes seeds below 2^32, and the shadow models' are 1000 times this one
 MIN_SIZE = 14          # pixels that the paper's network needs
+MANY_COPIES = 0.01     # share of non-members that are copies of members from which on a split warns
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
              "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -79,7 +80,8 @@ def load(name: str) -> Dataset:
     ----------
     name : "digits" (scikit-learn's 1,797 scans, no download), "mnist", "fashion_mnist",
         "cifar10" (found under ``DCPRIV_DATA`` or downloaded by torchvision), the path of
-        an ``.npz`` in MedMNIST's layout, or the path of a torchvision ``ImageFolder``.
+        an ``.npz`` in MedMNIST's layout, or the path of a folder with one subfolder of
+        images a class (see `_image_folder`).
 
     Raises
     ------
@@ -91,11 +93,16 @@ def load(name: str) -> Dataset:
     if name in NAMES:
         return _torchvision(name)
     if name.endswith(".npz"):
-        return _npz(Path(name))
-    if Path(name).is_dir():
-        return _image_folder(Path(name))
-    raise DataError(f"dataset = {name!r} is neither one of {', '.join(NAMES)} nor the path of an "
-                    ".npz file or of a folder with one subfolder of images a class")
+        own = _npz(Path(name))
+    elif name.strip() and Path(name).is_dir():
+        own = _image_folder(Path(name))
+    else:
+        raise DataError(f"dataset = {name!r} is neither one of {', '.join(NAMES)} nor the path of an "
+                        ".npz file or of a folder with one subfolder of images a class")
+    if len(own.classes) < 2:
+        raise DataError(f"{name} has one class only ({own.classes[0]}): expected two or more, which networks "
+                        "learn to tell apart: add images of another class")
+    return own
 
 
 def _digits() -> Dataset:
@@ -115,6 +122,9 @@ def _torchvision(name: str) -> Dataset:
     loader = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST,
               "cifar10": datasets.CIFAR10}[name]
     root = paths.data()
+    if os.environ.get("DCPRIV_DATA") and not root.is_dir():  # a slip of the pen is not to become a download
+        raise DataError(f"DCPRIV_DATA is {str(root)!r}, which is not a folder: expected the folder of the "
+                        "data sets: correct it, or create that folder for a download")
     if name != "cifar10":  # torchvision verifies CIFAR-10's own checksums before unpickling it
         old = root / loader.__name__ / "processed"
         if old.exists():  # torchvision would read these before the idx files that are checked here
@@ -173,6 +183,11 @@ def _npz(path: Path) -> Dataset:
     """Return a person's own data: train_images, train_labels, test_images, test_labels."""
     if not path.is_file():
         raise DataError(f"dataset = {str(path)!r}: there is no file {path.absolute()}: correct the path")
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): correct its permissions") from error
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is not an .npz file, or is truncated: save it again with numpy.savez")
     wanted = ("train_images", "train_labels", "test_images", "test_labels")
@@ -229,24 +244,83 @@ def _checked_labels(path, key: str, labels: np.ndarray, count: int) -> torch.Ten
 
 
 def _image_folder(path: Path) -> Dataset:
-    from torchvision import datasets, transforms
-    try:
-        folder = datasets.ImageFolder(path, transform=transforms.PILToTensor())
-    except FileNotFoundError as error:
-        raise DataError(f"{path} is not an image folder ({error}): expected one subfolder of images "
-                        "a class") from error
-    images = []
-    for file, _ in folder.samples:
-        try:
-            image = folder.transform(folder.loader(file))
-        except Exception as error:  # PIL raises many kinds on a damaged file
-            raise DataError(f"{file} is not a readable image ({error}): replace or delete it") from error
+    """Return the images of a folder with one subfolder a class, which may hold folders of its own.
+
+    Files and folders with a hidden name (a leading dot) are no data, nor are files without the ending
+    of an image. A class may be a link to a folder; links to folders inside a class are refused.
+    """
+    files = _image_files(path)
+    images, labels, classes = [], [], sorted({label for label, _ in files})
+    for label, file in files:
+        image = _image(file)
         if image.shape != images[0].shape if images else image.shape[1] != image.shape[2]:
             expected = tuple(images[0].shape) if images else "a square image"
             raise DataError(f"{file} has shape {tuple(image.shape)}: expected {expected}, "
                             "so that all images fit one tensor: crop or pad the images")
         images.append(image)
-    return _dataset(str(path), torch.stack(images), folder.targets, classes=folder.classes)
+        labels.append(classes.index(label))
+    return _dataset(str(path), torch.stack(images), labels, classes=classes)
+
+
+def _image_files(path: Path) -> list[tuple[str, Path]]:
+    """Return class and path of every image of an image folder, in the order of the names."""
+    labels = sorted(folder.name for folder in path.iterdir() if folder.is_dir() and not _hidden(folder.name))
+    files = [(label, file) for label in labels for file in _class_files(path / label)]
+    if not files:
+        raise DataError(f"{path} is not an image folder (it has no subfolders): expected one subfolder of "
+                        "images a class")
+    places = {}
+    for _, file in files:
+        first = places.setdefault(os.path.realpath(file), file)
+        if first is not file:
+            raise DataError(f"{file} is the same file as {first}: expected one image once: delete the link")
+    return files
+
+
+def _class_files(folder: Path) -> list[Path]:
+    from torchvision.datasets.folder import IMG_EXTENSIONS
+    below = [file for file in folder.rglob("*") if not any(map(_hidden, file.relative_to(folder).parts))]
+    for file in below:
+        if file.is_symlink() and file.is_dir():
+            raise DataError(f"{file} is a link to a folder, inside a class: replace it by its images")
+    files = [file for file in below if file.name.lower().endswith(IMG_EXTENSIONS) and not file.is_dir()]
+    if not files:
+        raise DataError(f"{folder.parent} is not an image folder ({folder.name} holds no image): expected "
+                        f"one subfolder of images a class, ending in {', '.join(IMG_EXTENSIONS)}")
+    return sorted(files, key=lambda file: (str(file.parent), file.name))
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".")
+
+
+def _image(file: Path) -> torch.Tensor:
+    """Return an image as RGB, uint8 [3, H, W].
+
+    Grey levels are repeated three times, colours of a palette looked up, CMYK converted; of several
+    frames the first is taken; alpha is dropped if it is opaque everywhere.
+
+    Raises
+    ------
+    DataError
+        If the file is no image, has more than 8 bits a grey level (which PIL would clip), or is
+        transparent somewhere (what is behind it would be invented).
+    """
+    from PIL import Image
+    from torchvision.transforms.functional import pil_to_tensor
+    try:
+        with Image.open(file) as image:
+            image.load()
+    except Exception as error:  # PIL raises many kinds on a damaged file
+        raise DataError(f"{file} is not a readable image ({error}): replace or delete it") from error
+    if image.mode[0] in "IF":
+        raise DataError(f"{file} has more than 8 bits a pixel (PIL's mode {image.mode}): expected grey "
+                        "levels from 0 to 255: convert it to 8 bits")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if image.getextrema()[3][0] < 255:
+            raise DataError(f"{file} is transparent in places: expected opaque images: give it a background")
+    return pil_to_tensor(image.convert("RGB"))
 
 
 def _dataset(name, images, labels, test_images=None, test_labels=(), classes=()) -> Dataset:
@@ -286,12 +360,8 @@ def split_indices(dataset: Dataset, seed: int = 0) -> dict[str, np.ndarray]:
         raise DataError(f"{dataset.name}: the labels run from {dataset.labels.min()} to "
                         f"{dataset.labels.max()}, but there are {len(dataset.classes)} classes: "
                         "replace the data set's damaged label file")
-    if dataset.name in NAMES and dataset.name != "digits":
-        order = np.arange(count)
-    else:
-        order = np.random.default_rng(derive(seed, "order")).permutation(count)
-    cut = count * 2 // 3 if dataset.name == "digits" else count // 2
-    target, attacker = order[:cut - cut % 2], order[cut - cut % 2:]
+    order, size = file_order(dataset, seed)
+    target, attacker = order[:size], order[size:]
     members, non_members = train_test_split(target, test_size=0.5, random_state=PAPER_SPLIT_SEED + seed)
     parts = {"members": members, "non_members": non_members, "attacker": attacker}
     for part, indices in parts.items():
@@ -301,6 +371,17 @@ def split_indices(dataset: Dataset, seed: int = 0) -> dict[str, np.ndarray]:
                                 f"{len(indices)} {part.replace('_', '-')}: give it more images, or "
                                 "number the classes 0, 1, 2 ... without gaps")
     return parts
+
+
+def file_order(dataset: Dataset, seed: int) -> tuple[np.ndarray, int]:
+    """Return the order in which `split_indices` deals out the images, int64 [N], and how many are the target's."""
+    count = len(dataset.images)
+    if dataset.name in NAMES and dataset.name != "digits":
+        order = np.arange(count)
+    else:
+        order = np.random.default_rng(derive(seed, "order")).permutation(count)
+    size = count * 2 // 3 if dataset.name == "digits" else count // 2
+    return order, size - size % 2
 
 
 @dataclass
@@ -326,6 +407,16 @@ class Split:
     def shape(self) -> tuple[int, int, int]:
         """Channels, image size in pixels, number of classes: the arguments of a network."""
         return (*self.dataset.images.shape[1:3], len(self.dataset.classes))
+
+    @property
+    def order(self) -> np.ndarray:
+        """All images in the order in which they were dealt out, int64 [N]: the target's first."""
+        return file_order(self.dataset, self.inputs["seed"])[0]
+
+    @property
+    def target_size(self) -> int:
+        """How many images are the target's, members and non-members together."""
+        return file_order(self.dataset, self.inputs["seed"])[1]
 
     def part(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Return float32 images [n, C, H, W] and int64 labels [n] of a part, or of "test"."""
@@ -374,24 +465,37 @@ def make_split(folder: Path, *, profile: str, dataset: str, seed: int, pixels: s
 
     Raises
     ------
-    DataError, ValueError
+    DataError, ParameterError
         As `load` and `split_indices`, and for images too small for the paper's network; for
-        an unknown value of `pixels` or a seed out of range.
+        a parameter that `parameters.check` refuses.
+
+    Warns
+    -----
+    UserWarning
+        If many non-members are copies of members.
     """
-    if pixels not in PIXELS:
-        raise ValueError(f"pixels = {pixels!r}: expected one of {', '.join(PIXELS)}")
-    if not 0 <= seed <= MAX_SEED:
-        raise ValueError(f"seed = {seed}: choose one between 0 and {MAX_SEED:,}")
+    parameters.check({"profile": profile, "dataset": dataset, "seed": seed, "pixels": pixels})
     loaded = load(dataset)
     size = loaded.images.shape[-1]
     if size < MIN_SIZE:  # here, because condensation would take its hours before the network refuses
         raise DataError(f"{dataset}: the images are {size}x{size}: expected at least {MIN_SIZE}x{MIN_SIZE} "
                         "pixels, which the paper's network needs: enlarge them first")
     indices = split_indices(loaded, seed)
+    _warn_of_copies(loaded, indices)
     inputs = {"profile": profile, "dataset": dataset, "seed": seed, "pixels": pixels,
               "data": loaded.digest()}
     artefacts.save_arrays(folder / "split.npz", indices, inputs)
     return Split(loaded, indices, inputs)
+
+
+def _warn_of_copies(dataset: Dataset, indices: dict[str, np.ndarray]) -> None:
+    """Warn if many non-members are copies of members, for whom the question has no answer."""
+    images = dataset.images.numpy()
+    members = {images[index].tobytes() for index in indices["members"]}
+    copies = sum(images[index].tobytes() in members for index in indices["non_members"])
+    if copies >= MANY_COPIES * len(indices["non_members"]):
+        warnings.warn(f"{dataset.name}: {copies:,} of {len(indices['non_members']):,} non-members are copies "
+                      "of members, and no attack can tell these apart: delete the copies", stacklevel=3)
 
 
 def load_split(folder: Path, *, profile: str, dataset: str, seed: int) -> Split:

@@ -4,6 +4,7 @@ Nothing depends on the folder a notebook or a command is started from.
 """
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -12,10 +13,19 @@ NOTEBOOKS = REPOSITORY / "notebooks"
 PROFILES = REPOSITORY / "profiles"
 FIGURES = REPOSITORY / "figures"  # the committed figures and tables, one folder a profile
 
+PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+PROFILE_NAME_RULE = "letters, digits, '.', '_' and '-', the first a letter or digit, 100 at most"
+
 
 def data() -> Path:
     """Return the folder of the downloaded data sets: ``$DCPRIV_DATA``, else ``data/``."""
     return Path(os.environ.get("DCPRIV_DATA") or REPOSITORY / "data").absolute()
+
+
+def check_profile(name: str) -> None:
+    """Raise ValueError unless `name` is one that stays inside the folder of profiles and that of results."""
+    if not (isinstance(name, str) and PROFILE_NAME.fullmatch(name)):
+        raise ValueError(f"profile = {name!r}: expected {PROFILE_NAME_RULE}")
 
 
 def results(profile: str) -> Path:
@@ -25,10 +35,13 @@ def results(profile: str) -> Path:
 
     Raises
     ------
+    ValueError
+        If the profile's name could lead out of that folder.
     PermissionError
         If the folder cannot be created or written to; raised here, before any
         compute is spent.
     """
+    check_profile(profile)
     folder = Path(os.environ.get("DCPRIV_RESULTS") or REPOSITORY / "results").absolute() / profile
     try:
         folder.mkdir(parents=True, exist_ok=True)

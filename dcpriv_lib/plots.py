@@ -8,12 +8,9 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from . import metrics
 
+plt.style.use(Path(__file__).with_name("report.mplstyle"))
+
 MEMBER, NON_MEMBER, ATTACKER, SYNTHETIC = "#0072B2", "#D55E00", "#7F7F7F", "#009E73"
-
-
-def style() -> None:
-    """Use the report's matplotlib style in this session."""
-    plt.style.use(Path(__file__).with_name("report.mplstyle"))
 
 
 def save(figure, folder: Path, name: str) -> None:
@@ -163,3 +160,25 @@ def diagram(width: float, height: float):
     ax.set(xlim=(0, width), ylim=(0, height))
     ax.set_axis_off()
     return figure, ax
+
+
+def two_directions(ax, degrees: float, names: tuple[str, str]):
+    """Draw two arrows from one point with an angle between them: a real gradient and a synthetic one."""
+    for angle, name, colour in ((0, names[0], MEMBER), (np.radians(degrees), names[1], SYNTHETIC)):
+        end = np.cos(angle), np.sin(angle)
+        ax.annotate("", end, (0, 0), arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 2.2})
+        ax.text(end[0] + 0.04, end[1], name, color=colour, va="center")
+    turn = np.linspace(0, np.radians(degrees), 40)
+    ax.plot(0.3 * np.cos(turn), 0.3 * np.sin(turn), color="0.5", linewidth=1)
+    ax.set(xlim=(-0.05, 2.6), ylim=(-0.2, 1.15), aspect="equal")
+    ax.set_axis_off()
+    return ax
+
+
+def name_rows(ax, names):
+    """Write the names of the rows to the left of a grid that `images` drew, from top to bottom."""
+    bottom, top = ax.get_ylim()
+    for row, name in enumerate(names):
+        y = top + (bottom - top) * (row + 0.5) / len(names)
+        ax.text(-0.02, y, name, transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=7)
+    return ax

@@ -1,12 +1,16 @@
 """Independent jobs side by side, one process a core; all stop with their states saved."""
 
-import functools
+import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import types
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import forkserver
+from unittest import mock
 
 import joblib
 import torch
@@ -25,23 +29,39 @@ def run(study, jobs: list) -> Iterator:
     ------
     None, once for each job that is done.
     """
-    pool = _pool(study)
-    waiting = [pool.submit(_do, job) for job in jobs]
+    with _nothing_in_main(), _without_interrupts():
+        multiprocessing.set_forkserver_preload(["dcpriv_lib.study"])  # loaded once, then workers are forked from it
+        forkserver.ensure_running()
+    workers = min(len(jobs), joblib.cpu_count())
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), _start, (study,)) as pool:
+        try:
+            with _nothing_in_main():
+                waiting = [pool.submit(_do, job) for job in jobs]
+            for done in as_completed(waiting):
+                yield done.result()
+        except BaseException:
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _nothing_in_main():
+    """Hide the caller's main module: workers need nothing of it, and would run a script again to import it."""
+    return mock.patch.dict(sys.modules, {"__main__": types.ModuleType("__main__")})
+
+
+@contextlib.contextmanager
+def _without_interrupts():
+    """Ignore Ctrl-C, and let a process started meanwhile ignore it for good: it is the parent's to handle."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        for done in as_completed(waiting):
-            yield done.result()
-    except BaseException:
-        for worker in multiprocessing.active_children():
-            worker.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
-        _pool.cache_clear()
-        raise
-
-
-@functools.lru_cache(maxsize=1)
-def _pool(study) -> ProcessPoolExecutor:
-    """Return the study's worker processes; they stay, since starting one takes seconds."""
-    return ProcessPoolExecutor(joblib.cpu_count(), multiprocessing.get_context("spawn"), _start, (study,))
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _start(study) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from . import artefacts, condensation, data, networks, paths, plots, processes, tables, training
+from . import artefacts, condensation, data, networks, paths, processes, tables, training
 from .seeding import derive, generator
 
 MADE_BY = {"split": "01_data_split", "targets": "02_condensation", "condensed_sets": "02_condensation",
@@ -89,7 +89,6 @@ class Study:
         self.split = data.load_split(self.folder, profile=profile, dataset=dataset, seed=seed)
         self.inputs = self.split.inputs
         torch.set_num_threads(1)
-        plots.style()
         self.members, self.non_members, self.attacker = (self.split.indices[part] for part in data.PARTS)
         self.pool = np.concatenate([self.members, self.non_members])
         self.is_member = np.repeat([True, False], [len(self.members), len(self.non_members)])
@@ -163,9 +162,9 @@ class Study:
         jobs = [_Training(kind, _key(key), training_set, epochs, condense)
                 for key, training_set in training_sets.items()]
         answers = self._made(jobs, f"{kind} models")
-        names = {1: ["model"], 2: ["target", "run"]}.get(len(jobs[0].key))
-        table = pd.DataFrame([job.key for job in jobs], columns=names).assign(
-            images=[job.size for job in jobs], file=[job.path(self).name for job in jobs])
+        table = pd.DataFrame([job.key for job in jobs])
+        table.columns = {1: ["model"], 2: ["target", "run"]}.get(table.shape[1], table.columns)
+        table = table.assign(images=[job.size for job in jobs], file=[job.path(self).name for job in jobs])
         return self._models(table, answers)
 
     def ask(self, models: Models, shift: int = 0) -> np.ndarray:
@@ -199,8 +198,9 @@ class Study:
         return [job.arrays(self) for job in jobs]
 
     def _models(self, table: pd.DataFrame, answers: list[dict], settings: dict | None = None) -> Models:
-        return Models(table, np.stack([one["logits"] for one in answers]),
-                      np.stack([one["test_logits"] for one in answers]), settings or {})
+        none = np.empty((0, len(self.images), len(self.classes)), np.float32)
+        return Models(table, np.stack([one["logits"] for one in answers]) if answers else none,
+                      np.stack([one["test_logits"] for one in answers]) if answers else none[:, :0], settings or {})
 
     # ------------------------------------------------------------------ what the next notebook finds
 
@@ -269,6 +269,7 @@ class Study:
 
     def figure(self, figure, name: str) -> None:
         """Keep a figure of the report as .svg and .png."""
+        from . import plots  # here, because worker processes would wait for matplotlib
         plots.save(figure, self.folder, name)
 
 

@@ -15,7 +15,6 @@
 #     name: python3
 # ---
 
-
 # %% [markdown]
 # # 1. Who holds what: members, non-members and the attacker
 #

@@ -15,7 +15,6 @@
 #     name: python3
 # ---
 
-
 # %% [markdown]
 # # 6. Attacks that would notice
 #
@@ -194,6 +193,7 @@ usual.assign(**{"best threshold": (100 * mean["best_balanced_accuracy"]).map("{:
 # AUC over the runs of a target, in points.
 
 # %%
+study.save("strong_judged", judged)
 study.table(evaluation.at_low_fpr(judged), "strong_attacks")
 
 # %% [markdown]

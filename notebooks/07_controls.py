@@ -15,7 +15,6 @@
 #     name: python3
 # ---
 
-
 # %% [markdown]
 # # 7. Controls: is it the condensation that protects?
 #
@@ -191,12 +190,13 @@ def control_rows(name, size):
 
 # %%
 same_size = control_ipc * len(study.classes)
+names = {same_size: f"{same_size} random members",
+         matched_size: f"{matched_size} random members (matched)"}
 offline = partial(lira.offline, phi_through, keep, fixed_variance=True)
 controls = pd.DataFrame([
     {"target": condensed_name, "real images": len(M), "accuracy": goal, "members": "all"}
     | judge(offline, phi_condensed),
-    *control_rows(f"{same_size} random members", same_size),
-    *control_rows(f"{matched_size} random members (matched)", matched_size)])
+    *[row for size, name in names.items() for row in control_rows(name, size)]])
 texts = evaluation.with_texts(controls)
 study.table(texts.assign(accuracy=controls["accuracy"].map("{:.1%}".format)), "matched_controls")
 

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.svm import SVC
 from torch.nn import functional as F
 
-from dcpriv_lib import attacks, metrics, networks, training
+from dcpriv_lib import attacks, evaluation, metrics, networks, signals, svm, tables, training
 from dcpriv_lib.seeding import generator
 
 
@@ -24,7 +24,7 @@ def rng():
 def test_losses_equal_torch_in_float64_also_for_huge_logits(rng):
     logits, labels = rng.normal(size=(50, 10)) * 300, rng.integers(0, 10, 50)
     expected = F.cross_entropy(torch.tensor(logits), torch.tensor(labels), reduction="none").numpy()
-    assert np.allclose(attacks.losses(logits, labels), expected, rtol=1e-12)
+    assert np.allclose(signals.losses(logits, labels), expected, rtol=1e-12)
 
 
 def test_threshold_is_the_best_of_all(rng):
@@ -78,7 +78,7 @@ def assert_same_search(found, plain):
 def test_merged_rows_are_the_means_of_their_cells_with_their_numbers():
     features = np.array([[0.30, 0.70], [0.91, 0.09], [0.29, 0.71], [0.34, 0.66], [0.30, 0.70]])
     member = np.array([True, True, True, True, False])
-    merged, merged_member, weights = attacks.merge_rows(features, member, 0.1)
+    merged, merged_member, weights = svm.merge_rows(features, member, 0.1)
     assert np.allclose(merged, [[0.31, 0.69], [0.91, 0.09], [0.30, 0.70]], rtol=1e-12)
     assert merged_member.tolist() == [True, True, False] and weights.tolist() == [3, 1, 1]
 
@@ -86,7 +86,7 @@ def test_merged_rows_are_the_means_of_their_cells_with_their_numbers():
 @pytest.mark.parametrize("step", [0, 1e-4, 1e-2])
 def test_merging_keeps_the_sum_of_all_rows_and_moves_none_by_more_than_the_step(rng, step):
     features, member = saturated(rng, 300, 200)
-    merged, merged_member, weights = attacks.merge_rows(features, member, step)
+    merged, merged_member, weights = svm.merge_rows(features, member, step)
     for inside in (True, False):
         own = weights[merged_member == inside] @ merged[merged_member == inside]
         assert np.allclose(own, features[member == inside].sum(0, dtype=np.float64), rtol=1e-12)
@@ -98,8 +98,8 @@ def test_merging_keeps_the_sum_of_all_rows_and_moves_none_by_more_than_the_step(
 def test_search_without_equal_rows_is_scikit_learns(rng):
     features = rng.dirichlet(np.ones(4), 200)
     member = rng.random(200) < 0.2 + 0.6 * features[:, 0]
-    assert len(attacks.merge_rows(features, member, 1e-4)[0]) == 200
-    found = attacks.grid_search(features, member, GRID["C"], GRID["gamma"])
+    assert len(svm.merge_rows(features, member, 1e-4)[0]) == 200
+    found = svm.grid_search(features, member, GRID["C"], GRID["gamma"])
     assert_same_search(found, plain_search(features, member))
 
 
@@ -111,8 +111,8 @@ def test_planted_duplicates_leave_the_decision_function_as_it_is(rng):
     for C in GRID["C"]:
         plain = SVC(C=C, gamma=1, tol=1e-9).fit(many, many_member)
         weighted = SVC(C=C, gamma=1, tol=1e-9).fit(features, member, copies)  # libsvm without its slack of 1e-3
-        merged = attacks.MergedSVC(C, 1).fit(many, many_member)
-        assert np.array_equal(attacks.merge_rows(many, many_member, 0)[2], copies)
+        merged = svm.MergedSVC(C, 1).fit(many, many_member)
+        assert np.array_equal(svm.merge_rows(many, many_member, 0)[2], copies)
         assert np.allclose(plain.decision_function(features), weighted.decision_function(features), atol=1e-6)
         assert np.allclose(merged.decision_function(features), plain.decision_function(features), atol=5e-3)
 
@@ -121,21 +121,21 @@ def test_planted_duplicates_leave_the_decision_function_as_it_is(rng):
 def test_search_and_predictions_on_saturated_rows_are_scikit_learns(rng, members, others):
     """Equal numbers are the hard case: no label has the majority, so all hangs on the intercept."""
     features, member = saturated(rng, members, others)
-    assert len(attacks.merge_rows(features, member, 1e-4)[0]) < len(features) / 2
-    found = attacks.grid_search(features, member, GRID["C"], GRID["gamma"])
+    assert len(svm.merge_rows(features, member, 1e-4)[0]) < len(features) / 2
+    found = svm.grid_search(features, member, GRID["C"], GRID["gamma"])
     plain = plain_search(features, member)
     assert {name: found[name] for name in GRID} == plain.best_params_
     assert np.allclose(found["accuracy"], plain.cv_results_["mean_test_score"], atol=1e-3)
     new, _ = saturated(rng, 1000, 1000)
     for C in GRID["C"]:
         for gamma in GRID["gamma"]:
-            merged = attacks.MergedSVC(C, gamma).fit(features, member)
+            merged = svm.MergedSVC(C, gamma).fit(features, member)
             assert np.mean(merged.predict(new) == SVC(C=C, gamma=gamma).fit(features, member).predict(new)) >= 0.999
 
 
 def test_of_equally_good_choices_the_first_is_taken():
     features, member = np.tile(np.eye(2), (10, 1)), np.tile([True, False], 10)
-    found = attacks.grid_search(features, member, [10, 1], [0.1, 0.01], folds=2)
+    found = svm.grid_search(features, member, [10, 1], [0.1, 0.01], folds=2)
     assert (found["C"], found["gamma"]) == (10, 0.1) and (found["accuracy"] == 1).all()
 
 
@@ -162,10 +162,10 @@ def test_a_planted_leak_is_found(digits):
         training.train(network, images[:60], labels[:60], epochs=150, generator=generator(seed, "order"))
         return training.predict(network, images).numpy(), labels.numpy()
     shadow_logits, shadow_labels = memorise(digits.indices["attacker"][:300], 1)
-    shadow_losses = attacks.losses(shadow_logits, shadow_labels)
+    shadow_losses = signals.losses(shadow_logits, shadow_labels)
     tau = attacks.loss_threshold(shadow_losses[:60], shadow_losses[60:])
     logits, labels = memorise(digits.indices["members"][:300], 2)
-    losses, member = attacks.losses(logits, labels), np.arange(300) < 60
+    losses, member = signals.losses(logits, labels), np.arange(300) < 60
     found = metrics.evaluate(-losses, losses <= tau, member, np.random.default_rng(0))
     assert found["auc_low"] > 0.9 and found["accuracy_low"] > 0.8
 
@@ -258,12 +258,12 @@ def test_evaluate_equals_scikit_learn(rng):
 def test_an_attack_that_never_says_member_has_no_precision(rng):
     found = metrics.evaluate(rng.normal(size=20), np.zeros(20, bool), np.arange(20) < 10, rng)
     assert np.isnan(found["precision"]) and found["recall"] == 0
-    assert metrics.percent(*(found["precision" + end] for end in ("", "_low", "_high"))) == "undefined"
+    assert tables.percent(*(found["precision" + end] for end in ("", "_low", "_high"))) == "undefined"
 
 
 def test_a_narrow_interval_is_written_with_two_ends():
-    assert metrics.percent(*metrics.rate(0, 15_000)) == "0.00 % [0.00, 0.02]"
-    assert metrics.percent(*metrics.rate(585, 15_000)) == "3.9 % [3.6, 4.2]"
+    assert tables.percent(*metrics.rate(0, 15_000)) == "0.00 % [0.00, 0.02]"
+    assert tables.percent(*metrics.rate(585, 15_000)) == "3.9 % [3.6, 4.2]"
 
 
 def test_means_over_runs_keep_their_intervals():
@@ -271,5 +271,5 @@ def test_means_over_runs_keep_their_intervals():
     judged = pd.DataFrame([row | {"run": run} | {name + end: value + run / 10 for name in metrics.RATES
                                                  for end, value in (("", 0.5), ("_low", 0.4), ("_high", 0.6))}
                            for run in range(2)])
-    mean = metrics.mean_over_runs(judged).loc["t", "a"]
+    mean = evaluation.mean_over_runs(judged).loc["t", "a"]
     assert mean["auc"] == pytest.approx(0.55) and mean["auc, text"] == "55.0 % [45.0, 65.0]"

@@ -9,6 +9,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -17,22 +18,26 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+import jupytext
 import numpy as np
 import pandas as pd
+import papermill.cli
 import pytest
 import torch
+import yaml
+from click.testing import CliRunner
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-from dcpriv_lib import (artefacts, attacks, condensation, data, metrics, networks, paths, profiles, shadow,
-                        training)
+from dcpriv_lib import (artefacts, attacks, condensation, data, metrics, networks, parameters, paths,
+                        profiles, shadow, svm, training)
 
 NOTEBOOK = "notebooks/01_data_split.ipynb"
 INPUTS = {"profile": "quick", "seed": 0}
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and not path.is_symlink()}
 
 
 @pytest.fixture
@@ -81,6 +86,14 @@ def test_unchecked_files_of_an_old_torchvision_are_not_read(tmp_path, monkeypatc
     (tmp_path / "MNIST/processed/training.pt").write_bytes(b"could run code")
     with refused(data.DataError, "processed", "not checked", "delete it"):
         data.load("mnist")
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+def test_a_wrong_folder_of_data_sets_is_refused_and_not_created(name, refused, no_network, tmp_path,
+                                                                monkeypatch):
+    monkeypatch.setenv("DCPRIV_DATA", str(tmp_path / "dta"))
+    with refused(data.DataError, "DCPRIV_DATA", f"{tmp_path}/dta", "not a folder", "correct it, or create"):
+        data.load(name)
 
 
 IDX_DAMAGE = {  # name: (file, what happens to its bytes, words of the message)
@@ -225,6 +238,12 @@ def test_missing_npz_is_named(refused, tmp_path):
         data.load(f"{tmp_path}/absent.npz")
 
 
+def test_unreadable_npz_is_called_unreadable(refused, tmp_path):
+    (tmp_path / "own.npz").symlink_to("/proc/self/mem")  # root may read any file, but not this one at 0
+    with refused(data.DataError, f"{tmp_path}/own.npz cannot be read (Input/output error)", "permissions"):
+        data.load(f"{tmp_path}/own.npz")
+
+
 def test_npz_of_objects_is_never_unpickled(refused, tmp_path):
     marker = tmp_path / "marker"
     path = npz(tmp_path / "own.npz", train_images=np.array([Bomb(marker)] * 12, dtype=object))
@@ -283,6 +302,63 @@ def test_empty_image_folder_is_refused(subfolders, refused, tmp_path):
         data.load(str(tmp_path))
 
 
+@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
+def test_image_of_more_than_8_bits_is_refused_and_not_clipped(mode, refused, tmp_path):
+    path = image_folder(tmp_path / "pets", (14, 14))
+    grey = np.full((14, 14), 40_000, {"I;16": "u2", "I": "i4", "F": "f4"}[mode])
+    Image.fromarray(grey).save(f"{path}/dog/1.tif")
+    with refused(data.DataError, f"{path}/dog/1.tif has more than 8 bits a pixel", mode, "convert it"):
+        data.load(path)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_image_is_refused_and_an_opaque_one_keeps_its_colours(mode, refused, tmp_path):
+    path = image_folder(tmp_path / "pets", (14, 14))
+    Image.new("RGBA", (14, 14), (9, 9, 9, 255)).convert(mode).save(f"{path}/cat/0.png")
+    assert data.load(path).images[0].unique().tolist() == [9]
+    see_through = {"transparency": 0} if mode == "P" else {}
+    Image.new("RGBA", (14, 14), (9, 9, 9, 200)).convert(mode).save(f"{path}/cat/0.png", **see_through)
+    with refused(data.DataError, f"{path}/cat/0.png is transparent in places", "give it a background"):
+        data.load(path)
+
+
+def test_one_class_only_is_refused(refused, tmp_path):
+    path = image_folder(tmp_path / "pets", (14, 14))
+    shutil.rmtree(f"{path}/dog")
+    with refused(data.DataError, f"{path} has one class only (cat)", "two or more", "add images"):
+        data.load(path)
+    path = npz(tmp_path / "own.npz", train_labels=np.zeros(12, int), test_labels=np.zeros(6, int))
+    with refused(data.DataError, f"{path} has one class only (0)", "two or more", "add images"):
+        data.load(path)
+
+
+@pytest.mark.parametrize(("link", "to", "words"), [
+    ("cat/loop", "..", ["pets/cat/loop is a link to a folder", "replace it by its images"]),
+    ("loop", ".", ["pets/loop/loop is a link to a folder", "replace it by its images"]),
+    ("lion", "cat", ["pets/lion/0.png is the same file as", "pets/cat/0.png", "delete the link"]),
+    ("cat/again.png", "0.png", ["pets/cat/again.png is the same file as", "pets/cat/0.png"]),
+    ("cat/gone.png", "nowhere.png", ["pets/cat/gone.png is not a readable image"]),
+    ("cat/self.png", "self.png", ["pets/cat/self.png is not a readable image"])])
+def test_links_that_repeat_or_lack_images_are_refused(link, to, words, refused, tmp_path):
+    path = image_folder(tmp_path / "pets", (14, 14))
+    Path(path, link).symlink_to(to)
+    with refused(data.DataError, *words):
+        data.load(path)
+
+
+def test_hidden_files_and_folders_are_no_data_and_a_class_may_be_a_link(tmp_path):
+    path = image_folder(tmp_path / "pets", (14, 14))
+    for hidden in (".ipynb_checkpoints", "cat/.ipynb_checkpoints"):
+        shutil.copytree(f"{path}/dog", f"{path}/{hidden}")
+    Path(path, "cat/._0.png").write_text("macOS leaves such files")
+    shutil.move(f"{path}/dog", tmp_path / "elsewhere")
+    Path(path, "dog").symlink_to(tmp_path / "elsewhere")
+    Path(path, "cat/more").mkdir()
+    Image.new("RGB", (14, 14)).save(f"{path}/cat/more/1.PNG")
+    loaded = data.load(path)
+    assert loaded.classes == ("cat", "dog") and loaded.labels.tolist() == [0, 0, 1]
+
+
 def test_good_image_folder_loads(tmp_path):
     loaded = data.load(image_folder(tmp_path / "pets", (14, 14), (14, 14), (14, 14)))
     assert loaded.images.shape == (6, 3, 14, 14) and loaded.images.dtype == torch.uint8
@@ -318,13 +394,26 @@ def test_fewer_images_than_parties_are_refused(refused):
 
 @pytest.mark.parametrize(("changes", "words"), [
     ({"pixels": "typo"}, ["pixels = 'typo'", "expected one of standard, unit, raw"]),
-    ({"seed": -1}, ["seed = -1", "between 0 and 4,000,000"]),
-    ({"seed": 10**9}, ["seed = 1000000000", "between 0 and 4,000,000"])])
+    ({"seed": -1}, ["seed = -1", "from 0 to 4,000,000"]),
+    ({"seed": 10**9}, ["seed = 1000000000", "from 0 to 4,000,000"]),
+    ({"dataset": ""}, ["dataset = ''", "a data set, or a path"])])
 def test_bad_parameter_of_the_split_is_refused_before_loading(changes, words, refused, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "load", never)
     arguments = {"profile": "quick", "dataset": "digits", "seed": 0, "pixels": "unit"} | changes
-    with refused(ValueError, *words):
+    with refused(parameters.ParameterError, *words):
         data.make_split(tmp_path, **arguments)
+
+
+def test_the_empty_path_is_not_the_current_folder(refused):
+    with refused(data.DataError, "dataset = ''", "neither one of digits"):
+        data.load("")
+
+
+def test_copies_of_members_among_the_non_members_are_counted(tmp_path):
+    pictures = np.repeat(np.arange(4, dtype=np.uint8), 100)[:, None, None] * np.ones((14, 14), np.uint8)
+    path = npz(tmp_path / "own.npz", train_images=pictures, train_labels=np.arange(400) % 2)
+    with pytest.warns(UserWarning, match="own.npz: 100 of 100 non-members are copies of members.*delete"):
+        data.make_split(tmp_path, profile="mine", dataset=path, seed=0, pixels="unit")
 
 
 def test_unknown_data_set_is_refused(refused, tmp_path):
@@ -369,21 +458,6 @@ def test_loops_of_the_paper_are_refused_for_an_ipc_without_them(refused):
 def test_negative_loops_are_refused(refused):
     with refused(ValueError, "outer = 5, inner = -1", "expected 0 or more"):
         condensation.loops(10, 5, -1)
-
-
-def test_damaged_checkpoint_is_refused_and_kept(refused, tmp_path):
-    def stop_after_one(iterations):
-        yield next(iter(iterations))
-        raise KeyboardInterrupt
-    path = tmp_path / "unfinished.npz"
-    arguments = dict(ipc=1, make_network=lambda: networks.ConvNet(1, 14, 2, width=2, depth=1), iterations=2,
-                     outer=1, inner=1, seed=0, checkpoint=path)
-    own_labels = torch.tensor([0, 1] * 3)
-    with pytest.raises(KeyboardInterrupt):
-        condensation.condense(torch.ones(6, 1, 14, 14), own_labels, progress=stop_after_one, **arguments)
-    path.write_bytes(path.read_bytes()[:-7])
-    with refused(artefacts.ArtefactError, str(path), "truncated", "delete it and re-run"):
-        condensation.condense(torch.ones(6, 1, 14, 14), own_labels, progress=never, **arguments)
 
 
 @pytest.mark.parametrize("ds", [0, 51])
@@ -440,22 +514,22 @@ def test_attack_model_for_a_class_of_members_only_is_refused(refused):
     (5, 1, ("folds = 1", "choose 2 or more"))])
 def test_grid_search_with_too_few_rows_or_folds_is_refused(members, folds, words, refused):
     with refused(ValueError, *words):
-        attacks.grid_search(np.eye(10), np.arange(10) < members, [1], [0.1], folds)
+        svm.grid_search(np.eye(10), np.arange(10) < members, [1], [0.1], folds)
 
 
 def test_merging_by_a_negative_step_is_refused(refused):
     with refused(ValueError, "step = -1", "choose 0", "or more"):
-        attacks.merge_rows(np.eye(2), np.array([True, False]), -1)
+        svm.merge_rows(np.eye(2), np.array([True, False]), -1)
 
 
 def test_merging_rows_of_nan_is_refused(refused):
     with refused(ValueError, "NaN or infinity", "smaller learning rate"):
-        attacks.merge_rows(np.full((2, 2), np.nan), np.array([True, False]), 1e-4)
+        svm.merge_rows(np.full((2, 2), np.nan), np.array([True, False]), 1e-4)
 
 
 def test_grid_of_impossible_C_is_refused(refused):
     with refused(ValueError, "C = -1", "choose a number above 0"):
-        attacks.grid_search(np.eye(4), np.arange(4) % 2 == 0, [-1], [0.1], 2)
+        svm.grid_search(np.eye(4), np.arange(4) % 2 == 0, [-1], [0.1], 2)
 
 
 # ---------------------------------------------------------------- profiles
@@ -474,24 +548,42 @@ def profile(tmp_path, monkeypatch):
     ("iteratoins: 3", ["'iteratoins'", "did you mean 'iterations'?"]),
     ("datset: mnist", ["'datset'", "did you mean 'dataset'?"]),
     ("qqq: 3", ["no notebook declares a parameter 'qqq'", "choose from profile, dataset, seed"]),
-    ("jobs: {shadow: 3}", ["jobs: there is no 'shadow'", "did you mean 'shadows'?"]),
-    ("jobs: {runs: many}", ["jobs: runs is 'many'", "expected int, like 1"]),
-    ("jobs:", ["jobs is None", "expected dict, like {'sets': 1, 'runs': 1, 'shadows': 5}"]),
-    ("epochs: '60'", ["epochs is '60'", "expected int, like 60"]),
-    ("epochs: true", ["epochs is True", "expected int, like 60"]),
-    ("seed: 0.5", ["seed is 0.5", "expected int, like 0"]),
-    ("image_lr: 1e-1", ["image_lr is '1e-1'", "expected float, like 10.0"]),  # YAML 1.1 wants 1.0e-1
-    ("dataset: 5", ["dataset is 5", "expected str, like 'digits'"]),
-    ("iterations: [3, 4, 5]", ["iterations = [3, 4, 5]", "one number of at least 1, or 2, one for each of ipc"]),
-    ("condensed_sets: 0", ["condensed_sets = 0", "expected one number of at least 1"]),
-    ("ipc: [ten]", ["ipc is ['ten']", "expected list, like [10, 50]"]),
-    ("training_sets: 3", ["training_sets is 3", "expected list, like ['original', 'subset', 'condensed']"]),
-    ("- epochs", ["is not YAML with a parameter and its value a line", "correct it"]),
+    ("profile: other", ["profile is the name of the file", "delete this line"]),
+    ("jobs: {shadow: 3}", ["jobs = {'shadow': 3}", "for some of sets, runs, shadows"]),
+    ("jobs: {runs: many}", ["jobs = {'runs': 'many'}", "expected whole numbers from 0"]),
+    ("jobs:", ["jobs = None", "like {'sets': 1, 'runs': 1, 'shadows': 5}"]),
+    ("epochs: '60'", ["epochs = '60'", "expected a whole number from 1"]),
+    ("epochs: true", ["epochs = True", "expected a whole number from 1"]),
+    ("epochs: [5, 60]", ["epochs = [5, 60]", "expected one int here, not a list"]),
+    ("seed: 0.5", ["seed = 0.5", "expected a whole number from 0"]),
+    ("image_lr: 1e-1", ["image_lr = '1e-1'", "this is text, write {image_lr: 0.1}"]),  # YAML 1.1 wants 1.0e-1
+    ("image_lr: .inf", ["image_lr = inf", "expected a number from 1e-09 to 10000"]),
+    ("dataset: 5", ["dataset = 5", "expected the name of a data set"]),
+    ("iterations: [3, 4, 5]", ["iterations = [3, 4, 5]", "one number, or 2, one for each of ipc = [10, 50]"]),
+    ("condensed_sets: 0", ["condensed_sets = 0", "expected a whole number from 1"]),
+    ("ipc: [ten]", ["ipc = ['ten']", "expected a whole number from 1 to 10,000, or a list"]),
+    ("ipc: [20]", ["control_ipc = 10", "expected one of ipc = [20]"]),
+    ("n_references: 6", ["n_informed = 8", "expected at most n_references = 6"]),
+    ("training_sets: 3", ["training_sets = 3", "one of original, subset, condensed"]),
+    ("seed: 1\nepochs: 2\nseed: 3", ["seed a second time", "line 3"]),
+    ("jobs: {runs: 1, runs: 2}", ["runs a second time"]),
+    ("ipc: " + "[" * 3000, ["is not YAML", "recursion"]),
+    ("- [epochs, 3]", ["is not YAML with a parameter and its value a line", "correct it"]),
     ("ipc: [10", ["is not YAML", "line 1", "correct it"])])
 def test_bad_profile_is_refused(text, words, refused, profile):
     path = profile(text)
     with refused(profiles.ProfileError, str(path), *words):
         profiles.read("mine")
+
+
+@pytest.mark.parametrize("name", ["../profiles/tiny", "/etc/tiny", "", ".", "..", "a/b", "a{ipc}", "a b",
+                                  "a\n", None, 5])
+def test_names_of_profiles_stay_in_their_folder(name, refused, tmp_path, monkeypatch):
+    monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path / "results"))
+    with refused(profiles.ProfileError, f"profile = {name!r}", "letters, digits"):
+        profiles.read(name)
+    with refused(ValueError, f"profile = {name!r}", "letters, digits"):
+        paths.results(name)
 
 
 def test_unknown_profile_names_the_nearest(refused, profile):
@@ -506,6 +598,138 @@ def test_good_profile_changes_what_it_names_and_nothing_else(profile):
     assert read["02_condensation"] == profiles.parameters("02_condensation") | {
         "profile": "mine", "ipc": 10, "image_lr": 1}
     assert read["04_attack"]["grid_C"] == [1] and read["jobs"] == {"sets": 1, "runs": 0, "shadows": 5}
+
+
+def received(text: str) -> dict:
+    """Return the parameters that papermill's command passes to a notebook for its option -y."""
+    got = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(papermill.cli, "execute_notebook", lambda parameters, **_: got.update(parameters))
+        done = CliRunner().invoke(papermill.cli.papermill, ["in.ipynb", "out.ipynb", "-y", text])
+    assert done.exit_code == 0, done.output
+    return got
+
+
+@pytest.mark.parametrize("text", [
+    "image_lr: 0.00001", "image_lr: 1.0e-05", "merge_step: 0", "merge_step: 0.00001", "ipc: [10]",
+    "grid_gamma: [0.00001, 1]", "grid_C: [1.0e-06, 1.0e+06, 0.3333333333333333]", "dataset: '1e-5'",
+    "dataset: 'no'", "dataset: 'ü: {a}'"])
+def test_a_value_of_a_profile_arrives_in_the_notebook_as_it_was_written(text, profile):
+    profile(text)
+    read, got = profiles.read("mine"), {}
+    for stage in profiles.STAGES:
+        line = profiles.arguments(stage, read[stage])
+        assert "\n" not in line
+        arrived = profiles.parameters(stage) | received(line)
+        assert arrived == read[stage] and repr(arrived) == repr(read[stage])
+        got |= arrived
+    name, written = next(iter(yaml.safe_load(text).items()))
+    assert got[name] == written and type(got[name]) is type(written)
+
+
+def test_defaults_of_notebooks_are_read_as_python():
+    assert profiles.parameters("04_attack")["merge_step"] == 1e-4
+
+
+# ---------------------------------------------------------------- parameters
+
+NOTEBOOKS = sorted(paths.NOTEBOOKS.rglob("[0-9]*.py"))
+
+
+def declared(path: Path) -> dict:
+    """Run a notebook's parameters cell and return its globals."""
+    found = {}
+    for cell in jupytext.read(path).cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            exec(cell.source, found)
+    return found
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_parameter_of_a_notebook_is_known_and_its_default_allowed(path):
+    found = declared(path)
+    assert parameters.check(found).keys() == found["__annotations__"].keys()
+
+
+NUMBERS = [True, False, None, "", "5", "1e-4", "ten", {}, (1,), {1}, b"1", 1j, -5, -0.5, float("nan"),
+           float("inf"), -float("inf"), 1e300, 10**12]
+LISTS = [[], [None], [True], ["5"], [[1]], [float("nan")], [float("inf")], [-1], [10**12], ["original", 1]]
+WORDS = [True, None, "", " ", 5, 0.5, float("nan"), ["auto"], {}, b"auto"]
+
+
+def senseless(name: str) -> list:
+    """Return values that no parameter of this name may have."""
+    if name == "jobs":
+        return [None, 1, [], "runs", {"runs": -1}, {"runs": True}, {"runs": "1"}, {"run": 1}, {1: 1}]
+    if name in ("profile", "dataset", "pixels", "device"):
+        extra = {"profile": ["../x", "/x", ".", "-x", "a b", "a{b}", "a\n", "x" * 101], "dataset": []}
+        return WORDS + extra.get(name, ["Auto", "standard\n", "gpu"])
+    fits_half, fits_zero = (parameters.TABLE[name].fits(value) for value in (0.5, 0))
+    many = {"ipc": [[3, 3], [0], [0.5]], "iterations": [[0]], "condensed_sets": [[0]], "epochs": [[0]],
+            "training_sets": [["subset"] * 2, ["subste"]], "grid_C": [[1, 1], [0]],
+            "grid_gamma": [[1, 1.0], [0]]}
+    return (NUMBERS + LISTS + many.get(name, [[1]]) + [0.5] * (not fits_half) + [1.0] * (not fits_half)
+            + [0] * (not fits_zero))
+
+
+@pytest.mark.parametrize("name", parameters.TABLE)
+def test_senseless_values_are_refused_by_name(name, refused):
+    for value in senseless(name):
+        with refused(parameters.ParameterError, f"{name} = ", "expected "):
+            parameters.check({name: value})
+
+
+def test_only_these_parameters_may_be_zero_or_no_whole_number():
+    zero, half = ({name for name, rule in parameters.TABLE.items() if rule.fits(value)} for value in (0, 0.5))
+    assert zero == {"seed", "outer", "inner", "first_run", "first_shadow", "merge_step", "shift"}
+    assert half == {"image_lr"}
+
+
+@pytest.mark.parametrize("name", parameters.TABLE)
+def test_a_misspelt_parameter_is_refused_with_the_nearest(name, refused):
+    with refused(parameters.ParameterError, f"there is no parameter '{name}_'", f"did you mean '{name}'?"):
+        parameters.check({f"{name}_": 3})
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    ({"ipc": [10, 50], "iterations": [1, 2, 3]}, ["iterations = [1, 2, 3]", "each of ipc = [10, 50]"]),
+    ({"ipc": 10, "condensed_sets": [1, 2]}, ["condensed_sets = [1, 2]", "one for each of ipc = [10]"]),
+    ({"ipc": [10, 3], "outer": 0}, ["outer = 0", "1, 10, 50, not 3", "set outer and inner yourself"]),
+    ({"ipc": 10, "control_ipc": 50}, ["control_ipc = 50", "expected one of ipc = [10]"]),
+    ({"first_shadow": 991, "n_shadows": 10}, ["first_shadow = 991, n_shadows = 10", "at most 1,000"]),
+    ({"n_informed": 8, "n_references": 6}, ["n_informed = 8", "at most n_references = 6"]),
+    ({"n_references": 7}, ["n_references = 7", "even"]), ({"n_informed": 5}, ["n_informed = 5", "even"]),
+    ({"folds": 1}, ["folds = 1", "from 2"]), ({"shift": 14}, ["shift = 14", "from 0 to 13"]),
+    ({"merge_step": 10}, ["merge_step = 10", "from 0 to 0.1"]), ({"first_shadow": 1000}, ["to 999"]),
+    ({"ipc": "[10, 50]"}, ["ipc = '[10, 50]'", "this is text, write {ipc: [10, 50]}"]),
+    ({"epochs": [5], "__annotations__": {"epochs": int}}, ["epochs = [5]", "expected one int here"])])
+def test_parameters_that_do_not_fit_are_refused(given, words, refused):
+    with refused(parameters.ParameterError, *words):
+        parameters.check(given)
+
+
+def test_what_is_no_plain_data_or_ipythons_own_is_no_parameter():
+    given = {"seed": 3, "In": [""], "Out": {}, "_": 3, "_i1": "", "np": np, "open": open, "Path": Path}
+    assert parameters.check(given) == {"seed": 3}
+
+
+def test_parameters_of_other_notebooks_are_checked_but_not_returned(refused):
+    given = {"__annotations__": {"seed": int}, "seed": 3, "ipc": [3], "outer": 0}  # papermill -f PROFILE
+    assert parameters.check(given) == {"seed": 3}
+    with refused(parameters.ParameterError, "ipc = 0"):
+        parameters.check(given | {"ipc": 0})
+
+
+def test_a_notebook_that_has_been_run_may_check_again_with_its_own_variables():
+    given = {"seed": 3}
+    parameters.check(given)
+    assert parameters.check(given | {"number": 3, "seed": 4}) == {"seed": 4}
+
+
+def test_a_value_above_what_the_data_allow_is_refused(refused):
+    parameters.check_at_most("planted", 599, 599, "members")
+    with refused(parameters.ParameterError, "planted = 600", "599 members", "at most"):
+        parameters.check_at_most("planted", 600, 599, "members")
 
 
 # ---------------------------------------------------------------- folders and artefacts
@@ -536,9 +760,9 @@ def flip(path: Path) -> None:
 ARTEFACT_DAMAGE = {  # name: (what happens to the file, words of the message)
     "missing": (Path.unlink, ["does not exist yet", f"run {NOTEBOOK} first"]),
     "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-9]), ["truncated", f"re-run {NOTEBOOK}"]),
-    "one byte changed": (flip, ["was changed after it was written", f"delete it and re-run {NOTEBOOK}"]),
+    "one byte changed": (flip, ["was changed after it was written", f"re-run {NOTEBOOK}, which replaces it"]),
     "without record": (lambda path: artefacts.sidecar(path).unlink(),
-                       [".json", "missing or damaged", f"delete both and re-run {NOTEBOOK}"]),
+                       [".json", "missing or damaged", f"re-run {NOTEBOOK}, which replaces it"]),
     "record not JSON": (lambda path: artefacts.sidecar(path).write_bytes(b"\xff{"), ["missing or damaged"]),
     "record without inputs": (lambda path: artefacts.sidecar(path).write_text('{"sha256": ""}'),
                               ["missing or damaged"]),
@@ -576,12 +800,23 @@ def test_artefact_forged_with_a_matching_hash_is_never_unpickled(kind, refused, 
     record = artefacts.sidecar(path).read_text()
     right = artefacts.read_sidecar(path)["sha256"]
     artefacts.sidecar(path).write_text(record.replace(right, hashlib.sha256(path.read_bytes()).hexdigest()))
-    with refused(artefacts.ArtefactError, str(path), "not an .npz of plain arrays", f"re-run {NOTEBOOK}"):
+    with refused(artefacts.DamagedError, str(path), "not an .npz of plain arrays", f"re-run {NOTEBOOK}"):
         artefacts.load_arrays(path, INPUTS, NOTEBOOK)
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("error", [OSError(errno.EIO, "broken"), KeyboardInterrupt("stopped")])
+def test_unreadable_artefact_is_called_unreadable_and_not_made_again(refused, tmp_path):
+    path = artefacts.cached_path(tmp_path / "a", INPUTS)
+    save(path)
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+    for load in (lambda: artefacts.load_arrays(path, INPUTS, NOTEBOOK),
+                 lambda: artefacts.cached(tmp_path / "a", INPUTS, never)):
+        with refused(artefacts.ArtefactError, str(path), "cannot be read (Input/output error)", "correct"):
+            load()
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "broken"), KeyboardInterrupt("broken")])
 def test_interrupted_write_keeps_the_old_file_and_leaves_no_other(error, refused, tmp_path, monkeypatch):
     def fail(*_):
         raise error
@@ -589,13 +824,12 @@ def test_interrupted_write_keeps_the_old_file_and_leaves_no_other(error, refused
     save(path)
     monkeypatch.setattr(os, "replace", fail)
     for write in (lambda: artefacts.write(path, b"new"), lambda: save(path)):
-        with refused(type(error), str(error)):
+        with refused(type(error), "broken"):
             write()
-    assert not list(tmp_path.glob(".partial-*"))
 
 
-@pytest.mark.parametrize("files_that_fit", [0, 1])
-def test_full_disk_leaves_the_old_artefact_readable(files_that_fit, refused, tmp_path, monkeypatch):
+@pytest.mark.parametrize("files_that_fit", [0, 1, 2])
+def test_full_disk_names_the_file_and_leaves_the_old_one(files_that_fit, refused, tmp_path, monkeypatch):
     load, calls = save(tmp_path / "split.npz"), []
 
     def fail_when_full(_):
@@ -603,8 +837,10 @@ def test_full_disk_leaves_the_old_artefact_readable(files_that_fit, refused, tmp
         if len(calls) > files_that_fit:
             raise OSError(errno.ENOSPC, "No space left on device")
     monkeypatch.setattr(os, "fsync", fail_when_full)
-    with refused(OSError, "No space left on device"):
+    with refused(OSError, f"cannot write {tmp_path}/split.npz", "No space left on device", "make room"):
         artefacts.save_arrays(tmp_path / "split.npz", {"members": np.arange(60)}, INPUTS | {"seed": 1})
+    with refused(OSError, f"cannot write {tmp_path}/new.svg", "No space left on device"):
+        artefacts.write(tmp_path / "new.svg", b"new")
     assert len(load(tmp_path / "split.npz", INPUTS, NOTEBOOK)["members"]) == 50
 
 
@@ -616,14 +852,6 @@ def test_changed_inputs_make_a_second_file_and_keep_the_first(tmp_path):
     assert of(1) == 1 and len(list(tmp_path.glob("a-*.npz"))) == 2
     assert before.items() <= contents(tmp_path).items()
     assert artefacts.cached(tmp_path / "a", {"seed": 0}, never)["x"] == 0
-
-
-def test_damaged_cache_is_refused_not_recomputed(refused, tmp_path):
-    artefacts.cached(tmp_path / "a", INPUTS, lambda _: {"x": np.arange(9)})
-    path = artefacts.cached_path(tmp_path / "a", INPUTS)
-    flip(path)
-    with refused(artefacts.ArtefactError, str(path), "was changed after it was written", "delete it"):
-        artefacts.cached(tmp_path / "a", INPUTS, never)
 
 
 def test_interrupted_computation_leaves_nothing_in_the_cache(refused, tmp_path):
@@ -646,18 +874,18 @@ def test_notebook_without_its_input_names_the_notebook_to_run_and_leaves_no_arte
 
 
 @pytest.mark.parametrize("changes, words", [
-    ({"ipcs": [2, 0]}, ["ipc = 0", "between 1 and 5"]),
-    ({"ipcs": [2, 6]}, ["ipc = 6", "has only 5 members"]),
-    ({"ipcs": [1, 3], "outer": 0}, ["outer = 0", "not 3", "set outer and inner yourself"]),
+    ({"ipc": [2, 0]}, ["ipc = 0", "between 1 and 5"]),
+    ({"ipc": [2, 6]}, ["ipc = 6", "has only 5 members"]),
+    ({"ipc": [1, 3], "outer": 0}, ["outer = 0", "not 3", "set outer and inner yourself"]),
     ({"outer": -1}, ["outer = -1", "expected 0 or more"]),
-    ({"training_sets": ["original", "subste"]}, ["training_sets", "'subste'", "subset"])])
-def test_all_parameters_of_a_condensation_are_checked_before_the_first(changes, words, refused):
-    run = {"labels": torch.arange(3).repeat(5), "ipcs": [1, 2], "training_sets": ["subset"], "outer": 1, "inner": 1}
+    ({"iterations": [1, 2, 3]}, ["iterations = [1, 2, 3]", "one for each of ipc = [1, 2]"])])
+def test_all_settings_of_a_condensation_are_checked_before_the_first(changes, words, refused):
+    run = {"ipc": [1, 2], "iterations": 1, "outer": 1, "inner": 1, "width": 4, "real_batch": 8, "image_lr": 1}
     with refused(ValueError, *words):
-        condensation.check(**run | changes)
+        condensation.settings(torch.arange(3).repeat(5), **run | changes)
 
 
 def test_an_empty_condensation_is_refused(refused):
     with refused(ValueError, "outer = 0", "at least 1"):
-        condensation.condense(torch.zeros(4, 1, 16, 16), torch.tensor([0, 0, 1, 1]), ipc=1, make_network=never,
-                              iterations=1, outer=0, inner=0, seed=0)
+        condensation.condense(torch.zeros(4, 1, 16, 16), torch.tensor([0, 0, 1, 1]), ipc=1,
+                              make_network=never, iterations=1, outer=0, inner=0, seed=0)

@@ -17,13 +17,15 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
 
-from dcpriv_lib import artefacts, attacks, paths, profiles
+from dcpriv_lib import artefacts, attacks, paths, profiles, signals
+from dcpriv_lib.seeding import derive
+from dcpriv_lib.shadow import membership_matrix
 
 pytestmark = pytest.mark.slow
 
 
 def test_every_stage_leaves_its_tables(tiny):
-    for name in ("targets.csv", "shadows.csv", "attacks.csv", "strong_attacks.csv", *(f"tables/{table}.csv" for table in (
+    for name in ("targets.csv", "shadows.csv", "attacks.csv", "strong_judged.csv", *(f"tables/{table}.csv" for table in (
             "table1", "table2", "claims", "strong_attacks", "epsilon", "precision_at_priors", "through_condensation",
             "matched_controls", "nearest_images", "real_start", "verdict"))):
         assert len(pd.read_csv(tiny / name)), name
@@ -41,27 +43,42 @@ def test_every_artefact_says_where_it_comes_from(tiny):
         assert {"git_commit", "torch", "processor", "seconds"} <= set(record["provenance"]), path
 
 
-def test_table_2_is_recomputed_from_the_stored_answers(tiny):
-    split = {name: np.load(tiny / "split.npz")[name] for name in ("members", "non_members")}
+def stored_models(folder, name):
+    """The table of some models, and their logits [models, N, classes]."""
+    table = pd.read_csv(folder / f"{name}.csv")
+    return table, np.stack([np.load(folder / "models" / file)["logits"] for file in table["file"]])
+
+
+def who_holds_what(folder):
+    """The rows of members, non-members and attacker, and all labels, from the file and from scikit-learn."""
     from sklearn.datasets import load_digits
-    truth = load_digits().target
+    return dict(np.load(folder / "split.npz")), load_digits().target
+
+
+def test_table_2_is_recomputed_from_the_stored_answers(tiny):
+    split, truth = who_holds_what(tiny)
     judged = pd.read_csv(tiny / "attacks.csv").query("attack == 'loss threshold'").set_index(["target", "run"])
-    shadows = [np.load(tiny / "shadows" / file) for file in pd.read_csv(tiny / "shadows.csv")["file"]]
-    inside = np.concatenate([attacks.losses(s["members"], s["member_labels"]) for s in shadows])
-    outside = np.concatenate([attacks.losses(s["non_members"], s["non_member_labels"]) for s in shadows])
-    tau = attacks.loss_threshold(inside, outside)
-    for row in pd.read_csv(tiny / "targets.csv").itertuples():
-        answers = np.load(tiny / "targets" / row.file)
-        called = {part: (attacks.losses(answers[part], truth[split[part]]) <= tau) for part in split}
+    losses = {part: [] for part in ("inside", "outside")}
+    for number, logits in enumerate(stored_models(tiny, "shadows")[1]):
+        shuffled = np.random.RandomState(number).permutation(split["attacker"])
+        for part, rows in (("inside", shuffled[:150]), ("outside", shuffled[150:300])):
+            losses[part].append(signals.losses(logits[rows], truth[rows]))
+    tau = attacks.loss_threshold(*map(np.concatenate, losses.values()))
+    table, targets = stored_models(tiny, "targets")
+    for row, logits in zip(table.itertuples(), targets):
+        called = {part: signals.losses(logits[split[part]], truth[split[part]]) <= tau
+                  for part in ("members", "non_members")}
         accuracy = (called["members"].mean() + 1 - called["non_members"].mean()) / 2
         assert judged.loc[(row.target, row.run), "accuracy"] == pytest.approx(accuracy)
         assert judged.loc[(row.target, row.run), "recall"] == pytest.approx(called["members"].mean())
 
 
 def test_the_chosen_svm_is_the_best_by_hand_made_cross_validation(tiny):
-    shadows = [np.load(tiny / "shadows" / file) for file in pd.read_csv(tiny / "shadows.csv")["file"]]
-    x = softmax(np.concatenate([s["members"] for s in shadows] + [s["non_members"] for s in shadows]), axis=1)
-    labels = np.concatenate([s["member_labels"] for s in shadows] + [s["non_member_labels"] for s in shadows])
+    split, truth = who_holds_what(tiny)
+    rows = [np.random.RandomState(number).permutation(split["attacker"])[:300].reshape(2, 150) for number in range(2)]
+    shadows = stored_models(tiny, "shadows")[1]
+    x = softmax(np.concatenate([logits[own[part]] for part in (0, 1) for logits, own in zip(shadows, rows)]), axis=1)
+    labels = np.concatenate([truth[own[part]] for part in (0, 1) for own in rows])
     member = np.arange(len(x)) < len(x) // 2
     for c in (0, 7):
         own, own_member = x[labels == c], member[labels == c]
@@ -71,19 +88,9 @@ def test_the_chosen_svm_is_the_best_by_hand_made_cross_validation(tiny):
                 folds = StratifiedKFold(2).split(own, own_member)
                 best[C, gamma] = np.mean([(SVC(C=C, gamma=gamma).fit(own[a], own_member[a]).predict(own[b])
                                            == own_member[b]).mean() for a, b in folds])
-        stored = np.load(next((tiny / "attacks").glob(f"svm-class{c}-*.npz")))
+        stored = np.load(next((tiny / "once").glob(f"svm-class{c}-*.npz")))
         assert best[float(stored["C"]), float(stored["gamma"])] == max(best.values())
         assert stored["accuracy"] == pytest.approx(list(best.values()))
-
-
-def reference_confidences(folder):
-    """phi [models, n] and membership [models, n] of the reference models, and the labels, by plain float64 softmax."""
-    from sklearn.datasets import load_digits
-    split = np.load(folder / "split.npz")
-    labels = load_digits().target[np.concatenate([split["members"], split["non_members"]])]
-    models = [np.load(folder / "references" / file) for file in pd.read_csv(folder / "references.csv")["file"]]
-    keep = np.stack([model["members"] for model in models])
-    return np.stack([plain_phi(model["pool"][:, 0], labels) for model in models]), keep, labels
 
 
 def plain_phi(logits, labels):
@@ -94,13 +101,18 @@ def plain_phi(logits, labels):
 
 
 def test_lira_in_notebook_6_is_recomputed_from_the_stored_answers(tiny):
-    phi, keep, labels = reference_confidences(tiny)
-    judged = pd.read_csv(tiny / "strong_attacks.csv").set_index(["target", "run", "attack"])
-    member = np.arange(len(labels)) < len(labels) // 2
-    assert keep.shape == (6, 1198) and (keep.sum(0) == 3).all()
-    for row in pd.read_csv(tiny / "targets.csv").itertuples():
-        answers = np.load(tiny / "targets" / row.file)
-        own = plain_phi(np.concatenate([answers["members"], answers["non_members"]]), labels)
+    split, truth = who_holds_what(tiny)
+    pool = np.concatenate([split["members"], split["non_members"]])
+    labels, member = truth[pool], np.arange(1198) < 599
+    logits = stored_models(tiny, "references")[1]
+    phi = np.stack([plain_phi(one[pool], labels) for one in logits])
+    keep = membership_matrix(1198, 6, np.random.default_rng(derive(0, "pool")))
+    # who was trained on whom is not only said: a model knows its own members better
+    assert all(one[kept].mean() > one[~kept].mean() for one, kept in zip(phi, keep))
+    judged = pd.read_csv(tiny / "strong_judged.csv").set_index(["target", "run", "attack"])
+    table, targets = stored_models(tiny, "targets")
+    for row, answers in zip(table.itertuples(), targets):
+        own = plain_phi(answers[pool], labels)
         inside, outside = ([phi[where[:, x], x] for x in range(len(own))] for where in (keep, ~keep))
         ratio = [norm.logpdf(own[x], inside[x].mean(), inside[x].std(ddof=1))
                  - norm.logpdf(own[x], outside[x].mean(), outside[x].std(ddof=1)) for x in range(len(own))]
@@ -115,9 +127,11 @@ def test_the_controls_of_notebook_7_hold(tiny):
     answers = pd.read_csv(tiny / "tables/verdict.csv").set_index("question")["answer"]
     assert answers["(test of the test) planted leak"] == "found"
     assert answers["(test of the test) random memberships"] == "sound"
-    informed, targets = (artefacts.read_sidecar(tiny / name)["inputs"] for name in ("informed.csv", "targets.csv"))
-    assert [informed["ipc"]] == targets["ipc"] and [informed["iterations"]] == targets["iterations"]
-    assert all(informed[name] == targets[name] for name in ("width", "real_batch", "image_lr", "epochs"))
+    informed, = {tuple(artefacts.read_sidecar(tiny / "models" / file)["inputs"]["condense"].items())
+                 for file in pd.read_csv(tiny / "informed.csv")["file"]}
+    made = artefacts.read_sidecar(tiny / "targets.csv")["inputs"]["parameters"]
+    assert dict(informed) == {name: made[name][0] if isinstance(made[name], list) else made[name]
+                              for name in ("ipc", "iterations", "outer", "inner", "width", "real_batch", "image_lr")}
 
 
 def test_the_report_reads_without_a_network(tiny):
@@ -140,13 +154,13 @@ def test_a_killed_run_goes_on_and_ends_in_identical_artefacts(tiny, tmp_path):
     """
     process = engine(tmp_path, start_new_session=True)
     deadline = time.time() + 300
-    while not list(tmp_path.glob("tiny/targets/*.npz")) and time.time() < deadline and process.poll() is None:
+    while not list(tmp_path.glob("tiny/models/target-*.npz")) and time.time() < deadline and process.poll() is None:
         time.sleep(0.2)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     before = artefacts_in(tmp_path / "tiny")
-    assert any("targets/" in name for name in before) and "attacks.csv" not in before, "killed in the middle"
-    times = {name: (tmp_path / "tiny" / name).stat().st_mtime_ns for name in before if "targets/" in name}
+    assert any("models/target-" in name for name in before) and "attacks.csv" not in before, "killed in the middle"
+    times = {name: (tmp_path / "tiny" / name).stat().st_mtime_ns for name in before if "models/target-" in name}
 
     output, _ = engine(tmp_path).communicate()
     assert (tmp_path / "tiny/report/index.html").exists(), output[-3000:]
@@ -170,7 +184,7 @@ def test_a_terminated_step_leaves_its_state(tiny, tmp_path):
         logged += process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     logged += process.communicate(timeout=60)[0]
-    state, = (tmp_path / "tiny/shadows").glob("*-unfinished.npz")
+    state, = (tmp_path / "tiny/models").glob("shadow-*-unfinished.npz")
     assert process.returncode != 0, logged[-2000:]
     assert 0 < len(np.load(state)["history"]) < 1_000_000
 
@@ -182,9 +196,9 @@ def papermill(notebook, output, *arguments, results):
 
 
 @pytest.mark.parametrize(("notebook", "name", "value", "words"), [
-    ("06_stronger_attacks", "n_references", "5", "n_references = 5: choose an even number of at least 6"),
+    ("06_stronger_attacks", "n_references", "5", "n_references = 5: expected an even whole number from 6"),
     ("07_controls", "control_ipc", "99", "control_ipc = 99: notebook 2 made no such targets"),
-    ("07_controls", "n_informed", "3", "n_informed = 3: choose an even number between 4 and the 6 reference")])
+    ("07_controls", "n_informed", "3", "n_informed = 3: expected an even whole number from 4")])
 def test_a_wrong_parameter_is_named_before_anything_is_trained(tiny, tmp_path, notebook, name, value, words):
     run = papermill(paths.NOTEBOOKS / f"{notebook}.ipynb", tmp_path / "out.ipynb", "-f", str(paths.PROFILES / "tiny.yaml"),
                     "-p", "profile", "tiny", "-p", name, value, results=tiny.parent)
@@ -201,7 +215,7 @@ def test_a_teacher_changes_ipc_and_nothing_is_lost(tiny, tmp_path):
     try:
         assert run.returncode == 0, run.stderr[-2000:]
         after = artefacts_in(tiny)
-        assert any("ipc3-set0" in name for name in after)
+        assert any("condense-3-0" in name for name in after)
         overwritten = ("targets.csv", "condensed_sets.npz")  # what they hold is in other files too
         assert all(after[name] == content for name, content in before.items() if name not in overwritten)
         assert set(pd.read_csv(tiny / "targets.csv")["target"]) == {"original", "subset-3", "condensed-3"}

@@ -10,7 +10,7 @@ from scipy.special import logit, softmax
 from scipy.stats import beta, binomtest, norm
 from sklearn.metrics import balanced_accuracy_score, precision_score, roc_curve
 
-from dcpriv_lib import attacks, lira, metrics, plots, rmia, shadow
+from dcpriv_lib import attacks, lira, metrics, plots, rmia, shadow, signals, tables
 
 D = 1.5  # how far the Gaussians of "in" and "out" lie apart, in standard deviations
 
@@ -62,10 +62,10 @@ def test_membership_matrix_is_random_and_repeatable():
 def test_logit_confidence_is_the_logit_of_the_softmax_and_stays_exact(rng):
     logits, labels = rng.normal(size=(40, 3, 5)), rng.integers(0, 5, 40)
     p = softmax(logits, axis=-1)[np.arange(40), :, labels]
-    assert np.allclose(lira.logit_confidence(logits, labels), logit(p), rtol=1e-12)
-    assert np.array_equal(lira.logit_confidence(logits[:, 0], labels), lira.logit_confidence(logits, labels)[:, 0])
+    assert np.allclose(signals.logit_confidence(logits, labels), logit(p), rtol=1e-12)
+    assert np.array_equal(signals.logit_confidence(logits[:, 0], labels), signals.logit_confidence(logits, labels)[:, 0])
     certain = np.array([[900.0, 0.0], [0.0, 900.0]])  # here p_y rounds to 1 and to 0
-    assert lira.logit_confidence(certain, np.array([0, 0])).tolist() == [900.0, -900.0]
+    assert signals.logit_confidence(certain, np.array([0, 0])).tolist() == [900.0, -900.0]
 
 
 def slow_lira(scores, keep, target, fixed_variance, online):
@@ -244,7 +244,7 @@ def test_a_planted_leak_is_found_at_low_false_positive_rates(attack, rng):
     # The last 400 rows are the population: half of them in every model but the target.
     everybody = np.hstack([np.vstack([keep, member]), np.vstack([
         shadow.membership_matrix(400, 12, np.random.default_rng(0)), np.zeros(400, bool)])])
-    phi = np.array([lira.logit_confidence(ridge_logits(rows, labels, one), labels) for one in everybody])
+    phi = np.array([signals.logit_confidence(ridge_logits(rows, labels, one), labels) for one in everybody])
     found = scored(attack, phi[:-1, :400], keep, phi[-1, :400], phi[:, 400:])
     tpr, low, _ = metrics.tpr_at_fpr(found, member, 0.01)
     assert tpr > 0.9 and low > 0.85
@@ -286,7 +286,7 @@ def test_a_rate_that_the_non_members_cannot_resolve_is_said_to_be_so(rng):
     member = np.arange(200) < 100
     scores = rng.normal(size=200)
     assert [np.isnan(metrics.tpr_at_fpr(scores, member, fpr)[0]) for fpr in metrics.LOW_FPRS] == [False, True, True]
-    texts = [metrics.percent_at_fpr(*metrics.tpr_at_fpr(scores, member, fpr), 100) for fpr in (0.01, 0.009)]
+    texts = [tables.percent_at_fpr(*metrics.tpr_at_fpr(scores, member, fpr), 100) for fpr in (0.01, 0.009)]
     assert texts[0].endswith("]") and texts[1] == "not resolvable at n = 100"
 
 
@@ -374,7 +374,7 @@ def test_constant_scores_and_silent_attacks_have_defined_rates():
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_logits_and_scores_that_are_not_finite_are_refused(value, refused, rng):
     with refused("1 of 2 rows of logits hold NaN or infinity", "smaller learning rate"):
-        lira.logit_confidence(np.array([[0.0, value], [0.0, 1.0]]), np.array([0, 1]))
+        signals.logit_confidence(np.array([[0.0, value], [0.0, 1.0]]), np.array([0, 1]))
     scores, keep, target, _ = gaussian_scores(rng, models=4, n=6)
     for attack in (lira.online, lira.offline):
         with refused("1 of 24 shadow scores are NaN or infinite", "finite", "diverged"):
@@ -419,7 +419,7 @@ def test_arrays_that_do_not_fit_are_refused(refused, rng):
     with refused(r"target scores of shape \[5\]: expected \[6\]", "same examples"):
         lira.offline(scores, keep, target[:5], fixed_variance=True)
     with refused(r"logits of shape \[3, 1\]", "two classes"):
-        lira.logit_confidence(np.zeros((3, 1)), np.zeros(3, int))
+        signals.logit_confidence(np.zeros((3, 1)), np.zeros(3, int))
     for numbers in ((10, 3), (1, 2), (10, 0)):
         with refused(f"n = {numbers[0]}, models = {numbers[1]}", "even number"):
             shadow.membership_matrix(*numbers, rng)

@@ -1,0 +1,253 @@
+"""Every parameter of the notebooks: what it may be, and one check for notebooks and profiles.
+
+A wrong value is refused before anything is computed, since it would be noticed after hours, or never.
+The upper bounds are generous; they keep a slip of the finger from running for ever.
+"""
+
+import ast
+import difflib
+import reprlib
+from collections.abc import Callable, Collection, MutableMapping
+from dataclasses import dataclass
+
+import yaml
+
+from .paths import PROFILE_NAME, PROFILE_NAME_RULE
+
+JOBS = {"sets": 1, "runs": 1, "shadows": 5}  # condensed sets, target runs, shadow models that one job makes
+PAPER_LOOPS = (1, 10, 50)  # the ipc for which the condensation paper gives its loops
+MANY = 1_000_000
+MOST_SHADOWS = 1000        # the seeds of a shadow model are this many times the report's seed, and its number
+CHECKED = "_parameters_were_checked"
+PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
+
+
+class ParameterError(ValueError):
+    """A parameter has a wrong value, or a variable is no parameter."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a parameter may be: a test of its value, and the same in words."""
+
+    fits: Callable[[object], object]  # true or false, like a condition
+    expected: str
+
+
+def whole(low: int, high: int = MANY) -> Rule:
+    """Allow an int, bool excepted, from `low` to `high`."""
+    return Rule(lambda value: type(value) is int and low <= value <= high,
+                f"a whole number from {low:,} to {high:,}")
+
+
+def even(low: int, high: int = 10_000) -> Rule:
+    """Allow an even int from `low` to `high`."""
+    return Rule(lambda value: whole(low, high).fits(value) and value % 2 == 0,
+                f"an even whole number from {low:,} to {high:,}")
+
+
+def number(low: float, high: float) -> Rule:
+    """Allow an int or float from `low` to `high`; NaN is in no range."""
+    return Rule(lambda value: type(value) in (int, float) and low <= value <= high,
+                f"a number from {low:g} to {high:g}")
+
+
+def one_of(*names: str) -> Rule:
+    """Allow some words."""
+    return Rule(lambda value: type(value) is str and value in names, f"one of {', '.join(names)}")
+
+
+def entries(rule: Rule, distinct: bool = False) -> Rule:
+    """Allow a list of at least one entry, each allowed by `rule`."""
+    def fits(value) -> bool:
+        return (type(value) is list and len(value) > 0 and all(map(rule.fits, value))
+                and not (distinct and len(set(value)) < len(value)))
+    return Rule(fits, f"a list, each {rule.expected}" + (", none of them twice" if distinct else ""))
+
+
+def either(one: Rule, other: Rule) -> Rule:
+    """Allow what one of two rules allows."""
+    return Rule(lambda value: one.fits(value) or other.fits(value), f"{one.expected}, or {other.expected}")
+
+
+def one_or_many(rule: Rule, distinct: bool = False) -> Rule:
+    """Allow what `rule` allows, or a list of it."""
+    many = entries(rule, distinct)
+    return Rule(either(rule, many).fits, f"{rule.expected}, or a list of these"
+                + (", none of them twice" if distinct else ""))
+
+
+TABLE = {
+    # of all notebooks
+    "profile": Rule(lambda value: type(value) is str and PROFILE_NAME.fullmatch(value), PROFILE_NAME_RULE),
+    "dataset": Rule(lambda value: type(value) is str and value.strip(), "the name of a data set, or a path"),
+    "seed": whole(0, 4_000_000),  # numpy takes seeds below 2^32; those of shadow models are 1000 times this
+    "pixels": one_of("standard", "unit", "raw"),
+    "device": one_of("auto", "cpu", "cuda", "mps"),
+    "epochs": one_or_many(whole(1)),
+    # 2
+    "ipc": one_or_many(whole(1, 10_000), distinct=True),
+    "iterations": one_or_many(whole(1)),
+    "outer": whole(0, 10_000),
+    "inner": whole(0, 10_000),
+    "width": whole(1, 4096),
+    "real_batch": whole(1),
+    "image_lr": number(1e-9, 1e4),
+    "condensed_sets": one_or_many(whole(1, 1000)),
+    "training_sets": entries(one_of("original", "subset", "condensed"), distinct=True),
+    "n_runs": whole(1, 1000),
+    "first_run": whole(0, 999),
+    # 3
+    "ds": whole(1),
+    "n_shadows": whole(1, MOST_SHADOWS),
+    "first_shadow": whole(0, MOST_SHADOWS - 1),
+    # 4; an infinite C or gamma would keep the search going for ever
+    "grid_C": entries(number(1e-6, 1e6), distinct=True),
+    "grid_gamma": entries(number(1e-6, 1e6), distinct=True),
+    "folds": whole(2, 1000),
+    "merge_step": number(0, 0.1),
+    "processes": either(Rule(lambda value: type(value) is int and value == -1, "-1"), whole(1, 1024)),
+    # 6 and 7
+    "n_references": even(6),
+    "shift": whole(0, 13),  # the smallest images have 14 pixels
+    "control_ipc": whole(1, 10_000),
+    "n_informed": even(4),
+    "n_controls": whole(1, 1000),
+    "negative_draws": whole(1, 100_000),
+    "planted": whole(1),
+    "planted_epochs": whole(1),
+    # solutions
+    "n_networks": whole(1, 100_000),
+    "steps": whole(1),
+    "small_ds": whole(1),
+    "shuffles": whole(1),
+    "guesses": whole(1, 10_000_000),
+    "attacked": whole(1, 10_000),
+    "removed": whole(1),
+    "most_iterations": whole(1),
+    # of the engine: papermill -f PROFILE passes it to every notebook
+    "jobs": Rule(lambda value: type(value) is dict and value.keys() <= JOBS.keys()
+                 and all(map(whole(0).fits, value.values())),
+                 f"whole numbers from 0 to {MANY:,} for some of {', '.join(JOBS)}, like {JOBS}"),
+}
+
+
+def check(given: MutableMapping) -> dict:
+    """Check a notebook's parameters, before it computes anything.
+
+    Papermill only warns of a misspelt parameter, so other variables are refused too: those with a
+    public name that are plain data. Only the first check of a kernel does so; once a notebook has
+    been run it has variables of its own, and its first cells may be run again.
+
+    Parameters
+    ----------
+    given : the notebook's ``globals()``, after its parameters and imports; or a dict of parameters.
+        Where it holds annotations (``ipc: list = [10]``), they say what the notebook declares.
+
+    Returns
+    -------
+    dict of name to value of the parameters in `given` that the notebook declares, of all without
+    annotations.
+
+    Raises
+    ------
+    ParameterError
+        For a value that its parameter may not have, for two that do not fit each other, and for a
+        variable that is no parameter.
+    """
+    declared = given.get("__annotations__", {})
+    if not given.get(CHECKED):
+        _check_names(given)
+    for name in TABLE.keys() & given.keys():
+        _check_value(name, given[name], declared.get(name))
+    own = {name: given[name] for name in TABLE if name in given and (name in declared or not declared)}
+    _check_together(own)
+    given[CHECKED] = True
+    return own
+
+
+def check_at_most(name: str, value: int, most: int, what: str) -> None:
+    """Raise ParameterError if `value` is above `most`, which only the data or other files tell.
+
+    `what` is counted by `most`, for the message: "members".
+    """
+    if value > most:
+        raise ParameterError(f"{name} = {value:,}: there are {most:,} {what}, expected at most that many")
+
+
+def as_list(value) -> list:
+    """Return a list as it is, anything else as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def per_ipc(name: str, value: int | list[int], ipcs: list[int]) -> dict[int, int]:
+    """Return the parameter `value` of each ipc: one number for all, or one for each.
+
+    Raises
+    ------
+    ParameterError
+        If `value` has neither one entry nor as many as `ipcs`.
+    """
+    values = as_list(value)
+    if len(values) not in (1, len(ipcs)):
+        raise ParameterError(f"{name} = {_shown(value)}: expected one number, or {len(ipcs)}, one for each "
+                             f"of ipc = {ipcs}")
+    return dict(zip(ipcs, values * len(ipcs) if len(values) == 1 else values))
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """Return the end of an error message: the one of `known` that was probably meant, or all of them."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f": did you mean {near[0]!r}?" if near else f": choose from {', '.join(known)}"
+
+
+def _check_names(given: MutableMapping) -> None:
+    own = {name for name, value in given.items() if isinstance(value, PLAIN) and not name.startswith("_")}
+    for name in sorted(own - TABLE.keys() - {"In", "Out"}):  # the last two are IPython's
+        raise ParameterError(f"there is no parameter {name!r}{nearest(name, TABLE)} (in Jupyter, correct the "
+                             "name and restart the kernel)")
+
+
+def _check_value(name: str, value, declared: type | None) -> None:
+    if not TABLE[name].fits(value):
+        raise ParameterError(f"{name} = {_shown(value)}: expected {TABLE[name].expected}{_hint(name, value)}")
+    if type(value) is list and declared in (int, float, str):
+        raise ParameterError(f"{name} = {_shown(value)}: expected one {declared.__name__} here, not a list")
+
+
+def _hint(name: str, value) -> str:
+    """Return how to write a number or a list that YAML or papermill took for text; else nothing."""
+    try:
+        found = ast.literal_eval(value)
+        text = yaml.safe_dump({name: found}, default_flow_style=True).strip()
+        return f"; this is text, write {text}" if isinstance(found, float | list) else ""
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, yaml.YAMLError):
+        return ""
+
+
+def _check_together(own: dict) -> None:
+    """Raise ParameterError if two parameters do not fit each other."""
+    ipcs = as_list(own.get("ipc", []))
+    for name in ("iterations", "condensed_sets"):
+        if ipcs and name in own:
+            per_ipc(name, own[name], ipcs)
+    without = [ipc for ipc in ipcs if ipc not in PAPER_LOOPS]
+    if own.get("outer") == 0 and without:
+        raise ParameterError("outer = 0 takes the condensation paper's loops, which exist for ipc = "
+                             f"{', '.join(map(str, PAPER_LOOPS))}, not {without[0]}: set outer and inner "
+                             "yourself")
+    if ipcs and own.get("control_ipc", ipcs[0]) not in ipcs:
+        raise ParameterError(f"control_ipc = {own['control_ipc']}: expected one of ipc = {ipcs}")
+    if own.get("first_shadow", 0) + own.get("n_shadows", 1) > MOST_SHADOWS:
+        raise ParameterError(f"first_shadow = {own['first_shadow']}, n_shadows = {own['n_shadows']}: "
+                             f"expected a sum of at most {MOST_SHADOWS:,}")
+    if own.get("n_informed", 0) > own.get("n_references", MANY):
+        raise ParameterError(f"n_informed = {own['n_informed']}: expected at most n_references = "
+                             f"{own['n_references']}")
+
+
+def _shown(value) -> str:
+    """Return a value for a message, on one line and not longer than needed."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = 100
+    return short.repr(value)

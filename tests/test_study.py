@@ -1,0 +1,225 @@
+"""The study: models and synthetic sets are what plain code makes, in one process or several, stopped or not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+from test_stronger_attacks import ridge_logits
+
+from dcpriv_lib import (artefacts, attacks, comparison, condensation, evaluation, metrics, networks, processes, shadow,
+                        signals, study as study_module, training)
+from dcpriv_lib.seeding import derive, generator
+from dcpriv_lib.study import Study
+
+SETTINGS = condensation.Settings(ipc=1, iterations=1, outer=2, inner=1, width=4, real_batch=16, image_lr=1.0)
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """The digits, divided, with results in a folder of the test's own."""
+    monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path))
+    return Study.divide("mine", "digits", 0, "standard")
+
+
+def trained(study, kind, key, images, labels, epochs):
+    """The logits that plain calls of the library give, for all images."""
+    network = networks.initialise(networks.PaperCNN(*study.split.shape), generator(0, kind, *key))
+    training.train(network, images, labels, epochs=epochs, generator=generator(0, f"{kind} order", *key))
+    return training.predict(network, study.images).numpy()
+
+
+def test_a_population_is_its_models_trained_one_by_one(study, monkeypatch):
+    sets = {("a", 0): study.members[:40], ("b", 1): (study.images[:30], 9 - study.labels[:30])}
+    monkeypatch.setattr(processes, "run", lambda study, jobs: (job.arrays(study) for job in jobs))
+    models = study.population("test", sets, epochs=2)
+    expected = [trained(study, "test", ("a", 0), study.images[study.members[:40]], study.labels[study.members[:40]], 2),
+                trained(study, "test", ("b", 1), study.images[:30], 9 - study.labels[:30], 2)]
+    assert np.array_equal(models.logits, expected) and models.test_logits.shape == (2, 0, 10)
+    assert models.table[["target", "run", "images"]].values.tolist() == [["a", 0, 40], ["b", 1, 30]]
+    assert [key for key, _ in models.items()] == [("a", 0), ("b", 1)]
+
+
+def test_a_model_of_condensed_images_is_condensed_then_trained(study):
+    rows = study.members[:300]
+    found = study.population("test", {"x": rows}, epochs=2, condense=SETTINGS)
+    settings = asdict(SETTINGS) | {"seed": derive(0, "test", "x")}
+    width = settings.pop("width")
+    made = condensation.condense(study.images[rows], study.labels[rows], **settings,
+                                 make_network=lambda: networks.ConvNet(*study.split.shape, width=width))
+    assert np.array_equal(found.logits[0], trained(study, "test", ("x",), made["images"], made["labels"], 2))
+
+
+def test_several_processes_give_the_bits_of_one(study, tmp_path, monkeypatch):
+    sets = {number: study.members[number::7] for number in range(3)}
+    parallel = study.population("test", sets, epochs=2)
+    monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path / "again"))
+    again = Study.divide("mine", "digits", 0, "standard")
+    monkeypatch.setattr(processes, "run", lambda study, jobs: (job.arrays(study) for job in jobs))
+    assert np.array_equal(again.population("test", sets, epochs=2).logits, parallel.logits)
+    for file in parallel.table["file"]:
+        assert (study.folder / "models" / file).read_bytes() == (again.folder / "models" / file).read_bytes()
+
+
+def test_what_was_made_is_loaded_and_what_differs_is_made_beside_it(study, monkeypatch):
+    first = study.population("test", {"x": study.members[:40]}, epochs=1)
+    before = {path: path.read_bytes() for path in (study.folder / "models").iterdir()}
+    monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("trained again"))
+    assert np.array_equal(study.population("test", {"x": study.members[:40]}, epochs=1).logits, first.logits)
+    monkeypatch.undo()
+    os.environ["DCPRIV_RESULTS"] = str(study.folder.parent)
+    other = study.population("test", {"x": study.members[1:41]}, epochs=1)
+    assert other.table["file"][0] != first.table["file"][0]
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_saved_models_come_back_with_their_settings(study):
+    models = study.population("target", {("original", run): study.members[:40] for run in range(2)}, epochs=1)
+    study.save("targets", models)
+    loaded = study.load("targets")
+    assert np.array_equal(loaded.logits, models.logits) and loaded.settings["parameters"]["dataset"] == "digits"
+    assert np.array_equal(loaded.named("original"), models.logits) and len(loaded[:1]) == 1
+    with pytest.raises(artefacts.ArtefactError, match="shadows.csv does not exist yet: run notebooks/03_shadow_training"):
+        study.load("shadows")
+
+
+def test_shifted_queries_are_the_networks_answers_to_shifted_images(study):
+    models = study.population("test", {"x": study.members[:40]}, epochs=1)
+    asked = study.ask(models, shift=1)
+    network, = study._networks(models)
+    expected = training.predict(network, study.images.roll((0, -1), (2, 3))).numpy()
+    assert asked.shape == (1, len(study.images), 5, 10) and np.array_equal(asked[0, :, 4], expected)
+    assert np.array_equal(study.ask(models)[:, :, 0], models.logits)
+
+
+SLOW_RUN = """
+import sys
+from dcpriv_lib.study import Study
+study = Study("mine", "digits", 0)
+print("begins", flush=True)
+study.population("test", {number: study.members for number in range(2)}, epochs=1_000_000)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_stopping_the_parent_stops_its_workers_with_their_states_saved(study, how):
+    process = subprocess.Popen([sys.executable, "-c", SLOW_RUN], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, start_new_session=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    process.stdout.readline()
+    deadline = time.monotonic() + 120
+
+    def children():
+        listed = subprocess.run(["ps", "-o", "pid=,stat=", "-g", str(process.pid)], capture_output=True, text=True).stdout
+        return [line for line in listed.splitlines() if " Z" not in line and int(line.split()[0]) != process.pid]
+    while len(children()) < 2 and time.monotonic() < deadline:  # two workers (and a tracker of theirs)
+        time.sleep(0.5)
+    time.sleep(12)  # they import torch and begin to train
+    process.send_signal(how)
+    _, error = process.communicate(timeout=60)
+    while children() and time.monotonic() < deadline + 60:
+        time.sleep(0.5)
+    assert not children(), error[-2000:]
+    states = list((study.folder / "models").glob("*-unfinished.npz"))
+    assert len(states) == 2, error[-2000:]
+    assert all(len(np.load(state)["history"]) > 0 for state in states)
+
+
+# ---------------------------------------------------------------- every attack of the catalogue
+
+def make_references(rng, leak: bool) -> tuple[attacks.References, attacks.Answers, np.ndarray]:
+    """Ten reference models and a target that memorise random labels; without a leak, memberships are made up."""
+    rows, labels = rng.normal(size=(600, 400)), rng.integers(0, 10, 600)
+    keep, member = shadow.membership_matrix(400, 10, rng), rng.permutation(np.arange(400) < 200)
+    inside = [np.concatenate([one, np.zeros(200, bool)]) for one in [*keep, member]]
+    logits = np.stack([ridge_logits(rows, labels, one) for one in inside])[:, :, None]
+    if not leak:
+        keep, member = shadow.membership_matrix(400, 10, rng), rng.permutation(member)
+    references = attacks.References(keep, logits[:-1, :400], labels[:400], logits[:-1, 400:], labels[400:])
+    return references, attacks.Answers(logits[-1, :400], labels[:400], logits[-1, 400:], labels[400:]), member
+
+
+@pytest.mark.parametrize("name", attacks.STRONG)
+def test_every_strong_attack_finds_a_planted_leak(name):
+    references, answers, member = make_references(np.random.default_rng(1), leak=True)
+    attack = attacks.STRONG[name](references)
+    score = attack.score(answers)
+    assert roc_auc_score(member, score) > 0.9
+    assert np.mean((score >= attack.threshold) == member) > 0.8
+
+
+@pytest.mark.parametrize("name", attacks.STRONG)
+def test_no_strong_attack_finds_made_up_memberships(name):
+    found = []
+    for seed in range(12):
+        references, answers, member = make_references(np.random.default_rng(seed), leak=False)
+        score = attacks.STRONG[name](references).score(answers)  # may hold -inf
+        found.append(metrics.auc(score, member, np.random.default_rng(0), draws=1)[0])
+    assert abs(np.mean(found) - 0.5) < 3 * 0.029 / np.sqrt(12)  # 0.029: standard error of an AUC of 200 and 200
+
+
+@pytest.mark.parametrize("name", attacks.PAPER)
+def test_every_attack_of_the_paper_finds_a_planted_leak(name):
+    references, answers, member = make_references(np.random.default_rng(1), leak=True)
+    attack = attacks.PAPER[name](references.rehearsal)
+    assert np.mean((attack.score(answers) >= attack.threshold) == member) > 0.8
+
+
+def test_a_reference_model_and_its_partner_are_left_out_together():
+    references, _, _ = make_references(np.random.default_rng(0), leak=True)
+    rest = references.without(3)
+    assert np.array_equal(rest.keep, np.delete(references.keep, [2, 3], axis=0)) and (rest.keep.sum(0) == 4).all()
+    assert np.array_equal(rest.logits, np.delete(references.logits, [2, 3], axis=0))
+
+
+def test_rehearsal_rows_are_members_then_non_members_of_each_model():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(2, 9, 3)), np.arange(9) % 3
+    splits = [(np.array([0, 1]), np.array([2])), (np.array([8]), np.array([7, 6]))]
+    rows = attacks.Rehearsal.of(logits, labels, splits)
+    assert np.array_equal(rows.logits, np.concatenate([logits[0, [0, 1]], logits[1, [8]], logits[0, [2]], logits[1, [7, 6]]]))
+    assert rows.labels.tolist() == [0, 1, 2, 2, 1, 0] and rows.is_member.tolist() == [True] * 3 + [False] * 3
+
+
+def test_judging_gives_a_row_a_target_and_attack_with_its_rates(study):
+    rng = np.random.default_rng(0)
+    labels = study.labels[study.pool].numpy()
+    leak = np.where(study.is_member, 3.0, 0.0)[:, None] * np.eye(10)[labels] + rng.normal(size=(len(labels), 10))
+    answers = {("a", 0): attacks.Answers(leak[:, None], labels)}
+    attack = attacks.Attack(lambda asked: -signals.losses(asked.logits[:, 0], asked.labels), -1.0)
+    scores, judged = evaluation.judge(answers, {"loss": attack}, study.is_member, evaluation.usual(study, labels))
+    says = signals.losses(leak, labels) <= 1.0
+    assert judged.loc[0, "accuracy"] == np.mean(says == study.is_member)
+    assert judged.loc[0, "auc"] == pytest.approx(roc_auc_score(study.is_member, scores["a", 0, "loss"]))
+    _, strong = evaluation.judge(answers, {"loss": attack}, study.is_member, evaluation.strong(study))
+    assert strong.loc[0, "tpr_at_0.01"] == metrics.tpr_at_fpr(scores["a", 0, "loss"], study.is_member, 0.01)[0]
+    assert list(evaluation.at_low_fpr(strong)["attack"]) == ["loss"]
+
+
+# ---------------------------------------------------------------- rules of the comparison
+
+def test_a_difference_counts_from_two_standard_errors_on():
+    a = pd.Series([0.80, 0.82, 0.84])                                   # mean 0.82, standard error 0.0115
+    assert comparison.larger(a, a - 0.05)[1] == "holds" and comparison.larger(a - 0.05, a)[1] == "the reverse holds"
+    assert comparison.larger(a, a - 0.03)[1] == "cannot be told"        # two standard errors of the difference: 0.0327
+
+
+@pytest.mark.parametrize(("says", "expected"), [(0.50, "agrees"), (0.49, "ours is higher"), (0.56, "ours is lower"),
+                                                (0.485, "agrees"), (None, "not in the paper")])
+def test_the_papers_number_agrees_inside_our_interval(says, expected):
+    tolerance = 0.01 if says == 0.485 else 0.0
+    assert comparison.verdict(says, 0.494, 0.55, tolerance, papers_data=True) == expected
+    assert comparison.verdict(says, 0.494, 0.55, tolerance, papers_data=False) == (
+        "other data" if says else "not in the paper")
+
+
+def test_the_modules_name_every_notebook_that_makes_something():
+    from dcpriv_lib import profiles
+    assert set(study_module.MADE_BY.values()) <= set(profiles.STAGES)
