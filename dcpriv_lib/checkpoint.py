@@ -16,19 +16,19 @@ class Checkpoint:
     The state is saved now and then, and whenever the block is left by an exception. Ctrl-C
     and SIGTERM (what a cluster sends before it kills) both arrive as KeyboardInterrupt, so
     either stops cleanly. A signal during a save waits for its end, and those after the first
-    are ignored until the state is saved. A block that ends well deletes the file, or saves the
-    last state. Signals are Python's main thread's: in another thread only exceptions save.
+    are ignored until the state is saved. The file outlives the block; whoever keeps the result
+    deletes it (`artefacts.cached`), so that a kill between the two loses nothing. Signals are Python's main thread's: in another thread only exceptions save.
 
     Parameters
     ----------
     path : the file, or None to keep nothing.
     inputs : what the computation depends on; a state of other inputs is refused.
-    delete : whether a block that ends well deletes the file.
+    keep_last : whether a block that ends well saves the last state too, to go on from later.
     seconds : least time between two saves; what a kill without warning loses.
     """
 
-    def __init__(self, path: Path | None, inputs: dict, delete: bool = True, seconds: float = 30.0):
-        self.path, self.inputs, self.delete, self.seconds = path, inputs, delete, seconds
+    def __init__(self, path: Path | None, inputs: dict, keep_last: bool = False, seconds: float = 30.0):
+        self.path, self.inputs, self.keep_last, self.seconds = path, inputs, keep_last, seconds
         self.state, self.saved_at = None, time.monotonic()
         self.unsaved = self.busy = self.stopped = False
         self.handlers = {}
@@ -63,9 +63,7 @@ class Checkpoint:
     def __exit__(self, kind, error, traceback):
         self.busy = True
         try:
-            if kind is None and self.delete:
-                self._delete()
-            else:
+            if kind is not None or self.keep_last:
                 self._save()
         finally:
             for number, handler in self.handlers.items():
@@ -87,8 +85,3 @@ class Checkpoint:
             artefacts.save_arrays(self.path, self.state, self.inputs)
             self.unsaved = False
         self.saved_at = time.monotonic()
-
-    def _delete(self) -> None:
-        if self.path:
-            for file in (self.path, artefacts.sidecar(self.path)):
-                file.unlink(missing_ok=True)

@@ -239,7 +239,7 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
             return members[torch.randperm(len(members), generator=draw)[:real_batch].to(images.device)]
         return lambda synthetic: matching_step(network, images, labels, synthetic, batch)
 
-    with Checkpoint(checkpoint, inputs, delete=False) as saved:
+    with Checkpoint(checkpoint, inputs, keep_last=True) as saved:
         state = saved.load() or start
         if len(state["loss"]) > iterations:  # of a longer run, whose state is to stay
             saved.path, state = None, start

@@ -181,6 +181,23 @@ def check_idx_files(folder: Path, md5: dict) -> None:
 
 def _npz(path: Path) -> Dataset:
     """Return a person's own data: train_images, train_labels, test_images, test_labels."""
+    arrays = _npz_arrays(path)
+    tensors = []
+    for part in ("train", "test"):
+        images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
+        tensors += [_checked_images(path, f"{part}_images", images),
+                    _checked_labels(path, f"{part}_labels", labels, len(images))]
+    classes = int(max(tensors[1].max(), tensors[3].max())) + 1
+    if tensors[0].shape[1:] != tensors[2].shape[1:]:
+        raise DataError(f"{path}: train_images have shape {tuple(tensors[0].shape[1:])} and test_images "
+                        f"{tuple(tensors[2].shape[1:])}: expected the same: {AGAIN}")
+    if classes > len(tensors[0]):  # one name a class is made below: not for labels like 20,260,101
+        raise DataError(f"{path}: the largest label is {classes - 1:,}, with {len(tensors[0]):,} training "
+                        f"images: expected classes numbered 0, 1, 2 ... without gaps: {AGAIN}")
+    return _dataset(str(path), *tensors, classes=[str(label) for label in range(classes)])
+
+
+def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise DataError(f"dataset = {str(path)!r}: there is no file {path.absolute()}: correct the path")
     try:
@@ -197,25 +214,12 @@ def _npz(path: Path) -> Dataset:
             if missing:
                 raise DataError(f"{path} lacks {', '.join(missing)}: it holds {', '.join(file.files)}, "
                                 f"expected {', '.join(wanted)}: {AGAIN}")
-            arrays = {key: np.asarray(file[key]) for key in wanted}
+            return {key: np.asarray(file[key]) for key in wanted}
     except DataError:
         raise
     except Exception as error:  # zipfile and numpy raise many kinds on a damaged file
         raise DataError(f"{path} is damaged or holds arrays of objects, which could run code and are never "
                         f"loaded ({error}): save the images as uint8 and the labels as integers") from error
-    tensors = []
-    for part in ("train", "test"):
-        images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
-        tensors += [_checked_images(path, f"{part}_images", images),
-                    _checked_labels(path, f"{part}_labels", labels, len(images))]
-    classes = int(max(tensors[1].max(), tensors[3].max())) + 1
-    if tensors[0].shape[1:] != tensors[2].shape[1:]:
-        raise DataError(f"{path}: train_images have shape {tuple(tensors[0].shape[1:])} and test_images "
-                        f"{tuple(tensors[2].shape[1:])}: expected the same: {AGAIN}")
-    if classes > len(tensors[0]):  # one name a class is made below: not for labels like 20,260,101
-        raise DataError(f"{path}: the largest label is {classes - 1:,}, with {len(tensors[0]):,} training "
-                        f"images: expected classes numbered 0, 1, 2 ... without gaps: {AGAIN}")
-    return _dataset(str(path), *tensors, classes=[str(label) for label in range(classes)])
 
 
 def _checked_images(path, key: str, images: np.ndarray) -> torch.Tensor:
@@ -434,10 +438,10 @@ class Split:
         mean, deviation = self._scale
         return (images.float() - mean) / deviation
 
-    def grey_levels(self, images: torch.Tensor) -> torch.Tensor:
-        """Map network inputs [n, C, H, W] back to 0..1, clipped, to be looked at."""
+    def grey_levels(self, images) -> torch.Tensor:
+        """Map network inputs [n, C, H, W], a tensor or an array, back to 0..1, clipped, to be looked at."""
         mean, deviation = self._scale
-        return ((images * deviation + mean) / 255).clamp(0, 1)
+        return ((torch.as_tensor(images) * deviation + mean) / 255).clamp(0, 1)
 
 
 def _pixel_scale(images: torch.Tensor, pixels: str) -> tuple:

@@ -1,12 +1,13 @@
 """The figures' common parts. Functions draw on an `ax` and return it."""
 
+import io
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from . import metrics
+from . import artefacts, metrics
 
 plt.style.use(Path(__file__).with_name("report.mplstyle"))
 
@@ -14,11 +15,11 @@ MEMBER, NON_MEMBER, ATTACKER, SYNTHETIC = "#0072B2", "#D55E00", "#7F7F7F", "#009
 
 
 def save(figure, folder: Path, name: str) -> None:
-    """Save a figure as ``folder/figures/<name>.svg`` and ``.png``."""
-    folder = Path(folder) / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-    figure.savefig(folder / f"{name}.png")
+    """Save a figure as ``folder/figures/<name>.svg`` and ``.png``, each atomically."""
+    for kind, metadata in (("svg", {"Date": None}), ("png", None)):
+        content = io.BytesIO()
+        figure.savefig(content, format=kind, metadata=metadata)
+        artefacts.write(Path(folder) / "figures" / f"{name}.{kind}", content.getvalue())
 
 
 def images(ax, pictures, columns: int, title: str = ""):

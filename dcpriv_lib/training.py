@@ -46,7 +46,8 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, epo
     epochs : passes over the data; the last, smaller batch is used too.
     generator : CPU generator of the order of the examples.
     checkpoint : file of the state of an unfinished training. If it exists, the training
-        goes on from there, to the same bits as an unbroken one. Deleted at the end.
+        goes on from there, to the same bits as an unbroken one. Whoever keeps the network
+        deletes it.
     progress : wraps the epochs, for instance ``tqdm``.
 
     Returns

@@ -134,7 +134,7 @@ def test_a_damaged_state_or_artefact_is_made_again(damage, tmp_path, capsys):
     state = tmp_path / "state.npz"
     artefacts.save_arrays(state, array(1), INPUTS)
     damage(state)
-    with Checkpoint(state, INPUTS, delete=False) as saved:
+    with Checkpoint(state, INPUTS, keep_last=True) as saved:
         assert saved.load() is None
         saved.keep(array(2))
     assert number_in(Checkpoint(state, INPUTS).load()) == 2
@@ -169,7 +169,7 @@ def keep_until_stopped(path, saves, saving):
         real(handle)
     os.fsync = slow
     try:
-        with Checkpoint(path, INPUTS, delete=False, seconds=-1) as saved:
+        with Checkpoint(path, INPUTS, keep_last=True, seconds=-1) as saved:
             for number in range(1, 10**9):
                 saves.value = number
                 saved.keep(array(number))
@@ -199,7 +199,7 @@ def test_signals_during_a_save_wait_for_its_end(signals, tmp_path, interruptible
 def test_a_signal_in_the_last_save_of_a_block_that_ends_well_is_not_forgotten(tmp_path, monkeypatch):
     path, before = tmp_path / "state.npz", signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(os, "fsync", lambda _: os.kill(os.getpid(), signal.SIGTERM))
-    with pytest.raises(KeyboardInterrupt), Checkpoint(path, INPUTS, delete=False) as saved:
+    with pytest.raises(KeyboardInterrupt), Checkpoint(path, INPUTS, keep_last=True) as saved:
         saved.keep(array(7))
     assert number_in(artefacts.load_arrays(path, INPUTS, "x")) == 7
     assert signal.getsignal(signal.SIGTERM) is before

@@ -18,8 +18,8 @@
 # %% [markdown]
 # # Solutions to notebook 2
 #
-# Needs `results/<profile>/split.npz`, which `01_data_split.ipynb` writes for the same profile. Everything else is
-# computed here, at sizes of its own that do not depend on the profile.
+# Needs the split of notebook 1. Everything else is computed here, at sizes of its own that do not depend on the
+# profile.
 
 # %% tags=["parameters"]
 profile: str = "quick"      # name of the run whose split is used
@@ -38,19 +38,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dcpriv_lib import condensation, data, networks, paths, plots, training
-from dcpriv_lib.seeding import derive, generator
+from dcpriv_lib import condensation, parameters, plots, signals
+from dcpriv_lib.study import Study
 
-plots.style()
-split = data.load_split(paths.results(profile), profile=profile, dataset=dataset, seed=seed)
-images, labels = split.part("members")
+study = Study(**parameters.check(globals()))
+M, N = study.members, study.non_members
+images, labels = study.images[M], study.labels[M]
 
 # %% [markdown]
 # Two tools for the first two exercises: a new network, and the gradient that images of one class give.
 
 # %%
 def new_network(*purpose):
-    return networks.initialise(networks.ConvNet(*split.shape, width=width), generator(seed, *purpose))
+    return study.matching_network(*purpose, width=width)
 
 def gradient(theta, pictures, label, create_graph=False):
     target = torch.full((len(pictures),), label)
@@ -63,15 +63,16 @@ def gradient(theta, pictures, label, create_graph=False):
 # between two random halves of the zeros?
 
 # %%
+D = condensation.matching_distance
 zeros, ones = images[labels == 0], images[labels == 1]       # [n, C, H, W] each
 
 def compare(number):
     theta = new_network("exercise 1", number)
-    order = torch.randperm(len(zeros), generator=generator(seed, "halves", number))
+    order = torch.randperm(len(zeros), generator=study.generator("halves", number))
     half, other_half = zeros[order].tensor_split(2)
-    return {"zeros and ones": condensation.matching_distance(gradient(theta, zeros, 0), gradient(theta, ones, 1)).item(),
-            "two halves of the zeros": condensation.matching_distance(
-                gradient(theta, half, 0), gradient(theta, other_half, 0)).item()}
+    of_zeros = gradient(theta, half, 0), gradient(theta, other_half, 0)
+    return {"zeros and ones": D(gradient(theta, zeros, 0), gradient(theta, ones, 1)).item(),
+            "two halves of the zeros": D(*of_zeros).item()}
 
 # %% [markdown]
 # $D$ adds one term for every output unit of every layer: 0 if the directions agree, 1 if they have nothing in
@@ -107,13 +108,13 @@ def walk(S_c, rate=5):
     history = []
     for _ in range(steps + 1):
         before, S_c = S_c, S_c.detach().requires_grad_()
-        D = condensation.matching_distance(real, gradient(theta, S_c, 0, create_graph=True))
-        history.append(D.item())
-        S_c = S_c - rate * torch.autograd.grad(D, S_c)[0]
-    return history, before.detach()                         # D after 0, 1, ... steps; the images at the end
+        distance = D(real, gradient(theta, S_c, 0, create_graph=True))
+        history.append(distance.item())
+        S_c = S_c - rate * torch.autograd.grad(distance, S_c)[0]
+    return history, before.detach()          # D after 0, 1, ... steps; the images at the end
 
 # %%
-starts = {"noise": torch.randn(10, *zeros.shape[1:], generator=generator(seed, "noise")),
+starts = {"noise": torch.randn(10, *zeros.shape[1:], generator=study.generator("noise")),
           "ten members": zeros[:10]}
 walks = {name: walk(start) for name, start in starts.items()}
 pd.DataFrame({name: history for name, (history, _) in walks.items()}).rename_axis("steps").T[
@@ -131,12 +132,13 @@ def nearest_member(pictures):
 
 ends = walks["ten members"][1]
 still = (nearest_member(ends) == nearest_member(starts["ten members"])).sum().item()
-print(f"{still} of {len(ends)} images are still nearer to the member they started from than to any other member")
+print(f"{still} of {len(ends)} images are still nearer to the member they started from "
+      "than to any other member")
 
 # %%
 figure, axes = plt.subplots(2, 1, figsize=(7, 2))
-plots.images(axes[0], split.grey_levels(starts["ten members"]), 10, "ten members")
-plots.images(axes[1], split.grey_levels(ends), 10, f"the same ten after {steps} steps")
+plots.images(axes[0], study.split.grey_levels(starts["ten members"]), 10, "ten members")
+plots.images(axes[1], study.split.grey_levels(ends), 10, f"the same ten after {steps} steps")
 plt.show()
 
 # %% [markdown]
@@ -155,13 +157,14 @@ plt.show()
 # First the condensed images, one a class.
 
 # %%
-condensed = condensation.condense(
-    images, labels, ipc=1, make_network=lambda: networks.ConvNet(*split.shape, width=width),
-    iterations=iterations, outer=1, inner=1, real_batch=32, image_lr=10.0, seed=derive(seed, "condense", 1))
+settings = condensation.Settings(ipc=1, iterations=iterations, outer=1, inner=1, width=width,
+                                 real_batch=32, image_lr=10.0)
+condensed = study.condense("solution", {1: settings}, M)[1]
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 1.2))
-plots.images(ax, split.grey_levels(condensed["images"]), len(condensed["images"]), "one condensed image per class")
+plots.images(ax, study.split.grey_levels(condensed["images"]), len(study.classes),
+             "one condensed image per class")
 plt.show()
 
 # %% [markdown]
@@ -171,30 +174,25 @@ plt.show()
 
 # %%
 def rows_for(kind, run):
-    draw, classes = generator(seed, kind, run), len(split.dataset.classes)
-    shuffled = torch.randperm(len(images), generator=draw)
+    shuffled = study.choose(M, len(M), kind, run)
     if kind == "one member per class":
-        return torch.stack([shuffled[labels[shuffled] == label][0] for label in range(classes)])
-    return shuffled[:classes * (10 if kind == "random subset, ten times as many" else 1)]
+        return [shuffled[study.labels[shuffled] == c][0] for c in range(len(study.classes))]
+    return shuffled[:len(study.classes) * (10 if "ten times" in kind else 1)]
 
 # %%
-def accuracy(kind, run):
-    rows = slice(None) if kind == "condensed" else rows_for(kind, run)
-    own_images, own_labels = ((condensed["images"], condensed["labels"]) if kind == "condensed"
-                              else (images[rows], labels[rows]))
-    network = networks.initialise(networks.PaperCNN(*split.shape), generator(seed, "target", kind, run))
-    training.train(network, own_images, own_labels, epochs=epochs, generator=generator(seed, "order", kind, run))
-    others, truth = split.part("non_members")
-    return training.accuracy(training.predict(network, others), truth)
+kinds = ("condensed", "random subset", "one member per class",
+         "random subset, ten times as many")
+training_sets = {(kind, run): (condensed["images"], condensed["labels"]) if kind == "condensed"
+                 else np.array(rows_for(kind, run)) for kind in kinds for run in range(n_runs)}
+models = study.population("solution", training_sets, epochs)
+accuracy = signals.accuracies(models.logits[:, N], study.labels[N])
 
 # %% [markdown]
 # Guessing means to name the most frequent class every time.
 
 # %%
-kinds = ("condensed", "random subset", "one member per class", "random subset, ten times as many")
-found = pd.Series({kind: np.mean([accuracy(kind, run) for run in range(n_runs)]) for kind in kinds})
-truth = split.dataset.labels[split.indices["non_members"]]
-found["guessing"] = torch.bincount(truth).max().item() / len(truth)
+found = pd.Series(accuracy).groupby(models.table["target"]).mean()
+found["guessing"] = torch.bincount(study.labels[N]).max().item() / len(N)
 (100 * found.sort_values()).round(1).rename("accuracy on non-members (%)").to_frame()
 
 # %%
