@@ -1,45 +1,83 @@
-# The engine: which notebook runs when. Every step is one papermill run; a step that is divided runs
-# the same notebook with fewer targets or shadow models, and the whole notebook then finds their
-# files. The notebooks know nothing of this. A step depends on its notebook's .py, the source: new
-# outputs in the .ipynb are no reason to run it again.
+# The engine: which notebook runs when. Every step is one notebook run by papermill; a step that is
+# divided runs the same notebook with fewer targets or shadow models, and the whole notebook then
+# finds their files. The notebooks know nothing of this. A step depends on its notebook's .py, the
+# source: new outputs in the .ipynb are no reason to run it again.
 #
 #   snakemake --cores all --config profile=quick
+import json
+import os
 import shlex
+import sys
 
-from dcpriv_lib import paths, profiles
+from snakemake.logging import logger
 
-PROFILE = profiles.read(config.get("profile", "quick"))
+from dcpriv_lib import paths, profiles, screen
+
+NAME = config.get("profile", "quick")
+MAIN = workflow.is_main_process and not workflow.dryrun
+if MAIN:
+    screen.attach(logger, NAME, workflow.cores)
+PROFILE = profiles.read(NAME)
 JOBS = PROFILE["jobs"]
-NAME = PROFILE["01_data_split"]["profile"]
 RESULTS = paths.results(NAME)
-CONDENSATION, SHADOWS = PROFILE["02_condensation"], PROFILE["03_shadow_training"]
-IPC = profiles.as_list(CONDENSATION["ipc"])
-N_SETS, ITERATIONS = (profiles.per_ipc(key, CONDENSATION[key], IPC) for key in ("condensed_sets", "iterations"))
+TARGETS, SHADOWS = PROFILE["02_condensation"], PROFILE["03_shadow_training"]
+IPC = profiles.as_list(TARGETS["ipc"])
+N_SETS, ITERATIONS = (profiles.per_ipc(key, TARGETS[key], IPC) for key in ("condensed_sets", "iterations"))
+
 
 def parts(total, each):
     """Return the first numbers of the jobs that share `total` pieces of work, `each` at a time."""
     return range(0, total, each) if each else []
 
+
 def notebook(stage, **changes):
-    """Return the papermill command of one notebook, without its output; one with changes is a part, and logs."""
+    """Return the command that runs one notebook, without its output; one with changes is a part."""
     arguments = shlex.quote(profiles.arguments(stage, PROFILE[stage] | changes))
-    log = "--log-output " if changes else ""
-    return f"python -m dcpriv_lib.step --no-progress-bar {log}-y {arguments} {shlex.quote(str(paths.NOTEBOOKS / stage))}.ipynb"
+    return f"python -m dcpriv_lib.step -y {arguments} {shlex.quote(str(paths.NOTEBOOKS / stage))}.ipynb"
 
-KINDS = [kind for kind in CONDENSATION["training_sets"] if kind != "condensed"]
-TARGETS = expand(RESULTS / "steps/target_{kind}_run{run}.ipynb", kind=KINDS,
-                 run=parts(CONDENSATION["n_runs"], JOBS["runs"]))
-# Run r is trained on set r mod the number of sets, and condenses it: one job for each set's first run.
-SETS = [RESULTS / f"steps/condensed_ipc{ipc}_run{run}.ipynb" for ipc in IPC
-        for run in parts(min(N_SETS[ipc], CONDENSATION["n_runs"]), JOBS["sets"])]
+
+# Run r is trained on set r mod the number of sets, and condenses it: one job for each set's first
+# run. The other runs on condensed images take seconds; the whole notebook trains them.
+CONDENSED = [RESULTS / f"steps/condensed_ipc{ipc}_run{run}.ipynb" for ipc in IPC
+             for run in parts(min(N_SETS[ipc], TARGETS["n_runs"]), JOBS["sets"])]
+TRAINED = expand(RESULTS / "steps/{kind}_run{run}.ipynb", run=parts(TARGETS["n_runs"], JOBS["runs"]),
+                 kind=[kind for kind in TARGETS["training_sets"] if kind != "condensed"])
 GROUPS = expand(RESULTS / "steps/shadows_from{first}.ipynb", first=parts(SHADOWS["n_shadows"], JOBS["shadows"]))
+LEFT_BEHIND = {"01_data_split": "split.npz", "02_condensation": "targets.csv", "03_shadow_training": "shadows.csv",
+               "04_attack": "attacks.csv", "06_stronger_attacks": "references.csv", "07_controls": "informed.csv"}
 
-# A job's notebook uses as many processes as the job has threads, each with one thread of its own. (The engine itself
-# asks MKL and OpenBLAS for a thread a core.) The tunables let glibc keep the memory that every training step frees and
-# asks for again, in huge pages. The long steps log their progress and the time left.
+
+def made_with(file):
+    """Return the parameters that an artefact was made with; nothing if that is not on record."""
+    try:
+        inputs = json.loads((RESULTS / f"{file}.json").read_text())["inputs"]
+        return inputs.get("parameters", inputs)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+# Whoever ran a notebook by hand with other settings in this folder replaced what it leaves to the
+# next one. That is removed; the notebook, which runs again, finds its models as they were.
+for stage, file in LEFT_BEHIND.items() if MAIN else ():
+    found = made_with(file)
+    finished = (RESULTS / "notebooks" / f"{stage}.ipynb").exists() and (RESULTS / file).exists()
+    if finished and any(found.get(name) != value for name, value in PROFILE[stage].items()):
+        print(f"{paths.shown(RESULTS / file)} was made with other settings than this profile's: notebook {int(stage[:2])} runs again")
+        (RESULTS / file).unlink()
+
+# The engine itself asks MKL and OpenBLAS for a thread a core; every process here has one. The tunables
+# let glibc keep the memory that every training step frees and asks for again, in huge pages. The
+# long steps log their progress and the time left.
 shell.prefix("set -euo pipefail; export TQDM_MININTERVAL=30 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "
              "GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
              ":glibc.malloc.trim_threshold=1073741824; ")
+# A notebook trains models in as many processes as its job has threads.
+RUN = "LOKY_MAX_CPU_COUNT={threads} {params.run} {output[0]:q}"
+
+
+onerror:
+    again = os.environ.get("DCPRIV_AGAIN") or shlex.join(["snakemake", *sys.argv[1:]])
+    print(f"\nWhat was finished is kept. To go on from there: {again}", flush=True)
 
 
 rule report:
@@ -47,6 +85,8 @@ rule report:
         expand(RESULTS / "notebooks/{stage}.ipynb", stage=profiles.STAGES),
     output:
         RESULTS / "report/index.html",
+    message:
+        "writing the report"
     params:
         name=NAME,
     shell:
@@ -59,35 +99,41 @@ rule split:
     output:
         RESULTS / "notebooks/01_data_split.ipynb",
         RESULTS / "split.npz",
+    message:
+        "1. dividing the images among owner, others and attacker"
     params:
         run=notebook("01_data_split"),
     shell:
-        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output[0]:q}"
+        RUN
 
 
-rule condense:
+rule condensed:
     input:
         RESULTS / "split.npz",
     output:
         RESULTS / "steps/condensed_ipc{ipc}_run{run}.ipynb",
+    message:
+        "2. condensing {wildcards.ipc} images a class, from run {wildcards.run}"
     params:
         run=lambda w: notebook("02_condensation", training_sets=["condensed"], ipc=[int(w.ipc)],
                                iterations=[ITERATIONS[int(w.ipc)]], condensed_sets=[N_SETS[int(w.ipc)]],
                                first_run=int(w.run), n_runs=min(JOBS["sets"], N_SETS[int(w.ipc)] - int(w.run))),
     shell:
-        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output:q}"
+        RUN
 
 
-rule target:
+rule trained:
     input:
         RESULTS / "split.npz",
     output:
-        RESULTS / "steps/target_{kind}_run{run}.ipynb",
+        RESULTS / "steps/{kind,original|subset}_run{run}.ipynb",
+    message:
+        "2. training targets on: {wildcards.kind}, from run {wildcards.run}"
     params:
         run=lambda w: notebook("02_condensation", training_sets=[w.kind], first_run=int(w.run),
-                               n_runs=min(JOBS["runs"], CONDENSATION["n_runs"] - int(w.run))),
+                               n_runs=min(JOBS["runs"], TARGETS["n_runs"] - int(w.run))),
     shell:
-        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output:q}"
+        RUN
 
 
 rule shadows:
@@ -95,26 +141,30 @@ rule shadows:
         RESULTS / "split.npz",
     output:
         RESULTS / "steps/shadows_from{first}.ipynb",
+    message:
+        "3. training shadow models, from number {wildcards.first}"
     params:
         run=lambda w: notebook("03_shadow_training", first_shadow=int(w.first),
                                n_shadows=min(JOBS["shadows"], SHADOWS["n_shadows"] - int(w.first))),
     shell:
-        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output:q}"
+        RUN
 
 
 rule condensation:
     input:
         paths.NOTEBOOKS / "02_condensation.py",
         RESULTS / "split.npz",
-        SETS,
-        TARGETS,
+        CONDENSED,
+        TRAINED,
     output:
         RESULTS / "notebooks/02_condensation.ipynb",
         RESULTS / "targets.csv",
+    message:
+        "2. condensing the members, training the targets"
     params:
         run=notebook("02_condensation"),
     shell:
-        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output[0]:q}"
+        RUN
 
 
 rule shadow_training:
@@ -125,10 +175,12 @@ rule shadow_training:
     output:
         RESULTS / "notebooks/03_shadow_training.ipynb",
         RESULTS / "shadows.csv",
+    message:
+        "3. training the shadow models"
     params:
         run=notebook("03_shadow_training"),
     shell:
-        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output[0]:q}"
+        RUN
 
 
 rule attack:
@@ -139,12 +191,14 @@ rule attack:
     output:
         RESULTS / "notebooks/04_attack.ipynb",
         RESULTS / "attacks.csv",
+    message:
+        "4. attacking every target as the paper does"
     threads: workflow.cores
-    priority: 1  # the paper's notebooks before the others
+    priority: 1
     params:
         run=notebook("04_attack"),
     shell:
-        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output[0]:q}"
+        RUN
 
 
 rule results:
@@ -154,11 +208,15 @@ rule results:
         RESULTS / "attacks.csv",
     output:
         RESULTS / "notebooks/05_results.ipynb",
+    message:
+        "5. comparing with the paper, writing the pages of 1 to 5"
+    threads: 0  # seconds, beside notebook 6
     priority: 1
     params:
         run=notebook("05_results"),
+        name=NAME,
     shell:
-        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output:q}"
+        RUN + " && python -m dcpriv_lib.report {params.name:q}"
 
 
 rule stronger_attacks:
@@ -169,11 +227,13 @@ rule stronger_attacks:
     output:
         RESULTS / "notebooks/06_stronger_attacks.ipynb",
         RESULTS / "references.csv",
+    message:
+        "6. training reference models, attacking with LiRA and RMIA"
     threads: workflow.cores
     params:
         run=notebook("06_stronger_attacks"),
     shell:
-        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output[0]:q}"
+        RUN
 
 
 rule controls:
@@ -183,8 +243,11 @@ rule controls:
         RESULTS / "references.csv",
     output:
         RESULTS / "notebooks/07_controls.ipynb",
+        RESULTS / "informed.csv",
+    message:
+        "7. checking what protects: controls of equal size and accuracy"
     threads: workflow.cores
     params:
         run=notebook("07_controls"),
     shell:
-        "LOKY_MAX_CPU_COUNT={threads} {params.run} {output:q}"
+        RUN

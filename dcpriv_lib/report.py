@@ -1,15 +1,33 @@
-"""The HTML report: every executed notebook as a page that reads without a network."""
+"""The report: a front page, and every executed notebook as a page of its own; all read without a network."""
 
-import json
+import base64
+import re
 import sys
 from pathlib import Path
 
+import jinja2
 import nbformat
+import pandas as pd
 from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from pygments.formatters import HtmlFormatter
 
 from . import artefacts, paths, profiles
+
+TITLE = "Does dataset condensation protect the people in the training data?"
+# The notebooks that end in verdicts: their table there, and its columns with the question and the answer.
+VERDICTS = {"05_results": ("claims", "claim", "verdict"), "07_controls": ("verdict", "question", "answer")}
+# The front page's figures: the first of these names that was drawn, and what it shows.
+FIGURES = {
+    ("figure4_condensed_10_ipc", "figure4_*"):
+        "Synthetic images, from noise to the final ones: all that the condensed model was trained on.",
+    ("roc_log", "roc"):
+        "How many members an attack finds (up) for how many people wrongly accused (right), both on logarithmic axes.",
+    ("attack_accuracy", "accuracy_by_iterations"):
+        "How often the paper's attack is right about each target model, with 95 % intervals.",
+}
+TEMPLATES = jinja2.FileSystemLoader(Path(__file__).parent)
 
 
 class _MathMLRenderer(IPythonRenderer):
@@ -19,13 +37,12 @@ class _MathMLRenderer(IPythonRenderer):
         return convert(body)
 
     def block_math(self, body: str) -> str:
-        return convert(body, display="block")
+        return f'<div class="equation">{convert(body, display="block")}</div>'
 
 
 class OfflineExporter(HTMLExporter):
     """nbconvert's HTML exporter with MathML for equations and no address to load anything from."""
 
-    raw_template = Path(__file__).with_name("report.html.j2").read_text()
     embed_images = True
     preprocessors = ["nbconvert.preprocessors.CoalesceStreamsPreprocessor"]  # progress bars: last state only
 
@@ -39,37 +56,116 @@ class OfflineExporter(HTMLExporter):
         yield "markdown2html", self.markdown2html
 
 
-def page(notebook, current: str, pages: dict[str, str]) -> str:
-    """Return one executed notebook as HTML.
+def build(profile: str) -> Path:
+    """Write ``results/<profile>/report/`` from what was run so far, and return its front page."""
+    folder = paths.results(profile)
+    return write(folder / "report", folder / "notebooks", folder / "tables", folder / "figures")
+
+
+def site() -> Path:
+    """Write ``site/`` from the committed, executed notebooks, and return its front page."""
+    committed = paths.FIGURES / "quick"
+    return write(paths.REPOSITORY / "site", paths.NOTEBOOKS, committed, committed)
+
+
+def write(folder: Path, notebooks: Path, tables: Path, figures: Path) -> Path:
+    """Write the pages.
 
     Parameters
     ----------
-    notebook : path of the executed notebook.
-    current : its key in `pages`.
-    pages : file name to title of every page, for the navigation bar.
+    folder : where to write them.
+    notebooks, tables, figures : the folders of the executed notebooks, the tables and the figures;
+        what is not there yet is left out.
+
+    Returns
+    -------
+    The path of the front page.
     """
-    content = nbformat.read(notebook, as_version=4)
-    content.metadata.title = pages[current]
-    html, _ = OfflineExporter().from_notebook_node(
-        content, {"pages": pages, "current": current, "metadata": {"name": pages[current]}})
-    return html
+    sources = {stage: nbformat.read(paths.NOTEBOOKS / f"{stage}.ipynb", 4) for stage in profiles.STAGES}
+    pages = {"index.html": "Overview"} | {f"{stage}.html": heading(source) for stage, source in sources.items()}
+    there = {"index.html"} | {f"{stage}.html" for stage in sources if (notebooks / f"{stage}.ipynb").exists()}
+    common = {"pages": pages, "there": there, "code_css": HtmlFormatter(style="friendly").get_style_defs(".highlight")}
+    exporter = OfflineExporter(template_file="report_page.html.j2", extra_loaders=[TEMPLATES])
+    for name in there - {"index.html"}:
+        notebook = fold(nbformat.read((notebooks / name).with_suffix(".ipynb"), 4))
+        html, _ = exporter.from_notebook_node(notebook, common | {"current": name, "title": pages[name]})
+        artefacts.write(folder / name, html.encode())
+    questions = [(f"{stage}.html", pages[f"{stage}.html"], question(source)) for stage, source in sources.items()]
+    html = front(common | {"current": "index.html", "title": TITLE}, questions, tables, figures)
+    artefacts.write(folder / "index.html", html.encode())
+    return folder / "index.html"
 
 
-def title(notebook) -> str:
-    """Return the heading of a notebook: its first markdown line without the hashes."""
-    return json.loads(Path(notebook).read_text())["cells"][0]["source"][0].strip("# \n")
+def front(resources: dict, notebooks: list[tuple[str, str, str]], tables: Path, figures: Path) -> str:
+    """Return the front page as HTML.
+
+    Parameters
+    ----------
+    resources : "pages", file name to name; "there", which of them exist; "current"; "title"; "code_css".
+    notebooks : file name, name and question of each, in reading order.
+    tables, figures : the folders to look for them.
+    """
+    drawn = [(_first(figures, names), caption) for names, caption in FIGURES.items()]
+    environment = jinja2.Environment(loader=TEMPLATES, autoescape=True)
+    return environment.get_template("report_front.html.j2").render(
+        resources=resources, notebooks=notebooks, run=run(tables), verdicts=list(verdicts(tables)),
+        figures=[(_embedded(path), caption) for path, caption in drawn if path])
 
 
-def build(profile: str) -> Path:
-    """Write ``results/<profile>/report/`` and return its first page, the results."""
-    folder = paths.results(profile)
-    sources = {f"{stage}.html": folder / "notebooks" / f"{stage}.ipynb" for stage in profiles.STAGES}
-    sources["index.html"] = sources.pop("05_results.html")
-    pages = {name: title(notebook) for name, notebook in sources.items()}
-    for name, notebook in sources.items():
-        artefacts.write(folder / "report" / name, page(notebook, name, pages).encode())
-    return folder / "report" / "index.html"
+def verdicts(tables: Path):
+    """Yield what the judging notebooks found, one dict a row of their tables."""
+    for stage, (name, asked, answered) in VERDICTS.items():
+        if (tables / f"{name}.csv").exists():
+            for row in pd.read_csv(tables / f"{name}.csv").to_dict("records"):
+                about = row.get("target", "")
+                asks = row[asked] if about in row[asked] else f"{row[asked]} ({about})"
+                yield {"notebook": int(stage[:2]), "page": f"{stage}.html", "question": asks,
+                       "found": row["this run"], "answer": row[answered]}
+
+
+def run(tables: Path) -> str:
+    """Return which run the tables of a folder are of: profile, data, date, processor and commit."""
+    records = sorted(tables.glob("*.csv.json"))
+    if not records:
+        return ""
+    record = artefacts.read_sidecar(records[0].with_suffix(""))
+    made, inputs = record["provenance"], record["inputs"]
+    return (f"Profile {inputs['profile']} on {inputs['dataset']}, run on {made['written'][:10]} on {made['processor']}, "
+            f"commit {(made['git_commit'] or 'unknown')[:10]}.")
+
+
+def heading(notebook) -> str:
+    """Return the first line of a notebook's text without its hashes."""
+    return notebook.cells[0].source.splitlines()[0].strip("# ")
+
+
+def question(notebook) -> str:
+    """Return the question that a notebook begins with, as plain text."""
+    found = re.search(r"\*\*Question\.\*\*\s+(.+?)(?:\n\s*\n|$)", notebook.cells[0].source, flags=re.S)
+    return re.sub(r"\s+", " ", found[1].replace("*", "")) if found else ""
+
+
+def fold(notebook):
+    """Mark the code that a reader of the page need not see: parameters, imports, and cells tagged "plumbing"."""
+    begun = False  # until the first text after the title, there are only parameters and imports
+    for number, cell in enumerate(notebook.cells):
+        begun = begun or (cell.cell_type == "markdown" and number > 0)
+        tags = cell.metadata.get("tags", [])
+        if cell.cell_type == "code" and (not begun or "plumbing" in tags):
+            cell.metadata.folded = ("parameters" if "parameters" in tags else
+                                    "parameters of this run" if "injected-parameters" in tags else
+                                    "code" if begun else "imports and set-up")
+    return notebook
+
+
+def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """Return the first figure with one of these names; None if there is none."""
+    return next((path for name in names for path in sorted(folder.glob(f"{name}.png"))), None)
+
+
+def _embedded(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
 if __name__ == "__main__":
-    build(sys.argv[1])
+    build(sys.argv[1]) if len(sys.argv) > 1 else print(site())

@@ -42,11 +42,13 @@ class Screen(logging.Handler):
             self._begin(record)
         elif event == LogEvent.JOB_FINISHED:
             self._finish(record.job_id)
-        elif record.levelno >= logging.ERROR and event != LogEvent.JOB_ERROR:  # steps explain themselves
-            print(record.getMessage(), flush=True)
+        elif record.getMessage().startswith("Nothing to be done"):
+            self._say(f"{self.profile}: everything is done")
+        elif record.levelno >= logging.ERROR and not self.running and "At least one job" not in record.getMessage():
+            print(record.getMessage(), flush=True)  # of the engine itself; a step says why it failed
 
     def _plan(self, stats: dict) -> None:
-        self.waiting = {rule: count for rule, count in stats.items() if rule != "total"}
+        self.waiting = {rule: jobs for rule, jobs in stats.items() if rule != "total"}
         self.total = sum(self.waiting.values())
         self._say(f"{self.profile}: {count(self.total, 'step')} on {count(self.cores, 'core')}{self._left()}")
 
@@ -69,12 +71,12 @@ class Screen(logging.Handler):
 
     def _left(self) -> str:
         """Return ", about 4 min left", or nothing where no whole run tells."""
-        todo = {rule: count for rule, count in self.waiting.items() if count}
+        todo = {rule: jobs for rule, jobs in self.waiting.items() if jobs}
         if not todo or not todo.keys() <= self.expected.keys():
             return ""
         running = sum(threads * (time.monotonic() - begun) for *_, threads, begun in self.running.values())
         pace = self.spent / self.spent_as_expected if self.spent_as_expected else 1
-        cost = pace * sum(count * self.expected[rule] for rule, count in todo.items())
+        cost = pace * sum(jobs * self.expected[rule] for rule, jobs in todo.items())
         return f", about {duration(max(cost - running, 1) / self.cores)} left"
 
     def _record(self) -> None:

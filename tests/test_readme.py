@@ -1,10 +1,10 @@
-"""The README's tables are those of figures/, row by row."""
+"""RESULTS.md is what figures/ holds, and so is every table that the README quotes."""
 
 import re
 
 import pytest
 
-from dcpriv_lib import paths
+from dcpriv_lib import committed, paths
 
 README = (paths.REPOSITORY / "README.md").read_text()
 TABLES = re.findall(r"<!-- (figures/\S+\.md) -->\n\n((?:\|.*\n)+)", README)
@@ -16,8 +16,20 @@ def cells(text: str) -> list[list[str]]:
     return [row for row in rows if not re.fullmatch(r"[:-]+", row[0])]
 
 
-def test_there_are_tables():
-    assert len(TABLES) == README.count("<!-- figures/") >= 2
+def test_results_are_the_committed_tables():
+    assert committed.PAGE.read_text() == committed.page(), "run `make figures`"
+
+
+def test_results_leave_no_table_and_no_figure_out():
+    text = committed.PAGE.read_text()
+    for file in paths.FIGURES.glob("*/*.md"):
+        assert file.read_text() in text, file
+    for file in paths.FIGURES.glob("*/*.png"):
+        assert f"({file.relative_to(paths.REPOSITORY)})" in text, file
+
+
+def test_the_readme_quotes_tables_where_it_says_so():
+    assert len(TABLES) == README.count("<!-- figures/")
 
 
 @pytest.mark.parametrize(("source", "table"), TABLES, ids=[source for source, _ in TABLES])

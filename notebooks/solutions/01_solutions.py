@@ -18,7 +18,7 @@
 # %% [markdown]
 # # Solutions to notebook 1
 #
-# Needs `results/<profile>/split.npz`, which `01_data_split.ipynb` writes for the same profile.
+# Needs the split of notebook 1.
 
 # %% tags=["parameters"]
 profile: str = "quick"      # name of the run whose split is used
@@ -30,11 +30,11 @@ import math
 
 import numpy as np
 
-from dcpriv_lib import data, metrics, paths
-from dcpriv_lib.seeding import derive
+from dcpriv_lib import metrics, parameters
+from dcpriv_lib.study import Study
 
-split = data.load_split(paths.results(profile), profile=profile, dataset=dataset, seed=seed)
-members, non_members = split.indices["members"], split.indices["non_members"]
+study = Study(**parameters.check(globals()))
+members, non_members = study.members, study.non_members
 
 # %% [markdown]
 # ## Exercise 1
@@ -58,10 +58,11 @@ print(f"everybody is a member: precision {precision:.1%}, recall {recall:.1%}")
 # A coin gives another answer every time, so it is tossed a thousand times for the whole list of images.
 
 # %%
-rng = np.random.default_rng(derive(seed, "coin"))
+rng = study.rng("coin")
 tosses = [precision_and_recall(rng.random(len(is_member)) < 0.5) for _ in range(1000)]
 for name, values in zip(("precision", "recall"), np.transpose(tosses)):
-    print(f"coin: {name:9} {values.mean():.1%} on average, {values.min():.1%} to {values.max():.1%}")
+    print(f"coin: {name:9} {values.mean():.1%} on average, "
+          f"{values.min():.1%} to {values.max():.1%}")
 
 # %% [markdown]
 # Whoever calls everybody a member finds every member, so the recall is 1. Members and non-members are equally

@@ -80,7 +80,7 @@ def compare(number):
 
 # %%
 units = sum(len(weight) for weight in new_network("any").parameters() if weight.ndim > 1)
-distances = pd.DataFrame([compare(number) for number in range(n_networks)]).rename_axis("network")
+distances = pd.DataFrame(map(compare, range(n_networks))).rename_axis("network")
 print(f"{units} units: nothing in common is D = {units}, opposite is D = {2 * units}")
 distances.round(2)
 

@@ -27,21 +27,19 @@ dataset: str = "digits"         # must be what 01_data_split divided
 seed: int = 0                   # must be what 01_data_split used
 ds: int = 299                   # members of a shadow model in exercise 1
 small_ds: int = 100             # members of a shadow model in exercise 2
-epochs: list = [5, 20, 60]      # training lengths to compare; exercise 2 trains for the last one
+epochs: list = [5, 20, 60]      # training lengths to compare; exercise 2 takes the last one
 n_shadows: int = 2              # shadow models for each setting
 
 # %%
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 
-from dcpriv_lib import artefacts, attacks, data, metrics, networks, paths, plots, training
-from dcpriv_lib.seeding import derive, generator
+from dcpriv_lib import attacks, metrics, parameters, plots, signals, tables
 from dcpriv_lib.shadow import shadow_split
+from dcpriv_lib.study import Study
 
-plots.style()
-results = paths.results(profile)
-split = data.load_split(results, profile=profile, dataset=dataset, seed=seed)
+study = Study(**parameters.check(globals()))
+epochs = parameters.as_list(epochs)
 
 # %% [markdown]
 # ## Exercise 1
@@ -52,12 +50,13 @@ split = data.load_split(results, profile=profile, dataset=dataset, seed=seed)
 # The shadow models start as in the notebook.
 
 # %%
-def train_shadow(number, ds, epochs):
-    inside, outside = (split.rows(part) for part in shadow_split(split.indices["attacker"], ds, number, seed))
-    network = networks.initialise(networks.PaperCNN(*split.shape), generator(seed, "shadow", number))
-    training.train(network, *inside, epochs=epochs, generator=generator(seed, "shadow order", number))
-    return {part: (training.predict(network, images).numpy(), labels.numpy())
-            for part, (images, labels) in (("members", inside), ("non_members", outside))}
+splits = {size: [shadow_split(study.attacker, size, j, seed) for j in range(n_shadows)]
+          for size in (ds, small_ds)}
+
+def train_shadows(size, length):
+    sets = {(size, j): inside for j, (inside, _) in enumerate(splits[size])}
+    models = study.population("shadow", sets, length)
+    return attacks.Rehearsal.of(models.logits, study.labels, splits[size])
 
 # %% [markdown]
 # The answers of all shadow models of one setting are put together, and the distance is measured by the AUC of the
@@ -65,33 +64,30 @@ def train_shadow(number, ds, epochs):
 # coincide.
 
 # %%
-def together(shadows):
-    return {part: tuple(map(np.concatenate, zip(*(shadow[part] for shadow in shadows))))
-            for part in ("members", "non_members")}        # part: (logits [n, classes], labels [n])
-
-def auc_of_loss(member_losses, non_member_losses):
-    scores = -np.concatenate([member_losses, non_member_losses])
-    is_member = np.repeat([True, False], [len(member_losses), len(non_member_losses)])
-    return metrics.auc(scores, is_member, np.random.default_rng(derive(seed, "auc")))
+def auc_of_loss(losses, is_member):
+    return metrics.auc(-losses, is_member, study.rng("auc"))
 
 # %%
-def summary(answers):
-    m, n = (attacks.losses(*answers[part]) for part in ("members", "non_members"))
-    return {"accuracy, members": training.accuracy(*answers["members"]),
-            "accuracy, non-members": training.accuracy(*answers["non_members"]),
-            "loss, members": m.mean(), "loss, non-members": n.mean(),
-            "AUC of the loss": metrics.percent(*auc_of_loss(m, n))}
+def summary(known):
+    losses = signals.losses(known.logits, known.labels)
+    right = known.logits.argmax(1) == known.labels
+    return {"accuracy, members": right[known.is_member].mean(),
+            "accuracy, non-members": right[~known.is_member].mean(),
+            "loss, members": losses[known.is_member].mean(),
+            "loss, non-members": losses[~known.is_member].mean(),
+            "AUC of the loss": tables.percent(*auc_of_loss(losses, known.is_member))}
 
 # %%
-trained = {length: together([train_shadow(number, ds, length) for number in range(n_shadows)])
-           for length in epochs}
-pd.DataFrame({length: summary(answers) for length, answers in trained.items()}).T.rename_axis("epochs")
+trained = {length: train_shadows(ds, length) for length in epochs}
+pd.DataFrame(map(summary, trained.values()), index=pd.Index(trained, name="epochs"))
 
 # %%
-figure, axes = plt.subplots(1, len(trained), figsize=(11, 3), sharex=True, sharey=True)
-for ax, (length, answers) in zip(axes, trained.items()):
-    losses = [attacks.losses(*answers[part]) for part in ("members", "non_members")]
-    plots.loss_histogram(ax, *losses, f"{length} epochs")
+figure, axes = plt.subplots(1, len(trained), figsize=(11, 3), sharex=True, sharey=True,
+                            squeeze=False)
+for ax, (length, known) in zip(axes.flat, trained.items()):
+    losses = signals.losses(known.logits, known.labels)
+    plots.loss_histogram(ax, losses[known.is_member], losses[~known.is_member],
+                         f"{length} epochs")
 plt.show()
 
 # %% [markdown]
@@ -124,12 +120,13 @@ plt.show()
 def steps(size, length, batch_size=128):
     return length * -(-size // batch_size)                 # epochs times batches, rounded up
 
-small = together([train_shadow(number, small_ds, epochs[-1]) for number in range(n_shadows)])
+small = train_shadows(small_ds, epochs[-1])
 
 # %%
-settings = [(ds, length, answers) for length, answers in trained.items()] + [(small_ds, epochs[-1], small)]
-pd.DataFrame([{"ds": size, "epochs": length, "steps": steps(size, length)} | summary(answers)
-              for size, length, answers in settings]).set_index(["ds", "epochs"])
+rows = [(ds, length, known) for length, known in trained.items()]
+rows.append((small_ds, epochs[-1], small))
+pd.DataFrame([{"ds": size, "epochs": length, "steps": steps(size, length)} | summary(known)
+              for size, length, known in rows]).set_index(["ds", "epochs"])
 
 # %% [markdown]
 # Compare the last row with the row of as many *steps*: the smaller training set leaks more. Its generalisation
@@ -152,32 +149,33 @@ pd.DataFrame([{"ds": size, "epochs": length, "steps": steps(size, length)} | sum
 # Here we use the shadow models of notebook 3.
 
 # %%
-made_by = "notebooks/03_shadow_training.ipynb"
-table = artefacts.load_table(results / "shadows.csv", split.inputs, made_by)
-files = [artefacts.load_arrays(results / "shadows" / file, split.inputs, made_by) for file in table["file"]]
-answers = together([{"members": (s["members"], s["member_labels"]),
-                     "non_members": (s["non_members"], s["non_member_labels"])} for s in files])
+shadows = study.load("shadows")
+own_splits = [shadow_split(study.attacker, shadows.settings["parameters"]["ds"], j, seed)
+              for j in shadows.table["model"]]
+known = attacks.Rehearsal.of(shadows.logits, study.labels, own_splits)
+losses, is_member = signals.losses(known.logits, known.labels), known.is_member
 
 # %% [markdown]
 # The difference of the mean losses is a sum over examples, so it splits exactly into what wrongly classified
 # examples add and what correctly classified ones add.
 
 # %%
-losses = {part: attacks.losses(*answers[part]) for part in answers}
-wrong = {part: logits.argmax(1) != labels for part, (logits, labels) in answers.items()}
-gap = losses["non_members"].mean() - losses["members"].mean()
-from_wrong = np.mean(losses["non_members"] * wrong["non_members"]) - np.mean(losses["members"] * wrong["members"])
-print(f"wrong: {wrong['members'].mean():.1%} of the members, {wrong['non_members'].mean():.1%} of the non-members")
-print(f"difference of the mean losses {gap:.3f} nats, of which {from_wrong / gap:.0%} from wrong examples")
+wrong = known.logits.argmax(1) != known.labels
+gap = losses[~is_member].mean() - losses[is_member].mean()
+from_wrong = (losses * wrong)[~is_member].mean() - (losses * wrong)[is_member].mean()
+print(f"wrong: {wrong[is_member].mean():.1%} of the members, "
+      f"{wrong[~is_member].mean():.1%} of the non-members")
+print(f"difference of the mean losses {gap:.3f} nats, of which {from_wrong / gap:.0%} "
+      "from wrong examples")
 
 # %% [markdown]
 # The mean is dominated by a few large losses. The AUC only counts who is larger, so we compare it with and
 # without the wrong examples.
 
 # %%
-right = [losses[part][~wrong[part]] for part in ("members", "non_members")]
-for name, pair in (("all examples", losses.values()), ("only correct ones", right)):
-    print(f"AUC of the loss, {name:17}: {metrics.percent(*auc_of_loss(*pair))}")
+for name, rows in (("all examples", wrong | ~wrong), ("only correct ones", ~wrong)):
+    auc = auc_of_loss(losses[rows], is_member[rows])
+    print(f"AUC of the loss, {name:17}: {tables.percent(*auc)}")
 
 # %% [markdown]
 # When a model has learned its members by heart, the wrong examples are almost all non-members. They are few, and

@@ -31,33 +31,22 @@ guesses: int = 1000         # random memberships in exercise 3
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from dcpriv_lib import artefacts, attacks, data, metrics, paths, plots
-from dcpriv_lib.seeding import derive
+from dcpriv_lib import attacks, metrics, parameters, plots, signals, tables
+from dcpriv_lib.shadow import shadow_split
+from dcpriv_lib.study import Study
 
-plots.style()
-results = paths.results(profile)
+study = Study(**parameters.check(globals()))
 
 # %% [markdown]
 # The inputs, loaded as in the notebook. `exams` holds each target's logits, first of the members, then of the
 # non-members.
 
 # %%
-split = data.load_split(results, profile=profile, dataset=dataset, seed=seed)
-targets = artefacts.load_table(results / "targets.csv", split.inputs, "notebooks/02_condensation.ipynb")
-judged = artefacts.load_table(results / "attacks.csv", split.inputs, "notebooks/04_attack.ipynb")
-answers = {(row.target, row.run): artefacts.load_arrays(results / "targets" / row.file, split.inputs,
-                                                        "notebooks/02_condensation.ipynb")
-           for row in targets.itertuples()}
-
-# %%
-parts = ("members", "non_members")
-labels = np.concatenate([split.dataset.labels[split.indices[part]] for part in parts])    # [n]
-is_member = np.repeat([True, False], [len(split.indices[part]) for part in parts])        # [n]
-exams = {key: np.concatenate([answer[part] for part in parts]) for key, answer in answers.items()}
+targets, judged = study.load("targets"), study.load("attacks")
+labels, is_member = study.labels[study.pool].numpy(), study.is_member        # [n]
+exams = {key: logits[study.pool] for key, logits in targets.items()}         # [n, classes] each
 
 # %% [markdown]
 # ## Exercise 1
@@ -68,11 +57,12 @@ exams = {key: np.concatenate([answer[part] for part in parts]) for key, answer i
 def correctness_attack(target, run):
     says_member = exams[target, run].argmax(1) == labels
     accuracy, low, high = metrics.rate((says_member == is_member).sum(), len(labels))
-    return {"target": target, "run": run, "accuracy": accuracy, "accuracy_low": low, "accuracy_high": high,
-            "recall": says_member[is_member].mean()}
+    return {"target": target, "run": run, "accuracy": accuracy, "accuracy_low": low,
+            "accuracy_high": high, "recall": says_member[is_member].mean()}
 
 correctness = pd.DataFrame([correctness_attack(*key) for key in exams])
-threshold = judged[(judged["attack"] == "loss threshold") & judged["target"].isin(correctness["target"])]
+threshold = judged[(judged["attack"] == "loss threshold")
+                   & judged["target"].isin(correctness["target"])]
 
 # %% [markdown]
 # Both attacks side by side, mean over the runs, with the mean interval of one run.
@@ -80,20 +70,19 @@ threshold = judged[(judged["attack"] == "loss threshold") & judged["target"].isi
 # %%
 def shown(table):
     mean = table.groupby("target", sort=False).mean(numeric_only=True)
-    return [metrics.percent(*row) for row in
+    return [tables.percent(*row) for row in
             mean[["accuracy", "accuracy_low", "accuracy_high"]].itertuples(index=False)]
 
-pd.DataFrame({"correctness": shown(correctness),
-              "loss threshold": shown(threshold),
-              "recall of correctness": correctness.groupby("target", sort=False)["recall"].mean().round(3).values},
-             index=correctness["target"].unique())
+recall = correctness.groupby("target", sort=False)["recall"].mean().round(3)
+pd.DataFrame({"correctness": shown(correctness), "loss threshold": shown(threshold),
+              "recall of correctness": recall}, index=recall.index)
 
 # %% [markdown]
 # The correctness attack is right about every correctly classified member and every wrongly classified non-member.
 # So its accuracy is one half plus *half of the generalisation gap*, no more and no less. Does Table 1 agree?
 
 # %%
-gap = targets["members"] - targets["non_members"]
+gap = targets.table["members"] - targets.table["non_members"]
 difference = correctness["accuracy"] - (0.5 + gap / 2)
 print("largest difference from 1/2 + gap/2 is below 1e-6:", bool(difference.abs().max() < 1e-6))
 
@@ -118,31 +107,28 @@ print("largest difference from 1/2 + gap/2 is below 1e-6:", bool(difference.abs(
 # We take the logistic regression, and the first target in the table.
 
 # %%
-made_by = "notebooks/03_shadow_training.ipynb"
-table = artefacts.load_table(results / "shadows.csv", split.inputs, made_by)
-shadows = [artefacts.load_arrays(results / "shadows" / file, split.inputs, made_by) for file in table["file"]]
-both = [(s["members"], s["member_labels"], True) for s in shadows] + [
-    (s["non_members"], s["non_member_labels"], False) for s in shadows]
-shadow_p = softmax(np.concatenate([logits for logits, _, _ in both]), axis=1)
-shadow_labels = np.concatenate([own for _, own, _ in both])
-shadow_member = np.concatenate([np.full(len(own), inside) for _, own, inside in both])
+shadows = study.load("shadows")
+splits = [shadow_split(study.attacker, shadows.settings["parameters"]["ds"], j, seed)
+          for j in shadows.table["model"]]
+known = attacks.Rehearsal.of(shadows.logits, study.labels, splits)
 
 # %%
 first = next(iter(exams))
-p = softmax(exams[first], axis=1)
+asked = attacks.Answers(exams[first][:, None], labels)
 
 def auc_with(membership):
-    models = attacks.fit_per_class(LogisticRegression(max_iter=1000), shadow_p, shadow_labels, membership)
-    return roc_auc_score(is_member, attacks.score_per_class(models, p, labels))
+    attack = attacks.fit_logistic_regression(
+        attacks.Rehearsal(known.logits, known.labels, membership))
+    return roc_auc_score(is_member, attack.score(asked))
 
 # %%
-rng = np.random.default_rng(derive(seed, "random membership"))
-random = np.array([auc_with(rng.permutation(shadow_member)) for _ in range(shuffles)])
+rng = study.rng("random membership")
+random = np.array([auc_with(rng.permutation(known.is_member)) for _ in range(shuffles)])
 standard_error = random.std(ddof=1) / np.sqrt(shuffles)
 print(f"target {first[0]}, run {first[1]}")
-print(f"AUC with the true membership:   {auc_with(shadow_member):.1%}")
-print(f"AUC with a random one: mean {random.mean():.1%} ± {standard_error:.1%} (standard error), "
-      f"from {random.min():.1%} to {random.max():.1%}")
+print(f"AUC with the true membership:   {auc_with(known.is_member):.1%}")
+print(f"AUC with a random one: mean {random.mean():.1%} ± {standard_error:.1%} "
+      f"(standard error), from {random.min():.1%} to {random.max():.1%}")
 
 # %% [markdown]
 # On average it lands at 50 %, up to a few standard errors. The reason is a symmetry: if all random labels are
@@ -182,21 +168,24 @@ def curves(loss, is_member):
     return loss[order][last], hits / called, hits / is_member.sum(), called
 
 # %%
-loss = attacks.losses(exams[first], labels)
+loss = signals.losses(exams[first], labels)
 tau, precision, recall, called = curves(loss, is_member)
 figure, ax = plt.subplots(figsize=(6, 3.2))
 ax.plot(np.maximum(tau, 1e-8), precision, color=plots.MEMBER, label="precision")
 ax.plot(np.maximum(tau, 1e-8), recall, color=plots.NON_MEMBER, linestyle="--", label="recall")
 ax.axhline(0.9, color="0.6", linestyle=":", linewidth=1)
-ax.set(xscale="log", xlabel=r"$\tau$ (nats)", ylim=(0, 1.02), title=f"{first[0]}, run {first[1]}")
+ax.set(xscale="log", xlabel=r"$\tau$ (nats)", ylim=(0, 1.02),
+       title=f"{first[0]}, run {first[1]}")
 ax.legend()
 plt.show()
 
 # %%
 i = np.argmax(recall > 0.9)
-print(f"recall above 0.9: from tau = {tau[i]:.3g} on, where the precision is {precision[i]:.1%}")
+print(f"recall above 0.9: from tau = {tau[i]:.3g} on, "
+      f"where the precision is {precision[i]:.1%}")
 most = called[precision > 0.9].max(initial=0)
-print(f"precision above 0.9: {'yes' if most else 'no'}; the most images called members at such a tau: {most}")
+print(f"precision above 0.9: {'yes' if most else 'no'}; "
+      f"the most images called members at such a tau: {most}")
 
 # %% [markdown]
 # A recall above 0.9 can always be had: with $\tau$ above all losses everybody is a member. Its price is the
@@ -206,14 +195,15 @@ print(f"precision above 0.9: {'yes' if most else 'no'}; the most images called m
 # Shuffle the membership and look again.
 
 # %%
-rng = np.random.default_rng(derive(seed, "shuffled members"))
+rng = study.rng("shuffled members")
 
 def most_called(membership):
     _, precision, _, called = curves(loss, membership)
     return called[precision > 0.9].max(initial=0)
 
 by_chance = np.array([most_called(rng.permutation(is_member)) for _ in range(guesses)])
-print(f"by chance a tau with precision above 0.9 exists in {np.mean(by_chance > 0):.0%} of the cases, "
+print("by chance a tau with precision above 0.9 exists in "
+      f"{np.mean(by_chance > 0):.0%} of the cases, "
       f"and in 95 % of the cases it calls at most {np.quantile(by_chance, 0.95):.0f} images")
 
 # %% [markdown]

@@ -33,12 +33,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom, norm
 
-from dcpriv_lib import artefacts, data, metrics, paper, paths
-from dcpriv_lib.seeding import derive
+from dcpriv_lib import metrics, paper, parameters, tables
+from dcpriv_lib.study import Study
 
-results = paths.results(profile)
-split = data.load_split(results, profile=profile, dataset=dataset, seed=seed)
-judged = artefacts.load_table(results / "attacks.csv", split.inputs, "notebooks/04_attack.ipynb")
+study = Study(**parameters.check(globals()))
+judged = study.load("attacks")
 
 # %% [markdown]
 # ## Exercise 1
@@ -71,18 +70,16 @@ for name, row in paper.TABLE_2.items():
 # happens to know it from elsewhere.
 
 # %%
-is_member = np.repeat([True, False], [len(split.indices[part]) for part in ("members", "non_members")])
+is_member = study.is_member
 everybody = np.ones(len(is_member), dtype=bool)
 one_person = np.arange(len(is_member)) == 0                # row 0 is a member
 
 # %%
-def row(says_member, name):
-    rng = np.random.default_rng(derive(seed, "auc", name))
-    found = metrics.evaluate(says_member.astype(float), says_member, is_member, rng)
-    return {rate: metrics.percent(*(found[rate + end] for end in ("", "_low", "_high"))) for rate in metrics.RATES}
-
-attacks = {"calls everybody": everybody, "calls one person": one_person}
-pd.DataFrame({name: row(says_member, name) for name, says_member in attacks.items()}).T
+guessers = {"calls everybody": everybody, "calls one person": one_person}
+found = pd.DataFrame([metrics.evaluate(says_member.astype(float), says_member, is_member,
+                                       study.rng("auc", name))
+                      for name, says_member in guessers.items()], index=list(guessers))
+pd.DataFrame({rate: tables.rates(found, rate) for rate in metrics.RATES}, index=found.index)
 
 # %% [markdown]
 # Calling everybody is exposed by the *precision*, which is exactly one half, the share of members. Calling one
@@ -96,7 +93,7 @@ pd.DataFrame({name: row(says_member, name) for name, says_member in attacks.item
 # rows with the highest recall:
 
 # %%
-mean = judged.groupby(["target", "attack"], sort=False)[["precision", "recall", "accuracy", "auc"]].mean()
+mean = judged.groupby(["target", "attack"], sort=False)[list(metrics.RATES)].mean()
 (100 * mean.sort_values("recall", ascending=False).head(3)).round(1)
 
 # %% [markdown]

@@ -31,37 +31,26 @@ removed: int = 10           # most vulnerable members that exercise 3 removes
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
-from dcpriv_lib import artefacts, data, lira, metrics, paths, plots, rmia
-from dcpriv_lib.seeding import derive
+from dcpriv_lib import lira, metrics, parameters, plots, rmia, signals, tables
+from dcpriv_lib.shadow import membership_matrix
+from dcpriv_lib.study import Study
 
-plots.style()
-results = paths.results(profile)
+study = Study(**parameters.check(globals()))
 
 # %% [markdown]
-# The inputs: the reference models' logits with their membership matrix, and the target `original`. RMIA's population
-# is the attacker's images; the target's answers for these were not stored, so here RMIA's $z$ are non-members taken out of the
-# examination: the second half of them.
+# The inputs: the reference models' answers with their membership matrix, and the target `original`. Here RMIA's $z$
+# are non-members taken out of the evaluation set: the second half of them.
 
 # %%
-split = data.load_split(results, profile=profile, dataset=dataset, seed=seed)
-made_by = "notebooks/06_stronger_attacks.ipynb"
-references = artefacts.load_table(results / "references.csv", split.inputs, made_by)
-loaded = [artefacts.load_arrays(results / "references" / file, split.inputs, made_by) for file in references["file"]]
-keep = np.stack([one["members"] for one in loaded])                                        # [models, n]
-parts = ("members", "non_members")
-labels = np.concatenate([split.dataset.labels[split.indices[part]] for part in parts])     # [n]
-is_member = np.repeat([True, False], [len(split.indices[part]) for part in parts])         # [n]
-
-# %%
-logits = np.stack([one["pool"][:, 0] for one in loaded])                                   # [models, n, classes]
-phi = np.stack([lira.logit_confidence(one, labels) for one in logits])                     # [models, n]
-targets = artefacts.load_table(results / "targets.csv", split.inputs, "notebooks/02_condensation.ipynb")
-file = targets.loc[targets["target"] == "original", "file"].iloc[0]
-target = artefacts.load_arrays(results / "targets" / file, split.inputs, "notebooks/02_condensation.ipynb")
-target_logits = np.concatenate([target[part] for part in parts])
-target_phi = lira.logit_confidence(target_logits, labels)
+pool, is_member = study.pool, study.is_member
+labels = study.labels[pool].numpy()                                                  # [n]
+references = study.load("references")
+keep = membership_matrix(len(pool), len(references), study.rng("pool"))  # [models, n]
+logits = references.logits[:, pool]  # [models, n, classes]
+target_logits = study.load("targets").named("original")[0][pool]  # [n, classes]
+phi = np.stack([signals.logit_confidence(answers, labels) for answers in logits])  # [models, n]
+target_phi = signals.logit_confidence(target_logits, labels)
 
 # %% [markdown]
 # ## Exercise 1
@@ -69,25 +58,25 @@ target_phi = lira.logit_confidence(target_logits, labels)
 # With how few reference models does each attack work?
 
 # %%
-def true_class(some) -> np.ndarray:
-    return np.take_along_axis(softmax(some.astype(float), axis=-1), labels[:, None], -1)[:, 0]
-
-p, target_p = np.stack([true_class(one) for one in logits]), true_class(target_logits)
+p = np.stack([signals.true_class(answers, labels) for answers in logits])  # [models, n]
+target_p = signals.true_class(target_logits, labels)
 population = np.zeros(len(labels), dtype=bool)
 population[np.flatnonzero(~is_member)[(~is_member).sum() // 2:]] = True
 
-def rmia_scores(first: int) -> np.ndarray:
+def rmia_scores(first):
     prior = rmia.offline_prior(p[:first], keep[:first], 0.5)
     return rmia.scores(target_p, prior, target_p[population], prior[population])
 
 # %%
-def auc_with(first: int) -> dict:
+def auc_with(first):
     def lira_with(attack, fixed):
         return attack(phi[:first], keep[:first], target_phi, fixed_variance=fixed)
-    scores = {"LiRA online, fixed": lira_with(lira.online, True), "LiRA online, own": lira_with(lira.online, False),
+    scores = {"LiRA online, fixed": lira_with(lira.online, True),
+              "LiRA online, own": lira_with(lira.online, False),
               "LiRA offline, fixed": lira_with(lira.offline, True), "RMIA": rmia_scores(first)}
-    rng, asked = np.random.default_rng(derive(seed, "how many")), ~population
-    return {name: metrics.auc(score[asked], is_member[asked], rng) for name, score in scores.items()}
+    rng, asked = study.rng("how many"), ~population
+    return {name: metrics.auc(score[asked], is_member[asked], rng)
+            for name, score in scores.items()}
 
 counts = [first for first in (4, 8, 16, 32, 64, 128) if first < len(keep)] + [len(keep)]
 found = {first: auc_with(first) for first in counts}
@@ -116,17 +105,15 @@ plt.show()
 # Attack reference models instead of the target, each with all others but its partner.
 
 # %%
-def attack_reference(j: int) -> dict:
+def attack_reference(j):
     others = np.delete(np.arange(len(keep)), [j - j % 2, j - j % 2 + 1])
     score = lira.online(phi[others], keep[others], phi[j], fixed_variance=True)
-    return {"attacked": f"reference {j}", "AUC": metrics.percent(
-        *metrics.auc(score, keep[j], np.random.default_rng(derive(seed, "attack reference", j))))}
+    return metrics.auc(score, keep[j], study.rng("attack reference", j))
 
 score = lira.online(phi, keep, target_phi, fixed_variance=True)
-rows = [attack_reference(j) for j in range(min(attacked, len(keep)))]
-rows.append({"attacked": "original", "AUC": metrics.percent(
-    *metrics.auc(score, is_member, np.random.default_rng(derive(seed, "attack original"))))})
-pd.DataFrame(rows)
+auc = {f"reference {j}": attack_reference(j) for j in range(min(attacked, len(keep)))}
+auc["original"] = metrics.auc(score, is_member, study.rng("attack original"))
+pd.Series({name: tables.percent(*found) for name, found in auc.items()}, name="AUC").to_frame()
 
 # %% [markdown]
 # Reference models differ from the target in one thing only, who the members are. So the spread of these rows shows
@@ -140,13 +127,18 @@ pd.DataFrame(rows)
 # Without the most vulnerable members, what is left of the true positives?
 
 # %%
-(mu_in, _), (mu_out, _) = (lira.gaussian(phi, where, fixed_variance=True) for where in (keep, ~keep))
+(mu_in, _), (mu_out, _) = (lira.gaussian(phi, where, fixed_variance=True)
+                           for where in (keep, ~keep))
 most = np.argsort(np.where(is_member, mu_in - mu_out, -np.inf))[-removed:]
+everybody = np.ones(len(labels), dtype=bool)
 rest = ~np.isin(np.arange(len(labels)), most)
-pd.DataFrame([{"members": name, "n": int(is_member[rows].sum()),
-               "TPR at 1 % FPR": metrics.percent(*metrics.tpr_at_fpr(score[rows], is_member[rows], 0.01)),
-               "AUC": metrics.percent(*metrics.auc(score[rows], is_member[rows], np.random.default_rng(seed)))}
-              for name, rows in (("all", np.ones(len(labels), dtype=bool)), (f"without the {removed} most vulnerable", rest))])
+found = {}
+for name, rows in (("all", everybody), (f"without the {removed} most vulnerable", rest)):
+    tpr = metrics.tpr_at_fpr(score[rows], is_member[rows], 0.01)
+    auc = metrics.auc(score[rows], is_member[rows], study.rng("AUC"))
+    found[name] = {"n": is_member[rows].sum(), "TPR at 1 % FPR": tables.percent(*tpr),
+                   "AUC": tables.percent(*auc)}
+pd.DataFrame(found).T.rename_axis("members")
 
 # %% [markdown]
 # A handful of people carries a good part of the true positives at a low false positive rate, and hardly any of the AUC.

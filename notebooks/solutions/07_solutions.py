@@ -27,27 +27,24 @@ seed: int = 0               # must be what 01_data_split used
 most_iterations: int = 12   # of the condensation in exercise 3, at most those of notebook 2
 
 # %%
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import torch
 from scipy.spatial.distance import cdist
 
-from dcpriv_lib import artefacts, condensation, data, lira, metrics, networks, paths, plots
-from dcpriv_lib.seeding import derive
+from dcpriv_lib import condensation, lira, metrics, parameters, plots, signals, tables
+from dcpriv_lib.shadow import membership_matrix
+from dcpriv_lib.study import Study
 
-plots.style()
-results = paths.results(profile)
+study = Study(**parameters.check(globals()))
 
 # %%
-split = data.load_split(results, profile=profile, dataset=dataset, seed=seed)
-targets = artefacts.load_table(results / "targets.csv", split.inputs, "notebooks/02_condensation.ipynb")
-references = artefacts.load_table(results / "references.csv", split.inputs, "notebooks/06_stronger_attacks.ipynb")
-files = artefacts.load_table(results / "informed.csv", split.inputs, "notebooks/07_controls.ipynb")
-made = artefacts.read_sidecar(results / "informed.csv")["inputs"]
-pool = np.concatenate([split.indices["members"], split.indices["non_members"]])
-images, labels = split.rows(pool)
-is_member = np.repeat([True, False], [len(split.indices[part]) for part in ("members", "non_members")])
+targets, references, informed = map(study.load, ("targets", "references", "informed"))
+control_ipc = informed.settings["parameters"]["control_ipc"]
+M, pool, is_member = study.members, study.pool, study.is_member
+labels = study.labels[pool].numpy()
 
 # %% [markdown]
 # ## Exercise 1
@@ -55,26 +52,23 @@ is_member = np.repeat([True, False], [len(split.indices[part]) for part in ("mem
 # How does the informed attacker's AUC grow with the number of models?
 
 # %%
-keep = np.stack([artefacts.load_arrays(results / "references" / file, split.inputs, "notebooks/06_stronger_attacks.ipynb")
-                 ["members"] for file in references["file"][:len(files)]])
-phi = np.stack([lira.logit_confidence(
-    artefacts.load_arrays(results / "controls" / file, split.inputs, "notebooks/07_controls.ipynb")["logits"], labels)
-    for file in files["file"]])
-file = targets.loc[targets["target"] == f"condensed-{made['ipc']}", "file"].iloc[0]
-target = artefacts.load_arrays(results / "targets" / file, split.inputs, "notebooks/02_condensation.ipynb")
-target_phi = lira.logit_confidence(np.concatenate([target["members"], target["non_members"]]), labels)
+keep = membership_matrix(len(pool), len(references), study.rng("pool"))[:len(informed)]
+phi = np.stack([signals.logit_confidence(logits[pool], labels) for logits in informed.logits])
+target_logits = targets.named(f"condensed-{control_ipc}")[0][pool]
+target_phi = signals.logit_confidence(target_logits, labels)
 
 # %%
-def informed_with(first: int) -> str:
+def informed_with(first):
     score = lira.online(phi[:first], keep[:first], target_phi, fixed_variance=True)
-    return metrics.percent(*metrics.auc(score, is_member, np.random.default_rng(derive(seed, "informed", first))))
+    return tables.percent(*metrics.auc(score, is_member, study.rng("informed", first)))
 
-pd.Series({first: informed_with(first) for first in range(4, len(phi) + 1, 2)}, name="AUC").rename_axis("models")
+counts = range(4, len(phi) + 1, 2)
+pd.Series({first: informed_with(first) for first in counts}, name="AUC").rename_axis("models")
 
 # %% [markdown]
 # If there were much to find, the AUC would rise with every pair of models, as that of the original does in exercise 1 of
-# notebook 6. A row of intervals around the same number says that more models of this kind would not help. An interval is
-# not a curve's noise: all rows are judged on the same people.
+# notebook 6. Numbers that do not rise say that more models of this kind would not help this attack. The intervals show
+# the uncertainty of each number, not of the differences between rows: all rows are judged on the same people.
 
 # %% [markdown]
 # ## Exercise 2
@@ -82,15 +76,13 @@ pd.Series({first: informed_with(first) for first in range(4, len(phi) + 1, 2)}, 
 # The images themselves as the leak: score by minus the distance to the nearest synthetic image of the same class.
 
 # %%
-published = artefacts.load_arrays(results / "condensed_sets.npz", split.inputs, "notebooks/02_condensation.ipynb")
-synthetic = torch.as_tensor(published[f"ipc{made['ipc']}-set0"]).flatten(1)
-synthetic_labels = np.repeat(np.arange(len(split.dataset.classes)), made["ipc"])
-distance = cdist(images.flatten(1), synthetic)
-distance[labels.numpy()[:, None] != synthetic_labels] = np.inf
+synthetic = study.load("condensed_sets")[f"ipc{control_ipc}-set0"]
+synthetic_labels = np.repeat(np.arange(len(study.classes)), control_ipc)
+distance = cdist(study.images[pool].flatten(1), synthetic.reshape(len(synthetic), -1))
+distance[labels[:, None] != synthetic_labels] = np.inf
 score = -distance.min(axis=1)
-rng = np.random.default_rng(derive(seed, "distance attack"))
-print("AUC", metrics.percent(*metrics.auc(score, is_member, rng)))
-print("TPR at 1 % FPR", metrics.percent(*metrics.tpr_at_fpr(score, is_member, 0.01)))
+print("AUC", tables.percent(*metrics.auc(score, is_member, study.rng("distance attack"))))
+print("TPR at 1 % FPR", tables.percent(*metrics.tpr_at_fpr(score, is_member, 0.01)))
 
 # %% [markdown]
 # The images show what all members of a class have in common, non-members too, and so their nearest neighbours say
@@ -102,25 +94,22 @@ print("TPR at 1 % FPR", metrics.percent(*metrics.tpr_at_fpr(score, is_member, 0.
 # Start from real images: how long do the synthetic images stay next to them?
 
 # %%
-members, member_labels = split.part("members")
-by_class = [np.flatnonzero(is_member & (labels.numpy() == c)) for c in range(len(split.dataset.classes))]
-rng = np.random.default_rng(derive(seed, "start"))
-start = np.concatenate([rng.permutation(rows)[:made["ipc"]] for rows in by_class])
-settings = {name: made[name] for name in ("ipc", "outer", "inner", "real_batch", "image_lr")}
-iterations = min(most_iterations, made["iterations"])
-snapshots = condensation.condense(members, member_labels, **settings, iterations=iterations, initial=images[start],
-                                  make_network=lambda: networks.ConvNet(*split.shape, width=made["width"]),
-                                  seed=derive(seed, "solution"))["snapshots"]
+start = np.concatenate([study.choose(M[study.labels[M] == c], control_ipc, "start", c)
+                        for c in range(len(study.classes))])                 # rows of members
+settings = study.settings_of(control_ipc)
+settings = replace(settings, iterations=min(most_iterations, settings.iterations))
+sets = study.condense("solution", {"start": settings}, M, start=study.images[start])
+condensed = sets["start"]
+stages = condensation.stages(condensed, settings.iterations)                 # iteration: images
 
 # %%
-def recovered(snapshot) -> tuple[float, float, float]:
-    nearest = cdist(snapshot.flatten(1), members.flatten(1)).argmin(1)     # members are the first rows of the pool
-    return metrics.rate(int((nearest == start).sum()), len(start))
+def recovered(snapshot):
+    distance = cdist(snapshot.flatten(1), study.images[M].flatten(1))
+    return metrics.rate(int((M[distance.argmin(1)] == start).sum()), len(start))
 
-after = condensation.snapshot_iterations(iterations)
-share, low, high = 100 * np.array([recovered(snapshot) for snapshot in snapshots]).T
+share, low, high = 100 * np.array([recovered(snapshot) for snapshot in stages.values()]).T
 figure, ax = plt.subplots(figsize=(5, 3))
-ax.errorbar(after, share, (share - low, high - share), marker="o", capsize=3)
+ax.errorbar(list(stages), share, (share - low, high - share), marker="o", capsize=3)
 ax.set(xlabel="iterations", ylabel="nearest member is its start (%)", ylim=(0, 105))
 plt.show()
 

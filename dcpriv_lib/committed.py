@@ -1,0 +1,71 @@
+"""``python -m dcpriv_lib.committed`` writes RESULTS.md: every table of the runs in ``figures/``, whole.
+
+The README quotes from these tables; here nothing is left out.
+"""
+
+from . import artefacts, paths
+
+PAGE = paths.REPOSITORY / "RESULTS.md"
+RUNS = {  # in the order of the page; others follow
+    "paper": "The paper's experiment on MNIST, with the condensation cut to what two cores can do.",
+    "mnist-small": "MNIST at a reduced scale, with the controls of notebook 7.",
+    "mnist-small-raw": "The same with raw pixels, 0 to 255, as the authors fed them.",
+    "quick": "1,797 small scans of digits: what `make report` runs, and the notebooks as they are committed.",
+}
+TABLES = {  # likewise
+    "table1": "Table 1: how accurate the target models are.",
+    "table2": "Table 2: the paper's attacks.",
+    "summary": "Accuracies and AUCs in one table.",
+    "claims": "The paper's claims, one by one.",
+    "strong_attacks": "Stronger attacks, at low false positive rates.",
+    "verdict": "What the controls say.",
+    "through_condensation": "Attackers who condense too.",
+    "matched_controls": "Models of equally many images, and of equal accuracy.",
+    "real_start": "Condensed from real images instead of noise.",
+    "nearest_images": "How near the synthetic images are to real ones.",
+}
+HEAD = """# All results
+
+Every table of the runs whose results are committed, row by row, as `make figures` copied them. Beside each csv
+lies a `.json` that says what it was made from. Brackets are 95 % intervals.
+"""
+
+
+def page() -> str:
+    """Return RESULTS.md as it should be for what is in ``figures/``."""
+    folders = _in_order([folder.name for folder in paths.FIGURES.iterdir() if folder.is_dir()], RUNS)
+    return "\n".join([HEAD, *map(_run, folders)])
+
+
+def _run(name: str) -> str:
+    """Return the section about one run: what it is, links to its figures, its tables."""
+    folder = paths.FIGURES / name
+    tables = _in_order([file.stem for file in folder.glob("*.md")], TABLES)
+    figures = " · ".join(f"[{file.stem}]({_link(file)})" for file in sorted(folder.glob("*.png")))
+    lines = [f"## {name}\n", f"{RUNS.get(name, '')} {_made(folder)}".strip() + "\n", f"Figures: {figures}\n"]
+    for table in tables:
+        source = folder / f"{table}.md"
+        title = TABLES.get(table, table.replace("_", " ").capitalize() + ".")
+        lines += [f"### {name}: {title}\n", source.read_text(), f"As [csv]({_link(source.with_suffix('.csv'))}).\n"]
+    return "\n".join(lines)
+
+
+def _made(folder) -> str:
+    """Return when, on what and from which commits the tables of a run were made."""
+    records = [artefacts.read_sidecar(file)["provenance"] for file in sorted(folder.glob("*.csv"))]
+    dates, commits, processors = ([record[key] for record in records] for key in ("written", "git_commit", "processor"))
+    days = sorted({date[:10] for date in dates})
+    return (f"Profile [{folder.name}](profiles/{folder.name}.yaml), run {' to '.join(days[::len(days) - 1 or 1])} on "
+            f"{' and '.join(sorted(set(processors)))}, commit {', '.join(sorted({str(one)[:10] for one in commits}))}.")
+
+
+def _in_order(names: list[str], order: dict) -> list[str]:
+    return sorted(names, key=lambda name: (list(order).index(name) if name in order else len(order), name))
+
+
+def _link(path) -> str:
+    return str(path.relative_to(paths.REPOSITORY))
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
