@@ -62,7 +62,8 @@ for stage, file in LEFT_BEHIND.items() if MAIN else ():
     found = made_with(file)
     finished = (RESULTS / "notebooks" / f"{stage}.ipynb").exists() and (RESULTS / file).exists()
     if finished and any(found.get(name) != value for name, value in PROFILE[stage].items()):
-        print(f"{paths.shown(RESULTS / file)} was made with other settings than this profile's: notebook {int(stage[:2])} runs again")
+        print(f"{paths.shown(RESULTS / file)} was made with other settings than this profile's: notebook "
+              f"{int(stage[:2])} runs again")
         (RESULTS / file).unlink()
 
 # The engine itself asks MKL and OpenBLAS for a thread a core; every process here has one. The tunables

@@ -1,5 +1,6 @@
 """What pytest says: one line a file or notebook that is done, with how far and how long still; see `Lines`."""
 
+import re
 import time
 from collections import Counter
 
@@ -11,6 +12,7 @@ SECONDS = {"notebooks/01_data_split.ipynb": 12, "notebooks/02_condensation.ipynb
            "notebooks/03_shadow_training.ipynb": 25, "notebooks/04_attack.ipynb": 25, "notebooks/05_results.ipynb": 14,
            "notebooks/06_stronger_attacks.ipynb": 80, "notebooks/07_controls.ipynb": 80,
            "tests/test_end_to_end.py": 330, "tests/test_bad_input.py": 60, "tests/test_kills.py": 30}
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 OTHERS = {"notebooks": 30, "tests": 8}
 
 
@@ -46,8 +48,10 @@ class Lines:
             return  # the cells after a failed one fail for its sake
         self.errors.add(file)
         source = getattr(getattr(node, "cell", None), "source", "").splitlines()
-        begins = f", which begins: {source[0]}" if source else ""
-        said = [line for line in (str(report.longrepr) if notebook else call.excinfo.exconly()).splitlines() if line.strip()]
+        code = [line for line in source if line.strip() and not line.startswith("#")]
+        begins = f", which begins: {code[0]}" if code else ""
+        text = COLOURS.sub("", str(report.longrepr) if notebook else call.excinfo.exconly())
+        said = [line for line in text.splitlines() if line.strip()]
         error = "\n  ".join(line[:300] for line in (said[-1:] if notebook else said[:2]))
         again = "make check-notebooks" if notebook else f"python -m pytest '{node.nodeid}'"
         self.say(f"FAILED: {node.nodeid}{begins}\n  {error}\n  again: {again}")

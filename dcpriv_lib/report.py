@@ -130,8 +130,8 @@ def run(tables: Path) -> str:
         return ""
     record = artefacts.read_sidecar(records[0].with_suffix(""))
     made, inputs = record["provenance"], record["inputs"]
-    return (f"Profile {inputs['profile']} on {inputs['dataset']}, run on {made['written'][:10]} on {made['processor']}, "
-            f"commit {(made['git_commit'] or 'unknown')[:10]}.")
+    return (f"Profile {inputs['profile']} on {inputs['dataset']}, run on {made['written'][:10]} on "
+            f"{made['processor']}, commit {(made['git_commit'] or 'unknown')[:10]}.")
 
 
 def heading(notebook) -> str:

@@ -84,7 +84,8 @@ def failure(notebook: Path, output: Path, error: Exception) -> str:
         if cell.metadata.get("papermill", {}).get("status") in ("running", "failed"):
             source = [c.source for c in nbformat.read(notebook, 4).cells if c.cell_type == "code"]
             number = source.index(cell.source) + 1 if cell.source in source else "with the parameters"
-            lines.append(f"  in code cell {number}, which begins: {cell.source.splitlines()[0]}")
+            code = [line for line in cell.source.splitlines() if line.strip() and not line.startswith("#")]
+            lines.append(f"  in code cell {number}, which begins: {code[0]}")
             errors = [out for out in cell.outputs if out.output_type == "error"]
             message = f"{errors[0].ename}: {errors[0].evalue}" if errors else message
     lines += [f"  {line[:300]}" for line in message.strip().splitlines()[-2:]]

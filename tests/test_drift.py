@@ -77,8 +77,9 @@ def kind(cell: str, number: re.Match, names: tuple[str, ...]) -> str:
     ValueError
         If nothing tells: then KINDS lacks something.
     """
-    start = max((m.end() for m in re.finditer(r", (?=[+A-Za-z])|(?=±)", cell) if m.end() <= number.start()), default=0)
-    end = next((m.start() for m in re.finditer(r", (?=[+A-Za-z])|(?=±)", cell) if m.start() >= number.end()), len(cell))
+    parts = list(re.finditer(r", (?=[+A-Za-z])|(?=±)", cell))  # where another number begins, with its name
+    start = max((part.end() for part in parts if part.end() <= number.start()), default=0)
+    end = next((part.start() for part in parts if part.start() >= number.end()), len(cell))
     for text in (cell[start:end], *names):
         for found, pattern in KINDS.items():
             if re.search(pattern, text):
@@ -98,7 +99,7 @@ def read(path) -> pd.DataFrame:
 @pytest.fixture
 def quick():
     if not RESULTS.exists():
-        pytest.skip("there are no quick results: `make check-notebooks` makes and compares them, or `make report` first")
+        pytest.skip("there are no quick results; `make check-notebooks` makes and compares them")
     return RESULTS
 
 
@@ -110,7 +111,8 @@ def test_the_table_says_what_is_committed(quick, name):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_it_was_made_with_the_committed_settings(quick, name):
-    committed, now = (artefacts.read_sidecar(folder / f"{name}.csv")["inputs"] for folder in (COMMITTED, quick / "tables"))
+    committed, now = (artefacts.read_sidecar(folder / f"{name}.csv")["inputs"]
+                      for folder in (COMMITTED, quick / "tables"))
     assert now == committed
 
 

@@ -136,7 +136,7 @@ def test_the_controls_of_notebook_7_hold(tiny):
 
 def test_the_report_reads_without_a_network(tiny):
     pages = sorted((tiny / "report").glob("*.html"))
-    assert len(pages) == len(profiles.STAGES)
+    assert len(pages) == 1 + len(profiles.STAGES)
     for page in pages:
         html = page.read_text()
         loads = re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"(?!data:)([^\"]+)", html)

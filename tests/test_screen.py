@@ -1,0 +1,106 @@
+"""What the engine says: lines for people, an honest "about", and failures that name the cell; and the front page."""
+
+import json
+import logging
+
+import nbformat
+import pandas as pd
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from dcpriv_lib import paths, report, screen, step
+
+PLAN = {"split": 1, "attack": 2, "total": 3}
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    """Let a `Screen` of the profile "quick" on two cores hear events; the clock stands still but for `wait`."""
+    monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path))
+    monkeypatch.setattr(paths, "FIGURES", tmp_path / "figures")
+    now = [0.0]
+    monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
+
+    def start():
+        listening = screen.Screen("quick", 2)
+
+        def tell(event, wait=0, level=logging.INFO, text="", **extra):
+            now[0] += wait
+            listening.emit(logging.makeLogRecord({"event": event, "levelno": level, "msg": text} | extra))
+        return tell
+    return start
+
+
+def run(tell, seconds):
+    tell(LogEvent.RUN_INFO, stats=PLAN)
+    for number, (rule, took, threads) in enumerate([("split", seconds, 1), ("attack", 2 * seconds, 2), ("attack", 2 * seconds, 2)]):
+        tell(LogEvent.JOB_INFO, jobid=number, rule_name=rule, rule_msg=f"doing {rule}", threads=threads)
+        tell(LogEvent.JOB_FINISHED, wait=took, job_id=number)
+
+
+def test_steps_are_counted_and_timed_and_the_next_run_knows_how_long(engine, capsys):
+    run(engine(), 10)
+    first = capsys.readouterr().out.splitlines()
+    assert first[0].endswith("quick: 3 steps on 2 cores") and first[1].endswith("begun   doing split")
+    assert first[-1].endswith("3 of 3  doing attack: 20 s")
+    run(engine(), 30)  # on a machine that is three times slower than expected
+    again = capsys.readouterr().out.splitlines()
+    assert again[0].endswith("on 2 cores, about 45 s left")          # 10 s of one core, twice 20 s of two
+    assert again[2].endswith("1 of 3  doing split: 30 s, about 2 min left")
+
+
+def test_only_errors_of_the_engine_itself_are_repeated(engine, capsys):
+    tell = engine()
+    tell(LogEvent.ERROR, level=logging.ERROR, text="ProfileError: there is no profile 'x'")
+    tell(LogEvent.RUN_INFO, stats=PLAN)
+    tell(LogEvent.JOB_INFO, jobid=0, rule_name="split", rule_msg="", threads=1)
+    tell(LogEvent.ERROR, level=logging.ERROR, text="CalledProcessError")
+    shown = capsys.readouterr().out
+    assert "no profile 'x'" in shown and "CalledProcessError" not in shown
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (99, "99 s"), (240, "4 min"), (7800, "2 h 10 min")])
+def test_durations(seconds, text):
+    assert screen.duration(seconds) == text
+
+
+def test_a_failure_names_the_cell_and_the_error(tmp_path):
+    cells = [new_markdown_cell("# T"), new_code_cell("1 + 1"), new_code_cell("# why\nraise ValueError('so\\nit is')")]
+    kernel = {"name": "python3", "display_name": "", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), tmp_path / "01_test.ipynb")
+    output = tmp_path / "out.ipynb"
+    with pytest.raises(Exception) as caught:
+        step.run(tmp_path / "01_test.ipynb", output, {})
+    said = step.failure(tmp_path / "01_test.ipynb", output, caught.value)
+    assert "code cell 2, which begins: raise ValueError" in said and "  it is" in said
+    assert not output.exists() and step.unfinished(output).exists()
+
+
+def test_progress_is_the_newest_bar(capsys, monkeypatch):
+    monkeypatch.setattr(step, "EVERY", 0)
+    bars = "\rmodels:  10%|#   | 1/10 [00:05<00:45,  5s/it]\rmodels:  50%|#####     | 5/10 [00:25<00:25,  5.00s/it]"
+    step.Progress("06").emit(logging.makeLogRecord({"msg": "just a print"}))
+    step.Progress("06").emit(logging.makeLogRecord({"msg": bars}))
+    assert capsys.readouterr().out.split() == "06: models, 5 of 10, 00:25 left".split()
+
+
+def test_the_front_page_holds_what_there_is(tmp_path):
+    (tmp_path / "tables").mkdir()
+    pd.DataFrame({"claim": ["A <claim>"], "target": ["original"], "this run": ["50 %"], "verdict": ["no"]}).to_csv(
+        tmp_path / "tables/claims.csv", index=False)
+    inputs = {"profile": "p", "dataset": "d"}
+    made = {"written": "2026-01-01T00:00:00", "processor": "cpu", "git_commit": None}
+    (tmp_path / "tables/claims.csv.json").write_text(json.dumps({"inputs": inputs, "provenance": made, "sha256": ""}))
+    html = report.write(tmp_path / "pages", paths.NOTEBOOKS, tmp_path / "tables", tmp_path).read_text()
+    assert "A &lt;claim&gt; (original)" in html and "run on 2026-01-01 on cpu, commit unknown" in html
+    bare = report.write(tmp_path / "bare", tmp_path, tmp_path, tmp_path).read_text()
+    assert "have not been run yet" in bare and bare.count("(not run yet)") == 7 and "<img" not in bare
+
+
+def test_plumbing_is_folded_and_the_lesson_is_not():
+    cells = [new_markdown_cell("# T"), new_code_cell("a = 1", metadata={"tags": ["parameters"]}),
+             new_code_cell("import os"), new_markdown_cell("text"), new_code_cell("lesson"),
+             new_code_cell("keep()", metadata={"tags": ["plumbing"]})]
+    folded = [cell.metadata.get("folded") for cell in report.fold(new_notebook(cells=cells)).cells]
+    assert folded == [None, "parameters", "imports and set-up", None, None, "code"]
