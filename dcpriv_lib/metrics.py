@@ -1,7 +1,6 @@
 """How well an attack did, each rate with its 95 % interval."""
 
 import numpy as np
-import pandas as pd
 from scipy.special import betainccinv, betaincinv, ndtri
 
 LEVEL = 0.95

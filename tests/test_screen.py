@@ -34,7 +34,8 @@ def engine(tmp_path, monkeypatch):
 
 def run(tell, seconds):
     tell(LogEvent.RUN_INFO, stats=PLAN)
-    for number, (rule, took, threads) in enumerate([("split", seconds, 1), ("attack", 2 * seconds, 2), ("attack", 2 * seconds, 2)]):
+    jobs = [("split", seconds, 1), ("attack", 2 * seconds, 2), ("attack", 2 * seconds, 2)]
+    for number, (rule, took, threads) in enumerate(jobs):
         tell(LogEvent.JOB_INFO, jobid=number, rule_name=rule, rule_msg=f"doing {rule}", threads=threads)
         tell(LogEvent.JOB_FINISHED, wait=took, job_id=number)
 
