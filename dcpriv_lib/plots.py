@@ -183,3 +183,48 @@ def name_rows(ax, names):
         y = top + (bottom - top) * (row + 0.5) / len(names)
         ax.text(-0.02, y, name, transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=7)
     return ax
+
+
+def two_gaussians(ax, out: tuple[float, float], inside: tuple[float, float], phi: float):
+    """Draw the bell curves of models without and with an image, each (mean, std), and the target's phi as a line."""
+    low = min(mean - 3.5 * std for mean, std in (out, inside))
+    high = max(mean + 3.5 * std for mean, std in (out, inside))
+    grid = np.linspace(min(low, phi - 1), max(high, phi + 1), 300)
+    for (mean, std), name, colour in ((out, "models without it", NON_MEMBER), (inside, "models with it", MEMBER)):
+        height = np.exp(-((grid - mean) / std) ** 2 / 2) / std
+        ax.plot(grid, height, color=colour, label=name, linestyle="-")
+        ax.fill_between(grid, height, color=colour, alpha=0.12, linewidth=0)
+    ax.axvline(phi, color="0.2", linestyle="--", linewidth=1.4, label="the target")
+    ax.set(xlabel=r"$\phi$", yticks=[], ylim=(0, None))
+    ax.legend(fontsize=7)
+    return ax
+
+
+def inset(ax, picture):
+    """Draw one picture, float [1, C, H, W] from 0 to 1, small into the upper left corner of a plot."""
+    return images(ax.inset_axes((0.02, 0.62, 0.25, 0.36)), picture, 1)
+
+
+def ticks_and_crosses(ax, right):
+    """Mark the pictures of a row that `images` drew: a green tick where `right` (bool [n]), else a red cross."""
+    left, end = ax.get_xlim()
+    for place, one in enumerate(right):
+        ax.text(left + (end - left) * (place + 0.5) / len(right), 1.02, "\u2713" if one else "\u2717",
+                transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=11,
+                color=SYNTHETIC if one else NON_MEMBER, clip_on=False)
+    return ax
+
+
+def epsilon_walls(ax, epsilons):
+    """Draw for every epsilon the highest ROC curve that an epsilon-differentially private training allows."""
+    fpr = np.linspace(0, 1, 500)
+    for epsilon in epsilons:
+        wall = np.minimum(np.exp(epsilon) * fpr, 1 - np.exp(-epsilon) * (1 - fpr))
+        ax.plot(fpr, wall, color="0.6", linestyle="-", linewidth=1)
+        corner = 1 / (1 + np.exp(epsilon))
+        ax.annotate(rf"$\varepsilon = {epsilon}$", (corner, 1 - corner), textcoords="offset points", xytext=(4, -9),
+                    fontsize=8, color="0.4")
+    ax.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=1)
+    ax.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal", xlim=(0, 1), ylim=(0, 1))
+    ax.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
+    return ax

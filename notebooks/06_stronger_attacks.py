@@ -16,22 +16,26 @@
 # ---
 
 # %% [markdown]
-# # 6. Attacks that would notice
+# # 6. Stronger attacks
 #
-# **Question.** The attacks of notebook 4 were right half of the time. Was there nothing to find, or did they not know how
-# to look?
+# **Question.** The attacks of notebook 4 were right about half of the time. Was there nothing to find, or did they not
+# know how to look?
 #
-# They judged everybody by one rule. But an image that every model gets right says little about membership, and
-# one that a model gets right *only if it was trained on it* says a lot. The attacks of this notebook compare the
-# target's answer with what models *with* and *without this very image* answer.
+# They judged everybody by one rule. But an image that every model gets right says little about membership, and one that a
+# model gets right *only if it was trained on it* says a lot. The attacks of this notebook compare the target's answer with
+# what models *with* and *without this very image* answer.
 #
 # **In this notebook you will learn**
 #
 # 1. how one membership matrix tells which image was in which reference model;
-# 2. two modern attacks, LiRA and RMIA, each from its equation;
+# 2. two modern attacks, LiRA and RMIA, each from its equation and at work on one person;
 # 3. how to judge an attack where it hurts: true positives at a *low* false positive rate, and what precision is left
 #    when members are rare;
-# 4. how an attack becomes a lower bound on $\varepsilon$, and what that bound does not show.
+# 4. what differential privacy promises, how an attack becomes a lower bound on its $\varepsilon$, and what that bound
+#    does not show.
+#
+# **You need** notebooks 1 to 4, and to remember the bell curve. Reading takes about an hour; running takes one to two
+# minutes at the quick scale.
 #
 # > **Threat model.** The paper's "real-life attacker", stronger than that of notebook 4: they hold a *pool* of images
 # > in which the members and as many non-members are hidden, without knowing who is who. They also own the attacker's
@@ -51,8 +55,10 @@ shift: int = 0              # pixels of shifted copies that each model is asked 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr, ndtri
 
-from dcpriv_lib import attacks, audit, evaluation, lira, metrics, parameters, plots, tables
+from dcpriv_lib import (attacks, audit, evaluation, lira, metrics, parameters, plots, signals,
+                        tables)
 from dcpriv_lib.shadow import membership_matrix
 from dcpriv_lib.study import Study
 
@@ -61,8 +67,9 @@ study = Study(**parameters.check(globals()))
 # %% [markdown]
 # ## Reference models and their membership matrix
 #
-# The attacker shuffles the pool and trains two models, one on each half; then shuffles again, and so on. The matrix
-# `keep` remembers who was where:
+# A *reference model* is a shadow model that is trained on half of the pool itself. The attacker shuffles the pool
+# and trains two models, one on each half; then shuffles again, and so on. The *membership matrix* `keep` remembers who was
+# where:
 #
 # $$\mathrm{keep}_{jx} = 1 \iff \text{image } x \text{ was a member of reference model } j .$$
 #
@@ -70,6 +77,7 @@ study = Study(**parameters.check(globals()))
 # without it.
 
 # %%
+# NBVAL_CHECK_OUTPUT
 targets, shadows = study.load("targets"), study.load("shadows")
 pool, is_member = study.pool, study.is_member            # members, then non-members: [n] each
 keep = membership_matrix(len(pool), n_references, study.rng("pool"))         # [models, n]
@@ -84,6 +92,9 @@ ax.set(xlabel="image in the pool (the first 60)", ylabel="reference model",
 study.figure(figure, "membership_matrix")
 
 # %% [markdown]
+# Look at two neighbouring rows, 0 and 1 for instance: where one is black, the other is white. Models come in
+# such pairs, so that every image is in as many models as out.
+#
 # Each model is asked about every image of the pool, and about the attacker's own images, which were in no model
 # (RMIA needs them). With `shift` above 0 it is asked about shifted copies too.
 
@@ -105,8 +116,9 @@ references = attacks.References(keep, answers[:, pool], labels,
 #
 # $$\phi(x) = \log \frac{p_y(x)}{1 - p_y(x)} = z_y - \log \sum_{c \ne y} e^{z_c},$$
 #
-# with the logits $z$. For every image it has two distributions over the models: with the image and without it. How far
-# apart are their means, in units of the models' usual spread?
+# with the logits $z$. A probability of one half is $\phi = 0$; 0.999 is about 7, 0.001 about -7. For every image $\phi$
+# has two distributions over the models: with the image and without it. How far apart are their means, in units of the
+# models' usual spread?
 
 # %%
 phi = references.phi[:, :, 0]                            # [models, n]
@@ -117,50 +129,122 @@ most, least = np.argsort(-gap)[:4], np.argsort(np.abs(gap))[:4]
 
 # %%
 figure, axes = plt.subplots(2, 8, figsize=(11, 3.8), height_ratios=(1, 1.4))
+low, high = phi[:, [*most, *least]].min(), phi[:, [*most, *least]].max()
 for (above, below), x in zip(axes.T, [*most, *least]):
     title = f"labelled {study.classes[labels[x]]},\ngap {gap[x]:z.1f}"
     plots.images(above, study.split.grey_levels(study.images[pool[[x]]]), 1, title)
     plots.with_and_without(below, phi[keep[:, x], x], phi[~keep[:, x], x])
-figure.suptitle("the four images with the largest gap, and the four with a gap nearest zero; "
-                "blue: with, orange: without")
+    below.set(xlim=(low, high))
+axes[1, 0].set_ylabel("reference models")
+axes[1, 0].legend(["with it", "without it"], fontsize=6)
+figure.suptitle("Left: the four images with the largest gap. Right: four with a gap nearest zero.")
 study.figure(figure, "vulnerable_images")
 
 # %% [markdown]
-# On the left the unusual images: a model knows them only if it has seen them. On the right those that every model
+# On the left are unusual images: a model knows them only if it has seen them. On the right are images that every model
 # knows equally well, seen or not. An average over all people hides the ones on the left.
 #
-# ## The attacks
+# ## LiRA: two bell curves for every person
 #
-# **LiRA** (Carlini et al. 2022) fits a Gaussian to each of the two heaps of every image, and asks which of them the
-# target's $\phi$ looks like:
+# Suppose we know how $\phi$ of *this* image spreads over models without it (orange) and with it (blue), and the target
+# answers with some $\phi$. Which of the two curves is higher there? The ratio of the two heights is the *likelihood ratio*,
+# and no test can use the number better.
+
+# %% tags=["plumbing"]
+figure, ax = plt.subplots(figsize=(6, 2.6))
+plots.two_gaussians(ax, (1.0, 1.5), (4.0, 1.5), 4.5)
+study.figure(figure, "likelihood_ratio")
+
+# %% [markdown]
+# **LiRA** (Carlini et al. 2022) does this for every image. It fits a Gaussian to each of the two distributions and takes the
+# logarithm of the ratio as its score:
 #
 # $$\mathrm{score}(x) = \log \frac{\mathcal N(\phi_{\mathrm{target}}(x);\ \mu_{\mathrm{in}}(x), \sigma_{\mathrm{in}}^2)}
 # {\mathcal N(\phi_{\mathrm{target}}(x);\ \mu_{\mathrm{out}}(x), \sigma_{\mathrm{out}}^2)} .$$
 #
-# *Online* uses both heaps; *offline* only the models without $x$, as one must whose models were trained before $x$ was
-# known. The $\sigma$ may be each image's own, or one for all ("fixed"), which is steadier with few models.
+# *Online* LiRA uses both distributions; *offline* LiRA only the models without $x$, as one must whose models were
+# trained before $x$ was known. The $\sigma$ may be each image's own, or one for all ("fixed"), which is steadier with
+# few models.
 #
-# **RMIA** (Zarifzadeh et al. 2024) asks how many other people $z$ the image beats:
+# Here it is at work on three people: the member and the non-member with the largest gaps, and somebody with none. The
+# target is the first `original`. Guess before you look: for whom can the attack be sure?
+
+# %%
+target_phi = signals.logit_confidence(targets.named("original")[0][pool], labels)      # [n]
+people = {"a vulnerable member": np.argmax(np.where(is_member, gap, -np.inf)),
+          "a vulnerable non-member": np.argmax(np.where(~is_member, gap, -np.inf)),
+          "somebody easy": least[0]}
+log_in, log_out = (lira.log_density(target_phi, mu, sigma)
+                   for mu, sigma in ((mu_in, sigma_in), (mu_out, sigma_out)))
+
+figure, axes = plt.subplots(1, 3, figsize=(10, 2.8))
+for ax, (name, x) in zip(axes, people.items()):
+    plots.two_gaussians(ax, (mu_out[x], sigma_out), (mu_in[x], sigma_in), target_phi[x])
+    plots.inset(ax, study.split.grey_levels(study.images[pool[[x]]]))
+    ax.set_title(name)
+study.figure(figure, "lira_on_one_person")
+
+# %%
+pd.DataFrame({name: {"phi of the target": target_phi[x].round(2), "log N_in": log_in[x].round(2),
+                     "log N_out": log_out[x].round(2), "score": (log_in - log_out)[x].round(2),
+                     "score above 0": (log_in > log_out)[x], "member in truth": is_member[x]}
+              for name, x in people.items()}).T
+
+# %% [markdown]
+# For the first two the curves lie apart, so one number decides, and it decides the right way unless the target is an
+# exception. For the third they lie on each other: whatever the target answers, the score stays near 0. LiRA knows whom it
+# does not know.
+#
+# ## RMIA: whom does it beat?
+#
+# **RMIA** (Zarifzadeh et al. 2024) asks how many other people $z$ the image beats. It compares the probability that the
+# target gives to the true class, $p_y(x \mid \theta)$, with what one expects of $x$ from models at large, $p(x)$:
 #
 # $$\mathrm{score}(x) = P_z\!\left( \frac{p_y(x \mid \theta) / p(x)}{p_y(z \mid \theta) / p(z)} > \gamma \right),
 # \qquad p(x) = \tfrac12 \big( (1 + a)\, p_{\mathrm{out}}(x) + (1 - a) \big) .$$
 #
-# $p_{\mathrm{out}}$ is the mean probability by models without $x$; $a$ says how much a member is expected to gain.
-
-# %% [markdown]
-# For comparison the attacks that have one rule for everybody: the loss threshold of notebook 4, one threshold per
-# class, and a logistic regression per class on the softmax. They are fitted to the same reference models.
-
-# %% [markdown]
-# **Rehearsal.** The attacker attacks reference model 0, whose members they know, with the others. (Its partner is left
-# out too: who is missing there was a member here.) That gives RMIA's $a$, and for every attack the threshold above which
-# it will say "member".
+# $p_{\mathrm{out}}$ is the mean probability by models without $x$, and $\gamma = 1$. This is the *offline* form, which replaces
+# the models with $x$ by a guess: $a = 1$ says that a member gains nothing, $a = 0$ that every member reaches
+# probability 1. The attacker tries several $a$ on a reference model, whose members they know: they attack model 0 with
+# the others. (Its partner is left out too, since who is missing there was a member here.)
 
 # %%
 by_a = attacks.rmia_by_a(references)
-print("AUC of RMIA by a:", {a: round(auc, 3) for a, auc in by_a.items()},
-      "-> a =", max(by_a, key=by_a.get))
+a = max(by_a, key=by_a.get)
+print("AUC by a:", {value: round(auc, 3) for value, auc in by_a.items()}, "-> a =", a,
+      "(an edge of what was tried)" if a in (min(by_a), max(by_a)) else "")
+
+# %% [markdown]
+# For the same vulnerable member: the histogram shows $p_y(z \mid \theta) / p(z)$ of the attacker's images $z$, the line the
+# member's own ratio. The score is the share of the $z$ to its left.
+
+# %%
+x = people["a vulnerable member"]
+target_p = signals.true_class(targets.named("original")[0][pool], labels)
+other_p = signals.true_class(targets.named("original")[0][study.attacker], other_labels)
+prior_x = ((1 + a) * references.p[:, x, 0].mean(where=~keep[:, x]) + 1 - a) / 2
+prior_z = ((1 + a) * references.other_p[:, :, 0].mean(axis=0) + 1 - a) / 2
+ratio_x, ratio_z = target_p[x] / prior_x, other_p / prior_z
+
+figure, ax = plt.subplots(figsize=(6, 2.6))
+ax.hist(ratio_z, 60, color=plots.ATTACKER, label="other people's ratios")
+beaten = np.mean(ratio_z < ratio_x)
+ax.axvline(ratio_x, color=plots.MEMBER, label=f"the member's: beats {beaten:.1%}")
+ax.set(xlabel=r"$p_y(\cdot \mid \theta)\, /\, p(\cdot)$", ylabel="images", yscale="log")
+ax.legend(fontsize=8)
+study.figure(figure, "rmia_on_one_person")
+
+# %% [markdown]
+# ## All attacks, ready
+#
+# For comparison come the attacks that have one rule for everybody: the loss threshold of notebook 4, one threshold per
+# class, and a logistic regression per class on the softmax (the *shadow classifier*). They are fitted to the same reference
+# models. Every attack also needs a threshold above which it says "member"; like RMIA's $a$ it is found by attacking
+# reference model 0 with the others. Nothing here has looked at a target.
+
+# %%
 suite = {name: prepare(references) for name, prepare in attacks.STRONG.items()}
+list(suite)
 
 # %% [markdown]
 # ## Against the targets
@@ -176,33 +260,65 @@ asked = {key: ask(logits)
          for (key, _), logits in zip(targets.items(), study.ask(targets, shift))}
 asked["unrelated", 0] = ask(study.ask(shadows[:1], shift)[0])
 scores, judged = evaluation.judge(asked, suite, is_member, evaluation.strong(study))
+study.save("strong_judged", judged)
 
 # %% [markdown]
-# The columns of the paper first: mean over the runs, with the mean interval of one run. There are as many members as
-# non-members, so this is the balanced accuracy too. Its last column is the best that *any* threshold could have reached,
-# chosen by somebody who knows the answer: not an attack, but a ceiling.
+# The AUC first, with its 95 % interval, mean over the runs of a target. One half is guessing. Before you look: which rows
+# will be above it in the column `unrelated`?
 
 # %%
 mean = evaluation.mean_over_runs(judged)
-usual = mean[[f"{name}, text" for name in metrics.RATES]]
-best = (100 * mean["best_balanced_accuracy"]).map("{:.1f} %".format)
-usual.assign(**{"best threshold": best})
+order = {"index": list(suite), "columns": mean.index.unique("target")}
+mean["auc, text"].unstack("target").reindex(**order)
 
 # %% [markdown]
-# An attack that says "member" to a thousand people and is right 501 times harms nobody in particular. One that names ten
-# people and is right each time does. So the columns to read are the true positive rates at a *low* false positive rate.
-# With $n$ non-members no rate below $1/n$ can be measured, and none is printed. The spread is the standard deviation of the
-# AUC over the runs of a target, in points.
+# Rows that leave 50 % in the last column do so by luck: nothing can leak from a model that saw nobody here. Allow for as much
+# luck in the other columns. A ceiling for every attack is the balanced accuracy of the best threshold that somebody
+# could have chosen who *knows* the answer. It is no attack, and always a little above one half:
 
 # %%
-study.save("strong_judged", judged)
-study.table(evaluation.at_low_fpr(judged), "strong_attacks")
+best = (100 * mean["best_balanced_accuracy"]).round(1).unstack("target")
+best.reindex(**order)
 
 # %% [markdown]
-# ## ROC curves on logarithmic axes
+# ## Where it hurts: low false positive rates
 #
-# The same curves as in notebook 4, with the corner enlarged that matters. The band is the pointwise 95 % interval; on
-# the dotted line an attack is guessing.
+# An attack that says "member" to a thousand people and is right 501 times is barely better than a coin, and harms nobody in
+# particular. One that names ten people and is right each time does. An average over everybody cannot tell these two
+# apart. Here are two made-up attacks of the same AUC, 60 %. One moves everybody's score a little. The other knows one member in
+# five for certain and nothing of the rest.
+
+# %%
+fpr = np.geomspace(1e-4, 1, 200)
+shift_of_all = np.sqrt(2) * ndtri(0.6)     # between two unit Gaussians it gives an AUC of 60 %
+curves = {"everybody a little": ndtr(ndtri(fpr) + shift_of_all),
+          "one in five for certain": 0.2 + 0.8 * fpr}
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.2))
+for ax, scale in zip(axes, ("linear", "log")):
+    for name, tpr in curves.items():
+        ax.plot(fpr, tpr, label=name)
+    ax.plot(fpr, fpr, color="0.6", linestyle=":", linewidth=1)
+    ax.set(xscale=scale, yscale=scale, xlabel="false positive rate", ylabel="true positive rate")
+axes[0].legend(fontsize=8)
+study.figure(figure, "same_auc")
+
+# %% [markdown]
+# On ordinary axes the two look alike. On logarithmic axes the second stays at 20 % however few false alarms are allowed.
+# So the columns to read are the true positive rates (TPR) at a *low* false positive rate (FPR). With $n$ non-members no
+# rate below $1/n$ can be measured, and none is printed here.
+
+# %%
+low_fpr = evaluation.at_low_fpr(judged)
+study.table(low_fpr, "strong_attacks");
+
+# %%
+at_1_percent = low_fpr.pivot(index="attack", columns="target", values="TPR at 1 % FPR")
+at_1_percent.reindex(**order)
+
+# %% [markdown]
+# Guessing finds 1 % of the members here. The interval of a number that guesses reaches to about twice that with so few
+# people, and these intervals hold the threshold fixed, so they are a little too narrow. The whole table, with lower rates where
+# they can be measured and the spread over runs, is kept with the report's tables. The same as curves:
 
 # %%
 shown = ("loss threshold", "shadow classifier", "LiRA online, fixed variance", "RMIA")
@@ -216,10 +332,29 @@ axes[0].legend(loc="upper left", fontsize=7)
 study.figure(figure, "roc_log")
 
 # %% [markdown]
+# The band is the pointwise 95 % interval, and on the dotted line an attack is guessing. A curve that leaves the line on its
+# left end names people with confidence.
+#
+# ## Who is accused?
+#
+# These are the ten people of the pool with the highest score of LiRA, for the original and for a condensed model. A tick
+# marks a member, a cross a false accusation. By chance half would be members.
+
+# %%
+accusers = [name for name in first.index if name.startswith(("original", "condensed"))][:2]
+figure, axes = plt.subplots(len(accusers), 1, figsize=(8, 1.5 * len(accusers)), squeeze=False)
+for ax, target in zip(axes.flat, accusers):
+    ten = np.argsort(-scores[target, first[target], "LiRA online, fixed variance"])[:10]
+    plots.images(ax, study.split.grey_levels(study.images[pool[ten]]), 10)
+    plots.ticks_and_crosses(ax, is_member[ten])
+    ax.set_title(f"{target}: {is_member[ten].sum()} of 10 are members", fontsize=9)
+study.figure(figure, "accused")
+
+# %% [markdown]
 # ## If members are rare
 #
-# Here one in two is a member. In a city, one in a hundred may have been in the hospital's data. With a prior $\pi$ the
-# share of right accusations is
+# Here one in two is a member. In a city, one in a hundred may have been in the hospital's data. With a prior $\pi$, the
+# share of people who are members, the share of right accusations is
 #
 # $$\mathrm{precision}(\pi) = \frac{\pi\,\mathrm{TPR}}{\pi\,\mathrm{TPR} + (1 - \pi)\,\mathrm{FPR}} .$$
 #
@@ -239,15 +374,39 @@ rows = [precision_row(target, attack) for target in first.index if target != "un
 study.table(pd.DataFrame(rows), "precision_at_priors")
 
 # %% [markdown]
-# ## From an attack to a bound on epsilon
+# The rarer members are, the more of the accused are innocent, whatever the attack. An attack that is to be believed where
+# one person in a hundred is a member needs a true positive rate far above its false positive rate.
 #
-# If training were $\varepsilon$-differentially private, no attack could have $\mathrm{TPR} > e^{\varepsilon}\,\mathrm{FPR}$. So
-# an attack that does refutes every smaller $\varepsilon$:
+# ## Differential privacy, and what an attack says about it
 #
-# $$\varepsilon \ge \ln \frac{\mathrm{TPR}_{\mathrm{low}} - \delta}{\mathrm{FPR}_{\mathrm{high}}},$$
+# Take two data sets that differ in one person, train on each, and look at the two models. If nobody who sees a model can tell
+# which of the two data sets it came from, that person is safe. *Differential privacy* makes this precise: training is
+# $\varepsilon$-differentially private if no outcome becomes more than $e^{\varepsilon}$ times as likely by adding or
+# removing one person. At $\varepsilon = 0$ the person makes no difference; at 1 a factor of 2.7, at 4 one of 55. It is a
+# promise about the *training*, for every person and every attack, and it has to be built in by adding noise.
 #
-# and the same with the roles of members and non-members exchanged. The threshold is chosen on one half of the people
-# and judged on the other.
+# For an attacker the promise is a wall. Whoever says "member" to a share FPR of the non-members can say it to at most
+# $e^{\varepsilon}\,\mathrm{FPR}$ of the members; and the same holds with the roles exchanged:
+#
+# $$\mathrm{TPR} \le e^{\varepsilon}\,\mathrm{FPR}, \qquad 1 - \mathrm{FPR} \le e^{\varepsilon}\,(1 - \mathrm{TPR}).$$
+
+# %%
+figure, ax = plt.subplots(figsize=(5, 4))
+plots.epsilon_walls(ax, (1, 2, 4))
+for attack in ("LiRA online, fixed variance", "loss threshold per class"):
+    plots.roc(ax, scores["original", first["original"], attack], is_member, f"original: {attack}")
+ax.legend(loc="lower right", fontsize=7)
+study.figure(figure, "epsilon_walls")
+
+# %% [markdown]
+# Each grey line is the wall of one $\varepsilon$: a private training allows no curve above it. An attack that crosses a wall,
+# by more than luck, refutes that $\varepsilon$ and every smaller one. Solved for $\varepsilon$, and with the cautious ends of both
+# intervals,
+#
+# $$\varepsilon \ge \max\left( \ln \frac{\mathrm{TPR}_{\mathrm{low}}}{\mathrm{FPR}_{\mathrm{high}}},\;
+# \ln \frac{1 - \mathrm{FPR}_{\mathrm{high}}}{1 - \mathrm{TPR}_{\mathrm{low}}} \right).$$
+#
+# The threshold is chosen on one half of the people and judged on the other.
 
 # %%
 half = is_member.sum() // 2
@@ -259,26 +418,27 @@ study.table(epsilon.round(2).reset_index(), "epsilon")
 
 # %% [markdown]
 # **What it shows.** A claim that this training has a smaller $\varepsilon$ would be refuted, at 95 % confidence for each
-# single number. Two reservations: the people of one model are not independent examinations, so read it as an estimate; and
-# of this many numbers a few will be above zero by luck (the column *unrelated* cannot be above zero for any other reason).
-# Even a loss threshold that finds no member can score here, by the mirrored form: a model that is right on all its members
-# betrays whom it gets wrong as a *non*-member.
+# single number. Two reservations: the people of one model are not independent trials, so read it as an estimate; and
+# of this many numbers a few will be above zero by luck (in the column `unrelated` for no other reason).
+# Even a loss threshold that finds no member can score here, by the second form: a model that misclassifies almost no
+# member betrays whoever it misclassifies as a *non*-member. "We can be sure that you were not in it" is also a disclosure.
 #
-# **What it does not show.** An upper bound. A zero says that these attacks prove nothing; all these models
-# were trained without noise, and have no finite $\varepsilon$ at all.
+# **What it does not show.** An upper bound. A zero says that these attacks prove nothing; all these models were trained
+# without noise, and come with no guarantee of any $\varepsilon$.
 #
 # ## Summary
 #
 # - Attacks that compare an image with itself, in models with it and without it, see what one rule for everybody misses.
 # - The average over all people hides the few who are exposed; the true positive rate at a low false positive rate does not.
+# - An attack can refute a claim of privacy and never prove one.
 # - Where even these attacks fail on condensed *and* on subset models, the protection may come from training on few
 #   images, not from condensing them. Notebook 7 puts that to the test.
 #
 # ## Exercises
 #
-# 1. (easy) Repeat the attack on `original` with the first 4, 8, 16, ... reference models. Which attack needs the fewest?
-# 2. (medium) Attack a reference model instead of a target (leave out its partner). Why may the result differ from the one on
-#    `original`?
+# 1. (easy) Attack a reference model instead of a target (leave out its partner). Why may the result differ from the one
+#    on `original`?
+# 2. (medium) Repeat the attack on `original` with the first 4, 8, 16, ... reference models. Which attack needs the fewest?
 # 3. (hard) Remove the ten images with the largest gap from the members. What happens to the true positive rate at 1 %?
 #
 # Solutions: `solutions/06_solutions.ipynb`.
@@ -288,5 +448,6 @@ study.table(epsilon.round(2).reset_index(), "epsilon")
 # - N. Carlini, S. Chien, M. Nasr, S. Song, A. Terzis, F. Tramèr, *Membership inference attacks from first principles*,
 #   IEEE S&P 2022.
 # - S. Zarifzadeh, P. Liu, R. Shokri, *Low-cost high-power membership inference attacks*, ICML 2024.
+# - C. Dwork, F. McSherry, K. Nissim, A. Smith, *Calibrating noise to sensitivity in private data analysis*, TCC 2006.
 # - P. Kairouz, S. Oh, P. Viswanath, *The composition theorem for differential privacy*, ICML 2015.
 # - T. Steinke, M. Nasr, M. Jagielski, *Privacy auditing with one (1) training run*, NeurIPS 2023.
