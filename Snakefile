@@ -44,7 +44,7 @@ TRAINED = expand(RESULTS / "steps/{kind}_run{run}.ipynb", run=parts(TARGETS["n_r
                  kind=[kind for kind in TARGETS["training_sets"] if kind != "condensed"])
 GROUPS = expand(RESULTS / "steps/shadows_from{first}.ipynb", first=parts(SHADOWS["n_shadows"], JOBS["shadows"]))
 LEFT_BEHIND = {"01_data_split": "split.npz", "02_condensation": "targets.csv", "03_shadow_training": "shadows.csv",
-               "04_attack": "attacks.csv", "06_stronger_attacks": "references.csv", "07_controls": "informed.csv"}
+               "04_attack": "attacks.csv", "06_stronger_attacks": "references.csv", "07_controls": "controls.csv"}
 
 
 def made_with(file):
@@ -244,7 +244,7 @@ rule controls:
         RESULTS / "references.csv",
     output:
         RESULTS / "notebooks/07_controls.ipynb",
-        RESULTS / "informed.csv",
+        RESULTS / "controls.csv",
     message:
         "7. checking what protects: controls of equal size and accuracy"
     threads: workflow.cores

@@ -21,6 +21,7 @@ from .signals import logit_confidence, losses, true_class
 
 ABOVE_ZERO = np.nextafter(0, 1)  # scikit-learn says "member" where a decision function exceeds 0
 RMIA_A = (0.0, 0.25, 0.5, 0.75, 1.0)
+FEW = 8  # reference models whose rows teach one rule for everybody: more rows take longer and change nothing that matters
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,18 @@ class Answers:
 
 @dataclass(frozen=True)
 class Attack:
-    """A prepared attack: ``score(answers)`` is float [n]; "member" is said where it is at least `threshold`."""
+    """A prepared attack: ``score(answers)`` is float [n]; "member" is said where it is at least `threshold`.
+
+    The threshold is only found when it is asked for: it may cost as much as the attack itself.
+    """
 
     score: Callable[[Answers], np.ndarray]
-    threshold: float
+    find_threshold: Callable[[], float]
+
+    @cached_property
+    def threshold(self) -> float:
+        """The score from which the attack says "member"."""
+        return self.find_threshold()
 
 
 @dataclass(frozen=True)
@@ -123,9 +132,21 @@ class References:
         return Answers(self.logits[model], self.labels, self.other_logits[model], self.other_labels)
 
     def without(self, model: int) -> "References":
-        """Return all models but this one and its partner, whose members are exactly the others."""
+        """Return all models but this one and its partner, whose members are exactly the others.
+
+        With the partner among the references, an example that is in fewer than half of them would
+        thereby be known to be a member.
+        """
         rest = np.arange(len(self.keep)) // 2 != model // 2
-        return References(self.keep[rest], self.logits[rest], self.labels, self.other_logits[rest], self.other_labels)
+        others = References(self.keep[rest], self.logits[rest], self.labels, self.other_logits[rest], self.other_labels)
+        computed = {name: getattr(self, name)[rest] for name in ("phi", "p", "other_p")}
+        vars(others).update(computed)  # what the properties would compute again for each model that is left out
+        return others
+
+    def first(self, models: int) -> "References":
+        """Return the first of the models only."""
+        return References(self.keep[:models], self.logits[:models], self.labels, self.other_logits[:models],
+                          self.other_labels)
 
 
 # ---------------------------------------------------------------- one rule for everybody
@@ -241,14 +262,14 @@ def fit_loss_threshold(known: Rehearsal) -> Attack:
     """Return the attack "member iff loss <= tau" (paper, section 2.1); its score is minus the loss."""
     loss = losses(known.logits, known.labels)
     tau = loss_threshold(loss[known.is_member], loss[~known.is_member])
-    return Attack(lambda answers: -losses(answers.logits[:, 0], answers.labels), -tau)
+    return Attack(lambda answers: -losses(answers.logits[:, 0], answers.labels), lambda: -tau)
 
 
 def fit_loss_threshold_per_class(known: Rehearsal) -> Attack:
     """Return the loss threshold with a tau of every true class."""
     thresholds = loss_threshold_per_class(losses(known.logits, known.labels), known.labels, known.is_member)
     return Attack(lambda answers: score_loss_per_class(
-        thresholds, losses(answers.logits[:, 0], answers.labels), answers.labels), 0.0)
+        thresholds, losses(answers.logits[:, 0], answers.labels), answers.labels), lambda: 0.0)
 
 
 def fit_classifiers(estimators: dict[int, BaseEstimator] | BaseEstimator, known: Rehearsal) -> Attack:
@@ -258,7 +279,7 @@ def fit_classifiers(estimators: dict[int, BaseEstimator] | BaseEstimator, known:
     """
     models = fit_per_class(estimators, known.softmax, known.labels, known.is_member)
     return Attack(lambda answers: score_per_class(
-        models, softmax(answers.logits[:, 0], axis=1), answers.labels), ABOVE_ZERO)
+        models, softmax(answers.logits[:, 0], axis=1), answers.labels), lambda: ABOVE_ZERO)
 
 
 def fit_logistic_regression(known: Rehearsal) -> Attack:
@@ -275,6 +296,17 @@ def fit_lira(ratio: Callable, fixed_variance: bool, known: References) -> Attack
         fixed_variance=fixed_variance), known)
 
 
+def fit_bayesian_lira(known: References) -> Attack:
+    """Return LiRA with priors, `lira.bayesian`: made for few reference models."""
+    return rehearsed(lambda references: lambda answers: lira.bayesian(
+        references.phi, references.keep, logit_confidence(answers.logits, answers.labels)), known)
+
+
+def fit_rmia_online(known: References) -> Attack:
+    """Return online RMIA, whose p(x) comes from the models with x and those without."""
+    return rehearsed(lambda references: rmia_score(references, None), known)
+
+
 def fit_rmia(known: References) -> Attack:
     """Return offline RMIA, with the `a` that attacks one reference model best with the others."""
     def prepare(references: References):
@@ -283,11 +315,16 @@ def fit_rmia(known: References) -> Attack:
     return rehearsed(prepare, known)
 
 
-def rmia_score(references: References, a: float) -> Callable[[Answers], np.ndarray]:
-    """Return RMIA's score for one `a` (`rmia.offline_prior`)."""
+def rmia_score(references: References, a: float | None) -> Callable[[Answers], np.ndarray]:
+    """Return RMIA's score for one `a` (`rmia.offline_prior`), or the online score if `a` is None.
+
+    The attacker's own examples z are in no model, so online their p(z) is the mean over all models. That is
+    another scale than that of p(x), which moves all shares but leaves the ranking of the x as it is.
+    """
     nowhere = np.zeros(references.other_p.shape[:2], dtype=bool)
-    prior, other_prior = rmia.offline_prior(references.p, references.keep, a), rmia.offline_prior(
-        references.other_p, nowhere, a)
+    prior = (rmia.online_prior(references.p, references.keep) if a is None
+             else rmia.offline_prior(references.p, references.keep, a))
+    other_prior = rmia.offline_prior(references.other_p, nowhere, 1.0 if a is None else a)
     return lambda answers: rmia.scores(true_class(answers.logits, answers.labels), prior,
                                        true_class(answers.other_logits, answers.other_labels), other_prior)
 
@@ -304,13 +341,15 @@ def rehearsed(prepare: Callable, known: References) -> Attack:
     The attacker attacks reference model 0, whose members they know, with the others, and takes the
     threshold that would have been right most often.
     """
-    score = prepare(known.without(0))(known.answers(0))
-    return Attack(prepare(known), -loss_threshold(-score[known.keep[0]], -score[~known.keep[0]]))
+    def find_threshold() -> float:
+        score = prepare(known.without(0))(known.answers(0))
+        return -loss_threshold(-score[known.keep[0]], -score[~known.keep[0]])
+    return Attack(prepare(known), find_threshold)
 
 
 def from_rows(fit: Callable[[Rehearsal], Attack], known: References) -> Attack:
-    """Return an attack with one rule for everybody, fitted to the reference models' rows."""
-    return fit(known.rehearsal)
+    """Return an attack with one rule for everybody, fitted to the rows of the first few reference models."""
+    return fit(known.first(FEW).rehearsal)
 
 
 # The paper's attacks; the SVM of its text is `fit_classifiers` with the choice of `svm.grid_search`.
@@ -323,4 +362,6 @@ STRONG = {"loss threshold": partial(from_rows, fit_loss_threshold),
           "LiRA online, own variance": partial(fit_lira, lira.online, False),
           "LiRA offline, fixed variance": partial(fit_lira, lira.offline, True),
           "LiRA offline, own variance": partial(fit_lira, lira.offline, False),
-          "RMIA": fit_rmia}
+          "Bayesian LiRA": fit_bayesian_lira,
+          "RMIA online": fit_rmia_online,
+          "RMIA offline": fit_rmia}

@@ -6,15 +6,16 @@ Viswanath 2015). An attack that does better therefore refutes that epsilon.
 
 What a bound shows: with the stated confidence, no claim of a smaller epsilon can be true. What it does
 not show: an upper bound. 0 means that *this* attack on this many examples says nothing, and is no
-evidence of privacy; a network trained without noise has no finite epsilon at all. The largest
+evidence of privacy; training without noise comes with no guarantee of any epsilon. The largest
 value that n members and n non-members can prove is ``lower_bound(n, n, 0, n)``, however bad the leak.
 
-The confidence holds for independent examinations: one example from each of many trained models, with
-membership decided by a coin. Many examples of *one* model share its randomness; then read the
-bound as an estimate, or use a one-run audit (Steinke, Nasr & Jagielski 2023).
+The confidence of `lower_bound` holds for independent examinations: one example from each of many
+trained models, with membership decided by a coin. Many examples of *one* model share its randomness;
+then read that bound as an estimate. `one_run` is made for this case (Steinke, Nasr & Jagielski 2023).
 """
 
 import numpy as np
+from scipy.special import bdtrc, expit
 
 from .metrics import LEVEL, checked, clopper_pearson
 
@@ -104,3 +105,59 @@ def epsilon(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,
     members, others = members[1::2], others[1::2]
     return float(lower_bound((scores[members] >= threshold).sum(), len(members),
                              (scores[others] >= threshold).sum(), len(others), delta, level))
+
+
+def one_run(correct: int, guesses: int, canaries: int, delta: float = 0.0, level: float = LEVEL) -> float:
+    """Return the largest epsilon that one model's canaries refute, 0 if none (Steinke et al. 2023, theorem 5.2).
+
+    Each of the canaries was a member or not by its own coin; the attacker guessed for some of them and
+    was silent about the others. Under (epsilon, delta)-differential privacy the number of right guesses is hardly
+    larger than a binomial of `guesses` trials with probability e^eps / (1 + e^eps):
+
+        P(correct >= v) <= beta(v) + 2 m delta max_{i=1..v} (beta(v - i) - beta(v)) / i,
+
+    beta(v) being the binomial's tail. The bound is the largest epsilon for which this is at most 1 - level.
+
+    Parameters
+    ----------
+    correct, guesses, canaries : v <= r <= m. The guesses must have been chosen without looking at who was a member.
+    delta : 0 to 1, 1 excluded.
+    level : confidence, between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If the counts do not fit, or `delta` or `level` is out of range.
+    """
+    if not 0 <= correct <= guesses <= canaries or not 0 <= delta < 1 or not 0 < level < 1:
+        raise ValueError(f"{correct} of {guesses} guesses right, {canaries} canaries, delta = {delta}, level = {level}: "
+                         "expected correct <= guesses <= canaries, delta from 0 to below 1, level between 0 and 1")
+
+    def p_value(epsilon: float) -> float:
+        def tail(v):  # P(binomial >= v)
+            return bdtrc(np.asarray(v, dtype=np.float64) - 1, guesses, expit(epsilon))
+        steps = np.arange(1, correct + 1)
+        alpha = ((tail(correct - steps) - tail(correct)) / steps).max(initial=0.0)
+        return float(tail(correct) + 2 * canaries * delta * alpha)
+
+    low, high = 0.0, 50.0
+    if correct == 0 or p_value(low) > 1 - level:
+        return 0.0
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        low, high = (middle, high) if p_value(middle) <= 1 - level else (low, middle)
+    return low
+
+
+def right_guesses(scores: np.ndarray, is_member: np.ndarray, guesses: int) -> int:
+    """Return how many of the most telling guesses are right: half "member" for the highest scores, half not for the lowest.
+
+    Parameters
+    ----------
+    scores : float [m], higher for "member".
+    is_member : bool [m].
+    guesses : how many, at most m; for an odd number one more is "member".
+    """
+    order = np.argsort(scores, kind="stable")
+    lowest, highest = order[:guesses // 2], order[len(order) - (guesses - guesses // 2):]
+    return int(is_member[highest].sum() + (~is_member[lowest]).sum())

@@ -13,7 +13,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from .checkpoint import Checkpoint
-from .data import digest
 from .networks import initialise
 from .profiles import as_list, per_ipc
 from .seeding import generator
@@ -22,6 +21,7 @@ from .seeding import generator
 PAPER_LOOPS = {1: (1, 1), 10: (10, 50), 50: (50, 10)}
 REAL_BATCH = 256   # real images a class and update
 IMAGE_LR, IMAGE_MOMENTUM = 0.1, 0.5
+STARTS = {"noise": 0, "real": 1, "means": 4}  # real images of which each synthetic one is the mean at the start
 NETWORK_LR = 0.01
 NETWORK_BATCH = 256  # synthetic images a step of the inner training
 SNAPSHOTS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # iterations whose images are kept
@@ -39,6 +39,7 @@ class Settings:
     width: int = 128
     real_batch: int = REAL_BATCH
     image_lr: float = IMAGE_LR
+    start: str = "noise"
 
     @property
     def updates(self) -> int:
@@ -47,7 +48,7 @@ class Settings:
 
 
 def settings(labels: torch.Tensor, ipc: int | list[int], iterations: int | list[int], outer: int, inner: int,
-             width: int, real_batch: int, image_lr: float) -> dict[int, Settings]:
+             width: int, real_batch: int, image_lr: float, start: str) -> dict[int, Settings]:
     """Return the settings of every ipc, checked before anything is computed.
 
     Parameters
@@ -56,7 +57,7 @@ def settings(labels: torch.Tensor, ipc: int | list[int], iterations: int | list[
     ipc : synthetic images a class, one number or several.
     iterations : for all ipc, or one for each.
     outer, inner : as in `condense`; ``outer = 0`` takes the loops of the condensation paper's code.
-    width, real_batch, image_lr : as in `Settings`.
+    width, real_batch, image_lr, start : as in `Settings`.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def settings(labels: torch.Tensor, ipc: int | list[int], iterations: int | list[
     ipcs = as_list(ipc)
     for n in ipcs:
         check_ipc(labels, n)
-    return {n: Settings(n, steps, *loops(n, outer, inner), width, real_batch, image_lr)
+    return {n: Settings(n, steps, *loops(n, outer, inner), width, real_batch, image_lr, start)
             for n, steps in per_ipc("iterations", iterations, ipcs).items()}
 
 
@@ -176,9 +177,46 @@ def matching_step(network: nn.Module, images: torch.Tensor, labels: torch.Tensor
     return gradient, loss
 
 
+def starting_images(images: torch.Tensor, by_class: list[torch.Tensor], ipc: int, start: str,
+                    seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the images that a condensation starts from, and the real images that they were made of.
+
+    Parameters
+    ----------
+    images : the real images, float32 [N, C, H, W].
+    by_class : the rows of each class.
+    ipc : synthetic images a class.
+    start : "noise", standard normal; "real", a different real image each; "means", the mean of four.
+    seed : seed of the noise or the choice.
+
+    Returns
+    -------
+    float32 [classes, ipc, C, H, W], and int64 [classes * ipc, k], rows of `images`, k of `STARTS`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such start.
+    """
+    if start not in STARTS:
+        raise ValueError(f"start = {start!r}: expected one of {', '.join(STARTS)}")
+    draw = generator(seed, "noise" if start == "noise" else "start")
+    if start == "noise":
+        shape = (len(by_class), ipc, *images.shape[1:])
+        return torch.randn(shape, generator=draw), torch.empty((len(by_class) * ipc, 0), dtype=torch.int64)
+    def some(rows, size):
+        return rows[torch.randperm(len(rows), generator=draw)[:size].to(rows.device)]
+    if start == "real":
+        rows = torch.cat([some(own, ipc) for own in by_class])[:, None]
+    else:
+        size = min(STARTS[start], *map(len, by_class))
+        rows = torch.stack([some(own, size) for own in by_class for _ in range(ipc)])
+    return images[rows].mean(1).unflatten(0, (len(by_class), ipc)).cpu(), rows.cpu()
+
+
 def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_network: Callable,
              iterations: int, outer: int, inner: int, seed: int, real_batch: int = REAL_BATCH,
-             image_lr: float = IMAGE_LR, initial: torch.Tensor | None = None, checkpoint: Path | None = None,
+             image_lr: float = IMAGE_LR, start: str = "noise", checkpoint: Path | None = None,
              progress: Callable = iter) -> dict[str, torch.Tensor]:
     """Condense real images into `ipc` synthetic images a class.
 
@@ -193,11 +231,10 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
     ipc : synthetic images a class; at most the size of the smallest class.
     make_network : builds the network whose gradients are matched.
     iterations, outer, inner : the loops above.
-    seed : seed of the noise, the networks and the batches.
+    seed : seed of the start, the networks and the batches.
     real_batch : real images a class in each update (all, if the class has fewer).
     image_lr : step size on the pixels; 0.1 in the paper.
-    initial : images to start from, float32 [classes * ipc, C, H, W], class by class; standard normal
-        noise if not given.
+    start : what the synthetic images are at first, see `starting_images`.
     checkpoint : file of the state after the last iteration. If it exists, the work goes on
         from there, to the same result as an unbroken run. It is kept at the end: asked
         for more iterations, the work goes on from it too.
@@ -207,14 +244,15 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
     -------
     dict with "images" float32 [classes * ipc, C, H, W] (in the units of `images`),
     "labels" int64, "loss" float64 [iterations] (mean matching loss a class and update),
+    "started_from" int64 [classes * ipc, k], the real images that each was made of,
     "snapshots" float32 [k, classes * ipc, C, H, W], the images after the iterations
     `snapshot_iterations`, 0 being the start.
 
     Raises
     ------
     ValueError
-        If `ipc` is below 1 or above the size of the smallest class, a loop is empty, or `initial` has
-        another shape.
+        If `ipc` is below 1 or above the size of the smallest class, a loop is empty, or there is no
+        such `start`.
     """
     check_ipc(labels, ipc)
     if outer < 1 or iterations < 1:
@@ -223,15 +261,8 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
     network = make_network().to(images.device)
     shape = (len(by_class), ipc, *images.shape[1:])
     inputs = {"ipc": ipc, "outer": outer, "inner": inner, "seed": seed, "real_batch": real_batch,
-              "image_lr": image_lr, "shape": list(shape)}
-    if initial is None:
-        initial = torch.randn(shape, generator=generator(seed, "noise"))
-    else:
-        if initial.shape != (shape[0] * ipc, *shape[2:]):
-            raise ValueError(f"initial images of shape {list(initial.shape)}: expected {[shape[0] * ipc, *shape[2:]]}, "
-                             f"{ipc} a class, class by class")
-        inputs["initial"] = digest(initial)
-    start = _start(initial.reshape(shape))
+              "image_lr": image_lr, "start": start, "shape": list(shape)}
+    first, started_from = starting_images(images, by_class, ipc, start, seed)
 
     def matching(draw):
         def batch(label):
@@ -240,9 +271,9 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
         return lambda synthetic: matching_step(network, images, labels, synthetic, batch)
 
     with Checkpoint(checkpoint, inputs, keep_last=True) as saved:
-        state = saved.load() or start
+        state = saved.load() or _at_first(first)
         if len(state["loss"]) > iterations:  # of a longer run, whose state is to stay
-            saved.path, state = None, start
+            saved.path, state = None, _at_first(first)
         state = {name: torch.as_tensor(value) for name, value in state.items()}
         for iteration in progress(range(len(state["loss"]), iterations)):
             # one stream an iteration: a resumed run draws what the unbroken one would have
@@ -253,7 +284,7 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
                 state["snapshots"] = torch.cat([state["snapshots"], state["images"][None]])
             saved.keep(state)
     return {"images": state["images"].flatten(0, 1), "labels": torch.arange(len(by_class)).repeat_interleave(ipc),
-            "loss": state["loss"], "snapshots": state["snapshots"].flatten(1, 2)}
+            "loss": state["loss"], "snapshots": state["snapshots"].flatten(1, 2), "started_from": started_from}
 
 
 def snapshot_iterations(iterations: int) -> list[int]:
@@ -268,7 +299,7 @@ def stages(condensed: dict, iterations: int) -> dict[int, torch.Tensor]:
     return dict(zip(before, kept)) | {iterations: torch.as_tensor(condensed["images"])}
 
 
-def _start(images: torch.Tensor) -> dict[str, torch.Tensor]:
+def _at_first(images: torch.Tensor) -> dict[str, torch.Tensor]:
     return {"images": images, "velocity": torch.zeros_like(images), "loss": torch.zeros(0, dtype=torch.float64),
             "snapshots": images[None]}
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from . import audit, metrics, tables
-from .attacks import Answers, Attack
+from .attacks import Answers, Attack, References
 
 
 def judge(targets: dict[tuple, Answers], suite: dict[str, Attack], is_member: np.ndarray,
@@ -47,7 +48,7 @@ def strong(study) -> Callable[..., dict]:
     """Return the measure of the strong attacks: true positives at low false positive rates, and epsilon."""
     def measure(score, says_member, key):
         rng, is_member = study.rng("strong", *key), study.is_member
-        low_fpr = {f"tpr_at_{fpr}": metrics.tpr_at_fpr(score, is_member, fpr) for fpr in metrics.LOW_FPRS}
+        low_fpr = {f"tpr_at_{fpr}": metrics.tpr_at_fpr(score, is_member, fpr, rng) for fpr in metrics.LOW_FPRS}
         return {"non_members": int((~is_member).sum())} | metrics.evaluate(score, says_member, is_member, rng) | {
             name + end: value for name, triple in low_fpr.items() for end, value in zip(("", "_low", "_high"), triple)} | {
             "best_balanced_accuracy": metrics.best_balanced_accuracy(score, is_member),
@@ -94,46 +95,121 @@ def at_low_fpr(judged: pd.DataFrame) -> pd.DataFrame:
     return shown.reset_index()
 
 
-def above_luck(score: Callable, models: np.ndarray, strangers: np.ndarray, is_member: np.ndarray,
-               rng: np.random.Generator) -> dict[str, float]:
-    """Return the AUC, by how much it exceeds luck, and the TPR at 1 % FPR, with intervals.
+# ---------------------------------------------------------------- every model a target
 
-    Luck is the AUC of the same attack on models that never saw a member (`metrics.auc_above`).
+def leave_pair_out(references: References, suite: dict[str, Callable]) -> dict[str, np.ndarray]:
+    """Attack every reference model with the others, its partner left out.
+
+    The membership of a reference model was decided by a coin, so on average over coins an attack that knows
+    nothing has an AUC of one half: no luck of one split has to be allowed for.
 
     Parameters
     ----------
-    score : maps one model's answers to scores, float [n], of the examples in question.
-    models, strangers : answers of the models, and of models of strangers' images, one entry a model.
-    is_member : bool [n].
-    rng : source of the AUC's bootstrap.
+    references : models in complementary pairs.
+    suite : name to a function that prepares the attack on some reference models, as in `attacks.STRONG`.
 
     Returns
     -------
-    "auc", "tpr", "above", each also with "_low" and "_high": means over the models.
+    dict of name to scores, float64 [models, n].
     """
-    scores, luck = ([score(one) for one in some] for some in (models, strangers))
-    found = [metrics.auc(one, is_member, rng) + metrics.tpr_at_fpr(one, is_member, 0.01) for one in scores]
-    names = [name + end for name in ("auc", "tpr", "above") for end in ("", "_low", "_high")]
-    return dict(zip(names, [*np.mean(found, axis=0), *metrics.auc_above(scores, luck, is_member)]))
+    scores = {name: np.empty(references.keep.shape) for name in suite}
+    for model in range(len(references.keep)):
+        others, answers = references.without(model), references.answers(model)
+        for name, prepare in suite.items():
+            scores[name][model] = prepare(others).score(answers)
+    return scores
 
 
-ABOVE_LUCK = (("auc", "AUC", tables.percent), ("above", "above luck", tables.points),
-              ("tpr", "TPR at 1 % FPR", tables.percent))
+def examine(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> dict[str, float]:
+    """Return how well one attack recognises members, mean over the models that were attacked.
 
+    Parameters
+    ----------
+    scores : float [models, n], from `leave_pair_out`.
+    inside, outside : bool [models, n], the members and the non-members to be told apart.
 
-def with_texts(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of `above_luck` rows with their numbers as text."""
-    others = frame[[name for name in frame if not name.startswith(("auc", "above", "tpr"))]]
-    return others.assign(**{text: tables.rates(frame, name, write) for name, text, write in ABOVE_LUCK})
-
-
-def recognised(row: pd.Series, non_members: int) -> tuple[str, str]:
-    """Return what an `above_luck` row says in words, and "recognised" or "cannot be told".
-
-    Members are recognised where the interval of "above luck" lies above zero, or that of the TPR at
-    1 % FPR above the upper end of the interval of the false positive rate.
+    Returns
+    -------
+    "auc", "tpr" (at a false positive rate of 1 %) and "above_all" (the share of members with a score above
+    that of every non-member; a guesser has 1 in the number of non-members and one), each also with "_low" and
+    "_high" by `over_pairs`; "auc_detectable", the AUC that would have been told from one half in 8 of
+    10 repetitions; and "n_members", "n_non_members" and "pairs", what all this rests on.
     """
-    most_false_alarms = metrics.rate(int(0.01 * non_members), non_members)[2]
-    auc, above, tpr = (write(*(row[name + end] for end in ("", "_low", "_high"))) for name, _, write in ABOVE_LUCK)
-    found = row["above_low"] > 0 or row["tpr_low"] > most_false_alarms
-    return f"AUC {auc}, {above} above luck, TPR at 1 % FPR {tpr}", "recognised" if found else "cannot be told"
+    kinds = [(model[a], model[b]) for model, a, b in zip(scores, inside, outside)]
+    found = {"auc": [metrics.plain_auc(*kind) for kind in kinds],
+             "tpr": [metrics.share_above(*kind, int(0.01 * len(kind[1]))) if len(kind[1]) >= 100 else np.nan
+                     for kind in kinds],
+             "above_all": [metrics.share_above(*kind, 0) for kind in kinds]}
+    return {name + end: value for name, values in found.items()
+            for end, value in zip(("", "_low", "_high"), over_pairs(np.array(values)))} | {
+        "auc_detectable": 0.5 + detectable(np.array(found["auc"])), "n_members": float(inside.sum(1).mean()),
+        "n_non_members": float(outside.sum(1).mean()), "pairs": len(scores) // 2}
+
+
+def over_pairs(values: np.ndarray) -> tuple[float, float, float]:
+    """Return the mean of one value a model, and its 95 % interval by Student's t over the pairs of models.
+
+    The two models of a pair depend on each other, pairs hardly (they share people and reference models, but
+    each has coins of its own), so a pair's mean counts as one observation.
+
+    Parameters
+    ----------
+    values : float [models], models 2i and 2i + 1 being a pair; two pairs or more.
+    """
+    mean, error, freedom = _mean_and_error(values)
+    reach = error * stdtrit(freedom, (1 + metrics.LEVEL) / 2)
+    return mean, mean - reach, mean + reach
+
+
+def detectable(values: np.ndarray, power: float = 0.8) -> float:
+    """Return how far the mean of `over_pairs` must be from a value for its interval to exclude that one with `power`.
+
+    The usual approximation by two quantiles of Student's t, which is a little above the exact one of the
+    noncentral t.
+    """
+    _, error, freedom = _mean_and_error(values)
+    return float(error * (stdtrit(freedom, (1 + metrics.LEVEL) / 2) + stdtrit(freedom, power)))
+
+
+def at_equal_accuracy(accuracy: float, by_size: dict[str, tuple[float, np.ndarray]]) -> np.ndarray | None:
+    """Return the values that models of real images would have at an accuracy, between those of two sizes.
+
+    Parameters
+    ----------
+    accuracy : to be reached.
+    by_size : mean accuracy and values, float [models], of models of each size.
+
+    Returns
+    -------
+    float [models], model by model, interpolated linearly between the neighbours in accuracy; None where the accuracy
+        is below the lowest or above the highest.
+    """
+    ordered = sorted(by_size.values(), key=lambda one: one[0])
+    for (low, a), (high, b) in zip(ordered, ordered[1:]):
+        if low <= accuracy <= high:
+            weight = (accuracy - low) / (high - low) if high > low else 0.5
+            return (1 - weight) * a + weight * b
+    return None
+
+
+def _mean_and_error(values: np.ndarray) -> tuple[float, float, int]:
+    pairs = np.asarray(values, dtype=np.float64).reshape(-1, 2).mean(axis=1)
+    if len(pairs) < 2:
+        raise ValueError(f"{len(values)} models are one pair: a spread over pairs needs two of them or more")
+    return float(pairs.mean()), float(pairs.std(ddof=1) / np.sqrt(len(pairs))), len(pairs) - 1
+
+
+def recognised(row) -> str:
+    """Return the verdict on what `examine` found: "recognised", or from which AUC on members would have been."""
+    if row["auc_low"] > 0.5:
+        return "recognised"
+    return f"cannot be told; an AUC of {100 * row['auc_detectable']:.1f} % would have been"
+
+
+def examined_texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of `examine` rows as text, with a verdict each."""
+    numbers = {name + end for name in ("auc", "tpr", "above_all") for end in ("", "_low", "_high")}
+    others = frame[[name for name in frame if name not in numbers | {"auc_detectable", "n_members", "n_non_members"}]]
+    texts = {title: tables.rates(frame, name) for name, title in (("auc", "AUC"), ("tpr", "TPR at 1 % FPR"))
+             if frame[name].notna().any()}
+    return others.assign(**texts, answer=[recognised(row) for _, row in frame.iterrows()])

@@ -1,12 +1,13 @@
 """How well an attack did, each rate with its 95 % interval."""
 
 import numpy as np
-from scipy.special import betainccinv, betaincinv, ndtri
+from scipy.special import betainccinv, betaincinv
 
 LEVEL = 0.95
 RATES = ("accuracy", "precision", "recall", "auc")
 LOW_FPRS = (0.01, 0.001, 0.0001)
 PRIORS = (0.01, 0.1, 0.5)
+FEWEST = 5  # non-members that must be allowed above a threshold, or no rate there is printed
 
 
 def clopper_pearson(successes, trials, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
@@ -101,50 +102,20 @@ def auc(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,
     return area(members, others), float(low), float(high)
 
 
-def auc_above(scores: np.ndarray, baseline: np.ndarray, is_member: np.ndarray) -> tuple[float, float, float]:
-    """Return by how much one AUC exceeds another on the same people, and its 95 % interval.
+def plain_auc(members: np.ndarray, others: np.ndarray) -> float:
+    """Return the area under the ROC curve of members' and non-members' scores, ties counting one half; NaN without."""
+    if not len(members) or not len(others):
+        return np.nan
+    others = np.sort(others)
+    below = np.searchsorted(others, members) + np.searchsorted(others, members, side="right")
+    return float(below.mean() / (2 * len(others)))
 
-    What the split alone gives, members who happen to be easier than the non-members, is in both
-    AUCs and cancels. The interval is that of DeLong, DeLong & Clarke-Pearson (Biometrics 1988) for
-    AUCs of the same people. An AUC is the mean over the members of v, and over the non-members too:
 
-        v(member) = P(a non-member's score is below),   v(non-member) = P(a member's score is above),
-
-    ties counting one half. With d the difference of both v, the variance of the difference of the
-    AUCs is var(d over members)/n_members + var(d over non-members)/n_non_members.
-
-    Parameters
-    ----------
-    scores, baseline : float [models, n], higher for "member"; an AUC is the mean over the models. There may be
-        more of the one than of the other.
-    is_member : bool [n].
-
-    Returns
-    -------
-    difference, low, high : from -1 to 1.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two members or non-members, or for the reasons given in `checked`.
-    """
-    def share_below(one, other):
-        other = np.sort(other)
-        return (np.searchsorted(other, one) + np.searchsorted(other, one, side="right")) / (2 * len(other))
-
-    def v(one):
-        one, member = checked(one, is_member)
-        if min(member.sum(), (~member).sum()) < 2:
-            raise ValueError("the spread of one person is unknown: an interval needs two members and two non-members")
-        return share_below(one[member], one[~member]), 1 - share_below(one[~member], one[member])
-
-    def mean_v(some):
-        return [np.mean(one, axis=0) for one in zip(*map(v, some))]
-
-    d = [one - other for one, other in zip(mean_v(scores), mean_v(baseline))]
-    difference = float(d[0].mean())
-    error = ndtri((1 + LEVEL) / 2) * np.sqrt(sum(one.var(ddof=1) / len(one) for one in d))
-    return difference, difference - float(error), difference + float(error)
+def share_above(members: np.ndarray, others: np.ndarray, allowed: int) -> float:
+    """Return the share of members whose score is above that of all but `allowed` of the non-members; NaN without."""
+    if not len(members) or not len(others):
+        return np.nan
+    return float(np.mean(members > np.sort(others)[-1 - allowed]))
 
 
 def _sorted(scores: np.ndarray, is_member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -182,48 +153,72 @@ def threshold_at_fpr(scores: np.ndarray, is_member: np.ndarray, fpr: float) -> f
     return float(others[-1 - allowed]) if allowed else np.nan
 
 
-def tpr_at_fpr(scores: np.ndarray, is_member: np.ndarray, fpr: float) -> tuple[float, float, float]:
-    """Return the true positive rate at `threshold_at_fpr` and its Clopper-Pearson interval.
+def tpr_at_fpr(scores: np.ndarray, is_member: np.ndarray, fpr: float,
+               rng: np.random.Generator) -> tuple[float, float, float]:
+    """Return the true positive rate at `threshold_at_fpr` and its 95 % interval (bootstrap percentiles).
 
-    NaN three times where the non-members cannot resolve `fpr`. The interval is that of the
-    members above this threshold; that the threshold is itself an estimate is not in it. To tell an
-    attack from guessing, compare its low end with the *high* end of the false positive rate,
-    ``rate(false_positives, non_members)``. Constant scores give 0: nobody can be called a member
-    without calling everybody one.
+    Members and non-members are both resampled, and the threshold is chosen anew each time: the
+    interval of the members above one fixed threshold would be much too narrow. Constant scores give 0:
+    nobody can be called a member without calling everybody one.
 
-    Parameters and errors are those of `threshold_at_fpr`.
+    NaN three times where the non-members cannot resolve `fpr`: where fewer than `FEWEST` of them may
+    lie above the threshold, no interval can be trusted.
+
+    Parameters
+    ----------
+    rng : source of the resampling.
+
+    The other parameters and the errors are those of `threshold_at_fpr`.
     """
     threshold = threshold_at_fpr(scores, is_member, fpr)
-    if np.isnan(threshold):
+    members, others = _sorted(scores, is_member)
+    allowed = int(fpr * len(others) + 1e-9)
+    if allowed < FEWEST:
         return (np.nan,) * 3
-    members = np.asarray(scores)[np.asarray(is_member)]
-    return rate(int((members > threshold).sum()), len(members))
+    low, high = _tpr_interval(members, others, allowed, rng)
+    return float(np.mean(members > threshold)), low, high
 
 
-def roc_band(scores: np.ndarray, is_member: np.ndarray,
-             points: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _tpr_interval(members: np.ndarray, others: np.ndarray, allowed: int, rng: np.random.Generator,
+                  draws: int = 1000) -> tuple[float, float]:
+    """Return the bootstrap interval of the share of members above all but `allowed` non-members; scores ascending.
+
+    The (k + 1)-th largest of n resampled scores is the score at the quantile 1 - B of the sample, with
+    B ~ Beta(k + 1, n - k); of the members above it a binomial number is drawn. No sample need be drawn whole.
+    """
+    n = len(others)
+    place = n - 1 - np.minimum((n * rng.beta(allowed + 1, n - allowed, draws)).astype(int), n - 1)
+    above = len(members) - np.searchsorted(members, others[place], side="right")
+    shares = rng.binomial(len(members), above / len(members)) / len(members)
+    return tuple(map(float, np.quantile(shares, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])))
+
+
+def roc_band(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,
+             points: int = 100) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the ROC curve on a logarithmic grid of false positive rates, with a band.
 
-    The band is *pointwise*: at each grid point the 95 % Clopper-Pearson interval of
-    `tpr_at_fpr`. The whole curve leaves it somewhere more often than in 5 % of the cases.
+    The band is *pointwise*: at each grid point the 95 % interval of `tpr_at_fpr`. The whole curve
+    leaves it somewhere more often than in 5 % of the cases.
 
     Parameters
     ----------
     scores : float [n], higher for "member".
     is_member : bool [n].
+    rng : source of the resampling.
     points : grid points asked for; those that fall on the same number of non-members merge.
 
     Returns
     -------
-    fpr : float64 [k], ascending multiples of 1/n for n non-members, from 1/n to 1.
+    fpr : float64 [k], ascending multiples of 1/n for n non-members, from the smallest that they can resolve to 1.
     tpr, low, high : float64 [k].
     """
     members, others = _sorted(scores, is_member)
-    allowed = np.unique(np.geomspace(1, len(others), points).round().astype(int))
+    allowed = np.unique(np.geomspace(min(FEWEST, len(others)), len(others), points).round().astype(int))
     # The last point calls everybody a member, which no score as a threshold does.
     thresholds = others[-1 - allowed[:-1]]
     found = np.append(len(members) - np.searchsorted(members, thresholds, side="right"), len(members))
-    return allowed / len(others), found / len(members), *clopper_pearson(found, len(members))
+    band = [_tpr_interval(members, others, k, rng) for k in allowed[:-1]] + [(1.0, 1.0)]
+    return allowed / len(others), found / len(members), *np.transpose(band)
 
 
 def best_balanced_accuracy(scores: np.ndarray, is_member: np.ndarray) -> float:

@@ -93,6 +93,7 @@ TABLE = {
     "width": whole(1, 4096),
     "real_batch": whole(1),
     "image_lr": number(1e-9, 1e4),
+    "start": one_of("noise", "real", "means"),
     "condensed_sets": one_or_many(whole(1, 1000)),
     "training_sets": entries(one_of("original", "subset", "condensed"), distinct=True),
     "n_runs": whole(1, 1000),
@@ -111,11 +112,11 @@ TABLE = {
     "n_references": even(6),
     "shift": whole(0, 13),  # the smallest images have 14 pixels
     "control_ipc": whole(1, 10_000),
-    "n_informed": even(4),
-    "n_controls": whole(1, 1000),
-    "negative_draws": whole(1, 100_000),
-    "planted": whole(1),
-    "planted_epochs": whole(1),
+    "n_models": even(6),
+    "starts": entries(one_of("noise", "real", "means"), distinct=True),
+    "sizes": entries(whole(2), distinct=True),
+    "n_canaries": whole(8),
+    "draws": whole(2, 100_000),
     # solutions
     "n_networks": whole(1, 100_000),
     "steps": whole(1),
@@ -241,9 +242,6 @@ def _check_together(own: dict) -> None:
     if own.get("first_shadow", 0) + own.get("n_shadows", 1) > MOST_SHADOWS:
         raise ParameterError(f"first_shadow = {own['first_shadow']}, n_shadows = {own['n_shadows']}: "
                              f"expected a sum of at most {MOST_SHADOWS:,}")
-    if own.get("n_informed", 0) > own.get("n_references", MANY):
-        raise ParameterError(f"n_informed = {own['n_informed']}: expected at most n_references = "
-                             f"{own['n_references']}")
 
 
 def _shown(value) -> str:

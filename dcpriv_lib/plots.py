@@ -59,7 +59,7 @@ def probabilities(ax, values, label: int, colour: str, title: str):
 def loss_histogram(ax, member_losses, non_member_losses, title: str = ""):
     """Draw the distributions of members' and non-members' losses (nats, log scale)."""
     both = np.concatenate([member_losses, non_member_losses])
-    floor = max(np.quantile(both, 0.001), 1e-8)
+    floor = max(np.quantile(both, 0.001), 1e-12)  # below it, float64 sums of logits are noise
     bins = np.geomspace(floor, max(both.max(), 10 * floor), 50)
     for values, name, colour, style_ in ((member_losses, "members", MEMBER, "-"),
                                          (non_member_losses, "non-members", NON_MEMBER, "--")):
@@ -106,14 +106,34 @@ def roc(ax, scores, is_member, label: str):
     return ax
 
 
+def above_chance(ax, scores, is_member, label: str):
+    """Add a ROC curve less its diagonal, in points; the first call draws the band of 95 % of guessers.
+
+    The band is pointwise: at a false positive rate f, 1.96 deviations of the difference of two shares
+    near f, of as many members and non-members.
+    """
+    from sklearn.metrics import roc_curve  # here, because most figures do without it
+    if not ax.lines:
+        f = np.linspace(0, 1, 200)
+        members = np.count_nonzero(is_member)
+        band = 196 * np.sqrt(f * (1 - f) * (1 / members + 1 / (len(is_member) - members)))
+        ax.fill_between(f, -band, band, color="0.9", linewidth=0)
+        ax.axhline(0, color="0.6", linestyle=":", linewidth=1)
+        ax.set(xlabel="false positive rate", xlim=(0, 1))
+        ax.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
+    false_positive, true_positive, _ = roc_curve(is_member, scores)
+    ax.plot(false_positive, 100 * (true_positive - false_positive), label=label)
+    return ax
+
+
 def roc_log(ax, scores, is_member, label: str):
     """Add one ROC curve with its pointwise 95 % band (`metrics.roc_band`) to log-log axes.
 
-    Both axes begin at the smallest rate the examples can show, one in the number of
-    non-members and one in the number of members; a rate of 0 is drawn on that edge. The first
-    call draws the chance line and sets the limits.
+    The horizontal axis begins at the smallest false positive rate that the examples can resolve, the vertical
+    one at one in the number of members; a rate of 0 is drawn on that edge. The first call draws
+    the chance line and sets the limits.
     """
-    fpr, tpr, low, high = metrics.roc_band(scores, is_member)
+    fpr, tpr, low, high = metrics.roc_band(scores, is_member, np.random.default_rng(0))
     floor = 1 / np.count_nonzero(is_member)
     if not ax.lines:
         ax.plot([1e-9, 1], [1e-9, 1], color="0.6", linestyle=":", linewidth=1)

@@ -5,6 +5,7 @@ lies, what it was made from, which seed belongs to it, on which device and in ho
 it is computed, and how an interrupted computation goes on.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +20,8 @@ from .seeding import derive, generator
 
 MADE_BY = {"split": "01_data_split", "targets": "02_condensation", "condensed_sets": "02_condensation",
            "shadows": "03_shadow_training", "attacks": "04_attack", "references": "06_stronger_attacks",
-           "informed": "07_controls"}
+           "every_model": "06_stronger_attacks",
+           "controls": "07_controls"}
 
 
 @dataclass
@@ -102,6 +104,26 @@ class Study:
         data.make_split(paths.results(profile), profile=profile, dataset=dataset, seed=seed, pixels=pixels)
         return cls(profile, dataset, seed, pixels=pixels)
 
+    def with_canaries(self, number: int) -> "Study":
+        """Return a copy in which so many images of the pool, the canaries, have a wrong label.
+
+        Whoever trains or condenses in this copy believes the wrong labels. A model can know one only
+        by heart, so canaries show what happens to the worst-off person.
+
+        Attributes
+        ----------
+        canaries : bool [n], which of the pool they are.
+        """
+        copied, rng = copy.copy(self), self.rng("canaries")
+        chosen = rng.permutation(len(self.pool))[:number]
+        rows = torch.as_tensor(self.pool[chosen])
+        shifts = torch.as_tensor(rng.integers(1, len(self.classes), number))
+        copied.canaries = np.isin(np.arange(len(self.pool)), chosen)
+        copied.labels = self.labels.clone()
+        copied.labels[rows] = (self.labels[rows] + shifts) % len(self.classes)
+        copied.inputs = self.inputs | {"canaries": data.digest(rows, copied.labels[rows])}
+        return copied
+
     # ------------------------------------------------------------------ randomness
 
     def rng(self, *purpose) -> np.random.Generator:
@@ -126,41 +148,38 @@ class Study:
         """Return a new network for gradient matching, with weights drawn for this purpose."""
         return networks.initialise(networks.ConvNet(*self.split.shape, width=width), self.generator(*purpose))
 
-    def condense(self, kind: str, wanted: dict, rows: np.ndarray, start: torch.Tensor | None = None) -> dict:
+    def condense(self, kind: str, wanted: dict) -> dict:
         """Condense real images into one synthetic set a key; sets made before are loaded.
 
         Parameters
         ----------
         kind : what the sets are for.
-        wanted : key (text, number, or a tuple of them) to `condensation.Settings`.
-        rows : the real images, as rows of the data set.
-        start : images to start from, float32 [classes * ipc, C, H, W]; noise if not given.
+        wanted : key (text, number, or a tuple of them) to the real images, as rows of the data set, and
+            `condensation.Settings`.
 
         Returns
         -------
-        dict of key to what `condensation.condense` returns, as numpy arrays.
+        dict of key to what `condensation.condense` returns, as numpy arrays; "started_from" are rows of
+        the data set.
         """
-        jobs = [_Condensation(kind, _key(key), settings, np.asarray(rows), start) for key, settings in wanted.items()]
+        jobs = [_Condensation(kind, _key(key), settings, np.asarray(rows)) for key, (rows, settings) in wanted.items()]
         return dict(zip(wanted, self._made(jobs, "condensed sets")))
 
-    def population(self, kind: str, training_sets: dict, epochs: int,
-                   condense: condensation.Settings | None = None) -> Models:
+    def population(self, kind: str, training_sets: dict, epochs: int) -> Models:
         """Train one model of the paper's network a training set; models trained before are loaded.
 
         Parameters
         ----------
         kind : what the models are for.
-        training_sets : key (text, number, or a tuple of them) to rows of the data set, or to images
-            and labels.
+        training_sets : key (text, number, or a tuple of them) to rows of the data set, to images
+            and labels, or to what `condense` returns for a key.
         epochs : passes over a training set.
-        condense : if given, a model is trained on images condensed from its training set.
 
         Returns
         -------
         Models, in the order of `training_sets`; the key's parts are the first columns of their table.
         """
-        jobs = [_Training(kind, _key(key), training_set, epochs, condense)
-                for key, training_set in training_sets.items()]
+        jobs = [_Training(kind, _key(key), _examples(training_set), epochs) for key, training_set in training_sets.items()]
         answers = self._made(jobs, f"{kind} models")
         table = pd.DataFrame([job.key for job in jobs])
         table.columns = {1: ["model"], 2: ["target", "run"]}.get(table.shape[1], table.columns)
@@ -177,6 +196,20 @@ class Study:
         moves = [(0, 0), (shift, 0), (-shift, 0), (0, shift), (0, -shift)]
         return np.stack([np.stack([training.predict(network, self.images.roll(move, (2, 3))).numpy() for move in moves],
                                   axis=1) for network in self._networks(models)])
+
+    def references(self, keep: np.ndarray, models: Models, shift: int = 0):
+        """Return `attacks.References`: what reference models answer for the pool and the attacker's own images.
+
+        Parameters
+        ----------
+        keep : bool [models, n], which of the pool was in which model.
+        models, shift : as in `ask`.
+        """
+        from . import attacks  # here, because worker processes would wait for scikit-learn
+        answers = self.ask(models, shift)                # [models, N, queries, classes]
+        labels = self.labels.numpy()
+        return attacks.References(keep, answers[:, self.pool], labels[self.pool],
+                                  answers[:, self.attacker], labels[self.attacker])
 
     def _networks(self, models: Models):
         for file in models.table["file"]:
@@ -255,7 +288,7 @@ class Study:
         """
         made = self.made("targets")["inputs"]["parameters"]
         found = condensation.settings(self.labels[self.members], **{name: made[name] for name in (
-            "ipc", "iterations", "outer", "inner", "width", "real_batch", "image_lr")})
+            "ipc", "iterations", "outer", "inner", "width", "real_batch", "image_lr", "start")})
         if ipc not in found:
             raise ValueError(f"control_ipc = {ipc}: notebook 2 made no such targets, only for ipc = "
                              f"{', '.join(map(str, found))}: choose one of these, or run it with this ipc")
@@ -277,6 +310,10 @@ def _key(key) -> tuple:
     return key if isinstance(key, tuple) else (key,)
 
 
+def _examples(training_set) -> np.ndarray | tuple:
+    return (training_set["images"], training_set["labels"]) if isinstance(training_set, dict) else training_set
+
+
 @dataclass(frozen=True, eq=False)
 class _Condensation:
     """One synthetic set to be made: the real images it is made of, and how."""
@@ -285,12 +322,10 @@ class _Condensation:
     key: tuple
     settings: condensation.Settings
     rows: np.ndarray
-    start: torch.Tensor | None = None
 
     def _inputs(self, study: Study, iterations: bool = True) -> dict:
         inputs = study.inputs | asdict(self.settings) | {
-            "kind": self.kind, "key": self.key, "real": data.digest(self.rows),
-            "start": "noise" if self.start is None else data.digest(self.start)}
+            "kind": self.kind, "key": self.key, "real": data.digest(self.rows)}
         return inputs if iterations else {name: value for name, value in inputs.items() if name != "iterations"}
 
     def _at(self, study: Study, prefix: str) -> Path:
@@ -309,10 +344,11 @@ class _Condensation:
         width = settings.pop("width")
 
         def compute(_) -> dict:
-            return condensation.condense(
+            made = condensation.condense(
                 study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device), **settings,
-                make_network=lambda: networks.ConvNet(*study.split.shape, width=width), initial=self.start,
+                make_network=lambda: networks.ConvNet(*study.split.shape, width=width),
                 seed=derive(study.seed, self.kind, *self.key), checkpoint=state, progress=progress)
+            return made | {"started_from": self.rows[made["started_from"].numpy()]}
         return artefacts.cached(self._at(study, ""), self._inputs(study), compute)
 
 
@@ -324,11 +360,10 @@ class _Training:
     key: tuple
     training_set: np.ndarray | tuple
     epochs: int
-    condense: condensation.Settings | None = None
 
     @property
     def size(self) -> int:
-        """Images that the model is trained on, or that are condensed for it."""
+        """Images that the model is trained on."""
         return len(self.training_set[0] if isinstance(self.training_set, tuple) else self.training_set)
 
     def _examples(self, study: Study) -> tuple[torch.Tensor, torch.Tensor]:
@@ -338,8 +373,7 @@ class _Training:
 
     def _inputs(self, study: Study) -> dict:
         return study.inputs | {"kind": self.kind, "key": self.key, "epochs": self.epochs,
-                               "training_set": data.digest(*self._examples(study)),
-                               "condense": self.condense and asdict(self.condense)}
+                               "training_set": data.digest(*self._examples(study))}
 
     def _at(self, study: Study) -> Path:
         return study.folder / "models" / "-".join([self.kind, *map(str, self.key)]).replace(" ", "_")
@@ -354,9 +388,6 @@ class _Training:
 
     def _train(self, study: Study, unfinished: Path, progress: Callable) -> dict:
         images, labels = self._examples(study)
-        if self.condense:
-            made = _Condensation(self.kind, self.key, self.condense, self.training_set).arrays(study)
-            images, labels = torch.as_tensor(made["images"]), torch.as_tensor(made["labels"])
         network = study.network(self.kind, *self.key).to(study.device)
         training.train(network, images.to(study.device), labels.to(study.device), epochs=self.epochs,
                        generator=study.generator(f"{self.kind} order", *self.key), checkpoint=unfinished,

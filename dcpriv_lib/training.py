@@ -30,6 +30,11 @@ def device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def epochs_for(steps: int, images: int, batch_size: int = 128) -> int:
+    """Return the epochs in which a model of so many images is trained for about `steps` optimiser steps."""
+    return max(1, round(steps / -(-images // batch_size)))
+
+
 def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, epochs: int,
           generator: torch.Generator, lr: float = 1e-3, batch_size: int = 128,
           checkpoint: Path | None = None, progress: Callable = iter) -> list[float]:

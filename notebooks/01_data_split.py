@@ -29,7 +29,11 @@
 #
 # 1. what a *member* and a *non-member* are, and why the attack is judged on equally many of both;
 # 2. which data the attacker owns, and why none of it may overlap with the target's;
-# 3. which split produced every number of this report.
+# 3. which split produced every number of this report;
+# 4. what a 95 % interval is, and how small an effect this split can show.
+#
+# **You need** some Python, and to know what it means to train a classifier. Reading takes a quarter of
+# an hour; running takes seconds.
 #
 # > **Threat model.** The *owner* holds the target's data and trains on the members. The
 # > *attacker* holds other images from the same source, knows the network's architecture, may ask
@@ -54,6 +58,33 @@ from dcpriv_lib.study import Study
 study = Study.divide(**parameters.check(globals()))
 
 # %% [markdown]
+# ## The game
+#
+# Three parties play. The *owner* trains a model, the *target*, on the members. The *judge* draws an image, with
+# equal chance a member's or a non-member's, and shows it to the *attacker*. The attacker sends it to the target,
+# looks at the answer, and says "member" or "not a member". The judge, who knows the truth, counts how often that
+# is right.
+
+# %% tags=["plumbing"]
+figure, ax = plots.diagram(9.4, 3.2)
+plots.box(ax, (1.2, 2.5), "owner:\nthe members", plots.MEMBER)
+plots.box(ax, (4.7, 2.5), "target model", plots.MEMBER)
+plots.box(ax, (1.2, 0.7), "judge: draws a member\nor a non-member", plots.NON_MEMBER, (2.3, 0.9))
+plots.box(ax, (4.7, 0.7), "attacker", plots.ATTACKER)
+plots.box(ax, (8.2, 0.7), "judge: right\nor wrong?", plots.NON_MEMBER)
+plots.arrow(ax, (2.35, 2.5), (3.55, 2.5), "train")
+plots.arrow(ax, (2.4, 0.7), (3.55, 0.7), "an image")
+plots.arrow(ax, (5.85, 0.7), (7.05, 0.7), "'member!'")
+plots.arrow(ax, (4.4, 1.2), (4.4, 2.0))
+plots.arrow(ax, (5.0, 2.0), (5.0, 1.2))
+ax.text(4.3, 1.6, "query", ha="right", va="center", fontsize=8, color="0.25")
+ax.text(5.1, 1.6, "answer: a probability for each class", va="center", fontsize=8, color="0.25")
+study.figure(figure, "the_game")
+
+# %% [markdown]
+# Whoever wins this game much more often than half of the time has learned something that the owner did not mean to
+# tell: that this person's image is in the data, and so that this person was in the hospital.
+#
 # ## The data set
 #
 # The quick profile uses scikit-learn's digits: 1,797 real scans, small enough for a laptop and
@@ -137,25 +168,49 @@ print("non-members that are copies of a member:", sum(as_bytes[i] in of_members 
 # %% [markdown]
 # ## How small an effect can this split show?
 #
-# An attack that guesses is judged on $n = |M| + |N|$ images. Its accuracy then varies by
-# about $1.96\sqrt{0.25/n}$ on either side of one half, for no reason but chance.
+# Suppose the attacker tosses a coin. On $n = |M| + |N|$ images they will seldom be right exactly half of the time. How
+# far from one half can luck take them? Make a guess, and then let a thousand attackers toss coins.
+
+# %%
+n = len(M) + len(N)
+scores = 100 * study.rng("guessers").binomial(n, 0.5, size=1000) / n       # per cent
+low, high = np.quantile(scores, [0.025, 0.975])
+
+figure, ax = plt.subplots(figsize=(6, 2.6))
+ax.hist(scores, 40, color=plots.ATTACKER)
+for end in (low, high):
+    ax.axvline(end, color=plots.NON_MEMBER, linestyle="--")
+ax.set(xlabel="accuracy of an attacker who tosses a coin (%)", ylabel="attackers of 1,000")
+study.figure(figure, "guessers")
+
+# %% [markdown]
+# Between the dashed lines lie the middle 950 of the thousand. No simulation is needed to know where they are: the
+# deviation of such a share is $\sqrt{0.25/n}$, and 95 % of a bell curve lie within 1.96 deviations of its middle.
 
 # %%
 # NBVAL_CHECK_OUTPUT
-n = len(M) + len(N)
-margin = 98 / n**0.5
+margin = 98 / n**0.5                                     # 1.96 * sqrt(0.25 / n), in points
 print(f"n = {n:,}: 95 % of guessers score between {50 - margin:.2f} % and {50 + margin:.2f} %")
 
 # %% [markdown]
-# Any attack inside this range cannot be told from guessing. With the 1,198 digits the range is wide, so
-# the quick profile can show only strong effects; with the paper's 30,000 images it is about
-# ±0.57 points, which will matter in notebook 5.
+# Now turn the question around. An attack was right 51 % of the time: what do we know about its true accuracy?
+# The *95 % interval* holds every true value that could well have given this result, and a procedure that makes
+# such intervals is wrong in one case of twenty. This report writes it behind each number,
+# "51.0 % [48.1, 53.9]". An interval that contains one half says: not distinguishable from guessing, *with so many images*.
+# It comes in three forms here. For a share of a count, such as an accuracy, it is the exact
+# one of Clopper and Pearson. For an AUC, the area under the ROC curve of notebook 4, the judge draws the same people again and
+# again with repetition (the *bootstrap*). For the difference of two AUCs of the same people there is a formula by
+# DeLong and his colleagues.
+#
+# With the 1,198 digits the range of luck is wide, so the quick profile can show only strong effects. With the
+# paper's 30,000 images it is about ±0.57 points, which will matter in notebook 5.
 #
 # ## Summary
 #
 # - Members train the target model, non-members are their honest counterpart, the attacker has
 #   data of their own, and nobody shares an image.
 # - Members and non-members are equally many, so guessing scores 50 %.
+# - Every number has a 95 % interval; one that contains one half is not distinguishable from guessing.
 # - The split lies in `results/<profile>/split.npz`, and every later notebook checks that it is this one.
 #
 # ## Exercises
@@ -175,4 +230,6 @@ print(f"n = {n:,}: 95 % of guessers score between {50 - margin:.2f} % and {50 + 
 #   learning models*, IEEE S&P 2017.
 # - Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, *Gradient-based learning applied to document
 #   recognition*, Proceedings of the IEEE 1998 (MNIST).
+# - C. J. Clopper, E. S. Pearson, *The use of confidence or fiducial limits illustrated in the case of the
+#   binomial*, Biometrika 1934.
 # - Gujarathi & Gandhi, *Dataset Condensation for Data Privacy* (the paper this report reproduces).

@@ -21,7 +21,7 @@
 # **Question.** The attacker never sees who was a member of the target. How can they learn what membership
 # looks like?
 #
-# By rehearsing. They train models of their own, *shadow models*, on their own images. Of those they
+# By rehearsing. They train models of their own, *shadow models*, on their own images. Of those models they
 # know every member, because they chose them.
 #
 # **In this notebook you will learn**
@@ -30,10 +30,13 @@
 # 2. what a member's and a non-member's softmax look like (Figure 1);
 # 3. where the leak is: in the distribution of the losses.
 #
+# **You need** notebooks 1 and 2. Reading takes a quarter of an hour; running takes less than a minute at the
+# quick scale.
+#
 # > **Threat model.** The attacker owns `attacker` images from the same source as the members, knows the
 # > target's architecture and how it is trained, and has a computer. Nothing in this notebook
-# > touches the target's data. Note what the paper's attacker does *not* know or use: that the target was trained on condensed
-# > images. The shadow models are trained on real ones.
+# > touches the target's data. Note what the paper's attacker does *not* know or use: that the target may have been trained
+# > on condensed images. The shadow models are trained on real ones.
 
 # %% tags=["parameters"]
 profile: str = "quick"      # name of this run; its files are in results/<profile>
@@ -59,19 +62,26 @@ study = Study(**parameters.check(globals()))
 # %% [markdown]
 # ## The rehearsal
 #
-# Shadow model $j$ shuffles the attacker's images with its own seed. The first `ds` become its members
+# To recognise cats, one learns from pictures of which somebody has said whether they show a cat. To recognise
+# *members*, one would need answers of the target of which somebody says whether the image was a member, and
+# nobody will say so. The way out is to build a world in which one knows.
+#
+# Shadow model $j$ shuffles the attacker's images in its own way. The first `ds` become its members
 # $M_j$, the next `ds` its non-members $N_j$. It is trained on $M_j$ exactly as the target was on $M$,
-# and then answers for both. Every answer is a labelled example, (softmax, true class) → member or not,
-# and on those examples an ordinary classifier, the *attack model*, learns to recognise membership.
+# and then answers for both. Every answer is a labelled example, (softmax, true class) → member or not. On
+# these examples an ordinary classifier, the *attack model*, learns to recognise membership; what it has learned
+# it then applies to the target.
 
-# %%
-figure, ax = plots.diagram(9.4, 3.4)
-for y, name in ((2.8, "1"), (1.7, "2"), (0.6, "k")):
+# %% tags=["plumbing"]
+figure, ax = plots.diagram(12.6, 3.6)
+for y, name in ((3.0, "1"), (1.8, "2"), (0.6, "k")):
     plots.box(ax, (1.2, y), f"attacker's images,\nshuffle {name}", plots.ATTACKER)
     plots.box(ax, (4.2, y), f"shadow model {name}", plots.MEMBER)
+    plots.box(ax, (7.5, y), "members' softmax: 1\nnon-members' softmax: 0", "0.6", (2.5, 0.9))
     plots.arrow(ax, (2.35, y), (3.05, y), "train")
-    plots.arrow(ax, (5.35, y), (6.4, 1.7 + (y - 1.7) / 3), "softmax" if name == "1" else "")
-plots.box(ax, (7.7, 1.7), "attack model\nof each class:\nmember?", plots.NON_MEMBER, (2.3, 1.3))
+    plots.arrow(ax, (5.35, y), (6.2, y), "answer")
+    plots.arrow(ax, (8.8, y), (10.1, 1.8 + (y - 1.8) / 3))
+plots.box(ax, (11.3, 1.8), "attack model\nof each class:\nmember?", plots.NON_MEMBER, (2.2, 1.5))
 ax.set_title("Figure 2. Training the shadow models and the attack models")
 study.figure(figure, "figure2_shadow_training")
 
@@ -92,41 +102,42 @@ study.save("shadows", shadows)
 shadows.table[list(parts)].describe().loc[["mean", "std", "min", "max"]].round(3)
 
 # %% [markdown]
-# The shadow models know their members by heart and do worse on the others: the same
-# generalisation gap as the target's, which is what makes the rehearsal useful. Where the attacker
-# has fewer images than the owner, the shadow models overfit more than the target does; the
-# rehearsal is then a little too easy.
+# The table shows the accuracy over the shadow models. They know their members by heart and do worse on the others: the
+# same generalisation gap as the target's, which is what makes the rehearsal useful. Where the attacker
+# has fewer images than the owner, the shadow models overfit more than the target does, and the
+# rehearsal is a little too easy.
 #
 # ## Figure 1: the softmax of a member and of a non-member
 #
-# The usual picture shows one member the model is sure of, and one non-member it is not. Any two can be found
-# that look like this. So here are, of one shadow model, the *median* member and non-member by loss, and
-# the ones at the 99th percentile.
+# The usual picture shows one member that the model is sure of, and one non-member that it is not. Any two can be
+# found that look like this. So here are, of one shadow model, the *median* member and non-member by loss (half of the
+# images have a smaller loss), and the ones at the 99th percentile, which the model finds harder than 99 in a hundred.
+# Guess first: how different will the two medians look?
 
 # %%
 def answers_of_first(part):
+    """Rows [ds], logits [ds, classes] and labels [ds] of the first shadow model."""
     rows = parts[part][0]
-    return shadows.logits[0][rows], study.labels[rows].numpy()  # [ds, classes], [ds]
-
-def at_quantile(losses, q):
-    return np.argsort(losses)[int(q * (len(losses) - 1))]
+    return rows, shadows.logits[0][rows], study.labels[rows].numpy()
 
 # %%
-figure, axes = plt.subplots(2, 2, figsize=(8, 4.6), sharey=True)
+figure, axes = plt.subplots(2, 4, figsize=(9.5, 4.4), width_ratios=(1, 2.4, 1, 2.4))
 for row, (q, name) in zip(axes, ((0.5, "median"), (0.99, "99th percentile"))):
-    for ax, part, colour in zip(row, parts, (plots.MEMBER, plots.NON_MEMBER)):
-        logits, labels = answers_of_first(part)
-        i = at_quantile(signals.losses(logits, labels), q)
+    for pair, part, colour in zip((row[:2], row[2:]), parts, (plots.MEMBER, plots.NON_MEMBER)):
+        rows, logits, labels = answers_of_first(part)
+        order = np.argsort(signals.losses(logits, labels))
+        i = order[int(q * (len(order) - 1))]
+        p, y = softmax(logits[i]), labels[i]
         who = part.removesuffix("s").replace("_", "-")
-        title = f"{who}, {name} of the loss"
-        plots.probabilities(ax, softmax(logits[i]), labels[i], colour, title)
-    row[0].set_ylabel("softmax")
+        plots.images(pair[0], study.split.grey_levels(study.images[rows[[i]]]), 1,
+                     f"a {study.classes[y]}")
+        plots.probabilities(pair[1], p, y, colour, f"{who}, {name}: $p_y$ = {p[y]:.3f}")
 study.figure(figure, "figure1_softmax")
 
 # %% [markdown]
-# The hatched bar is the true class. In the median there is nothing to see: a good model is sure
-# of members and non-members alike. The difference is in the tail, among the images the model
-# finds hard. For most people this attack has nothing to go by; for a few it may have a lot.
+# The hatched bar is the true class, whose probability $p_y$ stands in the title. In the median there is nothing to
+# see: a good model is sure of members and non-members alike. The difference is in the tail, among the images that the
+# model finds hard. For most people this attack has nothing to go by; for a few it may have a lot.
 #
 # ## The leak: the distribution of losses
 #
@@ -147,23 +158,24 @@ plots.loss_histogram(ax, losses[known.is_member], losses[~known.is_member],
 study.figure(figure, "shadow_losses")
 
 # %% [markdown]
-# Two overlapping hills. An attacker who could only say "small loss, so a member" would be right as often as the
-# hills are apart. Notebook 4 does exactly that first, and then lets classifiers look at the whole softmax.
+# Two distributions that overlap almost everywhere, each shown in per cent of its own examples. The members' (solid)
+# lies a little to the left, and on the right end, where the loss is above 1, there are nearly only non-members. An attacker
+# who says "small loss, so a member" is right as far as the two are apart. Notebook 4 does exactly that first, and
+# then lets classifiers look at the whole softmax.
 #
 # ## Summary
 #
 # - Shadow models are trained by the attacker on the attacker's data, so their members are known.
-# - Their answers, labelled with membership, are the attack model's training set: here
-#   `results/<profile>/shadows/`.
+# - Their answers, labelled with membership, are the attack model's training set.
 # - Members have smaller losses; most of the difference is in the tail.
 #
 # ## Exercises
 #
-# 1. (easy) Train shadow models for 5, 20 and 60 epochs. How does the distance between the two hills change, and what
-#    does that tell an owner who wants privacy?
+# 1. (easy) Train shadow models for 5, 20 and 60 epochs. How does the distance between the two distributions change,
+#    and what does that tell an owner who wants privacy?
 # 2. (medium) With `ds = 100` the shadow models see a third of the images. Do they leak more or less? Compare at equal epochs
 #    and at equal numbers of steps.
-# 3. (hard) How much of the difference between the hills comes from examples the model gets *wrong*?
+# 3. (hard) How much of the difference between the two distributions comes from examples the model gets *wrong*?
 #
 # Solutions: `solutions/03_solutions.ipynb`.
 #

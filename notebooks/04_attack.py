@@ -28,9 +28,12 @@
 #    code (a logistic regression per class);
 # 3. how to judge an attack: precision, recall, accuracy, and the ROC curve, each with its interval.
 #
+# **You need** notebooks 1 to 3. Support vector machines need not be known, only that they are classifiers. Reading
+# takes half an hour; running takes less than a minute at the quick scale.
+#
 # > **Threat model.** The attacker has the shadow models' answers with their membership, and the
 # > target's softmax for every image in question, together with its true class. They do not know
-# > how many of the images in question are members. We, the judges, do.
+# > how many of the images in question are members. The judge does.
 
 # %% tags=["parameters"]
 profile: str = "quick"                 # name of this run; its files are in results/<profile>
@@ -44,9 +47,10 @@ processes: int = 1                     # processes of the grid search; -1 takes 
 
 # %%
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
-from dcpriv_lib import attacks, evaluation, metrics, parameters, plots, svm
+from dcpriv_lib import attacks, evaluation, parameters, plots, signals, svm
 from dcpriv_lib.shadow import shadow_split
 from dcpriv_lib.study import Study
 
@@ -80,7 +84,7 @@ labels = study.labels[study.pool].numpy()                                    # [
 answers = {key: ask(logits) for key, logits in targets.items()}
 
 # %% [markdown]
-# One more model is judged as a control: *unrelated*, a model that was trained on none of these
+# One more model is judged as a *control*: `unrelated`, a model that was trained on none of these
 # images. The first shadow models will do. Nothing can leak from them, so an attack that seems to succeed on them has only met
 # a split whose members happen to be easier than its non-members. What it scores there is what luck gives for free.
 
@@ -93,23 +97,55 @@ answers |= {("unrelated", run): ask(logits) for run, logits in enumerate(control
 #
 # $$\text{member} \iff \ell(x, y) \le \tau .$$
 #
-# The attacker chooses $\tau$ where the shadow models' members and non-members are told apart best (the paper's
-# section 2.1), and applies it to the target.
+# A model has seen its members often, so it should be surer of them. That is the whole idea. The attacker chooses
+# $\tau$ where the members and non-members of the shadow models are told apart best (the paper's section 2.1), and
+# applies it to the target. Where in this picture would you put it?
 
 # %%
+shadow_losses = signals.losses(known.logits, known.labels)
 loss_threshold = attacks.fit_loss_threshold(known)
-print(f"tau = {-loss_threshold.threshold:.3g} nats")
+tau = -loss_threshold.threshold                                              # nats
+
+figure, ax = plt.subplots(figsize=(6, 3))
+plots.loss_histogram(ax, shadow_losses[known.is_member], shadow_losses[~known.is_member])
+ax.axvline(tau, color="0.3", linestyle=":", label=rf"$\tau$ = {tau:.2g}")
+ax.legend(loc="upper right")
+study.figure(figure, "loss_threshold")
 
 # %% [markdown]
+# Everybody to the left of the dotted line is called a member, and most people are there, members or not. The attack
+# is sure only of the few on the right: these are hardly ever members.
+#
 # ## Attack 2: a support vector machine per class (the paper's text)
 #
-# The attack model of class $c$ is a classifier from the softmax vector $p$ to membership, trained on the
-# shadow rows of class $c$. The text uses an SVM with the kernel
-# $k(p, q) = \exp(-\gamma \|p - q\|^2)$, and chooses $C$ and $\gamma$ by 5-fold cross-validated accuracy.
+# The loss looks at one of the ten probabilities. Could the other nine say more? Here is what an attack model sees of
+# one class: one point for each answer of a shadow model, with two of its ten coordinates.
+
+# %%
+c = 8 if len(study.classes) > 8 else 0
+of_c = known.labels == c
+other = np.delete(known.softmax[of_c], c, axis=1).max(axis=1)
+figure, ax = plt.subplots(figsize=(5.4, 3.2))
+for member, name, colour, marker in ((False, "non-members", plots.NON_MEMBER, "x"),
+                                     (True, "members", plots.MEMBER, ".")):
+    who = known.is_member[of_c] == member
+    ax.scatter(1 - known.softmax[of_c, c][who], other[who], s=14, marker=marker, color=colour,
+               alpha=0.5, label=name)
+ax.set(xscale="log", yscale="log", xlabel="1 - probability of the true class",
+       ylabel="largest other probability",
+       title=f"answers of the shadow models, class {study.classes[c]}")
+ax.legend()
+study.figure(figure, "what_attack_models_see")
+
+# %% [markdown]
+# The two kinds lie on top of each other, except in the upper right corner, where the model was wrong. A classifier
+# can hardly do better there than a threshold. That is already a forecast for the results below.
 #
-# Most rows of a well trained model say the same, "class $c$, I am certain". Rows of equal
-# membership that agree after rounding to `merge_step` are merged and weighted by their number,
-# which changes nothing that matters and saves hours (`svm.MergedSVC` says why).
+# The attack model of class $c$ is a classifier from the softmax vector $p$ to membership, trained on the
+# rows of class $c$. The text of the paper uses an SVM with the kernel
+# $k(p, q) = \exp(-\gamma \|p - q\|^2)$, and chooses $C$ and $\gamma$ by 5-fold cross-validated accuracy. (Rows that
+# agree to `merge_step` are merged and weighted by their number. That saves hours and changes nothing that matters;
+# the docstring of `svm.MergedSVC` says why.)
 
 # %%
 best = {}
@@ -120,15 +156,15 @@ for c in range(len(study.classes)):
                          merge_step)
 
 # %% [markdown]
-# The cross-validated accuracies of class 0:
+# The cross-validated accuracies of class 0, as an example:
 
 # %%
 pd.DataFrame(best[0]["accuracy"].reshape(len(grid_C), -1).round(4),
              index=pd.Index(grid_C, name="C"), columns=pd.Index(grid_gamma, name="gamma"))
 
 # %% [markdown]
-# One half would be guessing. This is still the rehearsal, on the attacker's own models; do not expect more on
-# the target. The best choices, and the attack models trained with them:
+# One half would be guessing. These are still the attacker's own models; do not expect more on
+# the target. The best choices of every class, and the attack models to be trained with them:
 
 # %%
 machines = {c: svm.MergedSVC(float(choice["C"]), float(choice["gamma"]), merge_step)
@@ -152,52 +188,27 @@ suite = {"loss threshold": loss_threshold,
 # %% [markdown]
 # ## All attacks against every target
 #
-# The score is higher for "member"; from a threshold on, the attack says "member".
+# An attack gives each image a *score*, higher for "member", and says "member" from a threshold on. Every attack is
+# run against every target, on the same evaluation set.
 
 # %%
 measure = evaluation.usual(study, labels)
 scores, judged = evaluation.judge(answers, suite, study.is_member, measure)
 study.save("attacks", judged, shadows=len(shadows), ds=ds)
 
-mean = evaluation.mean_over_runs(judged)
-mean[[f"{name}, text" for name in metrics.RATES] + ["constant_classes"]].round(1)
-
 # %% [markdown]
-# Read it slowly. The brackets are 95 % intervals: Clopper-Pearson, and bootstrap for the AUC.
-#
-# - **accuracy**: half would be guessing.
-# - **precision**: how often "member" is true. With as many members as non-members, 0.5 is guessing.
-# - **recall**: how many of the members are called members. *Recall alone says nothing*: calling
-#   everybody a member gives 1, calling nobody gives 0, and both know nothing.
-# - **auc**: the chance that a random member scores higher than a random non-member. It does not
-#   depend on any threshold. 0.5 is guessing.
-# - **constant_classes**: in how many classes the attack gives everybody the same answer. Such a
-#   *degenerate* attack model has learned nothing about its class.
-#
-# ## ROC curves
-#
-# One threshold is one point; the curve shows all. The first run of every target, in each panel one attack:
+# **Accuracy** first: how often is the attack right? One half is guessing. The brackets are 95 % intervals
+# (Clopper-Pearson), means over the runs of a target. Guess before you look: which of the six models gives its members away?
 
 # %%
-first = int(targets.table["run"].min())
-figure, axes = plt.subplots(1, 3, figsize=(11, 4), sharey=True)
-for ax, attack in zip(axes, suite):
-    for target in judged["target"].unique():
-        plots.roc(ax, scores[target, first, attack], study.is_member, target)
-    ax.set_title(attack)
-axes[-1].legend(loc="lower right", fontsize=8)
-study.figure(figure, "roc")
+mean = evaluation.mean_over_runs(judged)
+order = {"index": judged["target"].unique(), "columns": list(suite)}
+mean["accuracy, text"].unstack("attack").reindex(**order)
 
 # %% [markdown]
-# A curve on the dotted diagonal is guessing. Where the curves hug it for every target, the original included,
-# either the members are safe or the attack is weak. This notebook cannot tell which, and neither can the
-# paper's table.
-#
-# ## Per cents with intervals
-#
-# The accuracy of each attack with its 95 % Clopper-Pearson interval, mean over the runs. The interval
-# does *not* shrink with the number of runs: all runs are judged on the same people. And with this many
-# intervals, expect one in twenty to miss the truth by chance alone.
+# Only a row whose interval lies above 50 % recognises anybody, and it has to do so by more than the control
+# `unrelated`. The interval does *not* shrink with the number of runs, since all runs are judged on the same people; and
+# of so many intervals expect one in twenty to miss the truth by chance alone. The same as a picture:
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 3.4))
@@ -211,11 +222,50 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 study.figure(figure, "attack_accuracy")
 
 # %% [markdown]
+# The paper judges by **precision**, how often "member" is true (one half is guessing here, with as many members as
+# non-members), and by **recall**, how many of the members are called members. For its SVM:
+
+# %%
+mean.xs("SVM", level="attack")[["precision, text", "recall, text"]]
+
+# %% [markdown]
+# Recall moves a lot from target to target while precision stays near one half. *Recall alone says nothing*: an attack
+# that calls everybody a member has recall 1, one that calls nobody a member has recall 0, and both know nothing. Keep
+# this in mind for notebook 5.
+#
+# ## ROC curves
+#
+# One threshold is one point: at a *false positive rate* (the share of non-members who are called members) it has a *true
+# positive rate* (the share of members). Moving the threshold draws the ROC curve. Its area, the **AUC**, is the chance
+# that a random member scores higher than a random non-member. It depends on no threshold, and 0.5 is guessing.
+
+# %%
+mean["auc, text"].unstack("attack").reindex(**order)
+
+# %% [markdown]
+# Curves this close to the diagonal cannot be told apart by eye, so here is how far each of them is *above* it, for
+# the first run of every target. The grey band holds 95 % of guessers at each false positive rate.
+
+# %%
+first = int(targets.table["run"].min())
+figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), sharey=True)
+for ax, attack in zip(axes, suite):
+    for target in judged["target"].unique():
+        plots.above_chance(ax, scores[target, first, attack], study.is_member, target)
+    ax.set_title(attack)
+axes[0].set_ylabel("true minus false positive rate (points)")
+axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+study.figure(figure, "roc")
+
+# %% [markdown]
+# A curve inside the band is guessing. Where all targets stay inside, the original included, either the members are
+# safe or the attack is weak. This notebook cannot tell which, and neither can the paper's table.
+#
 # ## Summary
 #
 # - Three attacks, all trained on shadow models only: loss threshold, SVM per class, logistic
 #   regression per class.
-# - An interval that contains 50 % cannot be told from guessing.
+# - An attack whose interval contains 50 % is not distinguishable from guessing.
 # - Recall moves a lot between targets and means little; AUC is the number to compare.
 #
 # ## Exercises

@@ -162,18 +162,26 @@ def test_more_iterations_go_on_from_fewer_and_fewer_leave_the_state_alone(tmp_pa
     assert all(torch.equal(value, shorter[name]) for name, value in condense(1).items())
 
 
-def test_given_initial_images_are_the_start_and_belong_to_the_state(tmp_path):
+@pytest.mark.parametrize(("start", "made_of"), [("real", 1), ("means", 4)])
+def test_a_start_is_the_mean_of_the_members_that_it_names(start, made_of):
     images, labels = torch.randn(30, 1, 16, 16, generator=generator(3)), torch.arange(3).repeat(10)
-    noise = torch.randn((3, 2, 1, 16, 16), generator=generator(5, "noise")).flatten(0, 1)
-    own, unset = (condensation.condense(images, labels, **settings(initial=start)) for start in (noise, None))
-    assert all(torch.equal(own[name], unset[name]) for name in unset), "the noise, given, is the same as none given"
+    made = condensation.condense(images, labels, **settings(start=start))
+    rows = made["started_from"]
+    assert rows.shape == (6, made_of) and torch.equal(labels[rows], made["labels"][:, None].expand(-1, made_of))
+    assert torch.allclose(made["snapshots"][0], images[rows].mean(1))
+    assert all(len(set(own)) == made_of for own in rows.tolist())
+    assert start != "real" or len(set(rows.flatten().tolist())) == 6, "no real image twice"
+    assert not torch.equal(rows, condensation.condense(images, labels, **settings(start=start, seed=6))["started_from"])
+
+
+def test_a_start_belongs_to_the_state(tmp_path):
+    images, labels = torch.randn(30, 1, 16, 16, generator=generator(3)), torch.arange(3).repeat(10)
     checkpoint = tmp_path / "state.npz"
-    real = condensation.condense(images, labels, **settings(initial=images[:6], checkpoint=checkpoint))
-    assert torch.equal(real["snapshots"][0], images[:6])
-    with pytest.raises(RuntimeError, match="initial"):
-        condensation.condense(images, labels, **settings(initial=images[6:12], checkpoint=checkpoint))
-    with pytest.raises(ValueError, match=r"\[5, 1, 16, 16\]: expected \[6, 1, 16, 16\]"):
-        condensation.condense(images, labels, **settings(initial=images[:5]))
+    assert condensation.condense(images, labels, **settings(checkpoint=checkpoint))["started_from"].shape == (6, 0)
+    with pytest.raises(RuntimeError, match="start = 'noise', but start = 'real' is asked for"):
+        condensation.condense(images, labels, **settings(start="real", checkpoint=checkpoint))
+    with pytest.raises(ValueError, match="start = 'zeros': expected one of noise, real, means"):
+        condensation.condense(images, labels, **settings(start="zeros"))
 
 
 @pytest.mark.parametrize(("width", "size"), [(128, 28), (128, 16), (8, 28)])

@@ -60,7 +60,7 @@ def train_shadows(size, length):
 
 # %% [markdown]
 # The answers of all shadow models of one setting are put together, and the distance is measured by the AUC of the
-# loss: the chance that a random member has a smaller loss than a random non-member. It is 50 % where the hills
+# loss: the chance that a random member has a smaller loss than a random non-member. It is 50 % where the distributions
 # coincide.
 
 # %%
@@ -91,8 +91,8 @@ for ax, (length, known) in zip(axes.flat, trained.items()):
 plt.show()
 
 # %% [markdown]
-# At first a network learns what all images of a class have in common, and both hills move to the left together.
-# Later it lowers the members' losses further by learning what is particular to them. Their hill keeps moving,
+# At first a network learns what all images of a class have in common, and both distributions move to the left together.
+# Later it lowers the members' losses further by learning what is particular to them. Their distribution keeps moving,
 # while some of the non-members stay behind in a long tail of large losses: the ratio of the two mean losses grows
 # from row to row. The AUC says the same in the attacker's terms. Compare its first and its last row; differences
 # between the short trainings may be no more than luck.
@@ -103,7 +103,7 @@ plt.show()
 # images; as the shadow models share images, they are a little too narrow.
 #
 # For an owner: look at the accuracy on non-members, which is what a model is trained for. Epochs that no longer
-# raise it pull the hills apart and give nothing in return, so stopping before them is free. To stop earlier still
+# raise it pull the distributions apart and give nothing in return, so stopping before them is free. To stop earlier still
 # is a trade of accuracy for privacy. The accuracies alone would hide part of the effect: the losses of the
 # members go on falling when nearly every member is already classified correctly.
 
@@ -144,7 +144,7 @@ pd.DataFrame([{"ds": size, "epochs": length, "steps": steps(size, length)} | sum
 # %% [markdown]
 # ## Exercise 3
 #
-# How much of the difference between the hills comes from examples the model gets *wrong*?
+# How much of the difference between the two distributions comes from examples the model gets *wrong*?
 #
 # Here we use the shadow models of notebook 3.
 

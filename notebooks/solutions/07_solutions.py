@@ -94,12 +94,10 @@ print("TPR at 1 % FPR", tables.percent(*metrics.tpr_at_fpr(score, is_member, 0.0
 # Start from real images: how long do the synthetic images stay next to them?
 
 # %%
-start = np.concatenate([study.choose(M[study.labels[M] == c], control_ipc, "start", c)
-                        for c in range(len(study.classes))])                 # rows of members
 settings = study.settings_of(control_ipc)
-settings = replace(settings, iterations=min(most_iterations, settings.iterations))
-sets = study.condense("solution", {"start": settings}, M, start=study.images[start])
-condensed = sets["start"]
+settings = replace(settings, start="real", iterations=min(most_iterations, settings.iterations))
+condensed = study.condense("solution", {"start": (M, settings)})["start"]
+start = condensed["started_from"][:, 0]                                      # rows of members
 stages = condensation.stages(condensed, settings.iterations)                 # iteration: images
 
 # %%
