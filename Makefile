@@ -42,7 +42,7 @@ notebooks: .venv/ready  ## execute the notebooks in place, at quick scale
 
 figures: .venv/ready  ## copy the figures, tables and condensed images of every finished profile to figures/
 	for tables in $(RESULTS)/*/tables; do \
-		run=$$(dirname $$tables); mkdir -p figures/$$(basename $$run); \
+		run=$$(dirname $$tables); mkdir -p figures/$$(basename $$run); rm -f figures/$$(basename $$run)/*; \
 		cp $$run/figures/* $$run/condensed_sets.npz* $$run/core_seconds.json $$tables/*.csv $$tables/*.md \
 			$$tables/*.json figures/$$(basename $$run)/; \
 	done

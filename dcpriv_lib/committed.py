@@ -18,10 +18,12 @@ TABLES = {  # likewise
     "summary": "Accuracies and AUCs in one table.",
     "claims": "The paper's claims, one by one.",
     "strong_attacks": "Stronger attacks, at low false positive rates.",
+    "every_model": "The same attacks with every reference model as a target.",
     "verdict": "What the controls say.",
-    "through_condensation": "Attackers who condense too.",
-    "matched_controls": "Models of equally many images, and of equal accuracy.",
-    "real_start": "Condensed from real images instead of noise.",
+    "controls": "The average person: every recipe, every model a target.",
+    "equal_accuracy": "Condensed images against as accurate real ones.",
+    "canaries": "The worst-off person: images with a wrong label.",
+    "real_start": "Do models give away whom the condensation started from?",
     "nearest_images": "How near the synthetic images are to real ones.",
 }
 HEAD = """# All results

@@ -141,7 +141,7 @@ def examine(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> dict
                      for kind in kinds],
              "above_all": [metrics.share_above(*kind, 0) for kind in kinds]}
     return {name + end: value for name, values in found.items()
-            for end, value in zip(("", "_low", "_high"), over_pairs(np.array(values)))} | {
+            for end, value in zip(("", "_low", "_high"), np.clip(over_pairs(np.array(values)), 0, 1).tolist())} | {
         "auc_detectable": 0.5 + detectable(np.array(found["auc"])), "n_members": float(inside.sum(1).mean()),
         "n_non_members": float(outside.sum(1).mean()), "pairs": len(scores) // 2}
 
@@ -149,12 +149,19 @@ def examine(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> dict
 def over_pairs(values: np.ndarray) -> tuple[float, float, float]:
     """Return the mean of one value a model, and its 95 % interval by Student's t over the pairs of models.
 
-    The two models of a pair depend on each other, pairs hardly (they share people and reference models, but
-    each has coins of its own), so a pair's mean counts as one observation.
+    The two models of a pair are complements, so a pair's mean counts as one observation. Pairs have coins of
+    their own and yet are not independent, being each other's references: what model j tells of an example
+    in the examination of model k, k tells in that of j. If each value is a sum of such terms, one for each
+    other pair, two values have a correlation of 1/(P - 1), P being the number of pairs. Their mean then has a variance of
+
+        (s^2 / P) * 2 (P - 1) / (P - 2)
+
+    with the sample variance s^2: more than twice that of independent values. This is the worst case, and online
+    LiRA reaches it where nothing leaks; the plain formula would give 95 % intervals that hold in 80 to 89 % of the cases (tested).
 
     Parameters
     ----------
-    values : float [models], models 2i and 2i + 1 being a pair; two pairs or more.
+    values : float [models], models 2i and 2i + 1 being a pair; three pairs or more.
     """
     mean, error, freedom = _mean_and_error(values)
     reach = error * stdtrit(freedom, (1 + metrics.LEVEL) / 2)
@@ -194,9 +201,10 @@ def at_equal_accuracy(accuracy: float, by_size: dict[str, tuple[float, np.ndarra
 
 def _mean_and_error(values: np.ndarray) -> tuple[float, float, int]:
     pairs = np.asarray(values, dtype=np.float64).reshape(-1, 2).mean(axis=1)
-    if len(pairs) < 2:
-        raise ValueError(f"{len(values)} models are one pair: a spread over pairs needs two of them or more")
-    return float(pairs.mean()), float(pairs.std(ddof=1) / np.sqrt(len(pairs))), len(pairs) - 1
+    if len(pairs) < 3:
+        raise ValueError(f"{len(values)} models are {len(pairs)} pairs: a spread over pairs needs three of them or more")
+    variance = pairs.var(ddof=1) / len(pairs) * 2 * (len(pairs) - 1) / (len(pairs) - 2)
+    return float(pairs.mean()), float(np.sqrt(variance)), len(pairs) - 1
 
 
 def recognised(row) -> str:

@@ -21,11 +21,11 @@ VERDICTS = {"05_results": ("claims", "claim", "verdict"), "07_controls": ("verdi
 # The front page's figures: the first of these names that was drawn, and what it shows.
 FIGURES = {
     ("figure4_condensed_10_ipc", "figure4_*"):
-        "Synthetic images, from noise to the final ones: all that the condensed model was trained on.",
+        "Synthetic images, from the first to the final ones: all that the condensed model was trained on.",
     ("roc_log", "roc"):
         "How many members an attack finds (up) for how many people wrongly accused (right), both on logarithmic axes.",
-    ("attack_accuracy", "accuracy_by_iterations"):
-        "How often the paper's attack is right about each target model, with 95 % intervals.",
+    ("leak_and_accuracy", "attack_accuracy"):
+        "How much models leak (up) and how accurate they are (right): condensed ones beside those of real images.",
 }
 TEMPLATES = jinja2.FileSystemLoader(Path(__file__).parent)
 

@@ -199,8 +199,8 @@ print(f"n = {n:,}: 95 % of guessers score between {50 - margin:.2f} % and {50 + 
 # "51.0 % [48.1, 53.9]". An interval that contains one half says: not distinguishable from guessing, *with so many images*.
 # It comes in three forms here. For a share of a count, such as an accuracy, it is the exact
 # one of Clopper and Pearson. For an AUC, the area under the ROC curve of notebook 4, the judge draws the same people again and
-# again with repetition (the *bootstrap*). For the difference of two AUCs of the same people there is a formula by
-# DeLong and his colleagues.
+# again with repetition (the *bootstrap*). For a mean over many models it comes from how much the models differ
+# (Student's $t$).
 #
 # With the 1,198 digits the range of luck is wide, so the quick profile can show only strong effects. With the
 # paper's 30,000 images it is about ±0.57 points, which will matter in notebook 5.

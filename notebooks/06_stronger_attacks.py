@@ -305,7 +305,8 @@ study.figure(figure, "every_model")
 
 # %% [markdown]
 # The intervals are 95 % by Student's $t$ over the pairs of models, and far narrower than those of a single target: this
-# is what many small examinations buy. The attacks with one rule for everybody stay near the dotted line of guessing; those that
+# is what many small examinations buy. (The models are each other's references, so their results hang together; the intervals allow
+# for the worst case of that, which makes them about one and a half times as wide. `evaluation.over_pairs` explains it.) The attacks with one rule for everybody stay near the dotted line of guessing; those that
 # compare an image with itself leave it. All of them know models of the *original* kind here. Notebook 7 gives the same
 # examination to condensed models.
 #

@@ -178,7 +178,7 @@ study.table(texts, "controls")
 texts.pivot(index="trained on", columns="attack", values="AUC").reindex(list(models))[list(suite)]
 
 # %% [markdown]
-# The intervals come from the spread over pairs of models. Online LiRA without priors is the weakest where models are few and the
+# The intervals come from the spread over pairs of models, as in notebook 6. Online LiRA without priors is the weakest where models are few and the
 # leak is small: the difference of two uncertain means has the wrong sign half of the time, and multiplies the evidence. It
 # would have been a mistake to judge condensation by it. In all that follows the attack is the one of these four that had the
 # highest AUC in notebook 6. It is chosen there, on other models, because choosing the best of four *here* would make every leak look
@@ -432,7 +432,7 @@ tables.shown(committed("mnist-small", "verdict")[0])
 #
 # ## Exercises
 #
-# 1. (easy) How does the AUC on condensed models grow with the number of reference models? Use 4, 6, 8, ... of them.
+# 1. (easy) How does the AUC on condensed models grow with the number of models? Use the first 6, 8, 10, ... of them.
 # 2. (medium) The synthetic images themselves are published. Use minus the distance to the nearest of them as an attack.
 #    Does it find members?
 # 3. (hard) Start a condensation from real images and look after 1, 2, 5 ... iterations: how long is the nearest member the

@@ -203,43 +203,6 @@ def test_auc_interval_covers_the_closed_form_of_two_gaussians():
     assert covered >= 34  # P = 0.01 for an honest 95 % interval
 
 
-def an_easy_split(draw: np.random.Generator, leak: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return scores of two models, of three that saw nobody, and who is a member: easier images, by chance."""
-    member = np.arange(400) < 200
-    easy = draw.normal(0, 1, 400) + 0.5 * member
-    return easy + draw.normal(0, 0.5, (2, 400)) + leak * member, easy + draw.normal(0, 0.5, (3, 400)), member
-
-
-def test_auc_above_a_baseline_is_the_difference_of_scikit_learns_with_ties(rng):
-    scores, baseline, member = an_easy_split(rng, leak=0.3)
-    scores, baseline = scores.round(1), baseline.round(1)
-    expected = np.subtract(*(np.mean([roc_auc_score(member, one) for one in some]) for some in (scores, baseline)))
-    assert metrics.auc_above(scores, baseline, member)[0] == pytest.approx(expected)
-
-
-def test_interval_above_a_baseline_equals_a_plain_paired_bootstrap(rng):
-    scores, baseline, member = an_easy_split(rng)
-    def plain():
-        rows = np.concatenate([rng.integers(0, 200, 200), rng.integers(200, 400, 200)])
-        return np.subtract(*(np.mean([roc_auc_score(member[rows], one[rows]) for one in some])
-                             for some in (scores, baseline)))
-    low, high = np.quantile([plain() for _ in range(1000)], [0.025, 0.975])
-    assert metrics.auc_above(scores, baseline, member)[1:] == pytest.approx((low, high), abs=0.006)
-
-
-def test_an_easy_split_is_no_leak_above_the_baseline_and_a_planted_leak_is():
-    honest = [metrics.auc_above(*an_easy_split(np.random.default_rng(seed))) for seed in range(60)]
-    assert sum(low <= 0 <= high for _, low, high in honest) >= 52  # an honest 95 % interval fails with P = 0.003
-    scores, _, member = an_easy_split(np.random.default_rng(0))
-    assert metrics.auc(scores[0], member, np.random.default_rng(0))[1] > 0.5  # what the split alone gives
-    assert all(metrics.auc_above(*an_easy_split(np.random.default_rng(seed), leak=1.0))[1] > 0 for seed in range(20))
-
-
-def test_a_model_is_not_above_itself(rng):
-    scores, _, member = an_easy_split(rng)
-    assert metrics.auc_above(scores, scores[::-1], member) == pytest.approx((0, 0, 0), abs=1e-12)
-
-
 def test_constant_scores_are_chance():
     member = np.arange(100) < 50
     assert metrics.auc(np.zeros(100), member, np.random.default_rng(0)) == (0.5, 0.5, 0.5)

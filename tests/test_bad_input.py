@@ -563,7 +563,8 @@ def profile(tmp_path, monkeypatch):
     ("condensed_sets: 0", ["condensed_sets = 0", "expected a whole number from 1"]),
     ("ipc: [ten]", ["ipc = ['ten']", "expected a whole number from 1 to 10,000, or a list"]),
     ("ipc: [20]", ["control_ipc = 10", "expected one of ipc = [20]"]),
-    ("n_references: 6", ["n_informed = 8", "expected at most n_references = 6"]),
+    ("n_models: 5", ["n_models = 5", "expected an even whole number from 6"]),
+    ("starts: [mean]", ["starts = ['mean']", "one of noise, real, means"]),
     ("training_sets: 3", ["training_sets = 3", "one of original, subset, condensed"]),
     ("seed: 1\nepochs: 2\nseed: 3", ["seed a second time", "line 3"]),
     ("jobs: {runs: 1, runs: 2}", ["runs a second time"]),
@@ -697,8 +698,8 @@ def test_a_misspelt_parameter_is_refused_with_the_nearest(name, refused):
     ({"ipc": [10, 3], "outer": 0}, ["outer = 0", "1, 10, 50, not 3", "set outer and inner yourself"]),
     ({"ipc": 10, "control_ipc": 50}, ["control_ipc = 50", "expected one of ipc = [10]"]),
     ({"first_shadow": 991, "n_shadows": 10}, ["first_shadow = 991, n_shadows = 10", "at most 1,000"]),
-    ({"n_informed": 8, "n_references": 6}, ["n_informed = 8", "at most n_references = 6"]),
-    ({"n_references": 7}, ["n_references = 7", "even"]), ({"n_informed": 5}, ["n_informed = 5", "even"]),
+    ({"n_references": 7}, ["n_references = 7", "even"]), ({"n_models": 5}, ["n_models = 5", "even"]),
+    ({"start": "zeros"}, ["start = 'zeros'", "one of noise, real, means"]),
     ({"folds": 1}, ["folds = 1", "from 2"]), ({"shift": 14}, ["shift = 14", "from 0 to 13"]),
     ({"merge_step": 10}, ["merge_step = 10", "from 0 to 0.1"]), ({"first_shadow": 1000}, ["to 999"]),
     ({"ipc": "[10, 50]"}, ["ipc = '[10, 50]'", "this is text, write {ipc: [10, 50]}"]),
@@ -727,9 +728,9 @@ def test_a_notebook_that_has_been_run_may_check_again_with_its_own_variables():
 
 
 def test_a_value_above_what_the_data_allow_is_refused(refused):
-    parameters.check_at_most("planted", 599, 599, "members")
-    with refused(parameters.ParameterError, "planted = 600", "599 members", "at most"):
-        parameters.check_at_most("planted", 600, 599, "members")
+    parameters.check_at_most("n_canaries", 299, 299, "images")
+    with refused(parameters.ParameterError, "n_canaries = 300", "299 images", "at most"):
+        parameters.check_at_most("n_canaries", 300, 299, "images")
 
 
 # ---------------------------------------------------------------- folders and artefacts
@@ -880,7 +881,8 @@ def test_notebook_without_its_input_names_the_notebook_to_run_and_leaves_no_arte
     ({"outer": -1}, ["outer = -1", "expected 0 or more"]),
     ({"iterations": [1, 2, 3]}, ["iterations = [1, 2, 3]", "one for each of ipc = [1, 2]"])])
 def test_all_settings_of_a_condensation_are_checked_before_the_first(changes, words, refused):
-    run = {"ipc": [1, 2], "iterations": 1, "outer": 1, "inner": 1, "width": 4, "real_batch": 8, "image_lr": 1}
+    run = {"ipc": [1, 2], "iterations": 1, "outer": 1, "inner": 1, "width": 4, "real_batch": 8, "image_lr": 1,
+           "start": "noise"}
     with refused(ValueError, *words):
         condensation.settings(torch.arange(3).repeat(5), **run | changes)
 

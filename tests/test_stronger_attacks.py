@@ -214,9 +214,8 @@ def test_random_membership_labels_give_auc_one_half(attack):
         found = scored(attack, scores, keep, target, rng.normal(0, 5, (9, 500)))
         _, low, high = metrics.auc(found, member, rng, draws=200)
         held += low <= 0.5 <= high
-        false_positives = (found[~member] > metrics.threshold_at_fpr(found, member, 0.01)).sum()
-        beaten += metrics.tpr_at_fpr(found, member, 0.01)[1] > metrics.rate(false_positives, 300)[2]
-    assert held >= 17 and beaten <= 1
+        beaten += metrics.tpr_at_fpr(found, member, 0.02, rng)[1] > 0.02
+    assert held >= 17 and beaten <= 2
 
 
 def scored(attack, scores, keep, target, population):
@@ -246,7 +245,7 @@ def test_a_planted_leak_is_found_at_low_false_positive_rates(attack, rng):
         shadow.membership_matrix(400, 12, np.random.default_rng(0)), np.zeros(400, bool)])])
     phi = np.array([signals.logit_confidence(ridge_logits(rows, labels, one), labels) for one in everybody])
     found = scored(attack, phi[:-1, :400], keep, phi[-1, :400], phi[:, 400:])
-    tpr, low, _ = metrics.tpr_at_fpr(found, member, 0.01)
+    tpr, low, _ = metrics.tpr_at_fpr(found, member, 0.03, rng)
     assert tpr > 0.9 and low > 0.85
 
 
@@ -268,26 +267,26 @@ def test_judging_an_attack_does_not_wait_for_scipy_stats():
     assert subprocess.run([sys.executable, "-c", imports]).returncode == 0
 
 
-@pytest.mark.parametrize("fpr", [0.01, 0.07, 0.29, 0.5])
+@pytest.mark.parametrize("fpr", [0.05, 0.07, 0.29, 0.5])
 @pytest.mark.parametrize("decimals", [1, 12])
 def test_tpr_at_fpr_is_the_highest_point_of_the_roc_curve_within_it(fpr, decimals, rng):
     member = np.arange(300) < 200
     scores = rng.normal(member * 1.0).round(decimals)
     curve = roc_curve(member, scores, drop_intermediate=False)
     best = curve[1][curve[0] <= fpr + 1e-12].max()
-    value, low, high = metrics.tpr_at_fpr(scores, member, fpr)
+    value, low, high = metrics.tpr_at_fpr(scores, member, fpr, rng)
     threshold = metrics.threshold_at_fpr(scores, member, fpr)
     false_positives = (scores[~member] > threshold).sum()
-    assert value == best and metrics.rate(round(200 * best), 200) == (value, low, high)
+    assert value == best and low < best < high
     assert false_positives == round(100 * fpr) if decimals == 12 else false_positives <= round(100 * fpr)
 
 
 def test_a_rate_that_the_non_members_cannot_resolve_is_said_to_be_so(rng):
-    member = np.arange(200) < 100
-    scores = rng.normal(size=200)
-    assert [np.isnan(metrics.tpr_at_fpr(scores, member, fpr)[0]) for fpr in metrics.LOW_FPRS] == [False, True, True]
-    texts = [tables.percent_at_fpr(*metrics.tpr_at_fpr(scores, member, fpr), 100) for fpr in (0.01, 0.009)]
-    assert texts[0].endswith("]") and texts[1] == "not resolvable at n = 100"
+    member = np.arange(1000) < 500
+    scores = rng.normal(size=1000)
+    assert [np.isnan(metrics.tpr_at_fpr(scores, member, fpr, rng)[0]) for fpr in metrics.LOW_FPRS] == [False, True, True]
+    texts = [tables.percent_at_fpr(*metrics.tpr_at_fpr(scores, member, fpr, rng), 500) for fpr in (0.01, 0.009)]
+    assert texts[0].endswith("]") and texts[1] == "not resolvable at n = 500"
 
 
 def test_strangers_exceed_the_threshold_as_often_as_documented(rng):
@@ -301,24 +300,24 @@ def test_roc_band_runs_through_the_rates_and_covers_the_closed_form_pointwise():
         rng = np.random.default_rng(seed)
         member = np.arange(20_500) < 500
         scores = rng.normal(D * member)
-        fpr, tpr, low, high = metrics.roc_band(scores, member)
+        fpr, tpr, low, high = metrics.roc_band(scores, member, rng)
         truth = norm.cdf(norm.ppf(fpr) + D)
         covered.append(((low <= truth) & (truth <= high))[(fpr > 0.01) & (fpr < 0.9)].mean())
     at = np.searchsorted(fpr, 0.01)
-    assert tpr[at] == metrics.tpr_at_fpr(scores, member, fpr[at])[0]
-    assert fpr[0] == 1 / 20_000 and fpr[-1] == tpr[-1] == high[-1] == 1 and (np.diff(tpr) >= 0).all()
+    assert tpr[at] == metrics.tpr_at_fpr(scores, member, fpr[at], rng)[0]
+    assert fpr[0] == 5 / 20_000 and fpr[-1] == tpr[-1] == high[-1] == 1 and (np.diff(tpr) >= 0).all()
     assert np.mean(covered) > 0.9
 
 
-def test_roc_log_draws_the_band_from_one_in_the_number_of_non_members(rng):
+def test_roc_log_draws_the_band_from_the_smallest_rate_that_can_be_resolved(rng):
     member = np.arange(300) < 100
     scores = rng.normal(member)
     _, ax = plt.subplots()
     assert plots.roc_log(ax, scores, member, "a") is ax
     plots.roc_log(ax, -scores, member, "b")
     chance, one, two = ax.lines
-    fpr, tpr, *_ = metrics.roc_band(scores, member)
-    assert ax.get_xscale() == ax.get_yscale() == "log" and ax.get_xlim() == (1 / 200, 1) and ax.get_ylim() == (0.01, 1)
+    fpr, tpr, *_ = metrics.roc_band(scores, member, rng)
+    assert ax.get_xscale() == ax.get_yscale() == "log" and ax.get_xlim() == (5 / 200, 1) and ax.get_ylim() == (0.01, 1)
     assert np.array_equal(one.get_xdata(), fpr) and np.array_equal(one.get_ydata(), np.maximum(tpr, 0.01))
     assert len(ax.collections) == 2 and one.get_color() != two.get_color()
     plt.close("all")
@@ -359,10 +358,10 @@ def test_precision_interval_covers_at_least_as_often_as_it_says(rng):
     assert held >= 285
 
 
-def test_constant_scores_and_silent_attacks_have_defined_rates():
+def test_constant_scores_and_silent_attacks_have_defined_rates(rng):
     member = np.arange(200) < 100
-    assert metrics.tpr_at_fpr(np.zeros(200), member, 0.01)[0] == 0
-    fpr, tpr, _, _ = metrics.roc_band(np.zeros(200), member)
+    assert metrics.tpr_at_fpr(np.zeros(200), member, 0.05, rng) == (0, 0, 0)
+    fpr, tpr, _, _ = metrics.roc_band(np.zeros(200), member, rng)
     assert (tpr[:-1] == 0).all() and tpr[-1] == 1
     assert metrics.best_balanced_accuracy(np.zeros(200), member) == 0.5
     value, low, high = metrics.precision_at_prior(np.zeros(200, bool), member, 0.1)
@@ -444,15 +443,16 @@ def test_impossible_settings_are_refused(refused):
 
 
 @pytest.mark.parametrize("inside", [True, False])
-def test_rates_without_members_or_non_members_are_refused(inside, refused):
+def test_rates_without_members_or_non_members_are_refused(inside, refused, rng):
     member, words = np.full(5, inside), ("needs members and non-members", f"only {'' if inside else 'non-'}members")
-    for rate in (lambda: metrics.tpr_at_fpr(np.zeros(5), member, 0.1), lambda: metrics.roc_band(np.zeros(5), member),
+    for rate in (lambda: metrics.tpr_at_fpr(np.zeros(5), member, 0.1, rng),
+                 lambda: metrics.roc_band(np.zeros(5), member, rng),
                  lambda: metrics.best_balanced_accuracy(np.zeros(5), member),
                  lambda: metrics.precision_at_prior(member, member, 0.1)):
         with refused(*words):
             rate()
     with refused(r"scores of shape \[4\] and membership of shape \[5\]"):
-        metrics.roc_band(np.zeros(4), member)
+        metrics.roc_band(np.zeros(4), member, rng)
 
 
 def test_classes_without_thresholds_or_of_one_kind_are_refused(refused):

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -48,12 +48,14 @@ def test_a_population_is_its_models_trained_one_by_one(study, monkeypatch):
 
 def test_a_model_of_condensed_images_is_condensed_then_trained(study):
     rows = study.members[:300]
-    found = study.population("test", {"x": rows}, epochs=2, condense=SETTINGS)
-    settings = asdict(SETTINGS) | {"seed": derive(0, "test", "x")}
+    sets = study.condense("test", {"x": (rows, replace(SETTINGS, start="real"))})
+    found = study.population("test", sets, epochs=2)
+    settings = asdict(SETTINGS) | {"seed": derive(0, "test", "x"), "start": "real"}
     width = settings.pop("width")
     made = condensation.condense(study.images[rows], study.labels[rows], **settings,
                                  make_network=lambda: networks.ConvNet(*study.split.shape, width=width))
     assert np.array_equal(found.logits[0], trained(study, "test", ("x",), made["images"], made["labels"], 2))
+    assert np.array_equal(sets["x"]["started_from"], rows[made["started_from"]]), "rows of the data set"
 
 
 def test_several_processes_give_the_bits_of_one(study, tmp_path, monkeypatch):
@@ -193,13 +195,13 @@ def test_judging_gives_a_row_a_target_and_attack_with_its_rates(study):
     labels = study.labels[study.pool].numpy()
     leak = np.where(study.is_member, 3.0, 0.0)[:, None] * np.eye(10)[labels] + rng.normal(size=(len(labels), 10))
     answers = {("a", 0): attacks.Answers(leak[:, None], labels)}
-    attack = attacks.Attack(lambda asked: -signals.losses(asked.logits[:, 0], asked.labels), -1.0)
+    attack = attacks.Attack(lambda asked: -signals.losses(asked.logits[:, 0], asked.labels), lambda: -1.0)
     scores, judged = evaluation.judge(answers, {"loss": attack}, study.is_member, evaluation.usual(study, labels))
     says = signals.losses(leak, labels) <= 1.0
     assert judged.loc[0, "accuracy"] == np.mean(says == study.is_member)
     assert judged.loc[0, "auc"] == pytest.approx(roc_auc_score(study.is_member, scores["a", 0, "loss"]))
     _, strong = evaluation.judge(answers, {"loss": attack}, study.is_member, evaluation.strong(study))
-    assert strong.loc[0, "tpr_at_0.01"] == metrics.tpr_at_fpr(scores["a", 0, "loss"], study.is_member, 0.01)[0]
+    assert strong.loc[0, "tpr_at_0.01"] == metrics.tpr_at_fpr(scores["a", 0, "loss"], study.is_member, 0.01, rng)[0]
     assert list(evaluation.at_low_fpr(strong)["attack"]) == ["loss"]
 
 

@@ -158,8 +158,8 @@ plt.show()
 
 # %%
 settings = condensation.Settings(ipc=1, iterations=iterations, outer=1, inner=1, width=width,
-                                 real_batch=32, image_lr=10.0)
-condensed = study.condense("solution", {1: settings}, M)[1]
+                                 real_batch=32, image_lr=10.0, start="noise")
+condensed = study.condense("solution", {1: (M, settings)})[1]
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 1.2))

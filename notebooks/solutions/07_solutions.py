@@ -18,7 +18,7 @@
 # %% [markdown]
 # # Solutions to notebook 7
 #
-# Needs the files of notebooks 1, 2, 6 and 7 of the same profile. Exercise 3 condenses once.
+# Needs the files of notebooks 1, 2, 6 and 7 of the same profile. Exercises 1 and 3 condense.
 
 # %% tags=["parameters"]
 profile: str = "quick"      # name of the run whose files are used
@@ -34,41 +34,46 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist
 
-from dcpriv_lib import condensation, lira, metrics, parameters, plots, signals, tables
+from dcpriv_lib import attacks, condensation, evaluation, metrics, parameters, tables
 from dcpriv_lib.shadow import membership_matrix
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
 
 # %%
-targets, references, informed = map(study.load, ("targets", "references", "informed"))
-control_ipc = informed.settings["parameters"]["control_ipc"]
+control_ipc = study.made("controls")["inputs"]["parameters"]["control_ipc"]
+n_models = study.made("controls")["inputs"]["parameters"]["n_models"]
 M, pool, is_member = study.members, study.pool, study.is_member
-labels = study.labels[pool].numpy()
+labels, epochs = study.labels[pool].numpy(), study.load("targets").settings["parameters"]["epochs"]
 
 # %% [markdown]
 # ## Exercise 1
 #
-# How does the informed attacker's AUC grow with the number of models?
+# How does the AUC on condensed models grow with the number of reference models? We condense the halves of notebook 7 again, this
+# time without canaries, and attack the first model with the first 2, 4, 6, ... of the others.
 
 # %%
-keep = membership_matrix(len(pool), len(references), study.rng("pool"))[:len(informed)]
-phi = np.stack([signals.logit_confidence(logits[pool], labels) for logits in informed.logits])
-target_logits = targets.named(f"condensed-{control_ipc}")[0][pool]
-target_phi = signals.logit_confidence(target_logits, labels)
+keep = membership_matrix(len(pool), n_models, study.rng("controls"))
+settings = study.settings_of(control_ipc)
+wanted = {j: (pool[keep_j], settings) for j, keep_j in enumerate(keep)}
+models = study.population("condensed", study.condense("condensed", wanted), epochs)
+references = study.references(keep, models)
 
 # %%
-def informed_with(first):
-    score = lira.online(phi[:first], keep[:first], target_phi, fixed_variance=True)
-    return tables.percent(*metrics.auc(score, is_member, study.rng("informed", first)))
+def mean_auc(models, name):
+    """Mean AUC of an attack on the first so many models, each attacked by the others outside its pair."""
+    some = references.first(models)
+    scores = evaluation.leave_pair_out(some, {name: attacks.STRONG[name]})[name]
+    return evaluation.examine(scores, some.keep, ~some.keep)["auc"]
 
-counts = range(4, len(phi) + 1, 2)
-pd.Series({first: informed_with(first) for first in counts}, name="AUC").rename_axis("models")
+counts = range(6, n_models + 1, 2)
+pd.DataFrame({name: {models: f"{100 * mean_auc(models, name):.1f} %" for models in counts}
+              for name in ("LiRA online, fixed variance", "Bayesian LiRA", "RMIA online")}
+             ).rename_axis("models")
 
 # %% [markdown]
-# If there were much to find, the AUC would rise with every pair of models, as that of the original does in exercise 1 of
-# notebook 6. Numbers that do not rise say that more models of this kind would not help this attack. The intervals show
-# the uncertainty of each number, not of the differences between rows: all rows are judged on the same people.
+# Attacks that need a mean and a variance of every image gain with each pair of models; those with a prior, and RMIA, are
+# near their best early. The rows share models, so they move together, and with few of them a step of one point is luck.
 
 # %% [markdown]
 # ## Exercise 2
@@ -80,9 +85,9 @@ synthetic = study.load("condensed_sets")[f"ipc{control_ipc}-set0"]
 synthetic_labels = np.repeat(np.arange(len(study.classes)), control_ipc)
 distance = cdist(study.images[pool].flatten(1), synthetic.reshape(len(synthetic), -1))
 distance[labels[:, None] != synthetic_labels] = np.inf
-score = -distance.min(axis=1)
-print("AUC", tables.percent(*metrics.auc(score, is_member, study.rng("distance attack"))))
-print("TPR at 1 % FPR", tables.percent(*metrics.tpr_at_fpr(score, is_member, 0.01)))
+score, rng = -distance.min(axis=1), study.rng("distance attack")
+print("AUC", tables.percent(*metrics.auc(score, is_member, rng)))
+print("TPR at 1 % FPR", tables.percent(*metrics.tpr_at_fpr(score, is_member, 0.01, rng)))
 
 # %% [markdown]
 # The images show what all members of a class have in common, non-members too, and so their nearest neighbours say
