@@ -216,7 +216,6 @@ def two_gaussians(ax, out: tuple[float, float], inside: tuple[float, float], phi
         ax.fill_between(grid, height, color=colour, alpha=0.12, linewidth=0)
     ax.axvline(phi, color="0.2", linestyle="--", linewidth=1.4, label="the target")
     ax.set(xlabel=r"$\phi$", yticks=[], ylim=(0, None))
-    ax.legend(fontsize=7)
     return ax
 
 

@@ -150,7 +150,7 @@ study.figure(figure, "vulnerable_images")
 
 # %% tags=["plumbing"]
 figure, ax = plt.subplots(figsize=(6, 2.6))
-plots.two_gaussians(ax, (1.0, 1.5), (4.0, 1.5), 4.5)
+plots.two_gaussians(ax, (1.0, 1.5), (4.0, 1.5), 4.5).legend(fontsize=8)
 study.figure(figure, "likelihood_ratio")
 
 # %% [markdown]
@@ -181,6 +181,7 @@ for ax, (name, x) in zip(axes, people.items()):
     plots.two_gaussians(ax, (mu_out[x], sigma_out), (mu_in[x], sigma_in), target_phi[x])
     plots.inset(ax, study.split.grey_levels(study.images[pool[[x]]]))
     ax.set_title(name)
+axes[-1].legend(loc="upper right", fontsize=7)
 study.figure(figure, "lira_on_one_person")
 
 # %%
@@ -405,12 +406,12 @@ study.figure(figure, "roc_log")
 
 # %%
 accusers = [name for name in first.index if name.startswith(("original", "condensed"))][:2]
-figure, axes = plt.subplots(len(accusers), 1, figsize=(8, 1.5 * len(accusers)), squeeze=False)
+figure, axes = plt.subplots(len(accusers), 1, figsize=(8, 1.7 * len(accusers)), squeeze=False)
 for ax, target in zip(axes.flat, accusers):
     ten = np.argsort(-scores[target, first[target], "Bayesian LiRA"])[:10]
     plots.images(ax, study.split.grey_levels(study.images[pool[ten]]), 10)
     plots.ticks_and_crosses(ax, is_member[ten])
-    ax.set_title(f"{target}: {is_member[ten].sum()} of 10 are members", fontsize=9)
+    ax.set_title(f"{target}: {is_member[ten].sum()} of 10 are members", fontsize=9, pad=18)
 study.figure(figure, "accused")
 
 # %% [markdown]

@@ -18,15 +18,12 @@ COMMITTED = paths.FIGURES / "quick"
 RESULTS = Path(os.environ.get("DCPRIV_RESULTS") or paths.REPOSITORY / "results") / "quick"
 TABLES = sorted(file.stem for file in COMMITTED.glob("*.csv"))
 
-# How far a number of each kind may be from the committed one, in the unit it is written in. Measured: the committed run
-# of another AMD EPYC, and this one restricted to SSE instructions, differed from a third by up to 3.3 points in an
-# accuracy, 2.1 in an AUC, 1.7 in points above luck, 5.1 in a recall, 10 in a share of 100 images, 0.5 in an epsilon,
-# and in precisions at low priors, which rest on a handful of people, by up to 26. The thread count changes nothing.
-TOLERANCE = {"the paper's": 0.0, "accuracy": 5.0, "AUC": 3.0, "points": 3.0, "rate": 8.0, "share": 15.0,
-             "precision": 8.0, "at a prior": 40.0, "spread": 2.5, "epsilon": 0.9,
-             "draws": 4.0}
+# How far a number of each kind may be from the committed one, in the unit it is written in. Measured: XXX
+TOLERANCE = {"the paper's": 0.0, "accuracy": 5.0, "would have been": 6.0, "AUC": 3.0, "points": 3.0, "rate": 8.0, "share": 15.0,
+             "precision": 8.0, "at a prior": 40.0, "spread": 2.5, "epsilon": 0.9, "recognised": 3.0, "few": 15.0}
 # What kind it is: the first of these found in its part of the cell, else in its column's name, else in its table's.
-KINDS = {"the paper's": "paper says", "draws": "intervals hold", "spread": "±|spread", "points": "points", "AUC": "AUC", "share": "nearest|nearer",
+KINDS = {"the paper's": "paper says", "recognised": r"of \d+ recognised", "few": "few people", "would have been": "would have been",
+         "spread": "±|spread", "points": "points", "AUC": "AUC", "share": "nearest|nearer|above every",
          "rate": "TPR|recall|said to", "at a prior": "prior", "precision": "precision", "epsilon": "epsilon",
          "accuracy": "accuracy|against|members"}
 VERDICTS = ("verdict", "answer", "told from guessing?")
@@ -46,14 +43,11 @@ def differences(name: str, committed: pd.DataFrame, now: pd.DataFrame) -> list[s
 def borderline(row: pd.Series) -> bool:
     """Return whether a verdict rests on an interval that ends so near to its rule's limit that noise can turn it.
 
-    The limits are 0 points above luck, an AUC or an accuracy of 50 %, and a true positive rate as large as a
-    false positive rate of 1 % may be (2.2 %, with 599 non-members).
+    The limit is an AUC or an accuracy of 50 %.
     """
     text = " ".join(str(cell) for cell in row)
-    lows = {"points": (r"points \[([-+]?[\d.]+)", 0.0), "AUC": (r"(?:AUC |^| )[\d.]+ % \[([4-5][\d.]+)", 50.0),
-            "rate": (r"FPR [\d.]+ % \[([\d.]+)", 2.2)}
-    return any(abs(float(low) - limit) <= min(TOLERANCE[kind], 3.0) for kind, (pattern, limit) in lows.items()
-               for low in re.findall(pattern, text))
+    lows = map(float, re.findall(r"(?:AUC |^| )[\d.]+ % \[([4-5][\d.]+)", text))
+    return any(abs(low - 50) <= TOLERANCE["few" if "canar" in text else "AUC"] for low in lows)
 
 
 def different(committed: str, now: str, names: tuple[str, ...]):
@@ -63,7 +57,7 @@ def different(committed: str, now: str, names: tuple[str, ...]):
         return
     for one, other in zip(NUMBER.finditer(committed), NUMBER.finditer(now)):
         before, after = (float(found[0].replace(",", "")) for found in (one, other))
-        measured = "." in one[0] or "." in other[0] or "intervals hold" in committed  # the others are counts
+        measured = "." in one[0] or "." in other[0] or " recognised" in committed  # the others are counts
         allowed = TOLERANCE[kind(committed, one, names)] if measured else 0
         if abs(after - before) > allowed + 1e-9:
             yield f"{committed!r}, now {now!r}: {after:g} is {abs(after - before):.3g} away, {allowed} allowed"
@@ -88,12 +82,8 @@ def kind(cell: str, number: re.Match, names: tuple[str, ...]) -> str:
 
 
 def read(path) -> pd.DataFrame:
-    """Return a table as texts; how many images reach the accuracy of a condensed model is measured, not counted."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    table = table.replace(r"\d+ random members \(matched\)", "random members (matched)", regex=True)
-    if "real images" in table:
-        table.loc[table["target"].str.contains("matched"), "real images"] = "matched"
-    return table
+    """Return a table as texts."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 @pytest.fixture
@@ -129,15 +119,17 @@ def test_the_condensed_images_are_as_many(quick):
 @pytest.mark.parametrize(("committed", "now", "column", "found"), [
     ("52.2 % [48.8, 55.4]", "52.9 % [49.6, 56.0]", "AUC", 0),
     ("52.2 % [48.8, 55.4]", "55.9 % [48.8, 55.4]", "AUC", 1),                 # a formula
-    ("+1.2 points [-0.3, 2.7]", "-0.2 points [-1.7, 1.2]", "above luck", 0),
-    ("+1.2 points [-0.3, 2.7]", "+9.2 points [7.7, 10.7]", "above luck", 3),
-    ("AUC 52.2 % [48.8, 55.4], +1.2 points [-0.3, 2.7] above luck, TPR at 1 % FPR 1.4 % [0.6, 2.7]",
-     "AUC 52.2 % [48.8, 55.4], +1.2 points [-0.3, 2.7] above luck, TPR at 5 % FPR 1.4 % [0.6, 2.7]", "this run", 1),
+    ("+1.2 points [-0.3, 2.7]", "-0.2 points [-1.7, 1.2]", "AUC above that of", 0),
+    ("+1.2 points [-0.3, 2.7]", "+9.2 points [7.7, 10.7]", "AUC above that of", 3),
+    ("AUC 52.2 % [48.8, 55.4], TPR at 1 % FPR 1.4 % [0.6, 2.7]",
+     "AUC 52.2 % [48.8, 55.4], TPR at 5 % FPR 1.4 % [0.6, 2.7]", "this run", 1),
+    ("cannot be told; an AUC of 52.9 % would have been", "cannot be told; an AUC of 54.9 % would have been", "answer", 0),
+    ("cannot be told; an AUC of 52.9 % would have been", "cannot be told; an AUC of 69.9 % would have been", "answer", 1),
     ("recognised", "cannot be told", "answer", 1),                              # a verdict
     ("599", "600", "images", 1),                                                # a count
     ("60 (paper: 10,000)", "50 (paper: 10,000)", "updates", 1),                 # a default
-    ("18 of 20 intervals hold 50 %", "17 of 20 intervals hold 50 %", "this run", 0),
-    ("18 of 20 intervals hold 50 %", "8 of 20 intervals hold 50 %", "this run", 1),
+    ("1 of 20 recognised", "2 of 20 recognised", "this run", 0),
+    ("1 of 20 recognised", "9 of 20 recognised", "this run", 1),
     ("85.0 % [81.9, 87.7] ± 0.5", "85.0 % [81.9, 87.7] ± 4.5", "we got, on members", 1),
     ("not resolvable at n = 599", "0.1 % [0.0, 0.9]", "TPR at 0.1 % FPR", 1),
     ("1.14", "2.14", "original", 1)])
