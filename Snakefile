@@ -73,7 +73,7 @@ shell.prefix("set -euo pipefail; export TQDM_MININTERVAL=30 OMP_NUM_THREADS=1 MK
              "GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
              ":glibc.malloc.trim_threshold=1073741824; ")
 # A notebook trains models in as many processes as its job has threads.
-RUN = "LOKY_MAX_CPU_COUNT={threads} {params.run} {output[0]:q}"
+RUN = "LOKY_MAX_CPU_COUNT=$(({threads} > 1 ? {threads} : 1)) {params.run} {output[0]:q}"
 
 
 onerror:
@@ -194,7 +194,7 @@ rule attack:
         RESULTS / "attacks.csv",
     message:
         "4. attacking every target as the paper does"
-    threads: workflow.cores
+    threads: 0 if PROFILE["04_attack"]["processes"] == 1 else workflow.cores  # 0: beside notebook 6
     priority: 1
     params:
         run=notebook("04_attack"),

@@ -194,7 +194,7 @@ def _tpr_interval(members: np.ndarray, others: np.ndarray, allowed: int, rng: np
 
 
 def roc_band(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,
-             points: int = 100) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+             points: int = 50) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the ROC curve on a logarithmic grid of false positive rates, with a band.
 
     The band is *pointwise*: at each grid point the 95 % interval of `tpr_at_fpr`. The whole curve

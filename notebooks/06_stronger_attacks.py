@@ -47,7 +47,7 @@ profile: str = "quick"      # name of this run; its files are in results/<profil
 dataset: str = "digits"     # must be what 01_data_split divided
 seed: int = 0               # must be what 01_data_split used
 device: str = "auto"        # cpu, cuda, mps, or auto
-n_references: int = 24      # reference models, an even number; each image is in half of them
+n_references: int = 16      # reference models, an even number; each image is in half of them
 epochs: int = 60            # passes over a model's members, like the target's
 shift: int = 0              # pixels of shifted copies that each model is asked about; 0: none
 
