@@ -162,6 +162,7 @@ rule condensation:
         RESULTS / "targets.csv",
     message:
         "2. condensing the members, training the targets"
+    threads: workflow.cores
     params:
         run=notebook("02_condensation"),
     shell:
@@ -178,6 +179,7 @@ rule shadow_training:
         RESULTS / "shadows.csv",
     message:
         "3. training the shadow models"
+    threads: 1 if JOBS["shadows"] else 0  # 0: beside notebook 2
     params:
         run=notebook("03_shadow_training"),
     shell:
