@@ -8,6 +8,7 @@ from . import artefacts, paths
 PAGE = paths.REPOSITORY / "RESULTS.md"
 RUNS = {  # in the order of the page; others follow
     "paper": "The paper's experiment on MNIST, with the condensation cut to what two cores can do.",
+    "digits": "The digits with 40 models of every recipe, for notebook 7's questions.",
     "mnist-small": "MNIST at a reduced scale, with the controls of notebook 7.",
     "mnist-small-raw": "The same with raw pixels, 0 to 255, as the authors fed them.",
     "quick": "1,797 small scans of digits: what `make report` runs, and the notebooks as they are committed.",

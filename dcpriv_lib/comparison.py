@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from . import metrics, paper, tables
 
@@ -16,9 +17,10 @@ def table_1(targets: pd.DataFrame, members: int, non_members: int, papers_data: 
     papers_data : whether the targets were trained on the paper's data, so that numbers may be compared.
     """
     def row(target: str, runs: pd.DataFrame) -> dict:
-        says = paper.TABLE_1.get(target)
+        says, files = paper.TABLE_1.get(target), paper.RESULT_FILES.get(target)
         return {"target": target, "images": runs["images"].iloc[0], "image updates": updates(targets, target),
                 "runs": len(runs), "paper says": f"~{says:.0%}" if says else "-",
+                "paper's files, on members / non-members": " / ".join(f"{100 * one:.1f}" for one in files) if files else "-",
                 "we got, on members": with_spread(runs["members"], members),
                 "we got, on non-members": with_spread(runs["non_members"], non_members),
                 # whole per cents, marked "~": true to half a per cent
@@ -37,8 +39,7 @@ def table_2(targets: pd.DataFrame, mean: pd.DataFrame, papers_data: bool) -> pd.
                 "paper says (P / R / A)": " / ".join(f"{100 * rate:.1f}" for rate in says.values()) if says else "-",
                 "precision": found["precision, text"], "recall": found["recall, text"],
                 "accuracy": found["accuracy, text"], "AUC": found["auc, text"],
-                "verdict": verdict(says and says["accuracy"], found["accuracy_low"], found["accuracy_high"], 0,
-                                   papers_data),
+                "verdict": attack_verdict(says, found, papers_data),
                 "told from guessing?": better_than_guessing(found)}
     return pd.DataFrame([row(found) for _, found in mean.reset_index().iterrows()])
 
@@ -57,8 +58,8 @@ def summary(targets: pd.DataFrame, mean: pd.DataFrame) -> pd.DataFrame:
 def claims(targets: pd.DataFrame, mean: pd.DataFrame) -> pd.DataFrame:
     """Return each claim of the paper, what this run has to say about it, and a verdict.
 
-    A difference of accuracies counts when it exceeds two standard errors over the runs, an attack
-    (the paper's SVM) when its AUC's interval lies above one half.
+    A difference of accuracies counts when Welch's t test over the runs tells it from 0 at the 95 % level, an
+    attack (the paper's SVM) when its AUC's interval lies above one half.
     """
     svm = mean.xs("SVM", level="attack")
     accuracy = {target: runs["non_members"] for target, runs in targets.groupby("target")}
@@ -84,8 +85,8 @@ def attack_works(svm: pd.DataFrame, target: str) -> tuple[str, str]:
 def no_attack(svm: pd.DataFrame, target: str) -> tuple[str, str]:
     """Return the same evidence for the opposite claim."""
     evidence, found = attack_works(svm, target)
-    return evidence, {"holds": "not seen: the attack works",
-                      "cannot be told": "agrees, but so says a blind attack"}.get(found, "")
+    consistent = "as it should be" if target == "unrelated" else "consistent, but this attack may be blind"
+    return evidence, {"holds": "not seen: the attack works", "cannot be told": consistent}.get(found, "")
 
 
 def recall_alone(svm: pd.DataFrame, target: str) -> tuple[str, str]:
@@ -100,9 +101,11 @@ def larger(a: pd.Series, b: pd.Series | None) -> tuple[str, str]:
     """Return both means, and "holds" if the runs `a` have the larger one, "the reverse holds", or "cannot be told"."""
     if b is None:
         return "", ""
-    error = np.sqrt(a.var() / len(a) + b.var() / len(b))
-    found = "cannot be told" if abs(a.mean() - b.mean()) <= 2 * error else (
-        "holds" if a.mean() > b.mean() else "the reverse holds")
+    parts = np.array([a.var() / len(a), b.var() / len(b)])
+    freedom = parts.sum()**2 / (parts**2 / [len(a) - 1, len(b) - 1]).sum() if min(len(a), len(b)) > 1 and parts.any() else 1
+    reach = stdtrit(freedom, (1 + metrics.LEVEL) / 2) * np.sqrt(parts.sum())
+    told = abs(a.mean() - b.mean()) > reach  # NaN, where one run has no spread, tells nothing
+    found = "cannot be told" if not told else "holds" if a.mean() > b.mean() else "the reverse holds"
     return f"{a.mean():.1%} against {b.mean():.1%}", found
 
 
@@ -115,6 +118,15 @@ def verdict(says: float | None, low: float, high: float, tolerance: float, paper
     if low - tolerance <= says <= high + tolerance:
         return "agrees"
     return "ours is higher" if low > says else "ours is lower"
+
+
+def attack_verdict(says: dict | None, row: pd.Series, papers_data: bool) -> str:
+    """Return the `verdict` on an attack's accuracy, but "both at chance" where neither is told from guessing."""
+    found = verdict(says and says["accuracy"], row["accuracy_low"], row["accuracy_high"], 0, papers_data)
+    if found != "agrees":
+        return found
+    theirs = metrics.rate(round(says["accuracy"] * paper.TEST_SIZE), paper.TEST_SIZE)
+    return "both at chance" if theirs[1] <= 0.5 and row["accuracy_low"] <= 0.5 else "agrees"
 
 
 def better_than_guessing(row: pd.Series) -> str:

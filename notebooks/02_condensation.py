@@ -115,7 +115,7 @@ study.figure(figure, "gradient_directions")
 
 # %%
 theta = study.matching_network("by hand", width=16)
-M_c = study.images[M][study.labels[M] == 0]              # [n, C, H, W], the real zeros
+M_c = study.images[M][study.labels[M] == 0][:real_batch]  # [n, C, H, W], real zeros
 noise = torch.randn(10, *M_c.shape[1:], generator=study.generator("noise by hand"))
 S_c = noise.requires_grad_()                             # [10, C, H, W]
 

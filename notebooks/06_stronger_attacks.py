@@ -114,7 +114,8 @@ references = study.references(keep, models, shift)
 #
 # $$\phi(x) = \log \frac{p_y(x)}{1 - p_y(x)} = z_y - \log \sum_{c \ne y} e^{z_c},$$
 #
-# with the logits $z$. A probability of one half is $\phi = 0$; 0.999 is about 7, 0.001 about -7. For every image $\phi$
+# with the logits $z$. A probability of one half is $\phi = 0$; 0.999 is about 7, 0.001 about -7. (An attacker who is given an
+# unrounded softmax computes the same; one rounded to three digits would hide everything beyond 7.) For every image $\phi$
 # has two distributions over the models: with the image and without it. How far apart are their means, in units of the
 # models' usual spread?
 

@@ -496,11 +496,6 @@ def test_roc_of_one_kind_of_people_is_refused(inside, words, refused):
         metrics.auc(np.array([0.1, 0.2]), np.array([inside] * 2), np.random.default_rng(0))
 
 
-def test_interval_above_a_baseline_needs_two_of_each(refused):
-    with refused(ValueError, "needs two members and two non-members"):
-        metrics.auc_above(np.zeros((1, 3)), np.zeros((1, 3)), np.array([True, False, False]))
-
-
 def test_attack_model_for_a_class_of_members_only_is_refused(refused):
     with refused(ValueError, "class 1 has only members among the shadow models' rows", "choose a larger ds"):
         attacks.fit_per_class(LogisticRegression(), np.eye(4), np.array([0, 0, 1, 1]),

@@ -18,11 +18,15 @@ COMMITTED = paths.FIGURES / "quick"
 RESULTS = Path(os.environ.get("DCPRIV_RESULTS") or paths.REPOSITORY / "results") / "quick"
 TABLES = sorted(file.stem for file in COMMITTED.glob("*.csv"))
 
-# How far a number of each kind may be from the committed one, in the unit it is written in. Measured: XXX
-TOLERANCE = {"the paper's": 0.0, "accuracy": 5.0, "would have been": 6.0, "AUC": 3.0, "points": 3.0, "rate": 8.0, "share": 15.0,
-             "precision": 8.0, "at a prior": 40.0, "spread": 2.5, "epsilon": 0.9, "recognised": 3.0, "few": 15.0}
+# How far a number of each kind may be from the committed one, in the unit it is written in. Measured on this quick run: with SSE
+# instructions only, an accuracy moved by up to 0.4 points, an AUC by 1.2 (of thirty canaries by 2.5), an epsilon by 0.7, a precision at
+# a low prior, which rests on a handful of people, by 14. Measured on the one before, with longer trainings: on another AMD EPYC, 3.3
+# in an accuracy, 2.1 in an AUC, 5.1 in a recall, 10 in a share of 100 images. The thread count changes nothing.
+TOLERANCE = {"the paper's": 0.0, "accuracy": 5.0, "would have been": 4.0, "AUC": 3.0, "points": 3.0, "rate": 8.0, "share": 15.0,
+             "precision": 8.0, "at a prior": 40.0, "spread": 2.5, "epsilon": 1.1, "recognised": 3.0}
+OF_CANARIES = 8.0  # for the AUCs and rates of a few canaries
 # What kind it is: the first of these found in its part of the cell, else in its column's name, else in its table's.
-KINDS = {"the paper's": "paper says", "recognised": r"of \d+ recognised", "few": "few people", "would have been": "would have been",
+KINDS = {"the paper's": "paper says|paper's files", "recognised": r"of \d+ recognised", "would have been": "would have been",
          "spread": "±|spread", "points": "points", "AUC": "AUC", "share": "nearest|nearer|above every",
          "rate": "TPR|recall|said to", "at a prior": "prior", "precision": "precision", "epsilon": "epsilon",
          "accuracy": "accuracy|against|members"}
@@ -37,7 +41,12 @@ def differences(name: str, committed: pd.DataFrame, now: pd.DataFrame) -> list[s
     return [f"{name}, row {row}, {column}: {wrong}" for column in committed
             for row, cells in enumerate(zip(committed[column], now[column]))
             if not (column in VERDICTS and borderline(committed.loc[row]))
-            for wrong in different(*cells, (column, name))]
+            for wrong in different(*cells, (column, name), about_canaries(name, committed.loc[row]))]
+
+
+def about_canaries(name: str, row: pd.Series) -> bool:
+    """Return whether a row of a table rests on a few canaries."""
+    return "canaries" in name or any("canaries" in str(cell) for cell in row)
 
 
 def borderline(row: pd.Series) -> bool:
@@ -46,12 +55,13 @@ def borderline(row: pd.Series) -> bool:
     The limit is an AUC or an accuracy of 50 %.
     """
     text = " ".join(str(cell) for cell in row)
-    lows = map(float, re.findall(r"(?:AUC |^| )[\d.]+ % \[([4-5][\d.]+)", text))
-    return any(abs(low - 50) <= TOLERANCE["few" if "canar" in text else "AUC"] for low in lows)
+    lows = map(float, re.findall(r"(?:AUC |^| )[\d.]+ % \[([3-6][\d.]+)", text))
+    few = "canaries" in text or "above every canary left out" in " ".join(row.index)
+    return any(abs(low - 50) <= (OF_CANARIES if few else TOLERANCE["AUC"]) for low in lows)
 
 
-def different(committed: str, now: str, names: tuple[str, ...]):
-    """Yield what is different between two cells; `names` say what they are, the nearest first."""
+def different(committed: str, now: str, names: tuple[str, ...], few: bool):
+    """Yield what is different between two cells; `names` say what they are, the nearest first; `few`: of few canaries."""
     if NUMBER.sub("#", committed) != NUMBER.sub("#", now):
         yield f"{committed!r}, now {now!r}"
         return
@@ -59,6 +69,7 @@ def different(committed: str, now: str, names: tuple[str, ...]):
         before, after = (float(found[0].replace(",", "")) for found in (one, other))
         measured = "." in one[0] or "." in other[0] or " recognised" in committed  # the others are counts
         allowed = TOLERANCE[kind(committed, one, names)] if measured else 0
+        allowed = max(allowed, OF_CANARIES) if few and allowed else allowed
         if abs(after - before) > allowed + 1e-9:
             yield f"{committed!r}, now {now!r}: {after:g} is {abs(after - before):.3g} away, {allowed} allowed"
 

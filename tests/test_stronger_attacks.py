@@ -106,7 +106,7 @@ def test_lira_reaches_the_closed_form_where_one_threshold_for_all_does_not(attac
     scores, keep, target, member = gaussian_scores(rng, models=200, n=4000)
     found = attack(scores, keep, target, fixed_variance=True)
     assert metrics.auc(found, member, rng, draws=2)[0] == pytest.approx(norm.cdf(D / np.sqrt(2)), abs=0.015)
-    assert metrics.tpr_at_fpr(found, member, 0.1)[0] == pytest.approx(norm.cdf(norm.ppf(0.1) + D), abs=0.04)
+    assert metrics.tpr_at_fpr(found, member, 0.1, rng)[0] == pytest.approx(norm.cdf(norm.ppf(0.1) + D), abs=0.04)
     plain = metrics.auc(target, member, rng, draws=2)[0]  # the examples' own levels, of spread 5, drown it
     assert plain == pytest.approx(norm.cdf(D / np.sqrt(2 + 2 * 25)), abs=0.025)
 
@@ -435,7 +435,7 @@ def test_impossible_settings_are_refused(refused):
     member = np.arange(4) < 2
     for bad in (0, 1):
         with refused(f"fpr = {bad}", "above 0 and below 1"):
-            metrics.tpr_at_fpr(half, member, bad)
+            metrics.tpr_at_fpr(half, member, bad, np.random.default_rng(0))
         with refused(f"prior = {bad}", "above 0 and below 1"):
             metrics.precision_at_prior(member, member, bad)
     with refused("successes = 3 of trials = 2"):

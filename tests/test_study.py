@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_ind
 from sklearn.metrics import roc_auc_score
 from test_stronger_attacks import ridge_logits
 
@@ -207,10 +208,22 @@ def test_judging_gives_a_row_a_target_and_attack_with_its_rates(study):
 
 # ---------------------------------------------------------------- rules of the comparison
 
-def test_a_difference_counts_from_two_standard_errors_on():
-    a = pd.Series([0.80, 0.82, 0.84])                                   # mean 0.82, standard error 0.0115
-    assert comparison.larger(a, a - 0.05)[1] == "holds" and comparison.larger(a - 0.05, a)[1] == "the reverse holds"
-    assert comparison.larger(a, a - 0.03)[1] == "cannot be told"        # two standard errors of the difference: 0.0327
+def test_a_difference_counts_where_welchs_t_test_tells_it():
+    a, b = pd.Series([0.80, 0.82, 0.84]), pd.Series([0.75, 0.775, 0.79, 0.78])
+    for shift in (0.0, 0.01, 0.02, 0.03, -0.1):
+        told = ttest_ind(a, b + shift, equal_var=False).pvalue < 0.05
+        expected = "cannot be told" if not told else "holds" if a.mean() > (b + shift).mean() else "the reverse holds"
+        assert comparison.larger(a, b + shift)[1] == expected
+    assert comparison.larger(a[:1], b)[1] == "cannot be told"
+
+
+def test_two_coins_do_not_agree():
+    chance, leak = (pd.Series({"accuracy_low": low, "accuracy_high": low + 0.012}) for low in (0.496, 0.508))
+    coin, found = {"accuracy": 0.5014}, {"accuracy": 0.5122}
+    assert comparison.attack_verdict(coin, chance, True) == "both at chance"
+    assert comparison.attack_verdict(found, leak, True) == "agrees"
+    assert comparison.attack_verdict(coin, leak, True) == "ours is higher"
+    assert comparison.attack_verdict(coin, chance, False) == "other data"
 
 
 @pytest.mark.parametrize(("says", "expected"), [(0.50, "agrees"), (0.49, "ours is higher"), (0.56, "ours is lower"),
