@@ -390,7 +390,8 @@ study.figure(figure, "power")
 # condensing protects, and which if only the small number of training images does?
 
 # %%
-people = {"average": average[average["attack"] == attack], "canaries": canaries}
+people = {"the average person": average[average["attack"] == attack],
+          "canaries": canaries}
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
 for ax, (who, frame) in zip(axes, people.items()):
     found = 100 * frame[["auc", "auc_low", "auc_high"]]
