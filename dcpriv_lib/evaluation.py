@@ -161,7 +161,8 @@ def over_pairs(values: np.ndarray) -> tuple[float, float, float]:
 
     Parameters
     ----------
-    values : float [models], models 2i and 2i + 1 being a pair; three pairs or more.
+    values : float [models], models 2i and 2i + 1 being a pair; three pairs or more. NaN where a model has nobody to
+        ask about: its partner then stands for the pair, and pairs without a value do not count.
     """
     mean, error, freedom = _mean_and_error(values)
     reach = error * stdtrit(freedom, (1 + metrics.LEVEL) / 2)
@@ -200,7 +201,9 @@ def at_equal_accuracy(accuracy: float, by_size: dict[str, tuple[float, np.ndarra
 
 
 def _mean_and_error(values: np.ndarray) -> tuple[float, float, int]:
-    pairs = np.asarray(values, dtype=np.float64).reshape(-1, 2).mean(axis=1)
+    pairs = pd.DataFrame(np.asarray(values, dtype=np.float64).reshape(-1, 2)).mean(axis=1).dropna()
+    if not len(pairs):
+        return np.nan, np.nan, 1
     if len(pairs) < 3:
         raise ValueError(f"{len(values)} models are {len(pairs)} pairs: a spread over pairs needs three of them or more")
     variance = pairs.var(ddof=1) / len(pairs) * 2 * (len(pairs) - 1) / (len(pairs) - 2)

@@ -127,6 +127,9 @@ def test_examining_is_scikit_learns_auc_model_by_model(rng):
     assert texts.loc[0, "answer"] == f"cannot be told; an AUC of {100 * found['auc_detectable']:.1f} % would have been"
     with pytest.raises(ValueError, match="needs three"):
         evaluation.over_pairs(np.zeros(4))
+    nan = np.nan  # a model that has nobody to ask about: its partner stands for the pair, or nobody does
+    assert evaluation.over_pairs(np.array([1, 3, nan, 2, 4, 4, nan, nan])) == evaluation.over_pairs(np.array([2, 2, 2, 2, 4, 4.0]))
+    assert np.isnan(evaluation.over_pairs(np.full(8, nan))).all()
 
 
 def test_equal_accuracy_is_between_the_neighbours():
