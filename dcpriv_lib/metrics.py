@@ -90,14 +90,16 @@ def auc(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,
     """
     scores, is_member = checked(scores, is_member)
     values, position = np.unique(scores, return_inverse=True)
-    members = np.bincount(position[is_member], minlength=len(values))
-    others = np.bincount(position[~is_member], minlength=len(values))
+    members, others = position[is_member], position[~is_member]
 
-    def area(a, b):
+    def area(a, b):  # places of the scores in `values`
+        a, b = (np.bincount(one, minlength=len(values)) for one in (a, b))
         below = np.cumsum(b) - b
         return float(a @ (below + b / 2)) / (a.sum() * b.sum())
-    samples = [area(rng.multinomial(members.sum(), members / members.sum()),
-                    rng.multinomial(others.sum(), others / others.sum())) for _ in range(draws)]
+
+    def resampled(one):
+        return one[rng.integers(0, len(one), len(one))]
+    samples = [area(resampled(members), resampled(others)) for _ in range(draws)]
     low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return area(members, others), float(low), float(high)
 
