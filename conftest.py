@@ -8,10 +8,11 @@ import pytest
 
 SLOW = 20  # a test that takes longer has a line of its own
 # Seconds that files take on two cores of 2026; others a few. Only their ratios matter: they are scaled by the pace.
-SECONDS = {"notebooks/01_data_split.ipynb": 12, "notebooks/02_condensation.ipynb": 65,
-           "notebooks/03_shadow_training.ipynb": 25, "notebooks/04_attack.ipynb": 25, "notebooks/05_results.ipynb": 14,
-           "notebooks/06_stronger_attacks.ipynb": 80, "notebooks/07_controls.ipynb": 80,
-           "tests/test_end_to_end.py": 330, "tests/test_bad_input.py": 60, "tests/test_kills.py": 30}
+SECONDS = {"notebooks/01_data_split.ipynb": 10, "notebooks/02_condensation.ipynb": 45,
+           "notebooks/03_shadow_training.ipynb": 25, "notebooks/04_attack.ipynb": 25, "notebooks/05_results.ipynb": 10,
+           "notebooks/06_stronger_attacks.ipynb": 60, "notebooks/07_controls.ipynb": 110,
+           "tests/test_end_to_end.py": 240, "tests/test_bad_input.py": 45, "tests/test_kills.py": 30,
+           "tests/test_examination.py": 20, "tests/test_study.py": 40}
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 OTHERS = {"notebooks": 30, "tests": 8}
 
