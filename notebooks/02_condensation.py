@@ -217,10 +217,10 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 study.figure(figure, "matching_loss")
 
 # %% [markdown]
-# The distance lies far below that of noise, falls, and stays above the lower line: the synthetic images do not
-# stand in for the class as well as one half of the members stands in for the other. It never
-# reaches zero either, since no few images can match the gradients of *every* network, and each
-# iteration meets a new one.
+# Means of members begin far below noise, and at the quick scale the distance hardly falls any more: every iteration
+# meets a *new* network, and the steps are so long that what is won with one network is partly lost for the next. From noise,
+# in many more updates, it falls visibly (`figures/paper/matching_loss.png`). It always stays above the lower line: so few images do
+# not stand in for the class as well as one half of the members stands in for the other.
 #
 # ## Figure 4: from the first to the final images
 #
