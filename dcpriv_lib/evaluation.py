@@ -162,7 +162,8 @@ def over_pairs(values: np.ndarray) -> tuple[float, float, float]:
     Parameters
     ----------
     values : float [models], models 2i and 2i + 1 being a pair; three pairs or more. NaN where a model has nobody to
-        ask about: its partner then stands for the pair, and pairs without a value do not count.
+        ask about: its partner then stands for the pair, and pairs without a value do not count. If fewer than three
+        count, all three numbers are NaN.
     """
     mean, error, freedom = _mean_and_error(values)
     reach = error * stdtrit(freedom, (1 + metrics.LEVEL) / 2)
@@ -201,17 +202,19 @@ def at_equal_accuracy(accuracy: float, by_size: dict[str, tuple[float, np.ndarra
 
 
 def _mean_and_error(values: np.ndarray) -> tuple[float, float, int]:
+    if len(values) < 6:
+        raise ValueError(f"{len(values)} models are {len(values) // 2} pairs: a spread over pairs needs three of them or more")
     pairs = pd.DataFrame(np.asarray(values, dtype=np.float64).reshape(-1, 2)).mean(axis=1).dropna()
-    if not len(pairs):
-        return np.nan, np.nan, 1
     if len(pairs) < 3:
-        raise ValueError(f"{len(values)} models are {len(pairs)} pairs: a spread over pairs needs three of them or more")
+        return np.nan, np.nan, 1
     variance = pairs.var(ddof=1) / len(pairs) * 2 * (len(pairs) - 1) / (len(pairs) - 2)
     return float(pairs.mean()), float(np.sqrt(variance)), len(pairs) - 1
 
 
 def recognised(row) -> str:
     """Return the verdict on what `examine` found: "recognised", or from which AUC on members would have been."""
+    if np.isnan(row["auc_low"]):
+        return "too few to tell"
     if row["auc_low"] > 0.5:
         return "recognised"
     return f"cannot be told; an AUC of {100 * row['auc_detectable']:.1f} % would have been"

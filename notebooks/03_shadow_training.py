@@ -81,7 +81,8 @@ for y, name in ((3.0, "1"), (1.8, "2"), (0.6, "k")):
     plots.arrow(ax, (2.35, y), (3.05, y), "train")
     plots.arrow(ax, (5.35, y), (6.2, y), "answer")
     plots.arrow(ax, (8.8, y), (10.1, 1.8 + (y - 1.8) / 3))
-plots.box(ax, (11.3, 1.8), "attack model\nof each class:\nmember?", plots.NON_MEMBER, (2.2, 1.5))
+plots.box(ax, (11.3, 1.8), "attack model\nof each class:\nmember?", plots.NON_MEMBER,
+          (2.2, 1.5))
 ax.set_title("Figure 2. Training the shadow models and the attack models")
 study.figure(figure, "figure2_shadow_training")
 

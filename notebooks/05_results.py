@@ -95,7 +95,8 @@ figure, ax = plt.subplots(figsize=(7, 0.5 * len(mean) + 0.9))
 for part, colour, offset in (("members", plots.MEMBER, 0.12),
                              ("non_members", plots.NON_MEMBER, -0.12)):
     ends = mean[part] - deviation[part], mean[part] + deviation[part]
-    plots.intervals(ax, mean[part], *ends, mean.index, colour, offset, label=part.replace("_", "-"))
+    plots.intervals(ax, mean[part], *ends, mean.index, colour, offset,
+                    label=part.replace("_", "-"))
 ax.plot(says, range(len(mean))[::-1], "x", color="0.2", markersize=8, label="paper (MNIST)")
 ax.set(xlabel="accuracy of the target (%)")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))

@@ -136,7 +136,7 @@ for (above, below), x in zip(axes.T, [*most, *least]):
     below.set(xlim=(low, high))
 axes[1, 0].set_ylabel("reference models")
 axes[1, 0].legend(["with it", "without it"], fontsize=6)
-figure.suptitle("Left: the four images with the largest gap. Right: four with a gap nearest zero.")
+figure.suptitle("Left: the four images with the largest gap. Right: four with a gap near zero.")
 study.figure(figure, "vulnerable_images")
 
 # %% [markdown]
@@ -186,8 +186,9 @@ axes[-1].legend(loc="upper right", fontsize=7)
 study.figure(figure, "lira_on_one_person")
 
 # %%
-pd.DataFrame({name: {"phi of the target": target_phi[x].round(2), "log N_in": log_in[x].round(2),
-                     "log N_out": log_out[x].round(2), "score": (log_in - log_out)[x].round(2),
+pd.DataFrame({name: {"phi of the target": target_phi[x].round(2),
+                     "log N_in": log_in[x].round(2), "log N_out": log_out[x].round(2),
+                     "score": (log_in - log_out)[x].round(2),
                      "score above 0": (log_in > log_out)[x], "member in truth": is_member[x]}
               for name, x in people.items()}).T
 
@@ -363,7 +364,8 @@ for ax, scale in zip(axes, ("linear", "log")):
     for name, tpr in curves.items():
         ax.plot(fpr, tpr, label=name)
     ax.plot(fpr, fpr, color="0.6", linestyle=":", linewidth=1)
-    ax.set(xscale=scale, yscale=scale, xlabel="false positive rate", ylabel="true positive rate")
+    ax.set(xscale=scale, yscale=scale, xlabel="false positive rate",
+           ylabel="true positive rate")
 axes[0].legend(fontsize=8)
 study.figure(figure, "same_auc")
 
@@ -459,7 +461,8 @@ study.table(pd.DataFrame(rows), "precision_at_priors")
 figure, ax = plt.subplots(figsize=(5, 4))
 plots.epsilon_walls(ax, (1, 2, 4))
 for attack in ("Bayesian LiRA", "loss threshold per class"):
-    plots.roc(ax, scores["original", first["original"], attack], is_member, f"original: {attack}")
+    score = scores["original", first["original"], attack]
+    plots.roc(ax, score, is_member, f"original: {attack}")
 ax.legend(loc="lower right", fontsize=7)
 study.figure(figure, "epsilon_walls")
 

@@ -129,7 +129,10 @@ def test_examining_is_scikit_learns_auc_model_by_model(rng):
         evaluation.over_pairs(np.zeros(4))
     nan = np.nan  # a model that has nobody to ask about: its partner stands for the pair, or nobody does
     assert evaluation.over_pairs(np.array([1, 3, nan, 2, 4, 4, nan, nan])) == evaluation.over_pairs(np.array([2, 2, 2, 2, 4, 4.0]))
-    assert np.isnan(evaluation.over_pairs(np.full(8, nan))).all()
+    few = np.array([1, 3, nan, 2, nan, nan, nan, nan])
+    assert np.isnan([evaluation.over_pairs(values) for values in (np.full(8, nan), few)]).all()
+    nobody = evaluation.examine(scores, np.zeros_like(keep), ~keep)
+    assert evaluation.recognised(nobody) == "too few to tell" and np.isnan(nobody["above_all"])
 
 
 def test_equal_accuracy_is_between_the_neighbours():

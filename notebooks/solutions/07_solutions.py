@@ -44,7 +44,8 @@ study = Study(**parameters.check(globals()))
 control_ipc = study.made("controls")["inputs"]["parameters"]["control_ipc"]
 n_models = study.made("controls")["inputs"]["parameters"]["n_models"]
 M, pool, is_member = study.members, study.pool, study.is_member
-labels, epochs = study.labels[pool].numpy(), study.load("targets").settings["parameters"]["epochs"]
+labels = study.labels[pool].numpy()
+epochs = study.load("targets").settings["parameters"]["epochs"]
 
 # %% [markdown]
 # ## Exercise 1
@@ -61,7 +62,7 @@ references = study.references(keep, models)
 
 # %%
 def mean_auc(models, name):
-    """Mean AUC of an attack on the first so many models, each attacked by the others outside its pair."""
+    """Mean AUC of an attack on the first so many models, by those outside its pair."""
     some = references.first(models)
     scores = evaluation.leave_pair_out(some, {name: attacks.STRONG[name]})[name]
     return evaluation.examine(scores, some.keep, ~some.keep)["auc"]
