@@ -137,16 +137,14 @@ class References:
         With the partner among the references, an example that is in fewer than half of them would
         thereby be known to be a member.
         """
-        rest = np.arange(len(self.keep)) // 2 != model // 2
-        others = References(self.keep[rest], self.logits[rest], self.labels, self.other_logits[rest], self.other_labels)
-        computed = {name: getattr(self, name)[rest] for name in ("phi", "p", "other_p")}
-        vars(others).update(computed)  # what the properties would compute again for each model that is left out
-        return others
+        return self[np.arange(len(self.keep)) // 2 != model // 2]
 
-    def first(self, models: int) -> "References":
-        """Return the first of the models only."""
-        return References(self.keep[:models], self.logits[:models], self.labels, self.other_logits[:models],
-                          self.other_labels)
+    def __getitem__(self, which: slice | np.ndarray) -> "References":
+        """Return some of the models."""
+        some = References(self.keep[which], self.logits[which], self.labels, self.other_logits[which], self.other_labels)
+        computed = {name: getattr(self, name)[which] for name in ("phi", "p", "other_p")}
+        vars(some).update(computed)  # what the properties would compute again for every model that is left out
+        return some
 
 
 # ---------------------------------------------------------------- one rule for everybody
@@ -349,7 +347,7 @@ def rehearsed(prepare: Callable, known: References) -> Attack:
 
 def from_rows(fit: Callable[[Rehearsal], Attack], known: References) -> Attack:
     """Return an attack with one rule for everybody, fitted to the rows of the first few reference models."""
-    return fit(known.first(FEW).rehearsal)
+    return fit(known[:FEW].rehearsal)
 
 
 # The paper's attacks; the SVM of its text is `fit_classifiers` with the choice of `svm.grid_search`.

@@ -15,6 +15,7 @@ then read that bound as an estimate. `one_run` is made for this case (Steinke, N
 """
 
 import numpy as np
+from scipy.optimize import brentq
 from scipy.special import bdtrc, expit
 
 from .metrics import LEVEL, checked, clopper_pearson
@@ -140,13 +141,9 @@ def one_run(correct: int, guesses: int, canaries: int, delta: float = 0.0, level
         alpha = ((tail(correct - steps) - tail(correct)) / steps).max(initial=0.0)
         return float(tail(correct) + 2 * canaries * delta * alpha)
 
-    low, high = 0.0, 50.0
-    if correct == 0 or p_value(low) > 1 - level:
+    if correct == 0 or p_value(0.0) > 1 - level:
         return 0.0
-    while high - low > 1e-6:
-        middle = (low + high) / 2
-        low, high = (middle, high) if p_value(middle) <= 1 - level else (low, middle)
-    return low
+    return float(brentq(lambda epsilon: p_value(epsilon) - (1 - level), 0.0, 50.0))
 
 
 def right_guesses(scores: np.ndarray, is_member: np.ndarray, guesses: int) -> int:

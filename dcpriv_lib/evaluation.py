@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
+from sklearn.metrics import roc_auc_score
 
 from . import audit, metrics, tables
 from .attacks import Answers, Attack, References
@@ -136,14 +137,20 @@ def examine(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> dict
     10 repetitions; and "n_members", "n_non_members" and "pairs", what all this rests on.
     """
     kinds = [(model[a], model[b]) for model, a, b in zip(scores, inside, outside)]
-    found = {"auc": [metrics.plain_auc(*kind) for kind in kinds],
+    found = {"auc": aucs(scores, inside, outside),
              "tpr": [metrics.share_above(*kind, int(0.01 * len(kind[1]))) if len(kind[1]) >= 100 else np.nan
                      for kind in kinds],
              "above_all": [metrics.share_above(*kind, 0) for kind in kinds]}
     return {name + end: value for name, values in found.items()
             for end, value in zip(("", "_low", "_high"), np.clip(over_pairs(np.array(values)), 0, 1).tolist())} | {
-        "auc_detectable": 0.5 + detectable(np.array(found["auc"])), "n_members": float(inside.sum(1).mean()),
+        "auc_detectable": 0.5 + detectable(found["auc"]), "n_members": float(inside.sum(1).mean()),
         "n_non_members": float(outside.sum(1).mean()), "pairs": len(scores) // 2}
+
+
+def aucs(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """Return the AUC of every model, float64 [models]; NaN where one side is empty. The arguments are those of `examine`."""
+    return np.array([roc_auc_score(a[a | b], score[a | b]) if a.any() and b.any() else np.nan
+                     for score, a, b in zip(scores, inside, outside)])
 
 
 def over_pairs(values: np.ndarray) -> tuple[float, float, float]:

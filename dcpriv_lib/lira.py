@@ -87,13 +87,13 @@ def bayesian(shadow_scores: np.ndarray, keep: np.ndarray, target_scores: np.ndar
         score = mean over queries of  log t_in(phi) - log t_out(phi)
 
     The idea of such priors for LiRA is that of BaVarIA (arXiv 2603.11799); that "in" differs from the
-    example's *own* "out" by a gain with a prior is ours. The hyperparameters are those of `prior`.
+    example's *own* "out" by a gain with a prior is ours. Their parameters are those of `hyperparameters`.
 
     Parameters, returned array and errors are those of `online`; every example must be in and out of two models.
     """
     scores, keep = shadow.checked(shadow_scores, keep, least_in=2, least_out=2)
     phi = shadow.checked_target(target_scores, scores.shape[1:])
-    mean, precision, a, b, rho = posterior(scores, keep, prior(scores, keep))
+    mean, precision, a, b, rho = posterior(scores, keep, hyperparameters(scores, keep))
     covariance = np.linalg.inv(precision)
     ratio = 0.0
     for inside in (1, 0):
@@ -103,7 +103,7 @@ def bayesian(shadow_scores: np.ndarray, keep: np.ndarray, target_scores: np.ndar
     return ratio.reshape(len(phi), -1).mean(axis=1)
 
 
-def prior(scores: np.ndarray, keep: np.ndarray) -> dict[str, np.ndarray]:
+def hyperparameters(scores: np.ndarray, keep: np.ndarray) -> dict[str, np.ndarray]:
     """Return the hyperparameters of `bayesian` by the method of moments over all examples, one a query.
 
     The spread of the examples' variances, beyond that of variances of so few models, gives a and b
@@ -138,7 +138,7 @@ def posterior(scores: np.ndarray, keep: np.ndarray, prior: dict) -> tuple[np.nda
     """Return mean [n, ..., 2] and precision [n, ..., 2, 2] of (mu, d) in units of 1/s^2, a, b and rho.
 
     The textbook update of a Bayesian linear regression with weights 1 and 1/rho. The arguments are
-    those of `bayesian` and what `prior` returned.
+    those of `bayesian` and what `hyperparameters` returned.
     """
     weight = np.where(keep, 1 / prior["rho"], 1.0)
     shape = scores.shape[1:]
@@ -155,7 +155,10 @@ def posterior(scores: np.ndarray, keep: np.ndarray, prior: dict) -> tuple[np.nda
 
 
 def log_student(x: np.ndarray, mean: np.ndarray, spread: np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    """Return the log density of Student's t at x, with location `mean` and squared scale `spread`."""
+    """Return the log density of Student's t at x, with location `mean` and squared scale `spread`.
+
+    That of scipy.stats takes a second to import, which every kernel and worker would wait for.
+    """
     z = (x - mean) ** 2 / spread / freedom
     return (gammaln((freedom + 1) / 2) - gammaln(freedom / 2) - np.log(np.pi * freedom * spread) / 2
             - (freedom + 1) / 2 * np.log1p(z))

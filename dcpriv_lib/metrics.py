@@ -104,15 +104,6 @@ def auc(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,
     return area(members, others), float(low), float(high)
 
 
-def plain_auc(members: np.ndarray, others: np.ndarray) -> float:
-    """Return the area under the ROC curve of members' and non-members' scores, ties counting one half; NaN without."""
-    if not len(members) or not len(others):
-        return np.nan
-    others = np.sort(others)
-    below = np.searchsorted(others, members) + np.searchsorted(others, members, side="right")
-    return float(below.mean() / (2 * len(others)))
-
-
 def share_above(members: np.ndarray, others: np.ndarray, allowed: int) -> float:
     """Return the share of members whose score is above that of all but `allowed` of the non-members; NaN without."""
     if not len(members) or not len(others):
@@ -172,13 +163,13 @@ def tpr_at_fpr(scores: np.ndarray, is_member: np.ndarray, fpr: float,
 
     The other parameters and the errors are those of `threshold_at_fpr`.
     """
-    threshold = threshold_at_fpr(scores, is_member, fpr)
+    threshold_at_fpr(scores, is_member, fpr)  # refuses what it refuses
     members, others = _sorted(scores, is_member)
     allowed = int(fpr * len(others) + 1e-9)
     if allowed < FEWEST:
         return (np.nan,) * 3
     low, high = _tpr_interval(members, others, allowed, rng)
-    return float(np.mean(members > threshold)), low, high
+    return share_above(members, others, allowed), low, high
 
 
 def _tpr_interval(members: np.ndarray, others: np.ndarray, allowed: int, rng: np.random.Generator,

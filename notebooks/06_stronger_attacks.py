@@ -371,8 +371,8 @@ study.figure(figure, "same_auc")
 
 # %% [markdown]
 # On ordinary axes the two look alike. On logarithmic axes the second stays at 20 % however few false alarms are allowed.
-# So the columns to read are the true positive rates (TPR) at a *low* false positive rate (FPR). With $n$ non-members no
-# rate below $1/n$ can be measured, and none is printed here.
+# So the columns to read are the true positive rates (TPR) at a *low* false positive rate (FPR). Where fewer than
+# five of the non-members may be accused, no interval can be trusted, and no rate is printed.
 
 # %%
 low_fpr = evaluation.at_low_fpr(judged)
@@ -383,8 +383,8 @@ at_1_percent = low_fpr.pivot(index="attack", columns="target", values="TPR at 1 
 at_1_percent.reindex(**order)
 
 # %% [markdown]
-# Guessing finds 1 % of the members here. The interval of a number that guesses reaches to about twice that with so few
-# people, and these intervals hold the threshold fixed, so they are a little too narrow. The whole table, with lower rates where
+# Guessing finds 1 % of the members here, and with so few people the interval of a guesser reaches to three times that: it
+# allows for the threshold being found on a handful of non-members too. The whole table, with lower rates where
 # they can be measured and the spread over runs, is kept with the report's tables. The same as curves:
 
 # %%

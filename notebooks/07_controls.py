@@ -198,8 +198,7 @@ by_attack.reindex(list(models))[list(suite)]
 in_notebook_6 = study.load("every_model").set_index("attack")["auc"]
 attack = in_notebook_6.loc[list(suite)].idxmax()
 print("the attack:", attack)
-auc = {name: np.array([metrics.plain_auc(score[a], score[b]) for score, a, b
-                       in zip(scores[name][attack], inside, outside)]) for name in models}
+auc = {name: evaluation.aucs(scores[name][attack], inside, outside) for name in models}
 accuracy = {}                                            # on the non-members of each model
 for name, trained in models.items():
     right = trained.logits[:, pool].argmax(-1) == labels

@@ -81,7 +81,7 @@ def test_pairs_that_are_each_others_references_are_not_independent():
         known = references(np.random.default_rng(draw), 10, 300, leak=0.0)
         prepare = attacks.STRONG["LiRA online, fixed variance"]
         scores = evaluation.leave_pair_out(known, {"online": prepare})["online"]
-        auc = np.array([metrics.plain_auc(s[k], s[~k]) for s, k in zip(scores, known.keep)])
+        auc = evaluation.aucs(scores, known.keep, ~known.keep)
         mean, low, high = evaluation.over_pairs(auc)
         honest += low <= 0.5 <= high
         naive += abs(mean - 0.5) <= (high - mean) / np.sqrt(factor(5))
@@ -145,7 +145,7 @@ def test_equal_accuracy_is_between_the_neighbours():
 
 def test_bayesian_lira_is_a_ratio_of_students_t_by_a_plain_regression(rng):
     scores, keep, target, _ = gaussian_scores(rng, models=6, n=40)
-    prior = lira.prior(scores, keep)
+    prior = lira.hyperparameters(scores, keep)
     expected = []
     for x in range(40):
         X, weight = np.stack([np.ones(6), keep[:, x]], 1), np.where(keep[:, x], 1 / prior["rho"], 1.0)
@@ -187,7 +187,7 @@ def test_the_prior_is_what_the_scores_were_drawn_from(rng):
     variance = 1 / rng.gamma(5.0, 1 / 4.0, n)                                # a = 5, b = 4, mean 1
     mu, d = rng.normal(2, 3 * np.sqrt(variance)), rng.normal(0.5, 0.6 * np.sqrt(variance))
     noise = rng.normal(size=(models, n)) * np.sqrt(variance) * np.where(keep, np.sqrt(0.5), 1)
-    prior = lira.prior(mu + keep * d + noise, keep)
+    prior = lira.hyperparameters(mu + keep * d + noise, keep)
     found = [float(prior[name]) for name in ("m", "g", "v_mu", "v_d", "rho", "a")]
     assert found == pytest.approx([2, 0.5, 9, 0.36, 0.5, 5], rel=0.2)
 

@@ -210,12 +210,12 @@ def test_random_membership_labels_give_auc_one_half(attack):
     held = beaten = 0
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        scores, keep, target, member = gaussian_scores(rng, models=8, n=600, shift=0)
+        scores, keep, target, member = gaussian_scores(rng, models=8, n=1000, shift=0)
         found = scored(attack, scores, keep, target, rng.normal(0, 5, (9, 500)))
         _, low, high = metrics.auc(found, member, rng, draws=200)
         held += low <= 0.5 <= high
-        beaten += metrics.tpr_at_fpr(found, member, 0.02, rng)[1] > 0.02
-    assert held >= 17 and beaten <= 2
+        beaten += metrics.tpr_at_fpr(found, member, 0.01, rng)[1] > 0.01
+    assert held >= 17 and beaten <= 1
 
 
 def scored(attack, scores, keep, target, population):
@@ -245,6 +245,8 @@ def test_a_planted_leak_is_found_at_low_false_positive_rates(attack, rng):
         shadow.membership_matrix(400, 12, np.random.default_rng(0)), np.zeros(400, bool)])])
     phi = np.array([signals.logit_confidence(ridge_logits(rows, labels, one), labels) for one in everybody])
     found = scored(attack, phi[:-1, :400], keep, phi[-1, :400], phi[:, 400:])
+    at_1_percent = metrics.share_above(found[member], found[~member], 2)  # too few non-members for an interval
+    assert at_1_percent > 0.9 and metrics.rate(round(200 * at_1_percent), 200)[1] > 0.85
     tpr, low, _ = metrics.tpr_at_fpr(found, member, 0.03, rng)
     assert tpr > 0.9 and low > 0.85
 

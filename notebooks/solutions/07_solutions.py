@@ -63,7 +63,7 @@ references = study.references(keep, models)
 # %%
 def mean_auc(models, name):
     """Mean AUC of an attack on the first so many models, by those outside its pair."""
-    some = references.first(models)
+    some = references[:models]
     scores = evaluation.leave_pair_out(some, {name: attacks.STRONG[name]})[name]
     return evaluation.examine(scores, some.keep, ~some.keep)["auc"]
 
