@@ -109,7 +109,8 @@ def speed(images, labels, width: int, repeats: int) -> None:
 def quality(images, labels, exam, truth, runs: int) -> None:
     settings = dict(iterations=2, outer=10, inner=5, image_lr=5.0, seed=0)
     by_plain = plain_condense(images, labels, 32, **settings)
-    by_library = condensation.condense(images, labels, ipc=IPC, real_batch=BATCH, **settings,
+    how = condensation.Settings(IPC, 2, 10, 5, width=32, real_batch=BATCH, image_lr=5.0)
+    by_library = condensation.condense(images, labels, how, seed=0,
                                        make_network=lambda: networks.ConvNet(1, 28, CLASSES, width=32))["images"]
     own_labels = torch.arange(CLASSES).repeat_interleave(IPC)
     for name, synthetic in (("plain", by_plain), ("library", by_library)):

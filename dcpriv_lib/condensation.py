@@ -5,7 +5,7 @@ gradient on the real images points.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -30,7 +30,17 @@ CPU_CHUNK = 2**21  # activations of the first layer in one pass on CPUs, 8 MiB: 
 
 @dataclass(frozen=True)
 class Settings:
-    """How one synthetic set is made; see `condense`, and `width` in `networks.ConvNet`."""
+    """How one synthetic set is made.
+
+    Attributes
+    ----------
+    ipc : synthetic images a class; at most the size of the smallest class.
+    iterations, outer, inner : the loops of `condense`.
+    width : filters of the network that is matched, `networks.ConvNet`.
+    real_batch : real images a class in each update (all, if the class has fewer).
+    image_lr : step size on the pixels; 0.1 in the condensation paper's code.
+    start : what the synthetic images are at first, see `starting_images`.
+    """
 
     ipc: int
     iterations: int
@@ -214,10 +224,8 @@ def starting_images(images: torch.Tensor, by_class: list[torch.Tensor], ipc: int
     return images[rows].mean(1).unflatten(0, (len(by_class), ipc)).cpu(), rows.cpu()
 
 
-def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_network: Callable,
-             iterations: int, outer: int, inner: int, seed: int, real_batch: int = REAL_BATCH,
-             image_lr: float = IMAGE_LR, start: str = "noise", checkpoint: Path | None = None,
-             progress: Callable = iter) -> dict[str, torch.Tensor]:
+def condense(images: torch.Tensor, labels: torch.Tensor, settings: Settings, *, make_network: Callable, seed: int,
+             checkpoint: Path | None = None, progress: Callable = iter) -> dict[str, torch.Tensor]:
     """Condense real images into `ipc` synthetic images a class.
 
     Every iteration draws a new network. `outer` times it updates the synthetic images by
@@ -228,13 +236,9 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
     ----------
     images, labels : the real data, float32 [N, C, H, W] and int64 [N], on the device
         that is to do the work. Nothing else of the data set is seen.
-    ipc : synthetic images a class; at most the size of the smallest class.
+    settings : see `Settings`; its `width` is up to `make_network`.
     make_network : builds the network whose gradients are matched.
-    iterations, outer, inner : the loops above.
     seed : seed of the start, the networks and the batches.
-    real_batch : real images a class in each update (all, if the class has fewer).
-    image_lr : step size on the pixels; 0.1 in the paper.
-    start : what the synthetic images are at first, see `starting_images`.
     checkpoint : file of the state after the last iteration. If it exists, the work goes on
         from there, to the same result as an unbroken run. It is kept at the end: asked
         for more iterations, the work goes on from it too.
@@ -252,39 +256,44 @@ def condense(images: torch.Tensor, labels: torch.Tensor, *, ipc: int, make_netwo
     ------
     ValueError
         If `ipc` is below 1 or above the size of the smallest class, a loop is empty, or there is no
-        such `start`.
+        such start.
     """
-    check_ipc(labels, ipc)
-    if outer < 1 or iterations < 1:
-        raise ValueError(f"outer = {outer}, iterations = {iterations}: expected at least 1")
+    check_ipc(labels, settings.ipc)
+    if settings.outer < 1 or settings.iterations < 1:
+        raise ValueError(f"outer = {settings.outer}, iterations = {settings.iterations}: expected at least 1")
     by_class = [torch.nonzero(labels == label).flatten() for label in range(int(labels.max()) + 1)]
+    first, started_from = starting_images(images, by_class, settings.ipc, settings.start, seed)
+    state = _iterate_all(images, labels, by_class, first, settings, make_network, seed, checkpoint, progress)
+    return {"images": state["images"].flatten(0, 1), "loss": state["loss"], "started_from": started_from,
+            "labels": torch.arange(len(by_class)).repeat_interleave(settings.ipc),
+            "snapshots": state["snapshots"].flatten(1, 2)}
+
+
+def _iterate_all(images, labels, by_class, first, settings: Settings, make_network, seed, checkpoint,
+                 progress) -> dict[str, torch.Tensor]:
+    """Return the state after the last iteration, from the start or from where an earlier run ended."""
     network = make_network().to(images.device)
-    shape = (len(by_class), ipc, *images.shape[1:])
-    inputs = {"ipc": ipc, "outer": outer, "inner": inner, "seed": seed, "real_batch": real_batch,
-              "image_lr": image_lr, "start": start, "shape": list(shape)}
-    first, started_from = starting_images(images, by_class, ipc, start, seed)
-
-    def matching(draw):
-        def batch(label):
-            members = by_class[label]
-            return members[torch.randperm(len(members), generator=draw)[:real_batch].to(images.device)]
-        return lambda synthetic: matching_step(network, images, labels, synthetic, batch)
-
+    inputs = asdict(settings) | {"seed": seed, "shape": list(first.shape)}
+    del inputs["iterations"]  # the state of fewer is on the way to more
     with Checkpoint(checkpoint, inputs, keep_last=True) as saved:
         state = saved.load() or _at_first(first)
-        if len(state["loss"]) > iterations:  # of a longer run, whose state is to stay
+        if len(state["loss"]) > settings.iterations:  # of a longer run, whose state is to stay
             saved.path, state = None, _at_first(first)
         state = {name: torch.as_tensor(value) for name, value in state.items()}
-        for iteration in progress(range(len(state["loss"]), iterations)):
+        for iteration in progress(range(len(state["loss"]), settings.iterations)):
             # one stream an iteration: a resumed run draws what the unbroken one would have
             draw = generator(seed, "iteration", iteration)
             initialise(network, draw)
-            state = _iterate(state, network, matching(draw), outer, inner, image_lr, draw)
+
+            def batch(label, draw=draw):
+                members = by_class[label]
+                return members[torch.randperm(len(members), generator=draw)[:settings.real_batch].to(images.device)]
+            state = _iterate(state, network, settings, draw, lambda synthetic, batch=batch: matching_step(
+                network, images, labels, synthetic, batch))
             if iteration + 1 in SNAPSHOTS:
                 state["snapshots"] = torch.cat([state["snapshots"], state["images"][None]])
             saved.keep(state)
-    return {"images": state["images"].flatten(0, 1), "labels": torch.arange(len(by_class)).repeat_interleave(ipc),
-            "loss": state["loss"], "snapshots": state["snapshots"].flatten(1, 2), "started_from": started_from}
+    return state
 
 
 def snapshot_iterations(iterations: int) -> list[int]:
@@ -304,21 +313,20 @@ def _at_first(images: torch.Tensor) -> dict[str, torch.Tensor]:
             "snapshots": images[None]}
 
 
-def _iterate(state, network, matching: Callable, outer: int, inner: int, image_lr: float,
-             draw: torch.Generator) -> dict[str, torch.Tensor]:
-    """Return the state after `outer` updates of the images, matched by the freshly drawn `network`."""
+def _iterate(state, network, settings: Settings, draw: torch.Generator, matching: Callable) -> dict[str, torch.Tensor]:
+    """Return the state after one iteration, `outer` updates of the images, matched by the freshly drawn `network`."""
     device = next(network.parameters()).device
     synthetic, velocity = state["images"].to(device), state["velocity"].to(device)
     labels = torch.arange(len(synthetic), device=device).repeat_interleave(synthetic.shape[1])
     total = 0.0
-    for update in range(outer):
+    for update in range(settings.outer):
         gradient, loss = matching(synthetic)
         velocity = IMAGE_MOMENTUM * velocity + gradient
-        synthetic = synthetic - image_lr * velocity
+        synthetic = synthetic - settings.image_lr * velocity
         total += loss
-        if update < outer - 1:
-            _train_inner(network, synthetic.flatten(0, 1), labels, inner, draw)
-    loss = torch.tensor([total / (outer * len(synthetic))], dtype=torch.float64)
+        if update < settings.outer - 1:
+            _train_inner(network, synthetic.flatten(0, 1), labels, settings.inner, draw)
+    loss = torch.tensor([total / (settings.outer * len(synthetic))], dtype=torch.float64)
     return state | {"images": synthetic.cpu(), "velocity": velocity.cpu(), "loss": torch.cat([state["loss"], loss])}
 
 

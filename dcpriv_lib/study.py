@@ -340,13 +340,11 @@ class _Condensation:
         The state of the work outlives it: more iterations go on from there.
         """
         state = artefacts.cached_path(self._at(study, "state-"), self._inputs(study, iterations=False))
-        settings = asdict(self.settings)
-        width = settings.pop("width")
 
         def compute(_) -> dict:
             made = condensation.condense(
-                study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device), **settings,
-                make_network=lambda: networks.ConvNet(*study.split.shape, width=width),
+                study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device), self.settings,
+                make_network=lambda: networks.ConvNet(*study.split.shape, width=self.settings.width),
                 seed=derive(study.seed, self.kind, *self.key), checkpoint=state, progress=progress)
             return made | {"started_from": self.rows[made["started_from"].numpy()]}
         return artefacts.cached(self._at(study, ""), self._inputs(study), compute)

@@ -446,8 +446,8 @@ def test_ipc_beyond_the_smallest_class_is_refused_before_condensing(ipc, refused
     with refused(ValueError, *words):
         condensation.check_ipc(sizes, ipc)
     with refused(ValueError, *words):
-        condensation.condense(torch.zeros(12, 1, 14, 14), sizes, ipc=ipc, make_network=never, iterations=1,
-                              outer=1, inner=1, seed=0)
+        condensation.condense(torch.zeros(12, 1, 14, 14), sizes, condensation.Settings(ipc, 1, 1, 1),
+                              make_network=never, seed=0)
 
 
 def test_loops_of_the_paper_are_refused_for_an_ipc_without_them(refused):
@@ -884,5 +884,5 @@ def test_all_settings_of_a_condensation_are_checked_before_the_first(changes, wo
 
 def test_an_empty_condensation_is_refused(refused):
     with refused(ValueError, "outer = 0", "at least 1"):
-        condensation.condense(torch.zeros(4, 1, 16, 16), torch.tensor([0, 0, 1, 1]), ipc=1,
-                              make_network=never, iterations=1, outer=0, inner=0, seed=0)
+        condensation.condense(torch.zeros(4, 1, 16, 16), torch.tensor([0, 0, 1, 1]),
+                              condensation.Settings(1, 1, 0, 0), make_network=never, seed=0)

@@ -90,8 +90,11 @@ def test_step_equals_the_plain_sum_over_classes_and_one_backward(toy):
 
 def settings(**changes):
     """Arguments of a very small condensation."""
-    return dict(ipc=2, make_network=lambda: networks.ConvNet(*SHAPE, width=4), iterations=3, outer=2, inner=2,
-                seed=5, real_batch=4, image_lr=0.5) | changes
+    how = dict(ipc=2, iterations=3, outer=2, inner=2, width=4, real_batch=4, image_lr=0.5)
+    others = dict(make_network=lambda: networks.ConvNet(*SHAPE, width=4), seed=5)
+    fields = {name: value for name, value in changes.items() if name in {*how, "start"}}
+    return {"settings": condensation.Settings(**how | fields)} | others | {
+        name: value for name, value in changes.items() if name not in fields}
 
 
 def test_condense_equals_torch_optimisers_on_the_same_draws():
@@ -213,8 +216,9 @@ def test_float32_gradients_point_where_the_plain_float64_ones_do():
 
 def test_matching_brings_the_gradients_together(digits):
     images, labels = digits.part("members")
-    result = condensation.condense(images, labels, ipc=2, make_network=lambda: networks.ConvNet(
-        *digits.shape, width=8), iterations=6, outer=3, inner=1, seed=0, image_lr=10.0)
+    how = condensation.Settings(ipc=2, iterations=6, outer=3, inner=1, width=8, image_lr=10.0)
+    result = condensation.condense(images, labels, how, seed=0,
+                                   make_network=lambda: networks.ConvNet(*digits.shape, width=8))
     assert result["loss"][-1] < 0.8 * result["loss"][0]
 
 

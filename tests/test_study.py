@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -51,10 +51,9 @@ def test_a_model_of_condensed_images_is_condensed_then_trained(study):
     rows = study.members[:300]
     sets = study.condense("test", {"x": (rows, replace(SETTINGS, start="real"))})
     found = study.population("test", sets, epochs=2)
-    settings = asdict(SETTINGS) | {"seed": derive(0, "test", "x"), "start": "real"}
-    width = settings.pop("width")
-    made = condensation.condense(study.images[rows], study.labels[rows], **settings,
-                                 make_network=lambda: networks.ConvNet(*study.split.shape, width=width))
+    made = condensation.condense(study.images[rows], study.labels[rows], replace(SETTINGS, start="real"),
+                                 seed=derive(0, "test", "x"),
+                                 make_network=lambda: networks.ConvNet(*study.split.shape, width=SETTINGS.width))
     assert np.array_equal(found.logits[0], trained(study, "test", ("x",), made["images"], made["labels"], 2))
     assert np.array_equal(sets["x"]["started_from"], rows[made["started_from"]]), "rows of the data set"
 
