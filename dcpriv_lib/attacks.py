@@ -21,7 +21,7 @@ from .signals import logit_confidence, losses, true_class
 
 ABOVE_ZERO = np.nextafter(0, 1)  # scikit-learn says "member" where a decision function exceeds 0
 RMIA_A = (0.0, 0.25, 0.5, 0.75, 1.0)
-FEW = 8  # reference models whose rows teach one rule for everybody: more rows take longer and change nothing that matters
+FEW = 8  # reference models whose rows teach one rule for everybody; all 32 instead moved an AUC on digits by 0.1 points
 
 
 @dataclass(frozen=True)

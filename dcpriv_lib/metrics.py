@@ -163,13 +163,13 @@ def tpr_at_fpr(scores: np.ndarray, is_member: np.ndarray, fpr: float,
 
     The other parameters and the errors are those of `threshold_at_fpr`.
     """
-    threshold_at_fpr(scores, is_member, fpr)  # refuses what it refuses
+    threshold = threshold_at_fpr(scores, is_member, fpr)
     members, others = _sorted(scores, is_member)
     allowed = int(fpr * len(others) + 1e-9)
     if allowed < FEWEST:
         return (np.nan,) * 3
     low, high = _tpr_interval(members, others, allowed, rng)
-    return share_above(members, others, allowed), low, high
+    return float(np.mean(members > threshold)), low, high
 
 
 def _tpr_interval(members: np.ndarray, others: np.ndarray, allowed: int, rng: np.random.Generator,

@@ -3,7 +3,6 @@
 import json
 import logging
 import time
-from pathlib import Path
 
 from snakemake_interface_logger_plugins.common import LogEvent
 

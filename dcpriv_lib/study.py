@@ -20,8 +20,7 @@ from .seeding import derive, generator
 
 MADE_BY = {"split": "01_data_split", "targets": "02_condensation", "condensed_sets": "02_condensation",
            "shadows": "03_shadow_training", "attacks": "04_attack", "references": "06_stronger_attacks",
-           "every_model": "06_stronger_attacks",
-           "controls": "07_controls"}
+           "every_model": "06_stronger_attacks", "controls": "07_controls"}
 
 
 @dataclass
@@ -179,7 +178,7 @@ class Study:
         -------
         Models, in the order of `training_sets`; the key's parts are the first columns of their table.
         """
-        jobs = [_Training(kind, _key(key), _examples(training_set), epochs) for key, training_set in training_sets.items()]
+        jobs = [_Training(kind, _key(key), _rows_or_pair(training_set), epochs) for key, training_set in training_sets.items()]
         answers = self._made(jobs, f"{kind} models")
         table = pd.DataFrame([job.key for job in jobs])
         table.columns = {1: ["model"], 2: ["target", "run"]}.get(table.shape[1], table.columns)
@@ -310,7 +309,7 @@ def _key(key) -> tuple:
     return key if isinstance(key, tuple) else (key,)
 
 
-def _examples(training_set) -> np.ndarray | tuple:
+def _rows_or_pair(training_set) -> np.ndarray | tuple:
     return (training_set["images"], training_set["labels"]) if isinstance(training_set, dict) else training_set
 
 

@@ -29,9 +29,10 @@
 #
 # 1. how one membership matrix tells which image was in which reference model;
 # 2. two modern attacks, LiRA and RMIA, each from its equation and at work on one person;
-# 3. how to judge an attack where it hurts: true positives at a *low* false positive rate, and what precision is left
+# 3. how to examine an attack on many models at once, each in turn the target of the others;
+# 4. how to judge an attack where it hurts: true positives at a *low* false positive rate, and what precision is left
 #    when members are rare;
-# 4. what differential privacy promises, how an attack becomes a lower bound on its $\varepsilon$, and what that bound
+# 5. what differential privacy promises, how an attack becomes a lower bound on its $\varepsilon$, and what that bound
 #    does not show.
 #
 # **You need** notebooks 1 to 4, and to remember the bell curve. Reading takes about an hour; running takes one to two
@@ -240,8 +241,8 @@ study.figure(figure, "bayesian_lira")
 # \qquad p(x) = \tfrac12 \big( (1 + a)\, p_{\mathrm{out}}(x) + (1 - a) \big) .$$
 #
 # $p_{\mathrm{out}}$ is the mean probability by models without $x$, and $\gamma = 1$. The *online* form takes
-# $p(x) = \tfrac12 (p_{\mathrm{in}}(x) + p_{\mathrm{out}}(x))$. The *offline* form, shown above, replaces the models with $x$ by a guess: $a = 1$ says that a member gains nothing, $a = 0$ that every member reaches
-# probability 1. The attacker tries several $a$ on a reference model, whose members they know: they attack model 0 with
+# $p(x) = \tfrac12 (p_{\mathrm{in}}(x) + p_{\mathrm{out}}(x))$. The *offline* form, shown above, replaces the models with $x$ by
+# a guess: $a = 1$ says that a member gains nothing, $a = 0$ that every member reaches probability 1. The attacker tries several $a$ on a reference model, whose members they know: they attack model 0 with
 # the others. (Its partner is left out too, since who is missing there was a member here.)
 
 # %%
@@ -274,8 +275,8 @@ study.figure(figure, "rmia_on_one_person")
 # ## All attacks, ready
 #
 # For comparison come the attacks that have one rule for everybody: the loss threshold of notebook 4, one threshold per
-# class, and a logistic regression per class on the softmax (the *shadow classifier*). They are fitted to the same reference
-# models. Every attack also needs a threshold above which it says "member"; like RMIA's $a$ it is found by attacking
+# class, and a logistic regression per class on the softmax (the *shadow classifier*). They are fitted to what the first eight
+# reference models answer, which is rows enough for one rule. Every attack also needs a threshold above which it says "member"; like RMIA's $a$ it is found by attacking
 # reference model 0 with the others. Nothing here has looked at a target.
 
 # %%
@@ -288,7 +289,9 @@ list(suite)
 # Before they attack, the attacker can find out how good the attacks are. A reference model is a target whose members
 # they know. So each of them is attacked by all others, except its *partner*. (With the partner among the references, whoever
 # is in fewer than half of them would thereby be known to be a member.) That gives not one examination but one for each
-# model, each with members chosen by coins of its own. Guess: will the newer attacks win, and on which measure?
+# model, each with members chosen by coins of its own. Beside the AUC stands how many members are found while 1 % of the
+# non-members are accused, the *true positive rate* (TPR) at a *false positive rate* (FPR) of 1 %; a guesser has 1 % there. Guess: will
+# the newer attacks win, and on which of the two?
 
 # %%
 by_model = evaluation.leave_pair_out(references, attacks.STRONG)     # scores [models, n]
@@ -308,10 +311,11 @@ study.figure(figure, "every_model")
 
 # %% [markdown]
 # The intervals are 95 % by Student's $t$ over the pairs of models, and far narrower than those of a single target: this
-# is what many small examinations buy. (The models are each other's references, so their results hang together; the intervals allow
-# for the worst case of that, which makes them about one and a half times as wide. `evaluation.over_pairs` explains it.) The attacks with one rule for everybody stay near the dotted line of guessing; those that
-# compare an image with itself leave it. All of them know models of the *original* kind here. Notebook 7 gives the same
-# examination to condensed models.
+# is what many small examinations buy. (The models are each other's references, so their results hang together; the
+# intervals allow for the worst case of that, which makes them about one and a half times as wide. `evaluation.over_pairs`
+# explains it.) The attacks with one rule for everybody have AUCs a little above one half, and at 1 % they find hardly more than a
+# guesser; those that compare an image with itself leave both dotted lines. All of this is about models of the *original* kind.
+# Notebook 7 gives the same examination to condensed models.
 #
 # ## Against the targets
 #
@@ -371,7 +375,7 @@ study.figure(figure, "same_auc")
 
 # %% [markdown]
 # On ordinary axes the two look alike. On logarithmic axes the second stays at 20 % however few false alarms are allowed.
-# So the columns to read are the true positive rates (TPR) at a *low* false positive rate (FPR). Where fewer than
+# So the columns to read are the true positive rates at a *low* false positive rate. Where fewer than
 # five of the non-members may be accused, no interval can be trusted, and no rate is printed.
 
 # %%
