@@ -11,12 +11,13 @@ value that n members and n non-members can prove is ``lower_bound(n, n, 0, n)``,
 
 The confidence of `lower_bound` holds for independent examinations: one example from each of many
 trained models, with membership decided by a coin. Many examples of *one* model share its randomness;
-then read that bound as an estimate. `one_run` is made for this case (Steinke, Nasr & Jagielski 2023).
+then read that bound as an estimate. `one_run` is made for this case (Steinke, Nasr & Jagielski 2023), and
+`one_run_gaussian` for the same against a claim about the whole trade-off of errors.
 """
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import bdtrc, expit
+from scipy.special import bdtrc, expit, log_ndtr, ndtr, ndtri
 
 from .metrics import LEVEL, checked, clopper_pearson
 
@@ -130,9 +131,7 @@ def one_run(correct: int, guesses: int, canaries: int, delta: float = 0.0, level
     ValueError
         If the counts do not fit, or `delta` or `level` is out of range.
     """
-    if not 0 <= correct <= guesses <= canaries or not 0 <= delta < 1 or not 0 < level < 1:
-        raise ValueError(f"{correct} of {guesses} guesses right, {canaries} canaries, delta = {delta}, level = {level}: "
-                         "expected correct <= guesses <= canaries, delta from 0 to below 1, level between 0 and 1")
+    _check_game(correct, guesses, canaries, delta, level)
 
     def p_value(epsilon: float) -> float:
         def tail(v):  # P(binomial >= v)
@@ -144,6 +143,69 @@ def one_run(correct: int, guesses: int, canaries: int, delta: float = 0.0, level
     if correct == 0 or p_value(0.0) > 1 - level:
         return 0.0
     return float(brentq(lambda epsilon: p_value(epsilon) - (1 - level), 0.0, 50.0))
+
+
+def one_run_gaussian(correct: int, guesses: int, canaries: int, delta: float = 1e-5, level: float = LEVEL) -> float:
+    """Return the epsilon at `delta` of the least private Gaussian mechanism that one model's canaries refute, 0 if none.
+
+    The same game as in `one_run`, but against a claim about the whole trade-off of errors instead of one point
+    of it: the training is as private as telling N(0, 1) from N(mu, 1), as DP-SGD nearly is. Such a claim
+    forbids more, so that it takes fewer guesses to refute it (Mahloujifar, Melis & Chaudhuri 2025, algorithm 3). With
+    m canaries, r guesses and v of them right, start at r_v = (1 - level) v / m, h_v = (1 - level) (r - v) / m, and for
+    i = v - 1, ..., 0
+
+        h_i = max(h_{i+1}, Phi(Phi^-1(r_{i+1}) - mu)),   r_i = r_{i+1} + (h_i - h_{i+1}) i / (r - i).
+
+    The claim is refuted if r_0 + h_0 > r / m. Being refuted at this mu says nothing about trainings of another kind.
+
+    Parameters
+    ----------
+    correct, guesses, canaries, level : as in `one_run`.
+    delta : between 0 and 1, at which the refuted mu is expressed as an epsilon (`gaussian_epsilon`).
+
+    Raises
+    ------
+    ValueError
+        If the counts do not fit, or `delta` or `level` is out of range.
+    """
+    _check_game(correct, guesses, canaries, delta, level)
+
+    def refuted(mu: float) -> float:  # above 0 if so
+        r, h = (1 - level) * correct / canaries, (1 - level) * (guesses - correct) / canaries
+        for i in range(correct - 1, -1, -1):
+            step = max(ndtr(ndtri(r) - mu) - h, 0.0)
+            if step == 0:  # then neither changes any more
+                break
+            r, h = min(r + step * i / (guesses - i), 1.0), h + step
+        return r + h - guesses / canaries
+
+    if correct == 0 or refuted(0.0) <= 0:
+        return 0.0
+    return gaussian_epsilon(brentq(refuted, 0.0, 50.0), delta)
+
+
+def gaussian_epsilon(mu: float, delta: float) -> float:
+    """Return the smallest epsilon >= 0 at `delta` of telling N(0, 1) from N(mu, 1) (Balle & Wang 2018, theorem 8).
+
+        delta(epsilon) = Phi(mu / 2 - epsilon / mu) - e^epsilon Phi(-mu / 2 - epsilon / mu)
+
+    Parameters
+    ----------
+    mu : >= 0, the distance of the means in standard deviations.
+    delta : between 0 and 1, both excluded.
+    """
+    def too_large(epsilon: float) -> float:
+        return ndtr(mu / 2 - epsilon / mu) - np.exp(epsilon + log_ndtr(-mu / 2 - epsilon / mu)) - delta
+
+    if mu == 0 or too_large(0.0) <= 0:
+        return 0.0
+    return float(brentq(too_large, 0.0, mu**2 / 2 + mu * np.sqrt(2 * np.log(1 / delta))))  # mu of a Renyi bound
+
+
+def _check_game(correct: int, guesses: int, canaries: int, delta: float, level: float) -> None:
+    if not 0 <= correct <= guesses <= canaries or not 0 <= delta < 1 or not 0 < level < 1:
+        raise ValueError(f"{correct} of {guesses} guesses right, {canaries} canaries, delta = {delta}, level = {level}: "
+                         "expected correct <= guesses <= canaries, delta from 0 to below 1, level between 0 and 1")
 
 
 def right_guesses(scores: np.ndarray, is_member: np.ndarray, guesses: int) -> int:

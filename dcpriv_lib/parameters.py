@@ -116,6 +116,7 @@ TABLE = {
     "starts": entries(one_of("noise", "real", "means"), distinct=True),
     "sizes": entries(whole(2), distinct=True),
     "n_canaries": whole(8),
+    "doses": entries(whole(10), distinct=True),
     "draws": whole(2, 100_000),
     # solutions
     "n_networks": whole(1, 100_000),

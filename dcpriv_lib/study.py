@@ -123,6 +123,12 @@ class Study:
         copied.inputs = self.inputs | {"canaries": data.digest(rows, copied.labels[rows])}
         return copied
 
+    def among(self, number: int) -> "Study":
+        """Return a copy whose pool is so many of the pool, chosen at random."""
+        copied, chosen = copy.copy(self), np.sort(self.rng("among", number).permutation(len(self.pool))[:number])
+        copied.pool, copied.is_member = self.pool[chosen], self.is_member[chosen]
+        return copied
+
     # ------------------------------------------------------------------ randomness
 
     def rng(self, *purpose) -> np.random.Generator:
@@ -160,7 +166,14 @@ class Study:
         -------
         dict of key to what `condensation.condense` returns, as numpy arrays; "started_from" are rows of
         the data set.
+
+        Raises
+        ------
+        ValueError
+            As `condensation.check_ipc`, before any of them is condensed.
         """
+        for rows, settings in wanted.values():
+            condensation.check_ipc(self.labels[rows], settings.ipc)
         jobs = [_Condensation(kind, _key(key), settings, np.asarray(rows)) for key, (rows, settings) in wanted.items()]
         return dict(zip(wanted, self._made(jobs, "condensed sets")))
 

@@ -237,7 +237,9 @@ mean.xs("SVM", level="attack")[["precision, text", "recall, text"]]
 #
 # One threshold is one point: at a *false positive rate* (the share of non-members who are called members) it has a *true
 # positive rate* (the share of members). Moving the threshold draws the ROC curve. Its area, the **AUC**, is the chance
-# that a random member scores higher than a random non-member. It depends on no threshold, and 0.5 is guessing.
+# that a random member scores higher than a random non-member. It depends on no threshold, and 0.5 is guessing. (The SVM and the
+# logistic regression are ten classifiers each, one a class, whose scores were not made to be compared with those of another
+# class. Their AUC and their ROC curve pool them all the same, which can only cost them something.)
 
 # %%
 mean["auc, text"].unstack("attack").reindex(**order)

@@ -117,3 +117,44 @@ def test_scores_that_cannot_be_audited_are_refused():
         audit.epsilon(np.arange(4.0), np.ones(4, bool), rng)
     with pytest.raises(ValueError, match="1 attack scores are NaN"):
         audit.epsilon(np.array([np.nan, 1, 2, 3]), np.arange(4) < 2, rng)
+
+
+@pytest.mark.parametrize(("canaries", "guesses", "correct", "delta", "expected"), [
+    (60, 60, 40, 1e-5, 0.46717), (300, 150, 120, 1e-5, 1.94527), (300, 20, 20, 1e-5, 2.73002), (300, 10, 10, 1e-5, 1.39813),
+    (300, 300, 250, 1e-6, 3.05027), (1000, 500, 400, 1e-5, 2.07681), (1000, 1000, 620, 1e-5, 0.73635), (60, 10, 6, 1e-5, 0),
+    (300, 300, 160, 1e-5, 0)])
+def test_the_audit_of_a_gaussian_mechanism_equals_that_of_jax_privacy(canaries, guesses, correct, delta, expected):
+    """Expected values: the f-DP audit of jax_privacy 2.0.0, computed with its own code for these counts."""
+    assert audit.one_run_gaussian(correct, guesses, canaries, delta) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("bound", [audit.one_run, audit.one_run_gaussian])
+def test_one_run_of_a_gaussian_mechanism_is_not_refuted(bound):
+    """300 canaries, each a draw of N(0, 1) or N(mu, 1): at most one bound in twenty may exceed the true epsilon."""
+    mu, delta = 1.5, 1e-5
+    truth, found = audit.gaussian_epsilon(mu, delta), []
+    for rng in map(np.random.default_rng, range(200)):
+        member = rng.random(300) < 0.5
+        right = audit.right_guesses(rng.normal(mu * member), member, 100)
+        found.append(bound(right, 100, 300, delta))
+    assert np.mean(np.array(found) > truth) <= 0.05
+    assert np.mean(found) > 1  # and yet it says something
+
+
+def test_the_gaussian_audit_proves_more_than_the_general_one():
+    assert audit.one_run_gaussian(120, 150, 300) > 1.5 * audit.one_run(120, 150, 300, 1e-5)
+
+
+@pytest.mark.parametrize("mu", [0.3, 1.0, 4.0])
+def test_the_epsilon_of_a_gaussian_mechanism_equals_an_integral(mu):
+    """delta is what P(N(mu, 1)) exceeds e^epsilon P(N(0, 1)) by, summed up wherever it does."""
+    x = np.linspace(-12, 16, 2_000_001)
+    epsilon = audit.gaussian_epsilon(mu, 1e-3)
+    excess = norm.pdf(x, mu) - np.exp(epsilon) * norm.pdf(x)
+    assert np.trapezoid(np.maximum(excess, 0), x) == pytest.approx(1e-3, rel=1e-4)
+    assert audit.gaussian_epsilon(0.0, 1e-3) == 0
+
+
+def test_a_game_that_cannot_have_been_played_is_refused():
+    with pytest.raises(ValueError, match="3 of 2 guesses right.*expected correct <= guesses <= canaries"):
+        audit.one_run_gaussian(3, 2, 10)

@@ -100,6 +100,20 @@ def test_shifted_queries_are_the_networks_answers_to_shifted_images(study):
     assert np.array_equal(study.ask(models)[:, :, 0], models.logits)
 
 
+def test_a_smaller_pool_is_some_of_the_pool_and_the_attackers_images_stay(study):
+    some, again = study.among(100), study.among(100)
+    assert len(set(some.pool)) == 100 and set(some.pool) < set(study.pool) and np.array_equal(some.pool, again.pool)
+    assert np.array_equal(some.is_member, np.isin(some.pool, study.members)) and 30 < some.is_member.sum() < 70
+    assert np.array_equal(some.attacker, study.attacker) and len(study.pool) == 2 * len(study.members)
+
+
+def test_a_set_that_cannot_be_condensed_stops_all_before_the_first(study, monkeypatch):
+    monkeypatch.setattr(study, "_made", lambda *_: pytest.fail("condensed already"))
+    few = study.members[study.labels[study.members] != 3][:200]
+    with pytest.raises(ValueError, match="ipc = 2: class 3 has only 0 members"):
+        study.condense("test", {number: (rows, replace(SETTINGS, ipc=2)) for number, rows in enumerate((study.members, few))})
+
+
 SLOW_RUN = """
 import sys
 from dcpriv_lib.study import Study
