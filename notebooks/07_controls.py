@@ -26,8 +26,9 @@
 # 1. which controls a claim of privacy needs: fewer real images, and equal accuracy;
 # 2. to attack *through* the condensation, with an attacker who does to their images whatever the owner did;
 # 3. to look at the worst-off person with *canaries*, and to bound $\varepsilon$ from a single model;
-# 4. what the images that a condensation starts from give away;
-# 5. to test the test: how often it cries wolf, and how small a leak it would find.
+# 4. how the leak depends on how many people share a training image;
+# 5. what the images that a condensation starts from give away;
+# 6. to test the test: how often it cries wolf, and how small a leak it would find.
 #
 # **You need** notebooks 1 to 6. Reading takes three quarters of an hour; running takes two minutes at the quick scale.
 #
@@ -46,7 +47,7 @@ starts: list = ["means", "real"]  # what the condensations start from; notebook 
 sizes: list = [5, 10, 20]   # members per class that the control models are trained on
 steps: int = 60             # optimiser steps of every model of few images
 n_canaries: int = 60        # images of the pool with a wrong label
-doses: list = [200]         # members that a synthetic set is made of, to compare with half of the pool
+doses: list = [200]         # numbers of members to condense, besides half of the pool
 draws: int = 20             # repetitions when the test is tested
 
 # %%
@@ -290,7 +291,7 @@ tables.shown(committed("digits", "canaries")[0])
 
 # %%
 def mean_bound(name, bound):
-    """The mean bound on epsilon of the models, each with the r that is best on the other pairs."""
+    """The mean bound of the models, each with the r that is best on the other pairs."""
     asked, members = scores[name][attack][:, canary], keep[:, canary]
     by_r = np.array([[bound(audit.right_guesses(s, m, r), r, len(s))
                       for r in (10, 20, n_canaries // 2, n_canaries) if r <= len(s)]
@@ -329,19 +330,20 @@ for dose in sorted(doses, reverse=True):
     chosen = {j: some.choose(of_j, few, "dose", dose, j) for j, of_j in members.items()}
     for name, sets in zip(kinds, (some.condense(f"dose {dose}", wanted), chosen)):
         trained = some.population(f"{name}, dose {dose}", sets, epochs_for(steps, few))
-        found = evaluation.leave_pair_out(some.references(kept, trained), {attack: suite[attack]})
+        references = some.references(kept, trained)
+        found = evaluation.leave_pair_out(references, {attack: suite[attack]})[attack]
         responses.append({"trained on": name, "members": dose}
-                         | evaluation.examine(found[attack], kept, ~kept))
+                         | evaluation.examine(found, kept, ~kept))
 responses = pd.DataFrame(responses)
 study.table(evaluation.examined_texts(responses.drop(columns="pairs")), "dose_and_response")
 
 # %%
 figure, ax = plt.subplots(figsize=(6, 3.4))
 for i, (name, found) in enumerate(responses.groupby("trained on", sort=False)):
-    auc_low_high = 100 * found[["auc", "auc_low", "auc_high"]].to_numpy().T
+    middle, low, high = 100 * found[["auc", "auc_low", "auc_high"]].to_numpy().T
     share = found["members"] / few
-    ax.errorbar(share * 1.04**i, auc_low_high[0],  # a little apart, to be seen
-                np.abs(auc_low_high[1:] - auc_low_high[0]), capsize=3, marker="os"[i], label=name)
+    ax.errorbar(share * 1.04**i, middle, [middle - low, high - middle], marker="os"[i],
+                capsize=3, label=name)                   # a little apart, to be seen
 ax.axhline(50, color="0.6", linestyle=":", linewidth=1)
 ax.set(xscale="log", xlabel="members per training image", ylabel="AUC of the attack (%)")
 ax.set_xticks(share, share.map("{:g}".format))
@@ -497,6 +499,7 @@ tables.shown(committed("digits", "verdict")[0])
 # - A recipe is judged against what is simpler: fewer real images, and equal accuracy.
 # - An attacker should do to their reference models whatever the owner did to the target.
 # - The average person and the worst-off person are two questions with two answers.
+# - The more people share a training image, the less it says about each.
 # - Synthetic images that start from real ones can carry these with them.
 # - A test is worth what it would have found: state the smallest leak together with "cannot be told".
 #
@@ -518,4 +521,5 @@ tables.shown(committed("digits", "verdict")[0])
 # - N. Carlini et al., *The secret sharer: evaluating and testing unintended memorization in neural networks*, USENIX
 #   Security 2019 (canaries).
 # - T. Steinke, M. Nasr, M. Jagielski, *Privacy auditing with one (1) training run*, NeurIPS 2023.
+# - S. Mahloujifar, L. Melis, K. Chaudhuri, *Auditing f-differential privacy in one run*, ICML 2025.
 # - M. Aerni, J. Zhang, F. Tramèr, *Evaluations of machine learning privacy defenses are misleading*, CCS 2024.
