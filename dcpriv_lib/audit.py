@@ -150,7 +150,7 @@ def one_run_gaussian(correct: int, guesses: int, canaries: int, delta: float = 1
 
     The same game as in `one_run`, but against a claim about the whole trade-off of errors instead of one point
     of it: the training is as private as telling N(0, 1) from N(mu, 1), as DP-SGD nearly is. Such a claim
-    forbids more, so that it takes fewer guesses to refute it (Mahloujifar, Melis & Chaudhuri 2025, algorithm 3). With
+    forbids more, so that it takes fewer guesses to refute it (Mahloujifar, Melis & Chaudhuri 2025). With
     m canaries, r guesses and v of them right, start at r_v = (1 - level) v / m, h_v = (1 - level) (r - v) / m, and for
     i = v - 1, ..., 0
 
