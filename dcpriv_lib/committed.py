@@ -9,7 +9,7 @@ PAGE = paths.REPOSITORY / "RESULTS.md"
 RUNS = {  # in the order of the page; others follow
     "paper": "The paper's experiment on MNIST, with the condensation cut to what two cores can do.",
     "digits": "The digits with 40 models of every recipe, for notebook 7's questions.",
-    "mnist-small": "MNIST at a reduced scale, with the controls that notebook 7 had before every model was a target.",
+    "mnist-small": "MNIST at a reduced scale, all seven notebooks, 12 models of every recipe.",
     "mnist-small-raw": "The same with raw pixels, 0 to 255, as the authors fed them.",
     "quick": "1,797 small scans of digits: what `make report` runs, and the notebooks as they are committed.",
 }
@@ -24,6 +24,7 @@ TABLES = {  # likewise
     "controls": "The average person: every recipe, every model a target.",
     "equal_accuracy": "Condensed images against as accurate real ones.",
     "canaries": "The worst-off person: images with a wrong label.",
+    "dose_and_response": "How the leak depends on how many people share a training image.",
     "real_start": "Do models give away whom the condensation started from?",
     "nearest_images": "How near the synthetic images are to real ones.",
 }

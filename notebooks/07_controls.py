@@ -303,7 +303,7 @@ texts = evaluation.examined_texts(canaries.drop(columns="pairs"))
 texts.insert(2, f"above every canary left out (chance {chance:.1%})",
              tables.rates(canaries, "above_all"))
 for title, bound in (("epsilon at least", audit.one_run),
-                     ("against a claim of Gaussian noise", audit.one_run_gaussian)):
+                     ("epsilon, against a claim of Gaussian noise", audit.one_run_gaussian)):
     texts.insert(len(texts.columns) - 1, title,
                  [f"{mean_bound(name, bound):.2f}" for name in models])
 study.table(texts, "canaries")
