@@ -399,15 +399,16 @@ study.figure(figure, "nearest_images")
 
 # %%
 rows = []
-for start in [start for start in starts if start != "noise"]:
+for start in (start for start in starts if start != "noise"):
     first = np.stack([np.isin(pool, synthetic[start][j]["started_from"]) for j in halves])
     for people, who in (("it started from", first), ("other members", keep & ~first)):
         for kind, group in (("average", ~canary), ("canaries", canary)):
             rows.append({"start": start, "whose": people, "people": kind}
                         | evaluation.examine(scores[f"condensed from {start}"][attack],
                                              who & group, ~keep & group))
-real_start = evaluation.examined_texts(pd.DataFrame(rows).drop(columns="pairs"))
-study.table(real_start.drop(columns="TPR at 1 % FPR"), "real_start")
+if rows:                                                 # else nothing started from real images
+    real_start = evaluation.examined_texts(pd.DataFrame(rows).drop(columns="pairs"))
+    display(study.table(real_start.drop(columns="TPR at 1 % FPR"), "real_start"))
 
 # %% [markdown]
 # ## Testing the test

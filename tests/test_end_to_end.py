@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,12 +28,23 @@ pytestmark = pytest.mark.slow
 def test_every_stage_leaves_its_tables(tiny):
     for name in ("targets.csv", "shadows.csv", "attacks.csv", "strong_judged.csv", *(f"tables/{table}.csv" for table in (
             "table1", "table2", "claims", "strong_attacks", "every_model", "epsilon", "precision_at_priors", "controls",
-            "canaries", "nearest_images", "real_start", "verdict"))):
+            "canaries", "dose_and_response", "nearest_images", "real_start", "verdict"))):
         assert len(pd.read_csv(tiny / name)), name
     targets = pd.read_csv(tiny / "targets.csv")
     assert sorted(targets["target"].unique()) == ["condensed-2", "original", "subset-2"]
     assert (targets.groupby("target").size() == 2).all()
     assert targets.set_index("target")["images"].to_dict() == {"original": 599, "subset-2": 20, "condensed-2": 20}
+
+
+def test_the_controls_need_no_start_from_real_images(tiny, tmp_path):
+    shutil.copytree(tiny, tmp_path / "tiny")
+    (tmp_path / "tiny/tables/real_start.csv").unlink()
+    arguments = profiles.arguments("07_controls", profiles.read("tiny")["07_controls"] | {"starts": ["noise"]})
+    done = subprocess.run([sys.executable, "-m", "dcpriv_lib.step", "-y", arguments, paths.NOTEBOOKS / "07_controls.ipynb",
+                           tmp_path / "controls.ipynb"], env=os.environ | {"DCPRIV_RESULTS": str(tmp_path)},
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert not (tmp_path / "tiny/tables/real_start.csv").exists()
 
 
 def test_every_artefact_says_where_it_comes_from(tiny):
