@@ -73,10 +73,10 @@ def true_class(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.take_along_axis(p, true, axis=-1)[..., 0]
 
 
-def accuracies(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def accuracies(logits: np.ndarray, labels: np.ndarray, asked: np.ndarray | bool = True) -> np.ndarray:
     """Return the share of right answers, float64 [models] from 0 to 1, of logits [models, n, classes].
 
-    NaN where there are no examples (`labels` int [n] is empty).
+    Only the examples `asked` count, bool [models, n]. NaN where there are no examples (`labels` int [n] is empty).
     """
     right = np.asarray(logits).argmax(axis=-1) == np.asarray(labels)
-    return right.mean(axis=-1) if right.shape[-1] else np.full(len(right), np.nan)
+    return right.mean(axis=-1, where=asked) if right.shape[-1] else np.full(len(right), np.nan)

@@ -135,6 +135,13 @@ def test_examining_is_scikit_learns_auc_model_by_model(rng):
     assert evaluation.recognised(nobody) == "too few to tell" and np.isnan(nobody["above_all"])
 
 
+def test_accuracies_count_only_those_who_are_asked():
+    logits = np.eye(3)[[[0, 1, 2, 0], [1, 1, 0, 0]]]     # two models' answers to four examples
+    asked = np.array([[True, True, False, True], [False, True, True, True]])
+    assert signals.accuracies(logits, [0, 1, 1, 1], asked).tolist() == pytest.approx([2 / 3, 1 / 3])
+    assert signals.accuracies(logits, [0, 1, 1, 1]).tolist() == [0.5, 0.25]
+
+
 def test_equal_accuracy_is_between_the_neighbours():
     by_size = {"large": (0.9, np.array([0.6, 0.8])), "small": (0.5, np.array([0.5, 0.5])), "all": (1.0, np.ones(2))}
     assert evaluation.at_equal_accuracy(0.8, by_size) == pytest.approx([0.575, 0.725])
