@@ -200,8 +200,8 @@ def _logarithms(path: Path, found: dict[str, np.ndarray]) -> dict[str, np.ndarra
                         "softmax gives, not rounded")
     zeros = np.mean(np.concatenate([(p == 0).ravel() for p in found.values()]))
     if zeros:
-        warnings.warn(f"{path}: {zeros:.1%} of the probabilities are 0, as after rounding; they are taken for {smallest / 2:.1g}, "
-                      "and attacks cannot see what lies below: save logits if there are any", stacklevel=4)
+        warnings.warn(f"{path}: {zeros:.1%} of the probabilities are 0, as after rounding; they are taken for "
+                      f"{smallest / 2:.1g}, and attacks cannot see what lies below: save logits if there are any", stacklevel=4)
     return {part: np.log(np.maximum(p.astype(np.float64), smallest / 2)) for part, p in found.items()}
 
 

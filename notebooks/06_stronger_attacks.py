@@ -322,7 +322,8 @@ study.figure(figure, "every_model")
 #
 # Every target of notebook 2, asked about everybody in the pool; and, as in notebook 4, an *unrelated* model as a
 # control: the first shadow model, which was trained on nobody here. Models made elsewhere join them, if `extra_targets`
-# names any.
+# names any. Whoever made one of these may have used another network; the reference models here do not, so a low number is then weaker
+# evidence.
 
 # %%
 def ask(logits):                                         # [N, queries, classes]
