@@ -46,11 +46,13 @@ class Answers:
 class Attack:
     """A prepared attack: ``score(answers)`` is float [n]; "member" is said where it is at least `threshold`.
 
-    The threshold is only found when it is asked for: it may cost as much as the attack itself.
+    The threshold is only found when it is asked for: it may cost as much as the attack itself. With `needs_others`
+    the score takes the answers for the attacker's own examples.
     """
 
     score: Callable[[Answers], np.ndarray]
     find_threshold: Callable[[], float]
+    needs_others: bool = False
 
     @cached_property
     def threshold(self) -> float:
@@ -302,7 +304,7 @@ def fit_bayesian_lira(known: References) -> Attack:
 
 def fit_rmia_online(known: References) -> Attack:
     """Return online RMIA, whose p(x) comes from the models with x and those without."""
-    return rehearsed(lambda references: rmia_score(references, None), known)
+    return rehearsed(lambda references: rmia_score(references, None), known, needs_others=True)
 
 
 def fit_rmia(known: References) -> Attack:
@@ -310,7 +312,7 @@ def fit_rmia(known: References) -> Attack:
     def prepare(references: References):
         found = rmia_by_a(references)
         return rmia_score(references, max(found, key=found.get))
-    return rehearsed(prepare, known)
+    return rehearsed(prepare, known, needs_others=True)
 
 
 def rmia_score(references: References, a: float | None) -> Callable[[Answers], np.ndarray]:
@@ -333,7 +335,7 @@ def rmia_by_a(references: References) -> dict[float, float]:
     return {a: float(roc_auc_score(references.keep[0], rmia_score(others, a)(references.answers(0)))) for a in RMIA_A}
 
 
-def rehearsed(prepare: Callable, known: References) -> Attack:
+def rehearsed(prepare: Callable, known: References, needs_others: bool = False) -> Attack:
     """Return the attack that ``prepare(known)`` scores, with its threshold.
 
     The attacker attacks reference model 0, whose members they know, with the others, and takes the
@@ -342,7 +344,7 @@ def rehearsed(prepare: Callable, known: References) -> Attack:
     def find_threshold() -> float:
         score = prepare(known.without(0))(known.answers(0))
         return -loss_threshold(-score[known.keep[0]], -score[~known.keep[0]])
-    return Attack(prepare(known), find_threshold)
+    return Attack(prepare(known), find_threshold, needs_others)
 
 
 def from_rows(fit: Callable[[Rehearsal], Attack], known: References) -> Attack:

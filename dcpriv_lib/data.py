@@ -35,7 +35,7 @@ AGAIN = "correct it and save the file again"
 
 
 class DataError(RuntimeError):
-    """A data set is missing, damaged, or not usable for the protocol."""
+    """A data set, or a file made elsewhere, is missing, damaged, or not usable for the protocol."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,8 @@ def check_idx_files(folder: Path, md5: dict) -> None:
 
 def _npz(path: Path) -> Dataset:
     """Return a person's own data: train_images, train_labels, test_images, test_labels."""
-    arrays = _npz_arrays(path)
+    arrays = npz_arrays(path, "dataset", "save the images as uint8 and the labels as integers",
+                        ("train_images", "train_labels", "test_images", "test_labels"))
     tensors = []
     for part in ("train", "test"):
         images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
@@ -197,9 +198,23 @@ def _npz(path: Path) -> Dataset:
     return _dataset(str(path), *tensors, classes=[str(label) for label in range(classes)])
 
 
-def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
+def npz_arrays(path: Path, parameter: str, advice: str, wanted: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+    """Return the arrays of a stranger's ``.npz``, which cannot run code.
+
+    Parameters
+    ----------
+    path : of the file.
+    parameter : the notebooks' parameter that names it, for the message if it is not there.
+    advice : how the arrays should have been saved, for the message about arrays of objects.
+    wanted : the arrays to be read; all of them if none is named.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, unreadable, damaged, lacks a wanted array or holds arrays of objects.
+    """
     if not path.is_file():
-        raise DataError(f"dataset = {str(path)!r}: there is no file {path.absolute()}: correct the path")
+        raise DataError(f"{parameter} = {str(path)!r}: there is no file {path.absolute()}: correct the path")
     try:
         with path.open("rb") as file:
             file.read(1)
@@ -207,19 +222,18 @@ def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
         raise DataError(f"{path} cannot be read ({error.strerror}): correct its permissions") from error
     if not zipfile.is_zipfile(path):
         raise DataError(f"{path} is not an .npz file, or is truncated: save it again with numpy.savez")
-    wanted = ("train_images", "train_labels", "test_images", "test_labels")
     try:
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in wanted if key not in file.files]
             if missing:
                 raise DataError(f"{path} lacks {', '.join(missing)}: it holds {', '.join(file.files)}, "
                                 f"expected {', '.join(wanted)}: {AGAIN}")
-            return {key: np.asarray(file[key]) for key in wanted}
+            return {key: np.asarray(file[key]) for key in wanted or file.files}
     except DataError:
         raise
     except Exception as error:  # zipfile and numpy raise many kinds on a damaged file
         raise DataError(f"{path} is damaged or holds arrays of objects, which could run code and are never "
-                        f"loaded ({error}): save the images as uint8 and the labels as integers") from error
+                        f"loaded ({error}): {advice}") from error
 
 
 def _checked_images(path, key: str, images: np.ndarray) -> torch.Tensor:
@@ -405,7 +419,7 @@ class Split:
     _scale: tuple = field(init=False, repr=False)
 
     def __post_init__(self):
-        self._scale = _pixel_scale(self.dataset.images, self.inputs["pixels"])
+        self._scale = pixel_scale(self.dataset.images, self.inputs["pixels"])
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -444,8 +458,14 @@ class Split:
         return ((torch.as_tensor(images) * deviation + mean) / 255).clamp(0, 1)
 
 
-def _pixel_scale(images: torch.Tensor, pixels: str) -> tuple:
-    """Return mean and deviation, in grey levels, that `pixels` subtracts and divides by."""
+def pixel_scale(images: torch.Tensor, pixels: str) -> tuple:
+    """Return mean and deviation, in grey levels, float32 [1, C, 1, 1] each, that `pixels` subtracts and divides by.
+
+    Parameters
+    ----------
+    images : uint8 [N, C, H, W], of the data set; only "standard" looks at them.
+    pixels : as in `make_split`.
+    """
     channels = images.shape[1]
     if pixels == "standard":
         bytes_ = images.double()

@@ -13,7 +13,7 @@ from .attacks import Answers, Attack, References
 
 def judge(targets: dict[tuple, Answers], suite: dict[str, Attack], is_member: np.ndarray,
           measure: Callable[..., dict]) -> tuple[dict, pd.DataFrame]:
-    """Run every attack against every target.
+    """Run every attack against every target; those that need others' answers, which a target may lack, are left out there.
 
     Parameters
     ----------
@@ -27,7 +27,8 @@ def judge(targets: dict[tuple, Answers], suite: dict[str, Attack], is_member: np
     scores : dict of (name, run, attack) to float64 [n].
     judged : DataFrame, one row a target, run and attack.
     """
-    scores = {(*key, name): attack.score(answers) for key, answers in targets.items() for name, attack in suite.items()}
+    scores = {(*key, name): attack.score(answers) for key, answers in targets.items() for name, attack in suite.items()
+              if answers.other_logits is not None or not attack.needs_others}
     rows = [dict(zip(("target", "run", "attack"), key)) | {"n": len(is_member)}
             | measure(score, score >= suite[key[-1]].threshold, key) for key, score in scores.items()]
     return scores, pd.DataFrame(rows)

@@ -16,6 +16,7 @@ from .paths import PROFILE_NAME, PROFILE_NAME_RULE
 
 JOBS = {"sets": 1, "runs": 1, "shadows": 5}  # condensed sets, target runs, shadow models that one job makes
 PAPER_LOOPS = (1, 10, 50)  # the ipc for which the condensation paper gives its loops
+PIXELS = ("standard", "unit", "raw")
 MANY = 1_000_000
 MOST_SHADOWS = 1000        # the seeds of a shadow model are this many times the report's seed, and its number
 CHECKED = "_parameters_were_checked"
@@ -77,12 +78,16 @@ def one_or_many(rule: Rule, distinct: bool = False) -> Rule:
                 + (", none of them twice" if distinct else ""))
 
 
+A_FILE = Rule(lambda value: type(value) is str and value.strip(), "the path of a file")
+FILES = Rule(lambda value: value == [] or one_or_many(A_FILE, distinct=True).fits(value),
+             "the path of a file, or a list of paths, none of them twice")
+
 TABLE = {
     # of all notebooks
     "profile": Rule(lambda value: type(value) is str and PROFILE_NAME.fullmatch(value), PROFILE_NAME_RULE),
     "dataset": Rule(lambda value: type(value) is str and value.strip(), "the name of a data set, or a path"),
     "seed": whole(0, 4_000_000),  # numpy takes seeds below 2^32; those of shadow models are 1000 times this
-    "pixels": one_of("standard", "unit", "raw"),
+    "pixels": one_of(*PIXELS),
     "device": one_of("auto", "cpu", "cuda", "mps"),
     "epochs": one_or_many(whole(1)),
     # 2
@@ -98,6 +103,7 @@ TABLE = {
     "training_sets": entries(one_of("original", "subset", "condensed"), distinct=True),
     "n_runs": whole(1, 1000),
     "first_run": whole(0, 999),
+    "synthetic_sets": FILES,
     # 3
     "ds": whole(1),
     "n_shadows": whole(1, MOST_SHADOWS),
@@ -108,6 +114,7 @@ TABLE = {
     "folds": whole(2, 1000),
     "merge_step": number(0, 0.1),
     "processes": either(Rule(lambda value: type(value) is int and value == -1, "-1"), whole(1, 1024)),
+    "extra_targets": FILES,
     # 6 and 7
     "n_references": even(6),
     "shift": whole(0, 13),  # the smallest images have 14 pixels
@@ -240,6 +247,9 @@ def _check_together(own: dict) -> None:
                              "yourself")
     if ipcs and own.get("control_ipc", ipcs[0]) not in ipcs:
         raise ParameterError(f"control_ipc = {own['control_ipc']}: expected one of ipc = {ipcs}")
+    if own.get("extra_targets") and own.get("shift"):
+        raise ParameterError(f"shift = {own['shift']}: files of extra_targets answer for the images themselves, not "
+                             "for shifted ones: set shift to 0, or extra_targets to []")
     if own.get("first_shadow", 0) + own.get("n_shadows", 1) > MOST_SHADOWS:
         raise ParameterError(f"first_shadow = {own['first_shadow']}, n_shadows = {own['n_shadows']}: "
                              f"expected a sum of at most {MOST_SHADOWS:,}")

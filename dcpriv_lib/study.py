@@ -75,6 +75,7 @@ class Study:
     is_member : bool [n], which of the pool are members.
     images, labels : float32 [N, C, H, W] as the networks see them, int64 [N]: the data set in file order.
     classes : the names of the classes.
+    files : name to SHA-256 of every file made elsewhere that was read, to be recorded with what is saved.
 
     Raises
     ------
@@ -88,7 +89,7 @@ class Study:
         self.parameters = {"profile": profile, "dataset": dataset, "seed": seed, "device": device} | others
         self.device, self.seed, self.folder = training.device(device), seed, paths.results(profile)
         self.split = data.load_split(self.folder, profile=profile, dataset=dataset, seed=seed)
-        self.inputs = self.split.inputs
+        self.inputs, self.files = self.split.inputs, {}
         torch.set_num_threads(1)
         self.members, self.non_members, self.attacker = (self.split.indices[part] for part in data.PARTS)
         self.pool = np.concatenate([self.members, self.non_members])
@@ -184,7 +185,7 @@ class Study:
         ----------
         kind : what the models are for.
         training_sets : key (text, number, or a tuple of them) to rows of the data set, to images
-            and labels, or to what `condense` returns for a key.
+            and labels (hard or soft, see `training.train`), or to what `condense` returns for a key.
         epochs : passes over a training set.
 
         Returns
@@ -261,6 +262,7 @@ class Study:
     def save(self, name: str, content, **settings) -> None:
         """Keep `Models`, a DataFrame or a dict of arrays under a name for the notebooks that follow."""
         inputs = self.inputs | {"parameters": self.parameters} | settings
+        inputs |= {"files": self.files} if self.files else {}
         if isinstance(content, dict):
             artefacts.save_arrays(self.folder / f"{name}.npz", content, inputs)
         else:
@@ -296,9 +298,12 @@ class Study:
         ArtefactError
             If notebook 2 has not been run.
         ValueError
-            If it made no such targets.
+            If it made no such targets, or took condensed sets that were made elsewhere.
         """
         made = self.made("targets")["inputs"]["parameters"]
+        if made.get("synthetic_sets"):
+            raise ValueError("notebook 2 took the synthetic_sets of a file, and nobody here can condense as their maker did: "
+                             "this notebook needs sets of its own; run notebook 2 with synthetic_sets = [] first")
         found = condensation.settings(self.labels[self.members], **{name: made[name] for name in (
             "ipc", "iterations", "outer", "inner", "width", "real_batch", "image_lr", "start")})
         if ipc not in found:

@@ -47,7 +47,7 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, epo
     ----------
     network : returns logits; its weights are the starting point.
     images : float32 [N, C, H, W], on the network's device.
-    labels : int64 [N], on the same device.
+    labels : int64 [N], or float32 [N, classes], probabilities of the classes ("soft labels"); on the same device.
     epochs : passes over the data; the last, smaller batch is used too.
     generator : CPU generator of the order of the examples.
     checkpoint : file of the state of an unfinished training. If it exists, the training

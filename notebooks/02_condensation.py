@@ -53,29 +53,34 @@ width: int = 16              # filters of the matching network; Zhao et al.: 128
 real_batch: int = 256        # real images per class in one update (all, if there are fewer)
 image_lr: float = 3.0        # step size on the pixels; Zhao et al.: 0.1, in far more updates
 condensed_sets: list = [1]   # synthetic sets, for all ipc or each; run r takes set r mod this
+synthetic_sets: list = []    # files of condensed sets made elsewhere; none: condense here
 training_sets: list = ["original", "subset", "condensed"]  # what to train target models on
 n_runs: int = 3              # target models per training set, each with its own initial weights
 epochs: int = 60             # passes over the training set; paper: 100
 first_run: int = 0           # for the engine, which divides the work: number of the first run
 
 # %%
+from collections import Counter
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from dcpriv_lib import condensation, parameters, plots, signals, tables
+from dcpriv_lib import condensation, elsewhere, parameters, plots, signals, tables
 from dcpriv_lib.study import Study, committed
 
 study = Study(**parameters.check(globals()))
 
 # %% [markdown]
 # The split comes from notebook 1. The owner works with the members $M$; the non-members $N$ only tell
-# us how good a model is on images that it was never trained on.
+# us how good a model is on images that it was never trained on. A set that was condensed elsewhere can be put in
+# (`synthetic_sets`). Its images per class and its labels are then those of its file, and nothing is condensed here.
 
 # %%
 M, N = study.members, study.non_members                 # rows of the data set, [n] each
-settings = condensation.settings(study.labels[M], ipc, iterations, outer, inner, width,
-                                 real_batch, image_lr, start)  # of every ipc
+given = elsewhere.synthetic_sets(synthetic_sets, study)  # (ipc, number) to a set
+settings = {n: condensation.Settings(n, 0, 0, 0) for n, _ in given} or condensation.settings(
+    study.labels[M], ipc, iterations, outer, inner, width, real_batch, image_lr, start)
 shape = tuple(study.images.shape[1:])
 print(f"{len(M):,} members of shape {shape}, device {study.device.type}")
 
@@ -184,9 +189,10 @@ study.figure(figure, "cosines_by_hand")
 
 # %%
 runs = range(first_run, first_run + n_runs)
-n_sets = parameters.per_ipc("condensed_sets", condensed_sets, list(settings))
+n_sets = Counter(n for n, _ in given) or parameters.per_ipc("condensed_sets", condensed_sets,
+                                                            list(settings))
 wanted = {(n, run % n_sets[n]): (M, settings[n]) for n in settings for run in runs}
-condensed = study.condense("condense", wanted if "condensed" in training_sets else {})
+condensed = given or study.condense("condense", wanted if "condensed" in training_sets else {})
 
 # %% [markdown]
 # Did the gradients come to agree? A distance means little without a yardstick, so here are two: what $D$
@@ -233,13 +239,15 @@ study.figure(figure, "matching_loss")
 first_sets = {n: condensed[n, k] for n, k in reversed(condensed)}            # one set per ipc
 for n, synthetic in sorted(first_sets.items()):
     stages = condensation.stages(synthetic, settings[n].iterations)  # iteration: images
-    columns = [0, 1, settings[n].iterations]
-    figure, axes = plt.subplots(1, len(columns), figsize=(3.2 * len(columns), 3.6))
-    for ax, iteration in zip(axes, columns):
+    columns = sorted({0, 1, settings[n].iterations} & set(stages))
+    figure, axes = plt.subplots(1, len(columns), figsize=(3.2 * len(columns), 3.6),
+                                squeeze=False)
+    for ax, iteration in zip(axes.flat, columns):
         first_ten = stages[iteration].unflatten(0, (-1, n))[:, :10].flatten(0, 1)
         pixels = study.split.grey_levels(first_ten)
-        plots.images(ax, pixels, min(n, 10), f"after {iteration} iterations")
-    plots.name_rows(axes[0], study.classes)
+        plots.images(ax, pixels, min(n, 10),
+                     "made elsewhere" if given else f"after {iteration} iterations")
+    plots.name_rows(axes[0, 0], study.classes)
     figure.suptitle(f"{n} images per class" + (", the first ten of them" if n > 10 else ""))
     study.figure(figure, f"figure4_condensed_{n}_ipc")
 
@@ -298,7 +306,7 @@ study.save("condensed_sets", {f"ipc{n}-set{k}": synthetic["images"]
 # ## Table 1: accuracy of the target models
 #
 # The numbers are per cents: the mean over the runs, plus or minus one standard deviation. `test` is the data
-# set's own test file, where it has one; `updates` counts the matching steps that made the synthetic images.
+# set's own test file, where it has one; `updates` counts the matching steps that made the synthetic images here.
 
 # %%
 by_target = targets.table.groupby("target", sort=False)

@@ -44,13 +44,14 @@ grid_gamma: list = [0.001, 0.01, 0.1]  # the RBF kernel's gamma values, as in th
 folds: int = 5                         # cross-validation folds, as in the paper
 merge_step: float = 1e-4               # rows that agree to this are merged; 0: only equal ones
 processes: int = 1                     # processes of the grid search; -1 takes every core
+extra_targets: list = []               # files of answers or weights of models made elsewhere
 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from dcpriv_lib import attacks, evaluation, parameters, plots, signals, svm
+from dcpriv_lib import attacks, elsewhere, evaluation, parameters, plots, signals, svm
 from dcpriv_lib.shadow import shadow_split
 from dcpriv_lib.study import Study
 
@@ -91,6 +92,19 @@ answers = {key: ask(logits) for key, logits in targets.items()}
 # %%
 controls = shadows.logits[:targets.table["run"].nunique()]
 answers |= {("unrelated", run): ask(logits) for run, logits in enumerate(controls)}
+
+# %% [markdown]
+# Models that were made elsewhere are judged too, if `extra_targets` names files of their answers or weights; each is called
+# by the name of its file. Were one right about hardly anybody, the rows of its file would be in another order than
+# those of the split, or its images on another scale.
+
+# %%
+extra = elsewhere.targets(extra_targets, study)
+answers |= extra
+for (name, _), asked in extra.items():
+    right = asked.logits[:, 0].argmax(-1) == labels
+    print(f"{name} is right about {right[study.is_member].mean():.1%} of the members and "
+          f"{right[~study.is_member].mean():.1%} of the non-members")
 
 # %% [markdown]
 # ## Attack 1: a threshold on the loss
@@ -249,11 +263,11 @@ mean["auc, text"].unstack("attack").reindex(**order)
 # the first run of every target. The grey band holds 95 % of guessers at each false positive rate.
 
 # %%
-first = int(targets.table["run"].min())
+first = judged.groupby("target", sort=False)["run"].min()                    # of every target
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), sharey=True)
 for ax, attack in zip(axes, suite):
-    for target in judged["target"].unique():
-        plots.above_chance(ax, scores[target, first, attack], study.is_member, target)
+    for target, run in first.items():
+        plots.above_chance(ax, scores[target, run, attack], study.is_member, target)
     ax.set_title(attack)
 axes[0].set_ylabel("true minus false positive rate (points)")
 axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)

@@ -51,6 +51,7 @@ device: str = "auto"        # cpu, cuda, mps, or auto
 n_references: int = 16      # reference models, an even number; each image is in half of them
 epochs: int = 60            # passes over a model's members, like the target's
 shift: int = 0              # pixels of shifted copies that each model is asked about; 0: none
+extra_targets: list = []    # files of answers or weights of models made elsewhere
 
 # %%
 import matplotlib.pyplot as plt
@@ -58,8 +59,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from dcpriv_lib import (attacks, audit, evaluation, lira, metrics, parameters, plots, signals,
-                        tables)
+from dcpriv_lib import (attacks, audit, elsewhere, evaluation, lira, metrics, parameters, plots,
+                        signals, tables)
 from dcpriv_lib.shadow import membership_matrix
 from dcpriv_lib.study import Study
 
@@ -320,7 +321,9 @@ study.figure(figure, "every_model")
 # ## Against the targets
 #
 # Every target of notebook 2, asked about everybody in the pool; and, as in notebook 4, an *unrelated* model as a
-# control: the first shadow model, which was trained on nobody here.
+# control: the first shadow model, which was trained on nobody here. Models made elsewhere join them, if `extra_targets`
+# names any. Whoever made one of these may have used another network; the reference models here do not, so a low number is then weaker
+# evidence.
 
 # %%
 def ask(logits):                                         # [N, queries, classes]
@@ -329,8 +332,13 @@ def ask(logits):                                         # [N, queries, classes]
 asked = {key: ask(logits)
          for (key, _), logits in zip(targets.items(), study.ask(targets, shift))}
 asked["unrelated", 0] = ask(study.ask(shadows[:1], shift)[0])
+asked |= elsewhere.targets(extra_targets, study)
 scores, judged = evaluation.judge(asked, suite, is_member, evaluation.strong(study))
 study.save("strong_judged", judged)
+for key in asked:
+    if missing := [name for name in suite if (*key, name) not in scores]:
+        print(f"{key[0]} does not answer for the attacker's images, which is what "
+              f"{' and '.join(missing)} would need")
 
 # %% [markdown]
 # The AUC first, with its 95 % interval, mean over the runs of a target. One half is guessing. Before you look: which rows
@@ -339,7 +347,7 @@ study.save("strong_judged", judged)
 # %%
 mean = evaluation.mean_over_runs(judged)
 order = {"index": list(suite), "columns": mean.index.unique("target")}
-mean["auc, text"].unstack("target").reindex(**order)
+mean["auc, text"].unstack("target").reindex(**order).fillna("-")
 
 # %% [markdown]
 # Rows that leave 50 % in the last column do so by luck: nothing can leak from a model that saw nobody here. Allow for as much
@@ -384,7 +392,7 @@ study.table(low_fpr, "strong_attacks");
 
 # %%
 at_1_percent = low_fpr.pivot(index="attack", columns="target", values="TPR at 1 % FPR")
-at_1_percent.reindex(**order)
+at_1_percent.reindex(**order).fillna("-")
 
 # %% [markdown]
 # Guessing finds 1 % of the members here, and with so few people the interval of a guesser reaches to three times that: it
@@ -397,7 +405,8 @@ first = judged.groupby("target", sort=False)["run"].min()                    # o
 figure, axes = plots.panels(len(first))
 for ax, (target, run) in zip(axes, first.items()):
     for attack in shown:
-        plots.roc_log(ax, scores[target, run, attack], is_member, attack)
+        if (target, run, attack) in scores:
+            plots.roc_log(ax, scores[target, run, attack], is_member, attack)
     ax.set_title(target)
 axes[0].legend(loc="upper left", fontsize=7)
 study.figure(figure, "roc_log")
@@ -441,7 +450,8 @@ def precision_row(target, attack):
         f"prior {100 * pi:g} %": tables.percent(*found) for pi, found in precision.items()}
 
 rows = [precision_row(target, attack) for target in first.index if target != "unrelated"
-        for attack in ("loss threshold", "Bayesian LiRA", "RMIA online")]
+        for attack in ("loss threshold", "Bayesian LiRA", "RMIA online")
+        if (target, first[target], attack) in scores]
 study.table(pd.DataFrame(rows), "precision_at_priors")
 
 # %% [markdown]

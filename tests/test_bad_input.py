@@ -559,6 +559,7 @@ def profile(tmp_path, monkeypatch):
     ("ipc: [ten]", ["ipc = ['ten']", "expected a whole number from 1 to 10,000, or a list"]),
     ("ipc: [20]", ["control_ipc = 10", "expected one of ipc = [20]"]),
     ("n_models: 5", ["n_models = 5", "expected an even whole number from 6"]),
+    ("synthetic_sets: [a.npz, a.npz]", ["synthetic_sets = ['a.npz', 'a.npz']", "none of them twice"]),
     ("starts: [mean]", ["starts = ['mean']", "one of noise, real, means"]),
     ("training_sets: 3", ["training_sets = 3", "one of original, subset, condensed"]),
     ("seed: 1\nepochs: 2\nseed: 3", ["seed a second time", "line 3"]),
@@ -660,6 +661,8 @@ def senseless(name: str) -> list:
     if name in ("profile", "dataset", "pixels", "device"):
         extra = {"profile": ["../x", "/x", ".", "-x", "a b", "a{b}", "a\n", "x" * 101], "dataset": []}
         return WORDS + extra.get(name, ["Auto", "standard\n", "gpu"])
+    if name in ("synthetic_sets", "extra_targets"):
+        return [value for value in WORDS if value != ["auto"]] + [[""], [5], [None], [["a"]], ["a", "a"], ("a",), b"a"]
     fits_half, fits_zero = (parameters.TABLE[name].fits(value) for value in (0.5, 0))
     many = {"ipc": [[3, 3], [0], [0.5]], "iterations": [[0]], "condensed_sets": [[0]], "epochs": [[0]],
             "training_sets": [["subset"] * 2, ["subste"]], "grid_C": [[1, 1], [0]],
@@ -692,6 +695,7 @@ def test_a_misspelt_parameter_is_refused_with_the_nearest(name, refused):
     ({"ipc": 10, "condensed_sets": [1, 2]}, ["condensed_sets = [1, 2]", "one for each of ipc = [10]"]),
     ({"ipc": [10, 3], "outer": 0}, ["outer = 0", "1, 10, 50, not 3", "set outer and inner yourself"]),
     ({"ipc": 10, "control_ipc": 50}, ["control_ipc = 50", "expected one of ipc = [10]"]),
+    ({"extra_targets": "a.npz", "shift": 1}, ["shift = 1", "set shift to 0, or extra_targets to []"]),
     ({"first_shadow": 991, "n_shadows": 10}, ["first_shadow = 991, n_shadows = 10", "at most 1,000"]),
     ({"n_references": 7}, ["n_references = 7", "even"]), ({"n_models": 5}, ["n_models = 5", "even"]),
     ({"start": "zeros"}, ["start = 'zeros'", "one of noise, real, means"]),

@@ -256,3 +256,31 @@ def test_a_teacher_changes_ipc_and_nothing_is_lost(tiny, tmp_path):
     finally:
         for path, content in lists.items():
             path.write_bytes(content)
+
+
+def test_what_was_made_elsewhere_goes_through_the_notebooks(tiny, tmp_path):
+    """A target's own answers and the set of notebook 2, passed through the door, give their own rows again."""
+    shutil.copytree(tiny, tmp_path / "tiny")
+    split, (table, targets) = who_holds_what(tiny)[0], stored_models(tiny, "targets")
+    np.savez(tmp_path / "condensed.npz", kind="logits",  # a name that begins as the targets of notebook 2 do
+             **{part: targets[0][split[part]] for part in ("members", "non_members")})
+    kept, = (tiny / "condensed").glob("condense-2-0-*.npz")
+    extra = ["-p", "extra_targets", str(tmp_path / "condensed.npz")]
+
+    def run(stage, *arguments):
+        return papermill(paths.NOTEBOOKS / f"{stage}.ipynb", tmp_path / f"{stage}.ipynb", "-f", str(paths.PROFILES / "tiny.yaml"),
+                         "-p", "profile", "tiny", *arguments, results=tmp_path)
+    for stage, arguments in (("02_condensation", ["-p", "synthetic_sets", str(kept)]), ("04_attack", extra),
+                             ("05_results", []), ("06_stronger_attacks", extra)):
+        done = run(stage, *arguments)
+        assert done.returncode == 0, done.stderr[-2000:]
+    again = pd.read_csv(tmp_path / "tiny/targets.csv")
+    assert again.drop(columns="updates").equals(table.drop(columns="updates")), "the same models, by their digests"
+    for judged, of_attack in (("attacks", 3), ("strong_judged", 8)):  # without RMIA, which asks about the attacker's images
+        rows = pd.read_csv(tmp_path / f"tiny/{judged}.csv").set_index(["target", "run", "attack"])[["precision", "recall", "auc"]]
+        assert len(rows.loc["condensed.npz"]) == of_attack
+        for attack in rows.loc["condensed.npz", 0].index:
+            assert rows.loc["condensed.npz", 0, attack].equals(rows.loc[table["target"][0], 0, attack])
+    assert "condensed.npz does not answer for the attacker's images" in (tmp_path / "06_stronger_attacks.ipynb").read_text()
+    assert "condensed.npz" in (tmp_path / "tiny/tables/summary.md").read_text()
+    assert "run notebook 2 with synthetic_sets = [] first" in run("07_controls").stderr
