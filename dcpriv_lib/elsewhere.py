@@ -1,6 +1,7 @@
 """What was made elsewhere, by any framework: a model's answers, a network's weights, a condensed set.
 
-A target is only its answers, so a model is judged without being here. Every file is an ``.npz``, which cannot run code:
+A target is only its answers, so a model is judged without being here. Every file is an ``.npz`` or a ``.safetensors``, neither of
+which can run code. A safetensors file says `kind` and `pixels` in its metadata, an npz file in arrays beside the others:
 
     np.savez("answers.npz", kind="softmax", members=..., non_members=..., attacker=...)     see `answers`
     np.savez("weights.npz", pixels="unit", **{name: w.numpy() for name, w in network.state_dict().items()})
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 
 from . import artefacts, data, networks, paths, training
 from .data import AGAIN, DataError
@@ -58,7 +60,7 @@ def answers(path: Path, study):
 
     Parameters
     ----------
-    path : an ``.npz`` of answers, or of the weights of one of this report's networks. Answers are "members" and
+    path : a file of answers, or of the weights of one of this report's networks. Answers are "members" and
         "non_members", float [n, classes], the rows in the order of the split, and "kind", "logits" or "softmax".
         "attacker", the same for the attacker's images, is optional; attacks that need it are left out without
         it. Weights are named as in torch's ``state_dict``, and "pixels" says for which images.
@@ -83,7 +85,7 @@ def answers(path: Path, study):
         If probabilities are zero, as after rounding.
     """
     from . import attacks  # here, because notebook 2 would wait for scikit-learn
-    arrays = data.npz_arrays(path, "extra_targets", NUMBERS)
+    arrays = _arrays(path, "extra_targets")
     labels = study.labels.numpy()
     if "members" in arrays or "non_members" in arrays:
         found = _answered(path, arrays, study)
@@ -127,7 +129,7 @@ def synthetic_set(path: Path, study) -> dict[str, np.ndarray]:
 
     Parameters
     ----------
-    path : an ``.npz`` with "images", [n, H, W], [n, C, H, W] or [n, H, W, C], of any numbers; "labels", int [n], or
+    path : a file with "images", [n, H, W], [n, C, H, W] or [n, H, W, C], of any numbers; "labels", int [n], or
         float [n, classes], soft labels that add up to one; and "pixels", the scale of the images. Every class has as many
         images as the others; an image with soft labels is of the class with the largest.
     study : the `study.Study`.
@@ -147,7 +149,7 @@ def synthetic_set(path: Path, study) -> dict[str, np.ndarray]:
     UserWarning
         If the images spread ten times as much as real ones or more, or a tenth or less: another scale was probably meant.
     """
-    arrays = data.npz_arrays(path, "synthetic_sets", NUMBERS)
+    arrays = _arrays(path, "synthetic_sets")
     if missing := [key for key in ("images", "labels") if key not in arrays]:
         raise DataError(f"{path} lacks {', '.join(missing)}: it holds {', '.join(arrays)}, expected images, labels and "
                         f"pixels: {AGAIN}")
@@ -210,7 +212,7 @@ def _logarithms(path: Path, found: dict[str, np.ndarray]) -> dict[str, np.ndarra
 def _logits(path: Path, arrays: dict, study) -> np.ndarray:
     """Return the logits float32 [N, classes] of a network whose weights are in a file, for all images."""
     own = {name.removeprefix("weights."): value for name, value in arrays.items() if name.startswith("weights.")}
-    weights = own or {name: value for name, value in arrays.items() if name != "pixels"}
+    weights = own or {name: value for name, value in arrays.items() if value.ndim}
     if not weights or not all(map(WEIGHT.fullmatch, weights)):
         raise DataError(f"{path} holds {', '.join(arrays) or 'nothing'}: expected kind, members and non_members, or the "
                         f"weights of {networks.PaperCNN.__name__} or {networks.ConvNet.__name__} of this report: {AGAIN}")
@@ -288,6 +290,19 @@ def _labels(path: Path, arrays: dict, classes: int) -> np.ndarray:
 
 # ---------------------------------------------------------------- arrays and files
 
+def _arrays(path: Path, parameter: str) -> dict[str, np.ndarray]:
+    """Return the arrays of a file, and the words of a safetensors file's metadata."""
+    if path.suffix != ".safetensors":
+        return data.npz_arrays(path, parameter, NUMBERS)
+    try:
+        with safe_open(path, "numpy") as file:
+            words = {key: np.array(word) for key, word in (file.metadata() or {}).items()}
+            return words | {key: file.get_tensor(key) for key in file.keys()}
+    except (SafetensorError, OSError, TypeError) as error:
+        raise DataError(f"{path} is not a safetensors file of numbers that numpy knows, or is truncated ({error}): "
+                        f"{AGAIN}") from error
+
+
 def _floats(value: np.ndarray | None, shape: tuple[int, ...]) -> bool:
     return value is not None and value.shape == shape and value.dtype.kind == "f" and bool(np.isfinite(value).all())
 
@@ -328,6 +343,7 @@ def _word(path: Path, arrays: dict, key: str, allowed: tuple[str, ...]) -> str:
     word = arrays.get(key)
     if word is None or str(word) not in allowed:
         stated = f"does not say {key}" if word is None else f"says {key} = {str(word)[:50]!r}"
-        raise DataError(f"{path} {stated}: expected one of {', '.join(allowed)}: add it, "
-                        f"numpy.savez(..., {key}={allowed[1]!r})")
+        how = (f"metadata={{{key!r}: {allowed[1]!r}}}" if path.suffix == ".safetensors" else
+               f"numpy.savez(..., {key}={allowed[1]!r})")
+        raise DataError(f"{path} {stated}: expected one of {', '.join(allowed)}: add it, {how}")
     return str(word)

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 from scipy.special import softmax
 from test_bad_input import Bomb
 from test_study import SETTINGS, make_references
@@ -326,3 +327,32 @@ def test_notebook_7_cannot_condense_as_the_maker_of_a_set_did(study, target):
     study.parameters |= {"synthetic_sets": "a.npz"}
     study.save("targets", target)
     refused(lambda: study.settings_of(10), "synthetic_sets", "run notebook 2 with synthetic_sets = []")
+
+
+# ---------------------------------------------------------------- safetensors
+
+def test_a_safetensors_file_says_the_same_as_an_npz(study, target, tmp_path):
+    p = softmax(target.logits[0], axis=1).astype(np.float32)
+    answers = {part: np.ascontiguousarray(p[getattr(study, part)]) for part in data.PARTS}
+    np.savez(tmp_path / "a.npz", kind="softmax", **answers)
+    save_file(answers, tmp_path / "a.safetensors", metadata={"kind": "softmax"})
+    one, other = (elsewhere.answers(tmp_path / f"a.{suffix}", study) for suffix in ("npz", "safetensors"))
+    assert np.array_equal(one.logits, other.logits) and np.array_equal(one.other_logits, other.other_logits)
+
+
+def test_weights_as_safetensors_answer_as_the_network_does(study, tmp_path):
+    network = networks.initialise(networks.PaperCNN(*study.split.shape), generator(0, "any"))
+    weights = {name: value.numpy() for name, value in network.state_dict().items()}
+    save_file(weights, tmp_path / "w.safetensors", metadata={"pixels": "standard"})
+    found = elsewhere.answers(tmp_path / "w.safetensors", study)
+    expected = training.predict(network, study.images[study.pool]).numpy()
+    np.testing.assert_allclose(found.logits[:, 0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_bad_safetensors_are_refused(study, tmp_path):
+    (tmp_path / "x.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0no header")
+    with pytest.raises(data.DataError, match="x.safetensors is not a safetensors file.*truncated"):
+        elsewhere.answers(tmp_path / "x.safetensors", study)
+    save_file({"members": np.zeros((2, 10), np.float32)}, tmp_path / "y.safetensors")
+    with pytest.raises(data.DataError, match="does not say kind: expected one of logits, softmax.*metadata={'kind'"):
+        elsewhere.answers(tmp_path / "y.safetensors", study)
