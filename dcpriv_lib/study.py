@@ -7,7 +7,7 @@ it is computed, and how an interrupted computation goes on.
 
 import copy
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -300,7 +300,7 @@ class Study:
         """
         made = self.made("targets")["inputs"]["parameters"]
         found = condensation.settings(self.labels[self.members], **{name: made[name] for name in (
-            "ipc", "iterations", "outer", "inner", "width", "real_batch", "image_lr", "start")})
+            "ipc", "iterations", "outer", "inner", "width", "real_batch", "image_lr", "start", "method") if name in made})
         if ipc not in found:
             raise ValueError(f"control_ipc = {ipc}: notebook 2 made no such targets, only for ipc = "
                              f"{', '.join(map(str, found))}: choose one of these, or run it with this ipc")
@@ -336,7 +336,7 @@ class _Condensation:
     rows: np.ndarray
 
     def _inputs(self, study: Study, iterations: bool = True) -> dict:
-        inputs = study.inputs | asdict(self.settings) | {
+        inputs = study.inputs | self.settings.inputs() | {
             "kind": self.kind, "key": self.key, "real": data.digest(self.rows)}
         return inputs if iterations else {name: value for name, value in inputs.items() if name != "iterations"}
 

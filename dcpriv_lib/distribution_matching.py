@@ -1,0 +1,57 @@
+"""Dataset condensation by distribution matching (DM; Zhao & Bilen, WACV 2023).
+
+Synthetic images are to look, to networks that were never trained, like the real ones on average.
+"""
+
+import torch
+from torch import nn
+
+IMAGE_MOMENTUM = 0.5
+CPU_CHUNK = 2**20  # activations of the first layer in one pass on CPUs, 4 MiB: what stays in the cache
+
+
+def mean_features(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return the mean of ``network.embed`` over images [B, C, H, W], float [n]; not to be differentiated."""
+    with torch.no_grad():
+        chunk = max(1, CPU_CHUNK // (next(network.parameters()).shape[0] * images[0, 0].numel()))
+        parts = images.split(chunk if images.device.type == "cpu" else len(images))
+        return sum(network.embed(some).sum(0) for some in parts) / len(images)
+
+
+def matching_gradient(network: nn.Module, means: torch.Tensor,
+                      synthetic: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """Return the gradient of the matching loss for the synthetic images, and the loss (Zhao & Bilen, eq. 5).
+
+    L = sum_c || mean_{x in real class c} f(x) - mean_{s in synthetic class c} f(s) ||^2, where f are the features
+    of the network.
+
+    Parameters
+    ----------
+    network : f; its weights should need no gradient, which would be computed too.
+    means : the means of f over the real images of each class, float [classes, n].
+    synthetic : float [classes, ipc, C, H, W].
+    """
+    pixels = synthetic.detach().requires_grad_()
+    own = network.embed(pixels.flatten(0, 1)).unflatten(0, synthetic.shape[:2]).mean(1)
+    loss = (means - own).square().sum()
+    return torch.autograd.grad(loss, pixels)[0], loss.item()
+
+
+def match_distributions(state: dict, real, settings, draw: torch.Generator,
+                        network: nn.Module) -> tuple[dict[str, torch.Tensor], float]:
+    """Make one iteration of distribution matching (Zhao & Bilen, algorithm 1).
+
+    With the freshly drawn network and one batch of real images a class, the synthetic images make
+    `outer` steps along the gradient of `matching_gradient` (SGD on the pixels, momentum 0.5); the
+    authors make one. The arguments and what is returned are those of `condensation.METHODS`.
+    """
+    network.requires_grad_(False)
+    synthetic, velocity, total = state["images"], state["velocity"], 0.0
+    means = torch.stack([mean_features(network, real.images[real.some(label, settings.real_batch, draw)])
+                         for label in range(len(synthetic))])
+    for _ in range(settings.outer):
+        gradient, loss = matching_gradient(network, means, synthetic)
+        velocity = IMAGE_MOMENTUM * velocity + gradient
+        synthetic = synthetic - settings.image_lr * velocity
+        total += loss
+    return {"images": synthetic, "velocity": velocity}, total / (settings.outer * len(synthetic))
