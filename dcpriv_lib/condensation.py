@@ -8,13 +8,14 @@ the others have modules of their own and are named in `METHODS`.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from . import coresets, distribution_matching
+from . import augmentation, coresets, distribution_matching, kernel, multi_formation
 from .checkpoint import Checkpoint
 from .networks import initialise
 from .parameters import nearest
@@ -25,8 +26,9 @@ from .seeding import generator
 PAPER_LOOPS = {1: (1, 1), 10: (10, 50), 50: (50, 10)}
 REAL_BATCH = 256   # real images a class and update
 IMAGE_LR, IMAGE_MOMENTUM = 0.1, 0.5
-# real images of which each synthetic one is the mean at the start; the mean of a whole class names none
-STARTS = {"noise": 0, "real": 1, "means": 4, "mean noise": 0, "herding": 1, "k-center": 1}
+# real images of which each synthetic one is made at the start; the mean of a whole class names none
+STARTS = {"noise": 0, "real": 1, "means": 4, "mean noise": 0, "tiles": multi_formation.FACTOR ** 2, "herding": 1,
+          "k-center": 1}
 NETWORK_LR = 0.01
 NETWORK_BATCH = 256  # synthetic images a step of the inner training
 SNAPSHOTS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # iterations whose images are kept
@@ -181,7 +183,8 @@ def matching_distance(real: list[torch.Tensor], synthetic: list[torch.Tensor]) -
 
 
 def matching_step(network: nn.Module, images: torch.Tensor, labels: torch.Tensor,
-                  synthetic: torch.Tensor, batch: Callable) -> tuple[torch.Tensor, float]:
+                  synthetic: torch.Tensor, batch: Callable,
+                  augmentations: Callable | None = None) -> tuple[torch.Tensor, float]:
     """Return the gradient of the matching loss for the synthetic images, and the loss.
 
     The loss is the sum of `matching_distance` over the classes; each class's distance
@@ -193,48 +196,57 @@ def matching_step(network: nn.Module, images: torch.Tensor, labels: torch.Tensor
     images, labels : the real data, float32 [N, C, H, W] and int64 [N].
     synthetic : float32 [classes, ipc, C, H, W].
     batch : maps a class to the indices of its real images in this step.
+    augmentations : called once a class, returns a function of images that changes the real and the
+        synthetic ones alike; None leaves them as they are.
     """
     gradient, loss = torch.empty_like(synthetic), 0.0
     for label, own in enumerate(synthetic):
         chosen = batch(label)
-        real = weight_gradients(network, images[chosen], labels[chosen])
+        augmented = augmentations() if augmentations else lambda same: same
+        real = weight_gradients(network, augmented(images[chosen]), labels[chosen])
         own = own.detach().requires_grad_()
         target = torch.full((len(own),), label, device=own.device)
-        distance = matching_distance(real, weight_gradients(network, own, target, create_graph=True))
+        distance = matching_distance(real, weight_gradients(network, augmented(own), target, create_graph=True))
         gradient[label], = torch.autograd.grad(distance, own)
         loss += distance.item()
     return gradient, loss
 
 
-def match_gradients(state: dict, real: "Real", settings: Settings, draw: torch.Generator,
-                    network: nn.Module) -> tuple[dict[str, torch.Tensor], float]:
+def match_gradients(state: dict, real: "Real", settings: Settings, draw: torch.Generator, network: nn.Module,
+                    augmented: bool = False) -> tuple[dict[str, torch.Tensor], float]:
     """Make one iteration of gradient matching (DC; Zhao et al. 2021, algorithm 1).
 
     `outer` times the synthetic images make one step along the gradient of `matching_step` (SGD on the
     pixels, momentum 0.5) and, between two of them, the network is trained on them for `inner` epochs
     (SGD, rate 0.01). The arguments and what is returned are those of every method, see `METHODS`.
+
+    With `augmented` it is DSA (Zhao & Bilen 2021): `augmentation.siamese` changes the real and the synthetic
+    images of a class alike before their gradients are matched, and `augmentation.each` those that the network
+    is trained on.
     """
     synthetic, velocity = state["images"], state["velocity"]
     labels = torch.arange(len(synthetic), device=synthetic.device).repeat_interleave(synthetic.shape[1])
     total = 0.0
     for update in range(settings.outer):
-        gradient, loss = matching_step(network, real.images, real.labels, synthetic,
-                                       lambda label: real.some(label, settings.real_batch, draw))
+        gradient, loss = matching_step(
+            network, real.images, real.labels, synthetic, lambda label: real.some(label, settings.real_batch, draw),
+            (lambda: augmentation.siamese(draw)) if augmented else None)
         velocity = IMAGE_MOMENTUM * velocity + gradient
         synthetic = synthetic - settings.image_lr * velocity
         total += loss
         if update < settings.outer - 1:
-            _train_inner(network, synthetic.flatten(0, 1), labels, settings.inner, draw)
+            _train_inner(network, synthetic.flatten(0, 1), labels, settings.inner, draw, augmented)
     return {"images": synthetic, "velocity": velocity}, total / (settings.outer * len(synthetic))
 
 
-def _train_inner(network, images, labels, epochs: int, draw: torch.Generator) -> None:
+def _train_inner(network, images, labels, epochs: int, draw: torch.Generator, augmented: bool = False) -> None:
     """Train `network` on the synthetic images with plain SGD, so that later gradients differ."""
     weights = list(network.parameters())
     for _ in range(epochs):
         order = torch.randperm(len(images), generator=draw).to(images.device)
         for batch in order.split(NETWORK_BATCH):
-            gradients = _gradients(network, weights, images[batch], labels[batch])
+            some = augmentation.each(images[batch], draw) if augmented else images[batch]
+            gradients = _gradients(network, weights, some, labels[batch])
             with torch.no_grad():
                 for weight, gradient in zip(weights, gradients):
                     weight -= NETWORK_LR * gradient
@@ -248,7 +260,9 @@ def _train_inner(network, images, labels, epochs: int, draw: torch.Generator) ->
 #   settings : the `Settings`;
 #   draw : the generator of all that is random in this iteration;
 #   network : a network freshly drawn from it, to be used or changed at will.
-METHODS = {"DC": match_gradients, "DM": distribution_matching.match_distributions}
+METHODS = {"DC": match_gradients, "DSA": partial(match_gradients, augmented=True),
+           "DM": distribution_matching.match_distributions, "IDC": multi_formation.match_formations,
+           "KIP": kernel.induce_points, "KIP-labels": partial(kernel.induce_points, learn_labels=True)}
 
 
 @dataclass(frozen=True)
@@ -285,8 +299,9 @@ def starting_images(real: Real, ipc: int, start: str, seed: int,
     real : the real images.
     ipc : synthetic images a class.
     start : "noise", standard normal; "real", a different real image each; "means", the mean of four; "mean
-        noise", the mean of the class plus standard normal noise; "herding" and "k-center", real images
-        chosen as in `coresets`, by the features of a network that was trained on the real ones.
+        noise", the mean of the class plus standard normal noise; "tiles", four real images of half the size
+        side by side, which is what IDC begins with; "herding" and "k-center", real images chosen as in
+        `coresets`, by the features of a network that was trained on the real ones.
     seed : seed of the noise or the choice.
     make_network : builds the network of the coresets.
 
@@ -314,7 +329,8 @@ def starting_images(real: Real, ipc: int, start: str, seed: int,
     else:
         size = min(STARTS[start], *map(len, real.by_class))
         rows = torch.stack([real.some(label, size, draw) for label in range(classes) for _ in range(ipc)])
-    return real.images[rows].mean(1).unflatten(0, (classes, ipc)).cpu(), rows.cpu()
+    made = multi_formation.encode(real.images[rows]) if start == "tiles" else real.images[rows].mean(1)
+    return made.unflatten(0, (classes, ipc)).cpu(), rows.cpu()
 
 
 def _check_names(start: str, method: str = "DC") -> None:
@@ -345,11 +361,11 @@ def condense(images: torch.Tensor, labels: torch.Tensor, settings: Settings, *, 
 
     Returns
     -------
-    dict with "images" float32 [classes * ipc, C, H, W] (in the units of `images`),
-    "labels" int64, "loss" float64 [iterations] (mean loss a class and update),
-    "started_from" int64 [classes * ipc, k], the real images that each was made of,
-    "snapshots" float32 [k, classes * ipc, C, H, W], the images after the iterations
-    `snapshot_iterations`, 0 being the start.
+    dict with "images" float32 [n, C, H, W] (in the units of `images`), n = classes * ipc, of IDC four times
+    as many, decoded; "labels" int64 [n], of KIP-labels soft, float32 [n, classes]; "loss" float64 [iterations]
+    (mean loss a class and update); "started_from" int64 [classes * ipc, k], the real images that each was made
+    of; "snapshots" float32 [k, n, C, H, W], the images after the iterations `snapshot_iterations`, 0
+    being the start.
 
     Raises
     ------
@@ -364,9 +380,22 @@ def condense(images: torch.Tensor, labels: torch.Tensor, settings: Settings, *, 
     real = Real.of(images, labels)
     first, started_from = starting_images(real, settings.ipc, settings.start, seed, make_network)
     state = _iterate_all(real, first, settings, make_network, seed, checkpoint, progress)
-    return {"images": state["images"].flatten(0, 1), "loss": state["loss"], "started_from": started_from,
-            "labels": torch.arange(len(first)).repeat_interleave(settings.ipc),
-            "snapshots": state["snapshots"].flatten(1, 2)}
+    formed = _formed(state["images"], settings.method)
+    return {"images": formed, "loss": state["loss"], "started_from": started_from,
+            "labels": _labels(state, len(formed) // len(first), settings.method),
+            "snapshots": torch.stack([_formed(images, settings.method) for images in state["snapshots"]])}
+
+
+def _formed(images: torch.Tensor, method: str) -> torch.Tensor:
+    """Return the training images [n, C, H, W] of synthetic ones [classes, ipc, C, H, W]."""
+    return multi_formation.decode(images).flatten(0, 2) if method == "IDC" else images.flatten(0, 1)
+
+
+def _labels(state: dict, size: int, method: str) -> torch.Tensor:
+    """Return the labels of the training images, `size` of each class."""
+    classes = len(state["images"])
+    hard = torch.arange(classes).repeat_interleave(size)
+    return kernel.soft_labels(state, hard, classes) if method == "KIP-labels" else hard
 
 
 def _iterate_all(real: Real, first, settings: Settings, make_network, seed, checkpoint,
