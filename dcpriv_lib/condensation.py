@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from . import augmentation, coresets, distribution_matching, kernel, multi_formation
+from . import augmentation, coresets, distribution_matching, kernel, multi_formation, trajectory_matching
 from .checkpoint import Checkpoint
 from .networks import initialise
 from .parameters import nearest
@@ -261,7 +261,8 @@ def _train_inner(network, images, labels, epochs: int, draw: torch.Generator, au
 #   draw : the generator of all that is random in this iteration;
 #   network : a network freshly drawn from it, to be used or changed at will.
 METHODS = {"DC": match_gradients, "DSA": partial(match_gradients, augmented=True),
-           "DM": distribution_matching.match_distributions, "IDC": multi_formation.match_formations,
+           "DM": distribution_matching.match_distributions, "MTT": trajectory_matching.match_trajectories,
+           "IDC": multi_formation.match_formations, "IDM": multi_formation.match_expanded,
            "KIP": kernel.induce_points, "KIP-labels": partial(kernel.induce_points, learn_labels=True)}
 
 
@@ -361,8 +362,8 @@ def condense(images: torch.Tensor, labels: torch.Tensor, settings: Settings, *, 
 
     Returns
     -------
-    dict with "images" float32 [n, C, H, W] (in the units of `images`), n = classes * ipc, of IDC four times
-    as many, decoded; "labels" int64 [n], of KIP-labels soft, float32 [n, classes]; "loss" float64 [iterations]
+    dict with "images" float32 [n, C, H, W] (in the units of `images`), n = classes * ipc, of IDC and IDM four
+    times as many, decoded; "labels" int64 [n], of KIP-labels soft, float32 [n, classes]; "loss" float64 [iterations]
     (mean loss a class and update); "started_from" int64 [classes * ipc, k], the real images that each was made
     of; "snapshots" float32 [k, n, C, H, W], the images after the iterations `snapshot_iterations`, 0
     being the start.
@@ -388,7 +389,7 @@ def condense(images: torch.Tensor, labels: torch.Tensor, settings: Settings, *, 
 
 def _formed(images: torch.Tensor, method: str) -> torch.Tensor:
     """Return the training images [n, C, H, W] of synthetic ones [classes, ipc, C, H, W]."""
-    return multi_formation.decode(images).flatten(0, 2) if method == "IDC" else images.flatten(0, 1)
+    return multi_formation.decode(images).flatten(0, 2) if method in ("IDC", "IDM") else images.flatten(0, 1)
 
 
 def _labels(state: dict, size: int, method: str) -> torch.Tensor:

@@ -3,6 +3,8 @@
 Synthetic images are to look, to networks that were never trained, like the real ones on average.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -18,8 +20,14 @@ def mean_features(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
         return sum(network.embed(some).sum(0) for some in parts) / len(images)
 
 
-def matching_gradient(network: nn.Module, means: torch.Tensor,
-                      synthetic: torch.Tensor) -> tuple[torch.Tensor, float]:
+def class_means(network: nn.Module, real, size: int, draw: torch.Generator) -> torch.Tensor:
+    """Return the `mean_features` of `size` random real images of each class, float [classes, n]."""
+    return torch.stack([mean_features(network, real.images[real.some(label, size, draw)])
+                        for label in range(len(real.by_class))])
+
+
+def matching_gradient(network: nn.Module, means: torch.Tensor, synthetic: torch.Tensor,
+                      decode: Callable | None = None) -> tuple[torch.Tensor, float]:
     """Return the gradient of the matching loss for the synthetic images, and the loss (Zhao & Bilen, eq. 5).
 
     L = sum_c || mean_{x in real class c} f(x) - mean_{s in synthetic class c} f(s) ||^2, where f are the features
@@ -30,9 +38,11 @@ def matching_gradient(network: nn.Module, means: torch.Tensor,
     network : f; its weights should need no gradient, which would be computed too.
     means : the means of f over the real images of each class, float [classes, n].
     synthetic : float [classes, ipc, C, H, W].
+    decode : makes [classes, ipc, k, C, H, W] of them, the images that are matched; None leaves them as they are.
     """
     pixels = synthetic.detach().requires_grad_()
-    own = network.embed(pixels.flatten(0, 1)).unflatten(0, synthetic.shape[:2]).mean(1)
+    shown = decode(pixels).flatten(1, 2) if decode else pixels
+    own = network.embed(shown.flatten(0, 1)).unflatten(0, shown.shape[:2]).mean(1)
     loss = (means - own).square().sum()
     return torch.autograd.grad(loss, pixels)[0], loss.item()
 
@@ -47,8 +57,7 @@ def match_distributions(state: dict, real, settings, draw: torch.Generator,
     """
     network.requires_grad_(False)
     synthetic, velocity, total = state["images"], state["velocity"], 0.0
-    means = torch.stack([mean_features(network, real.images[real.some(label, settings.real_batch, draw)])
-                         for label in range(len(synthetic))])
+    means = class_means(network, real, settings.real_batch, draw)
     for _ in range(settings.outer):
         gradient, loss = matching_gradient(network, means, synthetic)
         velocity = IMAGE_MOMENTUM * velocity + gradient

@@ -1,7 +1,7 @@
-"""Dataset condensation by efficient parameterisation (IDC; Kim et al., ICML 2022).
+"""Dataset condensation with synthetic images that hold four training images each, of a quarter of the pixels.
 
-A synthetic image holds four training images, each of a quarter of the pixels, and the networks that are
-matched learn from the real images, not from the synthetic ones.
+So do IDC (Kim et al., ICML 2022), which matches gradients, and IDM (Zhao et al., CVPR 2023), which matches
+features. The networks learn from the real images between two updates, not from the synthetic ones.
 """
 
 import torch
@@ -115,3 +115,25 @@ def train_on_real(network: nn.Module, momenta: list[torch.Tensor], real, steps: 
             with torch.no_grad():
                 momentum.mul_(NETWORK_MOMENTUM).add_(gradient + WEIGHT_DECAY * weight)
                 weight -= NETWORK_LR * momentum
+
+
+def match_expanded(state: dict, real, settings, draw: torch.Generator,
+                   network: nn.Module) -> tuple[dict[str, torch.Tensor], float]:
+    """Make one iteration of IDM: distribution matching on the decoded images (Zhao et al. 2023).
+
+    As `match_formations`, but each step is along the gradient of `distribution_matching.matching_gradient`, of
+    the network as it was drawn at first and then after every `inner` steps on real images. The authors keep
+    a pool of networks and add a cross-entropy term; here every iteration has a new network and no such term.
+    """
+    synthetic, velocity, total = state["images"], state["velocity"], 0.0
+    momenta = [torch.zeros_like(weight) for weight in network.parameters()]
+    for update in range(settings.outer):
+        network.requires_grad_(False)
+        means = distribution_matching.class_means(network, real, settings.real_batch, draw)
+        gradient, loss = distribution_matching.matching_gradient(network, means, synthetic, decode)
+        velocity = IMAGE_MOMENTUM * velocity + gradient
+        synthetic = (synthetic - settings.image_lr * velocity).clamp(real.images.min(), real.images.max())
+        total += loss
+        if update < settings.outer - 1:
+            train_on_real(network.requires_grad_(), momenta, real, settings.inner, draw)
+    return {"images": synthetic, "velocity": velocity}, total / (settings.outer * len(synthetic))

@@ -8,13 +8,19 @@ import torch
 from torch.nn import functional as F
 
 from dcpriv_lib import (augmentation, condensation, coresets, distribution_matching, kernel, multi_formation, networks,
-                        parameters)
+                        parameters, trajectory_matching)
 from dcpriv_lib.seeding import generator
 
 SHAPE = (1, 16, 3)  # channels, size, classes
 LABELS = torch.arange(3).repeat(10)
 every_method = pytest.mark.parametrize("method", condensation.METHODS)
 every_start = pytest.mark.parametrize("start", condensation.STARTS)
+
+
+@pytest.fixture(autouse=True)
+def short_experts(monkeypatch):
+    monkeypatch.setattr(trajectory_matching, "STAGE_STEPS", 2)
+    monkeypatch.setattr(trajectory_matching, "EXPERT_BATCH", 16)
 
 
 def pictures(number=30, dtype=torch.float32):
@@ -40,7 +46,7 @@ def finite_differences(function, at, positions, step=1e-6):
     for position in positions:
         move = torch.zeros_like(at)
         move[position] = step
-        found.append((float(function(at + move)) - float(function(at - move))) / (2 * step))
+        found.append(float(torch.as_tensor(function(at + move) - function(at - move)).detach()) / (2 * step))
     return found
 
 
@@ -451,3 +457,81 @@ def test_kip_is_torchs_adam_over_all_iterations():
 
 def test_kip_with_labels_begins_with_those_of_the_classes():
     assert torch.allclose(condense(method="KIP-labels", iterations=0)["labels"], torch.eye(3).repeat_interleave(2, 0), atol=1e-5)
+
+
+# ---------------------------------------------------------------- MTT
+
+def test_unrolled_steps_are_plain_sgd(toy):
+    net, _, synthetic = toy
+    net.requires_grad_(True)
+    own, images, start = torch.arange(3).repeat_interleave(2), synthetic.flatten(0, 1), [
+        weight.detach().clone() for weight in net.parameters()]
+    arrived = trajectory_matching.unrolled(net, start, images, own, torch.tensor(0.1), 3)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        F.cross_entropy(net(images), own).backward()
+        optimizer.step()
+    assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(arrived, net.parameters()))
+
+
+def test_the_gradients_of_mtt_are_those_of_differences(toy):
+    net, _, synthetic = toy
+    own = torch.arange(3).repeat_interleave(2)
+    start, target = ([weight.detach() for weight in network(name).parameters()] for name in ("start", "target"))
+
+    def loss(images, rate):
+        return trajectory_matching.trajectory_distance(trajectory_matching.unrolled(
+            net, start, images.flatten(0, 1), own, rate, 2), start, target)
+    pixels, rate = synthetic.requires_grad_(), torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    by_pixel, by_rate = torch.autograd.grad(loss(pixels, rate), (pixels, rate))
+    pixels, rate = pixels.detach(), rate.detach()
+    for position, expected in zip(POSITIONS, finite_differences(lambda some: loss(some, rate), pixels, POSITIONS, 1e-5)):
+        assert by_pixel[position].item() == pytest.approx(expected, rel=1e-3, abs=1e-9)
+    assert by_rate.item() == pytest.approx(finite_differences(lambda some: loss(pixels, some), rate, [()])[0], rel=1e-5)
+
+
+def test_the_distance_of_trajectories_is_0_at_the_target_and_1_at_the_start():
+    start, target = [torch.zeros(2, 3), torch.zeros(4)], [torch.ones(2, 3), 2 * torch.ones(4)]
+    distance = trajectory_matching.trajectory_distance
+    assert distance(target, start, target) == 0 and distance(start, start, target) == 1
+    assert distance([torch.ones(2, 3), torch.zeros(4)], start, target) == pytest.approx(16 / 22)
+
+
+def test_an_expert_is_trained_by_torchs_sgd():
+    real = condensation.Real.of(pictures(), LABELS)
+    kept, theirs = trajectory_matching.trajectory(network(dtype=torch.float32), real, generator(15)), network(dtype=torch.float32)
+    optimizer, draw = torch.optim.SGD(theirs.parameters(), lr=0.01), generator(15)
+    for _ in range(trajectory_matching.STAGE_STEPS):
+        batch = torch.randint(30, (16,), generator=draw)
+        optimizer.zero_grad()
+        F.cross_entropy(theirs(pictures()[batch]), LABELS[batch]).backward()
+        optimizer.step()
+    assert len(kept) == trajectory_matching.STAGES + 1
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(kept[1], theirs.parameters()))
+
+
+# ---------------------------------------------------------------- IDM
+
+def test_the_loss_of_idm_is_that_of_distribution_matching_on_the_decoded_images(toy):
+    net, images, synthetic = toy
+    means = torch.stack([distribution_matching.mean_features(net, images[LABELS == label]) for label in range(3)])
+    decoded = multi_formation.decode(synthetic).flatten(1, 2)
+    gradient, loss = distribution_matching.matching_gradient(net, means, synthetic, multi_formation.decode)
+    assert loss == distribution_matching.matching_gradient(net, means, decoded)[1]
+    moved = finite_differences(lambda own: distribution_matching.matching_gradient(
+        net, means, own, multi_formation.decode)[1], synthetic, POSITIONS)
+    for position, expected in zip(POSITIONS, moved):
+        assert gradient[position].item() == pytest.approx(expected, rel=1e-5, abs=1e-9)
+
+
+def test_idm_with_one_update_is_distribution_matching_on_decoded_images():
+    """So it is with one update an iteration, before the network has learned anything."""
+    made = condense(method="IDM", outer=1, iterations=1, image_lr=1e-3)
+    draw = generator(5, "iteration", 0)
+    net = networks.initialise(networks.ConvNet(*SHAPE, width=4), draw).requires_grad_(False)
+    real, start = condensation.Real.of(pictures(), LABELS), pictures()[made["started_from"][:, 0]].unflatten(0, (3, 2))
+    means = torch.stack([distribution_matching.mean_features(net, pictures()[real.some(label, 4, draw)]) for label in range(3)])
+    gradient, _ = distribution_matching.matching_gradient(net, means, start, multi_formation.decode)
+    expected = (start - 1e-3 * gradient).clamp(pictures().min(), pictures().max())
+    assert torch.allclose(made["images"], multi_formation.decode(expected).flatten(0, 2), atol=1e-6)
