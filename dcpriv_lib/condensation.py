@@ -42,10 +42,11 @@ class Settings:
     Attributes
     ----------
     ipc : synthetic images a class; at most the size of the smallest class.
-    iterations, outer, inner : the loops of `condense`.
-    width : filters of the network that is matched, `networks.ConvNet`.
-    real_batch : real images a class in each update (all, if the class has fewer).
-    image_lr : step size on the pixels; 0.1 in the condensation paper's code.
+    iterations, outer, inner : the loops of `condense`: networks, updates of the images with each, and how long the
+        network is trained between two of them, in the units that the method names; DM and KIP train none.
+    width : filters of the network, `networks.ConvNet`.
+    real_batch : real images a class in each update (all, if the class has fewer); MTT has batches of its own.
+    image_lr : step size on the pixels; 0.1 in the condensation paper's code. Losses differ, and so do good steps.
     start : what the synthetic images are at first, see `starting_images`.
     method : how they are updated, one of `METHODS`.
     """

@@ -93,7 +93,8 @@ def induce_points(state: dict, real, settings, draw: torch.Generator, network=No
     """Make one iteration of KIP: `outer` steps of Adam on the pixels along the gradient of `regression_loss`.
 
     Each step sees `real_batch` real images a class. With `learn_labels` the targets of the synthetic images
-    are learned too, at the same rate; they begin as those of the classes, and `soft_labels` makes labels of them. The arguments and what is returned are those of `condensation.METHODS`; no network is needed.
+    are learned too, at the same rate; they begin as those of the classes, and `soft_labels` makes labels of
+    them. The arguments and what is returned are those of `condensation.METHODS`; no network is needed.
     """
     classes, ipc = state["images"].shape[:2]
     pixels = state["images"].flatten(0, 1).clone().requires_grad_()

@@ -16,8 +16,9 @@ from .paths import PROFILE_NAME, PROFILE_NAME_RULE
 
 JOBS = {"sets": 1, "runs": 1, "shadows": 5}  # condensed sets, target runs, shadow models that one job makes
 PAPER_LOOPS = (1, 10, 50)  # the ipc for which the condensation paper gives its loops
-METHODS = ("DC", "DSA", "DM", "MTT", "IDC", "IDM", "KIP", "KIP-labels")  # of condensation.METHODS, which takes seconds to import
-STARTS = ("noise", "real", "means", "mean noise", "tiles", "herding", "k-center")  # of condensation.STARTS
+# names of condensation.METHODS and STARTS, which takes seconds to import
+METHODS = ("DC", "DSA", "DM", "MTT", "IDC", "IDM", "KIP", "KIP-labels")
+STARTS = ("noise", "real", "means", "mean noise", "tiles", "herding", "k-center")
 MANY = 1_000_000
 MOST_SHADOWS = 1000        # the seeds of a shadow model are this many times the report's seed, and its number
 CHECKED = "_parameters_were_checked"

@@ -6,6 +6,7 @@ it is computed, and how an interrupted computation goes on.
 """
 
 import copy
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -299,8 +300,8 @@ class Study:
             If it made no such targets.
         """
         made = self.made("targets")["inputs"]["parameters"]
-        found = condensation.settings(self.labels[self.members], **{name: made[name] for name in (
-            "ipc", "iterations", "outer", "inner", "width", "real_batch", "image_lr", "start", "method") if name in made})
+        names = inspect.signature(condensation.settings).parameters.keys() & made.keys()
+        found = condensation.settings(self.labels[self.members], **{name: made[name] for name in names})
         if ipc not in found:
             raise ValueError(f"control_ipc = {ipc}: notebook 2 made no such targets, only for ipc = "
                              f"{', '.join(map(str, found))}: choose one of these, or run it with this ipc")
