@@ -12,17 +12,17 @@ IMAGE_MOMENTUM = 0.5
 CPU_CHUNK = 2**20  # activations of the first layer in one pass on CPUs, 4 MiB: what stays in the cache
 
 
-def mean_features(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return the mean of ``network.embed`` over images [B, C, H, W], float [n]; not to be differentiated."""
-    with torch.no_grad():
-        chunk = max(1, CPU_CHUNK // (next(network.parameters()).shape[0] * images[0, 0].numel()))
-        parts = images.split(chunk if images.device.type == "cpu" else len(images))
-        return sum(network.embed(some).sum(0) for some in parts) / len(images)
+def features(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Return ``network.embed``, float [B, n], of images [B, C, H, W]; on CPUs in small chunks, twice as fast."""
+    chunk = max(1, CPU_CHUNK // (next(network.parameters()).shape[0] * images[0, 0].numel()))
+    return torch.cat([network.embed(some) for some in images.split(
+        chunk if images.device.type == "cpu" else len(images))])
 
 
+@torch.no_grad()
 def class_means(network: nn.Module, real, size: int, draw: torch.Generator) -> torch.Tensor:
-    """Return the `mean_features` of `size` random real images of each class, float [classes, n]."""
-    return torch.stack([mean_features(network, real.images[real.some(label, size, draw)])
+    """Return the mean of `features` over `size` random real images of each class, float [classes, n]."""
+    return torch.stack([features(network, real.images[real.some(label, size, draw)]).mean(0)
                         for label in range(len(real.by_class))])
 
 
@@ -42,7 +42,7 @@ def matching_gradient(network: nn.Module, means: torch.Tensor, synthetic: torch.
     """
     pixels = synthetic.detach().requires_grad_()
     shown = decode(pixels).flatten(1, 2) if decode else pixels
-    own = network.embed(shown.flatten(0, 1)).unflatten(0, shown.shape[:2]).mean(1)
+    own = features(network, shown.flatten(0, 1)).unflatten(0, shown.shape[:2]).mean(1)
     loss = (means - own).square().sum()
     return torch.autograd.grad(loss, pixels)[0], loss.item()
 

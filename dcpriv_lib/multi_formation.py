@@ -4,6 +4,8 @@ So do IDC (Kim et al., ICML 2022), which matches gradients, and IDM (Zhao et al.
 features. The networks learn from the real images between two updates, not from the synthetic ones.
 """
 
+import functools
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -35,8 +37,14 @@ def decode(images: torch.Tensor) -> torch.Tensor:
     missing = -size % FACTOR
     padded = F.pad(images.reshape(-1, channels, size, size), (0, missing, 0, missing))
     patches = padded.unflatten(3, (FACTOR, -1)).unflatten(2, (FACTOR, -1)).permute(0, 2, 4, 1, 3, 5)
-    full = F.interpolate(patches.flatten(0, 2), size=(size, size), mode="bilinear", align_corners=False)
-    return full.view(*many, FACTOR ** 2, channels, size, size)
+    enlarge = _enlarging(patches.shape[-1], size, images.dtype).to(images.device)
+    return (enlarge @ patches @ enlarge.T).reshape(*many, FACTOR ** 2, channels, size, size)
+
+
+@functools.cache
+def _enlarging(small: int, size: int, dtype: torch.dtype) -> torch.Tensor:
+    """The matrix [size, small] by which a column is enlarged bilinearly; faster than ``F.interpolate`` and its gradient."""
+    return F.interpolate(torch.eye(small, dtype=dtype)[None, None], size=(size, small), mode="bilinear")[0, 0]
 
 
 def encode(images: torch.Tensor) -> torch.Tensor:
