@@ -1,19 +1,24 @@
-"""Dataset condensation by gradient matching (Zhao, Mopuri & Bilen, ICLR 2021).
+"""Dataset condensation: a few synthetic images a class in place of many real ones.
 
-The synthetic images are pushed until a network's gradient on them points where its
-gradient on the real images points.
+What all methods share is here: the settings, the images to start from, the loop that stops and goes on.
+So is the first of them, gradient matching (DC; Zhao, Mopuri & Bilen, ICLR 2021), by which the synthetic
+images are pushed until a network's gradient on them points where its gradient on the real images points;
+the others have modules of their own and are named in `METHODS`.
 """
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from . import augmentation, coresets, distribution_matching, kernel, multi_formation, trajectory_matching
 from .checkpoint import Checkpoint
 from .networks import initialise
+from .parameters import nearest
 from .profiles import as_list, per_ipc
 from .seeding import generator
 
@@ -21,7 +26,9 @@ from .seeding import generator
 PAPER_LOOPS = {1: (1, 1), 10: (10, 50), 50: (50, 10)}
 REAL_BATCH = 256   # real images a class and update
 IMAGE_LR, IMAGE_MOMENTUM = 0.1, 0.5
-STARTS = {"noise": 0, "real": 1, "means": 4}  # real images of which each synthetic one is the mean at the start
+# real images of which each synthetic one is made at the start; the mean of a whole class names none
+STARTS = {"noise": 0, "real": 1, "means": 4, "mean noise": 0, "tiles": multi_formation.FACTOR ** 2, "herding": 1,
+          "k-center": 1}
 NETWORK_LR = 0.01
 NETWORK_BATCH = 256  # synthetic images a step of the inner training
 SNAPSHOTS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # iterations whose images are kept
@@ -35,11 +42,13 @@ class Settings:
     Attributes
     ----------
     ipc : synthetic images a class; at most the size of the smallest class.
-    iterations, outer, inner : the loops of `condense`.
-    width : filters of the network that is matched, `networks.ConvNet`.
-    real_batch : real images a class in each update (all, if the class has fewer).
-    image_lr : step size on the pixels; 0.1 in the condensation paper's code.
+    iterations, outer, inner : the loops of `condense`: networks, updates of the images with each, and how long the
+        network is trained between two of them, in the units that the method names; DM and KIP train none.
+    width : filters of the network, `networks.ConvNet`.
+    real_batch : real images a class in each update (all, if the class has fewer); MTT has batches of its own.
+    image_lr : step size on the pixels; 0.1 in the condensation paper's code. Losses differ, and so do good steps.
     start : what the synthetic images are at first, see `starting_images`.
+    method : how they are updated, one of `METHODS`.
     """
 
     ipc: int
@@ -50,6 +59,14 @@ class Settings:
     real_batch: int = REAL_BATCH
     image_lr: float = IMAGE_LR
     start: str = "noise"
+    method: str = "DC"
+
+    def inputs(self) -> dict:
+        """Return the settings as inputs of an artefact.
+
+        The method is left out if it is DC, which was once the only one: sets made then are found.
+        """
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("method", "DC")}
 
     @property
     def updates(self) -> int:
@@ -58,7 +75,7 @@ class Settings:
 
 
 def settings(labels: torch.Tensor, ipc: int | list[int], iterations: int | list[int], outer: int, inner: int,
-             width: int, real_batch: int, image_lr: float, start: str) -> dict[int, Settings]:
+             width: int, real_batch: int, image_lr: float, start: str, method: str = "DC") -> dict[int, Settings]:
     """Return the settings of every ipc, checked before anything is computed.
 
     Parameters
@@ -67,22 +84,24 @@ def settings(labels: torch.Tensor, ipc: int | list[int], iterations: int | list[
     ipc : synthetic images a class, one number or several.
     iterations : for all ipc, or one for each.
     outer, inner : as in `condense`; ``outer = 0`` takes the loops of the condensation paper's code.
-    width, real_batch, image_lr, start : as in `Settings`.
+    width, real_batch, image_lr, start, method : as in `Settings`.
 
     Raises
     ------
     ValueError
-        As `check_ipc` and `loops` for one of the `ipc`; if `iterations` do not fit.
+        As `check_ipc` and `loops` for one of the `ipc`; if `iterations` do not fit; if there is no such
+        start or method.
     """
+    _check_names(start, method)
     ipcs = as_list(ipc)
     for n in ipcs:
         check_ipc(labels, n)
-    return {n: Settings(n, steps, *loops(n, outer, inner), width, real_batch, image_lr, start)
+    return {n: Settings(n, steps, *loops(n, outer, inner), width, real_batch, image_lr, start, method)
             for n, steps in per_ipc("iterations", iterations, ipcs).items()}
 
 
 def check_ipc(labels: torch.Tensor, ipc: int) -> None:
-    """Raise ValueError unless `ipc` is between 1 and the size of the smallest class.
+    """Raise ValueError unless every class has an image, and `ipc` is from 1 to the size of the smallest.
 
     Parameters
     ----------
@@ -90,6 +109,9 @@ def check_ipc(labels: torch.Tensor, ipc: int) -> None:
     ipc : synthetic images a class.
     """
     sizes = torch.bincount(labels)
+    if not sizes.min():
+        raise ValueError(f"ipc = {ipc}: class {int(sizes.argmin())} has only 0 members: add images of it, or "
+                         "number the classes without gaps")
     if not 1 <= ipc <= sizes.min():
         raise ValueError(f"ipc = {ipc}: class {int(sizes.argmin())} has only {int(sizes.min())} members, "
                          f"choose ipc between 1 and {int(sizes.min())}")
@@ -162,7 +184,8 @@ def matching_distance(real: list[torch.Tensor], synthetic: list[torch.Tensor]) -
 
 
 def matching_step(network: nn.Module, images: torch.Tensor, labels: torch.Tensor,
-                  synthetic: torch.Tensor, batch: Callable) -> tuple[torch.Tensor, float]:
+                  synthetic: torch.Tensor, batch: Callable,
+                  augmentations: Callable | None = None) -> tuple[torch.Tensor, float]:
     """Return the gradient of the matching loss for the synthetic images, and the loss.
 
     The loss is the sum of `matching_distance` over the classes; each class's distance
@@ -174,70 +197,164 @@ def matching_step(network: nn.Module, images: torch.Tensor, labels: torch.Tensor
     images, labels : the real data, float32 [N, C, H, W] and int64 [N].
     synthetic : float32 [classes, ipc, C, H, W].
     batch : maps a class to the indices of its real images in this step.
+    augmentations : called once a class, returns a function of images that changes the real and the
+        synthetic ones alike; None leaves them as they are.
     """
     gradient, loss = torch.empty_like(synthetic), 0.0
     for label, own in enumerate(synthetic):
         chosen = batch(label)
-        real = weight_gradients(network, images[chosen], labels[chosen])
+        augmented = augmentations() if augmentations else lambda same: same
+        real = weight_gradients(network, augmented(images[chosen]), labels[chosen])
         own = own.detach().requires_grad_()
         target = torch.full((len(own),), label, device=own.device)
-        distance = matching_distance(real, weight_gradients(network, own, target, create_graph=True))
+        distance = matching_distance(real, weight_gradients(network, augmented(own), target, create_graph=True))
         gradient[label], = torch.autograd.grad(distance, own)
         loss += distance.item()
     return gradient, loss
 
 
-def starting_images(images: torch.Tensor, by_class: list[torch.Tensor], ipc: int, start: str,
-                    seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def match_gradients(state: dict, real: "Real", settings: Settings, draw: torch.Generator, network: nn.Module,
+                    augmented: bool = False) -> tuple[dict[str, torch.Tensor], float]:
+    """Make one iteration of gradient matching (DC; Zhao et al. 2021, algorithm 1).
+
+    `outer` times the synthetic images make one step along the gradient of `matching_step` (SGD on the
+    pixels, momentum 0.5) and, between two of them, the network is trained on them for `inner` epochs
+    (SGD, rate 0.01). The arguments and what is returned are those of every method, see `METHODS`.
+
+    With `augmented` it is DSA (Zhao & Bilen 2021): `augmentation.siamese` changes the real and the synthetic
+    images of a class alike before their gradients are matched, and `augmentation.each` those that the network
+    is trained on.
+    """
+    synthetic, velocity = state["images"], state["velocity"]
+    labels = torch.arange(len(synthetic), device=synthetic.device).repeat_interleave(synthetic.shape[1])
+    total = 0.0
+    for update in range(settings.outer):
+        gradient, loss = matching_step(
+            network, real.images, real.labels, synthetic, lambda label: real.some(label, settings.real_batch, draw),
+            (lambda: augmentation.siamese(draw)) if augmented else None)
+        velocity = IMAGE_MOMENTUM * velocity + gradient
+        synthetic = synthetic - settings.image_lr * velocity
+        total += loss
+        if update < settings.outer - 1:
+            _train_inner(network, synthetic.flatten(0, 1), labels, settings.inner, draw, augmented)
+    return {"images": synthetic, "velocity": velocity}, total / (settings.outer * len(synthetic))
+
+
+def _train_inner(network, images, labels, epochs: int, draw: torch.Generator, augmented: bool = False) -> None:
+    """Train `network` on the synthetic images with plain SGD, so that later gradients differ."""
+    weights = list(network.parameters())
+    for _ in range(epochs):
+        order = torch.randperm(len(images), generator=draw).to(images.device)
+        for batch in order.split(NETWORK_BATCH):
+            some = augmentation.each(images[batch], draw) if augmented else images[batch]
+            gradients = _gradients(network, weights, some, labels[batch])
+            with torch.no_grad():
+                for weight, gradient in zip(weights, gradients):
+                    weight -= NETWORK_LR * gradient
+
+
+# A method makes one iteration: ``method(state, real, settings, draw, network)`` returns what has changed of the
+# state and the loss, the mean of a class and update. It is given
+#   state : dict of tensors: "images" float32 [classes, ipc, C, H, W], "velocity" of the same shape, zero at first, and
+#       whatever the method itself returned before;
+#   real : the `Real` images;
+#   settings : the `Settings`;
+#   draw : the generator of all that is random in this iteration;
+#   network : a network freshly drawn from it, to be used or changed at will.
+METHODS = {"DC": match_gradients, "DSA": partial(match_gradients, augmented=True),
+           "DM": distribution_matching.match_distributions, "MTT": trajectory_matching.match_trajectories,
+           "IDC": multi_formation.match_formations, "IDM": multi_formation.match_expanded,
+           "KIP": kernel.induce_points, "KIP-labels": partial(kernel.induce_points, learn_labels=True)}
+
+
+@dataclass(frozen=True)
+class Real:
+    """The real images that are condensed.
+
+    Attributes
+    ----------
+    images, labels : float32 [N, C, H, W], int64 [N].
+    by_class : the rows of each class, int64.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    by_class: list[torch.Tensor]
+
+    @classmethod
+    def of(cls, images: torch.Tensor, labels: torch.Tensor) -> "Real":
+        """Return the images, sorted by their labels."""
+        return cls(images, labels, [torch.nonzero(labels == label).flatten() for label in range(int(labels.max()) + 1)])
+
+    def some(self, label: int, size: int, draw: torch.Generator) -> torch.Tensor:
+        """Return `size` rows of one class, chosen at random; all if there are fewer."""
+        rows = self.by_class[label]
+        return rows[torch.randperm(len(rows), generator=draw)[:size].to(rows.device)]
+
+
+def starting_images(real: Real, ipc: int, start: str, seed: int,
+                    make_network: Callable) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the images that a condensation starts from, and the real images that they were made of.
 
     Parameters
     ----------
-    images : the real images, float32 [N, C, H, W].
-    by_class : the rows of each class.
+    real : the real images.
     ipc : synthetic images a class.
-    start : "noise", standard normal; "real", a different real image each; "means", the mean of four.
+    start : "noise", standard normal; "real", a different real image each; "means", the mean of four; "mean
+        noise", the mean of the class plus standard normal noise; "tiles", four real images of half the size
+        side by side, which is what IDC begins with; "herding" and "k-center", real images chosen as in
+        `coresets`, by the features of a network that was trained on the real ones.
     seed : seed of the noise or the choice.
+    make_network : builds the network of the coresets.
 
     Returns
     -------
-    float32 [classes, ipc, C, H, W], and int64 [classes * ipc, k], rows of `images`, k of `STARTS`.
+    float32 [classes, ipc, C, H, W], and int64 [classes * ipc, k], rows of `real.images`, k of `STARTS`.
 
     Raises
     ------
     ValueError
         If there is no such start.
     """
-    if start not in STARTS:
-        raise ValueError(f"start = {start!r}: expected one of {', '.join(STARTS)}")
-    draw = generator(seed, "noise" if start == "noise" else "start")
-    if start == "noise":
-        shape = (len(by_class), ipc, *images.shape[1:])
-        return torch.randn(shape, generator=draw), torch.empty((len(by_class) * ipc, 0), dtype=torch.int64)
-    def some(rows, size):
-        return rows[torch.randperm(len(rows), generator=draw)[:size].to(rows.device)]
-    if start == "real":
-        rows = torch.cat([some(own, ipc) for own in by_class])[:, None]
+    _check_names(start)
+    draw, classes = generator(seed, "noise" if start == "noise" else "start"), len(real.by_class)
+    if STARTS[start] == 0:
+        noise = torch.randn((classes, ipc, *real.images.shape[1:]), generator=draw)
+        if start == "mean noise":
+            noise += torch.stack([real.images[own].mean(0).cpu() for own in real.by_class])[:, None]
+        return noise, torch.empty((classes * ipc, 0), dtype=torch.int64)
+    if start in coresets.CHOICES:
+        features = coresets.features(real.images, real.labels, make_network, draw)
+        rows = torch.cat([own[coresets.CHOICES[start](features[own], ipc)] for own in real.by_class])[:, None]
+    elif start == "real":
+        rows = torch.cat([real.some(label, ipc, draw) for label in range(classes)])[:, None]
     else:
-        size = min(STARTS[start], *map(len, by_class))
-        rows = torch.stack([some(own, size) for own in by_class for _ in range(ipc)])
-    return images[rows].mean(1).unflatten(0, (len(by_class), ipc)).cpu(), rows.cpu()
+        size = min(STARTS[start], *map(len, real.by_class))
+        rows = torch.stack([real.some(label, size, draw) for label in range(classes) for _ in range(ipc)])
+    made = multi_formation.encode(real.images[rows]) if start == "tiles" else real.images[rows].mean(1)
+    return made.unflatten(0, (classes, ipc)).cpu(), rows.cpu()
+
+
+def _check_names(start: str, method: str = "DC") -> None:
+    for name, value, known in (("start", start, STARTS), ("method", method, METHODS)):
+        if value not in known:
+            raise ValueError(f"{name} = {value!r}: there is no such {name}{nearest(value, known)}")
 
 
 def condense(images: torch.Tensor, labels: torch.Tensor, settings: Settings, *, make_network: Callable, seed: int,
              checkpoint: Path | None = None, progress: Callable = iter) -> dict[str, torch.Tensor]:
     """Condense real images into `ipc` synthetic images a class.
 
-    Every iteration draws a new network. `outer` times it updates the synthetic images by
-    one matching step over all classes (SGD on the pixels, momentum 0.5) and, between two
-    updates, trains the network on them for `inner` epochs (SGD, rate 0.01).
+    Every iteration draws a new network and makes `outer` updates of the synthetic images by the
+    method, one of `METHODS`. Without an iteration the start itself is returned: with the starts "real",
+    "herding" and "k-center" that is a coreset.
 
     Parameters
     ----------
     images, labels : the real data, float32 [N, C, H, W] and int64 [N], on the device
         that is to do the work. Nothing else of the data set is seen.
     settings : see `Settings`; its `width` is up to `make_network`.
-    make_network : builds the network whose gradients are matched.
+    make_network : builds the network that the method works with.
     seed : seed of the start, the networks and the batches.
     checkpoint : file of the state after the last iteration. If it exists, the work goes on
         from there, to the same result as an unbroken run. It is kept at the end: asked
@@ -246,34 +363,49 @@ def condense(images: torch.Tensor, labels: torch.Tensor, settings: Settings, *, 
 
     Returns
     -------
-    dict with "images" float32 [classes * ipc, C, H, W] (in the units of `images`),
-    "labels" int64, "loss" float64 [iterations] (mean matching loss a class and update),
-    "started_from" int64 [classes * ipc, k], the real images that each was made of,
-    "snapshots" float32 [k, classes * ipc, C, H, W], the images after the iterations
-    `snapshot_iterations`, 0 being the start.
+    dict with "images" float32 [n, C, H, W] (in the units of `images`), n = classes * ipc, of IDC and IDM four
+    times as many, decoded; "labels" int64 [n], of KIP-labels soft, float32 [n, classes]; "loss" float64 [iterations]
+    (mean loss a class and update); "started_from" int64 [classes * ipc, k], the real images that each was made
+    of; "snapshots" float32 [k, n, C, H, W], the images after the iterations `snapshot_iterations`, 0
+    being the start.
 
     Raises
     ------
     ValueError
         If `ipc` is below 1 or above the size of the smallest class, a loop is empty, or there is no
-        such start.
+        such start or method.
     """
     check_ipc(labels, settings.ipc)
-    if settings.outer < 1 or settings.iterations < 1:
-        raise ValueError(f"outer = {settings.outer}, iterations = {settings.iterations}: expected at least 1")
-    by_class = [torch.nonzero(labels == label).flatten() for label in range(int(labels.max()) + 1)]
-    first, started_from = starting_images(images, by_class, settings.ipc, settings.start, seed)
-    state = _iterate_all(images, labels, by_class, first, settings, make_network, seed, checkpoint, progress)
-    return {"images": state["images"].flatten(0, 1), "loss": state["loss"], "started_from": started_from,
-            "labels": torch.arange(len(by_class)).repeat_interleave(settings.ipc),
-            "snapshots": state["snapshots"].flatten(1, 2)}
+    _check_names(settings.start, settings.method)
+    if settings.outer < 1 or settings.iterations < 0:
+        raise ValueError(f"outer = {settings.outer}, iterations = {settings.iterations}: expected at least 1 and 0")
+    real = Real.of(images, labels)
+    first, started_from = starting_images(real, settings.ipc, settings.start, seed, make_network)
+    state = _iterate_all(real, first, settings, make_network, seed, checkpoint, progress)
+    formed = _formed(state["images"], settings.method)
+    return {"images": formed, "loss": state["loss"], "started_from": started_from,
+            "labels": _labels(state, len(formed) // len(first), settings.method),
+            "snapshots": torch.stack([_formed(images, settings.method) for images in state["snapshots"]])}
 
 
-def _iterate_all(images, labels, by_class, first, settings: Settings, make_network, seed, checkpoint,
+def _formed(images: torch.Tensor, method: str) -> torch.Tensor:
+    """Return the training images [n, C, H, W] of synthetic ones [classes, ipc, C, H, W]."""
+    return multi_formation.decode(images).flatten(0, 2) if method in ("IDC", "IDM") else images.flatten(0, 1)
+
+
+def _labels(state: dict, size: int, method: str) -> torch.Tensor:
+    """Return the labels of the training images, `size` of each class."""
+    classes = len(state["images"])
+    hard = torch.arange(classes).repeat_interleave(size)
+    return kernel.soft_labels(state, hard, classes) if method == "KIP-labels" else hard
+
+
+def _iterate_all(real: Real, first, settings: Settings, make_network, seed, checkpoint,
                  progress) -> dict[str, torch.Tensor]:
     """Return the state after the last iteration, from the start or from where an earlier run ended."""
-    network = make_network().to(images.device)
-    inputs = asdict(settings) | {"seed": seed, "shape": list(first.shape)}
+    device, network = real.images.device, make_network().to(real.images.device)
+    # DC is None, what a state has that was made before there were other methods
+    inputs = {"method": None} | settings.inputs() | {"seed": seed, "shape": list(first.shape)}
     del inputs["iterations"]  # the state of fewer is on the way to more
     with Checkpoint(checkpoint, inputs, keep_last=True) as saved:
         state = saved.load() or _at_first(first)
@@ -284,16 +416,20 @@ def _iterate_all(images, labels, by_class, first, settings: Settings, make_netwo
             # one stream an iteration: a resumed run draws what the unbroken one would have
             draw = generator(seed, "iteration", iteration)
             initialise(network, draw)
-
-            def batch(label, draw=draw):
-                members = by_class[label]
-                return members[torch.randperm(len(members), generator=draw)[:settings.real_batch].to(images.device)]
-            state = _iterate(state, network, settings, draw, lambda synthetic, batch=batch: matching_step(
-                network, images, labels, synthetic, batch))
+            changed, loss = METHODS[settings.method](
+                {name: value.to(device) for name, value in state.items() if name not in ("loss", "snapshots")},
+                real, settings, draw, network)
+            state |= {name: value.cpu() for name, value in changed.items()}
+            state["loss"] = torch.cat([state["loss"], torch.tensor([loss], dtype=torch.float64)])
             if iteration + 1 in SNAPSHOTS:
                 state["snapshots"] = torch.cat([state["snapshots"], state["images"][None]])
-            saved.keep(state)
+            saved.keep(dict(state))
     return state
+
+
+def classes_of(labels: torch.Tensor) -> torch.Tensor:
+    """Return the class int64 [n] of each label, hard (int64 [n]) or soft (float [n, classes], the most probable)."""
+    return labels if labels.ndim == 1 else labels.argmax(1)
 
 
 def snapshot_iterations(iterations: int) -> list[int]:
@@ -311,32 +447,3 @@ def stages(condensed: dict, iterations: int) -> dict[int, torch.Tensor]:
 def _at_first(images: torch.Tensor) -> dict[str, torch.Tensor]:
     return {"images": images, "velocity": torch.zeros_like(images), "loss": torch.zeros(0, dtype=torch.float64),
             "snapshots": images[None]}
-
-
-def _iterate(state, network, settings: Settings, draw: torch.Generator, matching: Callable) -> dict[str, torch.Tensor]:
-    """Return the state after one iteration, `outer` updates of the images, matched by the freshly drawn `network`."""
-    device = next(network.parameters()).device
-    synthetic, velocity = state["images"].to(device), state["velocity"].to(device)
-    labels = torch.arange(len(synthetic), device=device).repeat_interleave(synthetic.shape[1])
-    total = 0.0
-    for update in range(settings.outer):
-        gradient, loss = matching(synthetic)
-        velocity = IMAGE_MOMENTUM * velocity + gradient
-        synthetic = synthetic - settings.image_lr * velocity
-        total += loss
-        if update < settings.outer - 1:
-            _train_inner(network, synthetic.flatten(0, 1), labels, settings.inner, draw)
-    loss = torch.tensor([total / (settings.outer * len(synthetic))], dtype=torch.float64)
-    return state | {"images": synthetic.cpu(), "velocity": velocity.cpu(), "loss": torch.cat([state["loss"], loss])}
-
-
-def _train_inner(network, images, labels, epochs: int, draw: torch.Generator) -> None:
-    """Train `network` on the synthetic images with plain SGD, so that later gradients differ."""
-    weights = list(network.parameters())
-    for _ in range(epochs):
-        order = torch.randperm(len(images), generator=draw).to(images.device)
-        for batch in order.split(NETWORK_BATCH):
-            gradients = _gradients(network, weights, images[batch], labels[batch])
-            with torch.no_grad():
-                for weight, gradient in zip(weights, gradients):
-                    weight -= NETWORK_LR * gradient

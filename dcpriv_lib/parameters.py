@@ -17,6 +17,9 @@ from .paths import PROFILE_NAME, PROFILE_NAME_RULE
 JOBS = {"sets": 1, "runs": 1, "shadows": 5}  # condensed sets, target runs, shadow models that one job makes
 PAPER_LOOPS = (1, 10, 50)  # the ipc for which the condensation paper gives its loops
 PIXELS = ("standard", "unit", "raw")
+# names of condensation.METHODS and STARTS, which takes seconds to import
+METHODS = ("DC", "DSA", "DM", "MTT", "IDC", "IDM", "KIP", "KIP-labels")
+STARTS = ("noise", "real", "means", "mean noise", "tiles", "herding", "k-center")
 MANY = 1_000_000
 MOST_SHADOWS = 1000        # the seeds of a shadow model are this many times the report's seed, and its number
 CHECKED = "_parameters_were_checked"
@@ -33,6 +36,7 @@ class Rule:
 
     fits: Callable[[object], object]  # true or false, like a condition
     expected: str
+    words: tuple[str, ...] = ()       # if it is one of some words
 
 
 def whole(low: int, high: int = MANY) -> Rule:
@@ -55,7 +59,7 @@ def number(low: float, high: float) -> Rule:
 
 def one_of(*names: str) -> Rule:
     """Allow some words."""
-    return Rule(lambda value: type(value) is str and value in names, f"one of {', '.join(names)}")
+    return Rule(lambda value: type(value) is str and value in names, f"one of {', '.join(names)}", names)
 
 
 def entries(rule: Rule, distinct: bool = False) -> Rule:
@@ -92,13 +96,14 @@ TABLE = {
     "epochs": one_or_many(whole(1)),
     # 2
     "ipc": one_or_many(whole(1, 10_000), distinct=True),
-    "iterations": one_or_many(whole(1)),
+    "iterations": one_or_many(whole(0)),
     "outer": whole(0, 10_000),
     "inner": whole(0, 10_000),
     "width": whole(1, 4096),
     "real_batch": whole(1),
     "image_lr": number(1e-9, 1e4),
-    "start": one_of("noise", "real", "means"),
+    "start": one_of(*STARTS),
+    "method": one_of(*METHODS),
     "condensed_sets": one_or_many(whole(1, 1000)),
     "training_sets": entries(one_of("original", "subset", "condensed"), distinct=True),
     "n_runs": whole(1, 1000),
@@ -120,7 +125,7 @@ TABLE = {
     "shift": whole(0, 13),  # the smallest images have 14 pixels
     "control_ipc": whole(1, 10_000),
     "n_models": even(6),
-    "starts": entries(one_of("noise", "real", "means"), distinct=True),
+    "starts": entries(one_of(*STARTS), distinct=True),
     "sizes": entries(whole(2), distinct=True),
     "n_canaries": whole(8),
     "doses": entries(whole(10), distinct=True),
@@ -225,7 +230,10 @@ def _check_value(name: str, value, declared: type | None) -> None:
 
 
 def _hint(name: str, value) -> str:
-    """Return how to write a number or a list that YAML or papermill took for text; else nothing."""
+    """Return the word that was probably meant, or how to write what YAML or papermill took for text; else nothing."""
+    near = difflib.get_close_matches(str(value), TABLE[name].words, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {near[0]!r}?"
     try:
         found = ast.literal_eval(value)
         text = yaml.safe_dump({name: found}, default_flow_style=True).strip()

@@ -6,8 +6,9 @@ it is computed, and how an interrupted computation goes on.
 """
 
 import copy
+import inspect
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -304,8 +305,8 @@ class Study:
         if made.get("synthetic_sets"):
             raise ValueError("notebook 2 took the synthetic_sets of a file, and nobody here can condense as their maker did: "
                              "this notebook needs sets of its own; run notebook 2 with synthetic_sets = [] first")
-        found = condensation.settings(self.labels[self.members], **{name: made[name] for name in (
-            "ipc", "iterations", "outer", "inner", "width", "real_batch", "image_lr", "start")})
+        names = inspect.signature(condensation.settings).parameters.keys() & made.keys()
+        found = condensation.settings(self.labels[self.members], **{name: made[name] for name in names})
         if ipc not in found:
             raise ValueError(f"control_ipc = {ipc}: notebook 2 made no such targets, only for ipc = "
                              f"{', '.join(map(str, found))}: choose one of these, or run it with this ipc")
@@ -341,7 +342,7 @@ class _Condensation:
     rows: np.ndarray
 
     def _inputs(self, study: Study, iterations: bool = True) -> dict:
-        inputs = study.inputs | asdict(self.settings) | {
+        inputs = study.inputs | self.settings.inputs() | {
             "kind": self.kind, "key": self.key, "real": data.digest(self.rows)}
         return inputs if iterations else {name: value for name, value in inputs.items() if name != "iterations"}
 

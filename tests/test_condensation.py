@@ -183,7 +183,7 @@ def test_a_start_belongs_to_the_state(tmp_path):
     assert condensation.condense(images, labels, **settings(checkpoint=checkpoint))["started_from"].shape == (6, 0)
     with pytest.raises(RuntimeError, match="start = 'noise', but start = 'real' is asked for"):
         condensation.condense(images, labels, **settings(start="real", checkpoint=checkpoint))
-    with pytest.raises(ValueError, match="start = 'zeros': expected one of noise, real, means"):
+    with pytest.raises(ValueError, match="start = 'zeros': there is no such start: choose from noise, real, means"):
         condensation.condense(images, labels, **settings(start="zeros"))
 
 
