@@ -427,11 +427,6 @@ def _iterate_all(real: Real, first, settings: Settings, make_network, seed, chec
     return state
 
 
-def classes_of(labels: torch.Tensor) -> torch.Tensor:
-    """Return the class int64 [n] of each label, hard (int64 [n]) or soft (float [n, classes], the most probable)."""
-    return labels if labels.ndim == 1 else labels.argmax(1)
-
-
 def snapshot_iterations(iterations: int) -> list[int]:
     """Return after which iterations `condense` keeps a copy of the images."""
     return [snapshot for snapshot in SNAPSHOTS if snapshot <= iterations]

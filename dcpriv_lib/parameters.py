@@ -96,7 +96,7 @@ TABLE = {
     "epochs": one_or_many(whole(1)),
     # 2
     "ipc": one_or_many(whole(1, 10_000), distinct=True),
-    "iterations": one_or_many(whole(0)),
+    "iterations": one_or_many(whole(1)),
     "outer": whole(0, 10_000),
     "inner": whole(0, 10_000),
     "width": whole(1, 4096),

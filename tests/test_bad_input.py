@@ -664,7 +664,7 @@ def senseless(name: str) -> list:
     if name in ("synthetic_sets", "extra_targets"):
         return [value for value in WORDS if value != ["auto"]] + [[""], [5], [None], [["a"]], ["a", "a"], ("a",), b"a"]
     fits_half, fits_zero = (parameters.TABLE[name].fits(value) for value in (0.5, 0))
-    many = {"ipc": [[3, 3], [0], [0.5]], "iterations": [[-1]], "condensed_sets": [[0]], "epochs": [[0]],
+    many = {"ipc": [[3, 3], [0], [0.5]], "iterations": [[0]], "condensed_sets": [[0]], "epochs": [[0]],
             "training_sets": [["subset"] * 2, ["subste"]], "grid_C": [[1, 1], [0]],
             "grid_gamma": [[1, 1.0], [0]]}
     return (NUMBERS + LISTS + many.get(name, [[1]]) + [0.5] * (not fits_half) + [1.0] * (not fits_half)
@@ -680,7 +680,7 @@ def test_senseless_values_are_refused_by_name(name, refused):
 
 def test_only_these_parameters_may_be_zero_or_no_whole_number():
     zero, half = ({name for name, rule in parameters.TABLE.items() if rule.fits(value)} for value in (0, 0.5))
-    assert zero == {"seed", "iterations", "outer", "inner", "first_run", "first_shadow", "merge_step", "shift"}
+    assert zero == {"seed", "outer", "inner", "first_run", "first_shadow", "merge_step", "shift"}
     assert half == {"image_lr"}
 
 

@@ -93,7 +93,8 @@ def test_one_image_a_class_and_as_many_as_there_are(method, ipc):
 @every_method
 def test_two_classes_are_enough(method):
     made = condense(method=method, labels=torch.arange(2).repeat(10), iterations=1)
-    assert made["images"].isfinite().all() and set(condensation.classes_of(made["labels"]).tolist()) == {0, 1}
+    labels = made["labels"].argmax(1) if made["labels"].ndim == 2 else made["labels"]
+    assert made["images"].isfinite().all() and labels.bincount().tolist() == 2 * [len(labels) // 2]
 
 
 @every_method
