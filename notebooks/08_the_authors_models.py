@@ -30,12 +30,12 @@
 # 3. what a published model says that its paper does not.
 #
 # **You need** notebooks 1 to 6, and the data set MNIST. The models are not part of this report, since they come without a
-# licence; the first cell says how to get them. Reading takes half an hour; running takes about ten
-# minutes on two cores, nearly all of them for models of our own.
+# licence; the first cell says how to get them. Reading takes half an hour; running takes about ten minutes on two
+# cores, nearly all of it to train models of our own.
 #
 # > **Threat model.** That of notebook 4: the attacker owns the second half of MNIST's training images, knows the network
-# > and its training, and sees the softmax for every image in question with its true class. Their models, and ours, were trained
-# > on the attacker's images only, so *nobody* in question is in any of them. They do not condense.
+# > and its training, and sees the softmax for every image in question with its true class. All shadow and reference models
+# > were trained on the attacker's images, so *nobody* in question is in any of them. This attacker does not condense.
 
 # %% tags=["parameters"]
 profile: str = "authors"               # name of this run; its files are in results/<profile>
@@ -309,10 +309,12 @@ study.figure(figure, "authors_models")
 #   the members at 0.1 % false alarms, fourteen times a guesser's share. The paper's attacks find no more than a guesser there.
 #   (The logistic regression finds exactly none: too many non-members share its highest score, so no threshold accuses only one
 #   in a hundred.)
-# - **On the condensed models no attack is told from guessing**, neither with the authors' shadow models nor with ours. An interval
-#   here reaches about 0.7 points to either side: an AUC of 51 % would have been noticed, one of 50.3 % would not.
-# - **Nor is it on a hundred random members.** On five hundred of them it is, by a hair: those few who are in the subset
-#   are known, and nobody else can be. The condensed rival stays below, but the two intervals overlap.
+# - **On the condensed models no AUC is told from one half**, neither with the authors' shadow models nor with ours. An interval
+#   here reaches about 0.7 points to either side: an AUC of 51 % would have been noticed, one of 50.3 % would not. (Of all their
+#   rates at low false positive rates one interval begins above a guesser's, by a hair; among so many, expect about one.)
+# - **Random members are hardly easier to recognise.** With a hundred the AUC is not told from one half, with five hundred it is, barely.
+#   At 0.1 % false alarms LiRA finds two to three times a guesser's share in both: those few who are in the subset are known,
+#   and nobody else can be. The condensed rivals stay below, but the intervals overlap.
 # - **The bounds on $\varepsilon$** that lie above LiRA's rest on the mirrored form of notebook 6: the original is right on all of its
 #   members, so whoever it gets wrong was not one.
 #
