@@ -286,8 +286,9 @@ ranked = pd.DataFrame({key: evaluation.ranking(score, is_member, study.rng("rank
 ranked.index.names = ["target", "run", "attack"]
 usual = judged.set_index(["target", "attack"])[["accuracy", "accuracy_low", "accuracy_high",
                                                 "recall"]]
-order = ["original", *(f"{kind}-{ipc}" for ipc in authors.CONDENSED
-                       for kind in ("condensed", "retrained", "subset", "unrelated")), "unrelated"]
+of_few = ("condensed", "retrained", "subset", "unrelated")
+order = ["original", *(f"{kind}-{ipc}" for ipc in authors.CONDENSED for kind in of_few),
+         "unrelated"]
 models = ranked.groupby(["target", "attack"], sort=False).mean().join(usual)
 models = models.reindex(order, level="target")
 study.table(comparison.authors_models(models, len(N)), "authors_models")
@@ -302,6 +303,7 @@ for ax, measure, guess, title in zip(axes, ("auc", "tpr_at_0.001"), (50, 0.1),
     plots.intervals(ax, *found.to_numpy().T, names, plots.MEMBER)
     ax.axvline(guess, color="0.6", linestyle=":", linewidth=1)
     ax.set_xlabel(title)
+    ax.locator_params(axis="x", nbins=5)
 study.figure(figure, "authors_models")
 
 # %% [markdown]

@@ -79,8 +79,8 @@ def found_with(first):
 pd.DataFrame({first: found_with(first) for first in (2, 4, 6, 8, 10)}).T.rename_axis("models")
 
 # %% [markdown]
-# Two models already say more than one rule for everybody. Each further pair adds less: the mean of an image's $\phi$ over ten
-# models is known to a third of its spread.
+# Two models already say more than one rule for everybody, and from four on nothing is gained that these intervals would show: the
+# spread is one for all images, so a few models are enough for the mean.
 
 # %% [markdown]
 # ## Exercise 3
@@ -113,6 +113,6 @@ for ax, found, guess, title in zip(axes, (auc, tpr), (50, 0.1),
 plt.show()
 
 # %% [markdown]
-# It holds for all ten, and a little more than for the original, since online LiRA also knows models *with* each image. The models
+# It holds for all ten, and more so than for the original, since online LiRA also knows models *with* each image. The models
 # are each other's references, so the ten intervals are not independent of each other; that all ten lie far above the dotted lines does not
 # depend on it.
