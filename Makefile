@@ -11,7 +11,7 @@ DCPRIV_AGAIN="make $@" snakemake --cores all --nolock --rerun-incomplete --quiet
 @echo && cat $(RESULTS)/$(1)/tables/summary.md && echo && echo "Report: $(RESULTS)/$(1)/report/index.html"
 endef
 
-.PHONY: help report mnist-small paper test check-notebooks check-library notebooks figures site sync clean
+.PHONY: help report mnist-small paper authors test check-notebooks check-library notebooks figures site sync clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -23,6 +23,11 @@ mnist-small: .venv/ready  ## real MNIST at a reduced scale: an hour or two on tw
 
 paper: .venv/ready  ## the paper's experiment on MNIST, condensation cut to fit: hours on two cores
 	@$(call run,paper)
+
+authors: .venv/ready  ## what the authors of the paper published, from a clone of their repository: minutes
+	@TQDM_MININTERVAL=30 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m dcpriv_lib.step \
+		notebooks/08_the_authors_models.ipynb $(RESULTS)/authors/notebooks/08_the_authors_models.ipynb
+	@cat $(RESULTS)/authors/tables/authors_claims.md
 
 test: .venv/ready  ## every check, in two processes: the notebooks at quick scale and what they find, and the tests
 	@$(MAKE) --no-print-directory --jobs 2 check-notebooks check-library
@@ -43,8 +48,8 @@ notebooks: .venv/ready  ## execute the notebooks in place, at quick scale
 figures: .venv/ready  ## copy the figures, tables and condensed images of every finished profile to figures/
 	for tables in $(RESULTS)/*/tables; do \
 		run=$$(dirname $$tables); mkdir -p figures/$$(basename $$run); rm -f figures/$$(basename $$run)/*; \
-		cp $$run/figures/* $$run/condensed_sets.npz* $$run/core_seconds.json $$tables/*.csv $$tables/*.md \
-			$$tables/*.json figures/$$(basename $$run)/; \
+		cp $$(ls -d $$run/figures/* $$run/condensed_sets.npz* $$run/core_seconds.json $$tables/* 2> /dev/null) \
+			figures/$$(basename $$run)/; \
 	done
 	python -m dcpriv_lib.committed
 

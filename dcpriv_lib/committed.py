@@ -7,6 +7,7 @@ from . import artefacts, paths
 
 PAGE = paths.REPOSITORY / "RESULTS.md"
 RUNS = {  # in the order of the page; others follow
+    "authors": "The models and images that the paper's authors published, judged by this report's attacks on MNIST.",
     "paper": "The paper's experiment on MNIST, with the condensation cut to what two cores can do.",
     "digits": "The digits with 40 models of every recipe, for notebook 7's questions.",
     "mnist-small": "MNIST at a reduced scale, all seven notebooks, 12 models of every recipe.",
@@ -14,6 +15,11 @@ RUNS = {  # in the order of the page; others follow
     "quick": "1,797 small scans of digits: what `make report` runs, and the notebooks as they are committed.",
 }
 TABLES = {  # likewise
+    "authors_claims": "What the paper concluded, and what its own models say.",
+    "authors_models": "Every attack on the paper's own models.",
+    "authors_table1": "The paper's Table 1, three ways.",
+    "authors_table2": "The paper's Table 2, three ways.",
+    "authors_retrained": "The paper's own condensed images against as many real ones.",
     "table1": "Table 1: how accurate the target models are.",
     "table2": "Table 2: the paper's attacks.",
     "summary": "Accuracies and AUCs in one table.",
@@ -59,7 +65,9 @@ def _made(folder) -> str:
     records = [artefacts.read_sidecar(file)["provenance"] for file in sorted(folder.glob("*.csv"))]
     dates, commits, processors = ([record[key] for record in records] for key in ("written", "git_commit", "processor"))
     days = sorted({date[:10] for date in dates})
-    return (f"Profile [{folder.name}](profiles/{folder.name}.yaml), run {' to '.join(days[::len(days) - 1 or 1])} on "
+    maker = (f"Profile [{folder.name}](profiles/{folder.name}.yaml)" if (paths.PROFILES / f"{folder.name}.yaml").exists()
+             else f"By `make {folder.name}`")
+    return (f"{maker}, run {' to '.join(days[::len(days) - 1 or 1])} on "
             f"{' and '.join(sorted(set(processors)))}, commit {', '.join(sorted({str(one)[:10] for one in commits}))}.")
 
 

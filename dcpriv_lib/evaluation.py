@@ -50,12 +50,30 @@ def strong(study) -> Callable[..., dict]:
     """Return the measure of the strong attacks: true positives at low false positive rates, and epsilon."""
     def measure(score, says_member, key):
         rng, is_member = study.rng("strong", *key), study.is_member
-        low_fpr = {f"tpr_at_{fpr}": metrics.tpr_at_fpr(score, is_member, fpr, rng) for fpr in metrics.LOW_FPRS}
-        return {"non_members": int((~is_member).sum())} | metrics.evaluate(score, says_member, is_member, rng) | {
-            name + end: value for name, triple in low_fpr.items() for end, value in zip(("", "_low", "_high"), triple)} | {
+        low_fpr = rates_at_low_fpr(score, is_member, rng)
+        return {"non_members": int((~is_member).sum())} | metrics.evaluate(score, says_member, is_member, rng) | low_fpr | {
             "best_balanced_accuracy": metrics.best_balanced_accuracy(score, is_member),
             "epsilon": audit.epsilon(score, is_member, rng)}
     return measure
+
+
+def rates_at_low_fpr(score: np.ndarray, is_member: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
+    """Return `metrics.tpr_at_fpr` at every rate of `metrics.LOW_FPRS`: "tpr_at_0.01", "tpr_at_0.01_low" and so on."""
+    found = {f"tpr_at_{fpr}": metrics.tpr_at_fpr(score, is_member, fpr, rng) for fpr in metrics.LOW_FPRS}
+    return {name + end: value for name, triple in found.items() for end, value in zip(("", "_low", "_high"), triple)}
+
+
+def ranking(score: np.ndarray, is_member: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
+    """Return what a score says without a threshold: AUC and true positive rates with intervals, and epsilon.
+
+    Parameters
+    ----------
+    score : float [n], higher for "member".
+    is_member : bool [n].
+    rng : source of the resampling and of the halves for epsilon.
+    """
+    auc = dict(zip(("auc", "auc_low", "auc_high"), metrics.auc(score, is_member, rng)))
+    return auc | rates_at_low_fpr(score, is_member, rng) | {"epsilon": audit.epsilon(score, is_member, rng)}
 
 
 def mean_over_runs(judged: pd.DataFrame) -> pd.DataFrame:

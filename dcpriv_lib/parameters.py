@@ -130,6 +130,8 @@ TABLE = {
     "n_canaries": whole(8),
     "doses": entries(whole(10), distinct=True),
     "draws": whole(2, 100_000),
+    # 8
+    "clone": Rule(lambda value: type(value) is str, "the path of a folder, or nothing for the one among the data"),
     # solutions
     "n_networks": whole(1, 100_000),
     "steps": whole(1),

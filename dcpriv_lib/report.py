@@ -81,19 +81,42 @@ def write(folder: Path, notebooks: Path, tables: Path, figures: Path) -> Path:
     -------
     The path of the front page.
     """
-    sources = {stage: nbformat.read(paths.NOTEBOOKS / f"{stage}.ipynb", 4) for stage in profiles.STAGES}
+    sources = {stage: as_committed(stage) for stage in profiles.STAGES + profiles.APART}
+    ran = {stage: notebook for stage in sources if (notebook := executed(stage, notebooks))}
     pages = {"index.html": "Overview"} | {f"{stage}.html": heading(source) for stage, source in sources.items()}
-    there = {"index.html"} | {f"{stage}.html" for stage in sources if (notebooks / f"{stage}.ipynb").exists()}
+    there = {"index.html"} | {f"{stage}.html" for stage in ran}
     common = {"pages": pages, "there": there, "code_css": HtmlFormatter(style="friendly").get_style_defs(".highlight")}
     exporter = OfflineExporter(template_file="report_page.html.j2", extra_loaders=[TEMPLATES])
-    for name in there - {"index.html"}:
-        notebook = fold(nbformat.read((notebooks / name).with_suffix(".ipynb"), 4))
-        html, _ = exporter.from_notebook_node(notebook, common | {"current": name, "title": pages[name]})
+    for stage, notebook in ran.items():
+        name = f"{stage}.html"
+        html, _ = exporter.from_notebook_node(fold(notebook), common | {"current": name, "title": pages[name]})
         artefacts.write(folder / name, html.encode())
     questions = [(f"{stage}.html", pages[f"{stage}.html"], question(source)) for stage, source in sources.items()]
     html = front(common | {"current": "index.html", "title": TITLE}, questions, tables, figures)
     artefacts.write(folder / "index.html", html.encode())
     return folder / "index.html"
+
+
+def as_committed(stage: str):
+    """Return a notebook as it is committed."""
+    return nbformat.read(paths.NOTEBOOKS / f"{stage}.ipynb", 4)
+
+
+def executed(stage: str, notebooks: Path):
+    """Return a notebook as it was run; None if it was not run.
+
+    Those of `profiles.APART` are run for all profiles at once, beside them; without such a run they are shown
+    as committed, and say so.
+    """
+    for folder in [notebooks] + [notebooks.parent.parent / "authors/notebooks"] * (stage in profiles.APART):
+        if (folder / f"{stage}.ipynb").exists():
+            return nbformat.read(folder / f"{stage}.ipynb", 4)
+    if stage not in profiles.APART:
+        return None
+    notebook = as_committed(stage)
+    title, _, text = notebook.cells[0].source.partition("\n")
+    notebook.cells[0].source = f"{title}\n\n*As committed with the report; `make authors` runs it here.*\n{text}"
+    return notebook
 
 
 def front(resources: dict, notebooks: list[tuple[str, str, str]], tables: Path, figures: Path) -> str:

@@ -7,16 +7,18 @@ import sys
 
 import pytest
 
-from dcpriv_lib import data, paths
+from dcpriv_lib import authors, data, paths
 
 
 def pytest_collection_modifyitems(items):
-    """Skip the tests of real MNIST, by name, where DCPRIV_DATA does not point to it."""
-    if not (os.environ.get("DCPRIV_DATA") and (paths.data() / "MNIST" / "raw").is_dir()):
-        skip = pytest.mark.skip(reason="needs DCPRIV_DATA with the MNIST files")
-        for item in items:
-            if item.get_closest_marker("mnist"):
-                item.add_marker(skip)
+    """Skip the tests of real MNIST and of the authors' models, by name, where DCPRIV_DATA does not point to them."""
+    given = bool(os.environ.get("DCPRIV_DATA"))
+    needs = {"mnist": (paths.data() / "MNIST" / "raw", "needs DCPRIV_DATA with the MNIST files"),
+             "authors": (paths.data() / authors.NAME, f"needs, beside MNIST in DCPRIV_DATA: {authors.GET}")}
+    for marker, (folder, reason) in needs.items():
+        for item in items if not (given and folder.is_dir()) else ():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def engine(folder, profile="tiny", **popen):

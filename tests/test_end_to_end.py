@@ -170,7 +170,7 @@ def test_the_average_person_in_notebook_7_is_recomputed_from_the_stored_answers(
 
 def test_the_report_reads_without_a_network(tiny):
     pages = sorted((tiny / "report").glob("*.html"))
-    assert len(pages) == 1 + len(profiles.STAGES)
+    assert len(pages) == 1 + len(profiles.STAGES + profiles.APART)
     for page in pages:
         html = page.read_text()
         loads = re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"(?!data:)([^\"]+)", html)

@@ -11,7 +11,7 @@ import pytest
 
 from dcpriv_lib import paths, profiles
 
-STAGES = [paths.NOTEBOOKS / f"{stage}.ipynb" for stage in profiles.STAGES]
+STAGES = [paths.NOTEBOOKS / f"{stage}.ipynb" for stage in profiles.STAGES + profiles.APART]
 SOLUTIONS = sorted((paths.NOTEBOOKS / "solutions").glob("*.ipynb"))
 every_notebook = pytest.mark.parametrize("path", STAGES + SOLUTIONS, ids=lambda path: path.stem)
 every_stage = pytest.mark.parametrize("path", STAGES, ids=lambda path: path.stem)
