@@ -660,6 +660,8 @@ def senseless(name: str) -> list:
     if name in ("profile", "dataset", "pixels", "device"):
         extra = {"profile": ["../x", "/x", ".", "-x", "a b", "a{b}", "a\n", "x" * 101], "dataset": []}
         return WORDS + extra.get(name, ["Auto", "standard\n", "gpu"])
+    if name == "clone":
+        return [value for value in WORDS if value != ""]
     fits_half, fits_zero = (parameters.TABLE[name].fits(value) for value in (0.5, 0))
     many = {"ipc": [[3, 3], [0], [0.5]], "iterations": [[0]], "condensed_sets": [[0]], "epochs": [[0]],
             "training_sets": [["subset"] * 2, ["subste"]], "grid_C": [[1, 1], [0]],
