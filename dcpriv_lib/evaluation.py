@@ -239,10 +239,10 @@ def _mean_and_error(values: np.ndarray) -> tuple[float, float, int]:
 
 def recognised(row) -> str:
     """Return the verdict on what `examine` found: "recognised", or from which AUC on members would have been."""
-    if np.isnan(row["auc_low"]):
-        return "too few to tell"
     if row["auc_low"] > 0.5:
         return "recognised"
+    if np.isnan(row["auc_low"]) or row["auc_detectable"] >= 1:
+        return "too few to tell"
     return f"cannot be told; an AUC of {100 * row['auc_detectable']:.1f} % would have been"
 
 

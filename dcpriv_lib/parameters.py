@@ -131,7 +131,8 @@ TABLE = {
     "doses": entries(whole(10), distinct=True),
     "draws": whole(2, 100_000),
     # 8
-    "clone": Rule(lambda value: type(value) is str, "the path of a folder, or nothing for the one among the data"),
+    "clone": Rule(lambda value: type(value) is str and (value == "" or value.strip()),
+                  "the path of a folder, or '' for the one among the data sets"),
     # solutions
     "n_networks": whole(1, 100_000),
     "steps": whole(1),

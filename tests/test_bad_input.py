@@ -663,6 +663,8 @@ def senseless(name: str) -> list:
         return WORDS + extra.get(name, ["Auto", "standard\n", "gpu"])
     if name in ("synthetic_sets", "extra_targets"):
         return [value for value in WORDS if value != ["auto"]] + [[""], [5], [None], [["a"]], ["a", "a"], ("a",), b"a"]
+    if name == "clone":
+        return [value for value in WORDS if value != ""]
     fits_half, fits_zero = (parameters.TABLE[name].fits(value) for value in (0.5, 0))
     many = {"ipc": [[3, 3], [0], [0.5]], "iterations": [[0]], "condensed_sets": [[0]], "epochs": [[0]],
             "training_sets": [["subset"] * 2, ["subste"]], "grid_C": [[1, 1], [0]],

@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from dcpriv_lib import paths, report, screen, step
+from dcpriv_lib import paths, profiles, report, screen, step
 
 PLAN = {"split": 1, "attack": 2, "total": 3}
 
@@ -97,6 +97,18 @@ def test_the_front_page_holds_what_there_is(tmp_path):
     assert "A &lt;claim&gt; (original)" in html and "run on 2026-01-01 on cpu, commit unknown" in html
     bare = report.write(tmp_path / "bare", tmp_path, tmp_path, tmp_path).read_text()
     assert "have not been run yet" in bare and bare.count("(not run yet)") == 7 and "<img" not in bare
+
+
+def test_a_notebook_that_the_engine_does_not_run_is_shown_as_committed_until_it_is_run(tmp_path):
+    stage, notebooks = profiles.APART[0], tmp_path / "quick/notebooks"
+    shown = report.executed(stage, notebooks)
+    assert "*As committed with the report; `make authors` runs it here.*" in shown.cells[0].source
+    assert shown.cells[1:] == report.as_committed(stage).cells[1:]
+    place = tmp_path / "authors/notebooks" / f"{stage}.ipynb"
+    place.parent.mkdir(parents=True)
+    nbformat.write(new_notebook(cells=[new_markdown_cell("# Run here")]), place)
+    assert report.executed(stage, notebooks).cells[0].source == "# Run here"
+    assert report.executed("01_data_split", notebooks) is None
 
 
 def test_plumbing_is_folded_and_the_lesson_is_not():
