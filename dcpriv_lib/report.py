@@ -18,6 +18,7 @@ from . import artefacts, paths, profiles
 TITLE = "Does dataset condensation protect the people in the training data?"
 # The notebooks that end in verdicts: their table there, and its columns with the question and the answer.
 VERDICTS = {"05_results": ("claims", "claim", "verdict"), "07_controls": ("verdict", "question", "answer")}
+CLAIMS = paths.FIGURES / "authors/authors_claims.csv"  # what the paper's own models say, on MNIST: of no run but that one
 # The front page's figures: the first of these names that was drawn, and what it shows.
 FIGURES = {
     ("figure4_condensed_10_ipc", "figure4_*"):
@@ -132,6 +133,7 @@ def front(resources: dict, notebooks: list[tuple[str, str, str]], tables: Path, 
     environment = jinja2.Environment(loader=TEMPLATES, autoescape=True)
     return environment.get_template("report_front.html.j2").render(
         resources=resources, notebooks=notebooks, run=run(tables), verdicts=list(verdicts(tables)),
+        claims=pd.read_csv(CLAIMS).to_dict("records"),
         figures=[(_embedded(path), caption) for path, caption in drawn if path])
 
 

@@ -227,7 +227,8 @@ mean["constant_classes"].unstack("attack").reindex(judged["target"].unique())
 
 # %%
 chosen, made = study.made("targets")["inputs"]["parameters"], study.made("attacks")
-condensing = ("ipc", "iterations", "outer", "inner", "width", "real_batch", "image_lr")
+condensing = ("method", "ipc", "iterations", "outer", "inner", "width", "real_batch",
+              "image_lr", "start")
 names = (("synthetic_sets",) if chosen["synthetic_sets"] else condensing) + ("epochs",)
 pd.Series({"profile": profile, "data set": dataset, "pixels": study.inputs["pixels"],
            "seed": seed}

@@ -145,8 +145,8 @@ synthetic = {}
 for start in starts:
     wanted = {j: (half, replace(settings, start=start)) for j, half in halves.items()}
     synthetic[start] = world.condense(f"condensed from {start}", wanted)
-    name = f"condensed from {start}"
-    models[name] = world.population(name, synthetic[start], epochs_for(steps, few))
+    name, shown = f"condensed from {start}", len(synthetic[start][0]["labels"])  # IDC: 4 x few
+    models[name] = world.population(name, synthetic[start], epochs_for(steps, shown))
 
 # %%
 def balanced(half, size, j):
@@ -335,8 +335,9 @@ for dose in sorted(doses, reverse=True):
     members = {j: some.pool[keep_j] for j, keep_j in enumerate(kept)}
     wanted = {j: (of_j, replace(settings, start=starts[0])) for j, of_j in members.items()}
     chosen = {j: some.choose(of_j, few, "dose", dose, j) for j, of_j in members.items()}
-    for name, sets in zip(kinds, (some.condense(f"dose {dose}", wanted), chosen)):
-        trained = some.population(f"{name}, dose {dose}", sets, epochs_for(steps, few))
+    small_sets = some.condense(f"dose {dose}", wanted), chosen
+    for name, sets, size in zip(kinds, small_sets, (shown, few)):
+        trained = some.population(f"{name}, dose {dose}", sets, epochs_for(steps, size))
         responses.append(response(name, dose, some.references(kept, trained), kept, ~kept))
 responses = pd.DataFrame(responses)
 study.table(evaluation.examined_texts(responses.drop(columns="pairs")), "dose_and_response")
@@ -377,21 +378,22 @@ tables.shown(committed("mnist-small", "dose_and_response")[0])
 rows = []
 for start in starts:
     made = synthetic[start][0]                           # of the first half of the pool
-    S, first = made["images"].reshape(few, -1), made["started_from"]
+    S = made["images"].reshape(shown, -1)
+    first = np.repeat(made["started_from"], shown // few, axis=0)
     to_in, to_out = (cdist(S, study.images[pool[half]].flatten(1))
                      for half in (keep[0], ~keep[0]))
     nearest = halves[0][to_in.argmin(1)]
     same = (nearest[:, None] == first).any(1)
     rows.append({"start": start, "nearer to a member": tables.percent(*metrics.rate(
-        (to_in.min(1) < to_out.min(1)).sum(), few)),
-        "nearest is one it started from": tables.percent(*metrics.rate(same.sum(), few))})
+        (to_in.min(1) < to_out.min(1)).sum(), shown)),
+        "nearest is one it started from": tables.percent(*metrics.rate(same.sum(), shown))})
 study.table(pd.DataFrame(rows), "nearest_images")
 
 # %%
 figure, axes = plt.subplots(len(starts), 1, figsize=(6, 1.7 * len(starts)), squeeze=False)
 for ax, start in zip(axes.flat, starts):
     made = synthetic[start][0]
-    some = slice(0, few, control_ipc)                    # one synthetic image a class
+    some = slice(0, shown, shown // len(classes))        # one synthetic image a class
     S = np.asarray(made["images"])[some]
     to_in = cdist(S.reshape(len(S), -1), study.images[halves[0]].flatten(1))
     strip = np.concatenate([S, study.images[halves[0][to_in.argmin(1)]]])

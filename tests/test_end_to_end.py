@@ -1,5 +1,6 @@
 """The whole report in the tiny profile: complete, offline, repeatable, and safe to kill."""
 
+import html
 import os
 import re
 import shutil
@@ -36,15 +37,44 @@ def test_every_stage_leaves_its_tables(tiny):
     assert targets.set_index("target")["images"].to_dict() == {"original": 599, "subset-2": 20, "condensed-2": 20}
 
 
-def test_the_controls_need_no_start_from_real_images(tiny, tmp_path):
-    shutil.copytree(tiny, tmp_path / "tiny")
-    (tmp_path / "tiny/tables/real_start.csv").unlink()
-    arguments = profiles.arguments("07_controls", profiles.read("tiny")["07_controls"] | {"starts": ["noise"]})
-    done = subprocess.run([sys.executable, "-m", "dcpriv_lib.step", "-y", arguments, paths.NOTEBOOKS / "07_controls.ipynb",
-                           tmp_path / "controls.ipynb"], env=os.environ | {"DCPRIV_RESULTS": str(tmp_path)},
+def test_the_report_opens_with_what_the_authors_models_say(tiny):
+    page = html.unescape((tiny / "report/index.html").read_text())
+    claims = pd.read_csv(paths.FIGURES / "authors/authors_claims.csv")
+    assert all(f"<td>{cell}</td>" in page for cell in claims.to_numpy().ravel())
+
+
+def run_again(tiny, folder, stage, **changes):
+    """Run a notebook once more in a copy of the tiny results, with other parameters."""
+    if not folder.joinpath("tiny").exists():
+        shutil.copytree(tiny, folder / "tiny")
+    arguments = profiles.arguments(stage, profiles.read("tiny")[stage] | changes)
+    done = subprocess.run([sys.executable, "-m", "dcpriv_lib.step", "-y", arguments, paths.NOTEBOOKS / f"{stage}.ipynb",
+                           folder / f"{stage}.ipynb"], env=os.environ | {"DCPRIV_RESULTS": str(folder)},
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert not (tmp_path / "tiny/tables/real_start.csv").exists()
+
+
+def test_the_controls_need_no_start_from_real_images(tiny, tmp_path):
+    table = tmp_path / "tiny/tables/real_start.csv"
+    shutil.copytree(tiny, tmp_path / "tiny")
+    table.unlink()
+    run_again(tiny, tmp_path, "07_controls", starts=["noise"])
+    assert not table.exists()
+
+
+@pytest.mark.parametrize(("method", "images"), [("IDM", 80), ("KIP-labels", 20)])
+def test_another_method_goes_through_the_notebooks(method, images, tiny, tmp_path):
+    """IDM makes four training images of each, KIP-labels soft labels; notebook 7 condenses as notebook 2 did."""
+    run_again(tiny, tmp_path, "02_condensation", method=method)
+    assert len(np.load(tmp_path / "tiny/condensed_sets.npz")["ipc2-set0"]) == images
+    targets = pd.read_csv(tmp_path / "tiny/targets.csv").set_index("target")
+    assert (targets.loc["condensed-2", "images"] == images).all()
+    before = pd.read_csv(tmp_path / "tiny/tables/controls.csv")
+    run_again(tiny, tmp_path, "07_controls")
+    after = pd.read_csv(tmp_path / "tiny/tables/controls.csv")
+    condensed = before["trained on"].str.startswith("condensed")
+    assert (before[condensed]["AUC"] != after[condensed]["AUC"]).any()
+    pd.testing.assert_frame_equal(before[~condensed], after[~condensed])
 
 
 def test_every_artefact_says_where_it_comes_from(tiny):
