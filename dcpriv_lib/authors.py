@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from . import networks, paths, training
+from .study import Models
 
 NAME = "Dataset-Condensation-for-Data-Privacy"
 GET = f"git clone https://github.com/eshan-rg/{NAME}"
@@ -73,7 +74,6 @@ def models(study, clone: Path, files: dict[str, str]):
     AuthorsError
         As `read_weights`.
     """
-    from .study import Models  # here, because the study imports nothing of the authors'
     all_weights = {name: read_weights(clone / file, study.split.shape) for name, file in files.items()}
 
     def answers(*weights: np.ndarray) -> dict:

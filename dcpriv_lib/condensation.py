@@ -21,11 +21,12 @@ from .networks import initialise
 from .parameters import nearest
 from .profiles import as_list, per_ipc
 from .seeding import generator
+from .training import momentum_step
 
 # (outer, inner) loops that the condensation paper gives a synthetic set of each size
 PAPER_LOOPS = {1: (1, 1), 10: (10, 50), 50: (50, 10)}
 REAL_BATCH = 256   # real images a class and update
-IMAGE_LR, IMAGE_MOMENTUM = 0.1, 0.5
+IMAGE_LR = 0.1
 # real images of which each synthetic one is made at the start; the mean of a whole class names none
 STARTS = {"noise": 0, "real": 1, "means": 4, "mean noise": 0, "tiles": multi_formation.FACTOR ** 2, "herding": 1,
           "k-center": 1}
@@ -232,8 +233,7 @@ def match_gradients(state: dict, real: "Real", settings: Settings, draw: torch.G
         gradient, loss = matching_step(
             network, real.images, real.labels, synthetic, lambda label: real.some(label, settings.real_batch, draw),
             (lambda: augmentation.siamese(draw)) if augmented else None)
-        velocity = IMAGE_MOMENTUM * velocity + gradient
-        synthetic = synthetic - settings.image_lr * velocity
+        synthetic, velocity = momentum_step(synthetic, velocity, gradient, settings.image_lr)
         total += loss
         if update < settings.outer - 1:
             _train_inner(network, synthetic.flatten(0, 1), labels, settings.inner, draw, augmented)

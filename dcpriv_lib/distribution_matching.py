@@ -8,7 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-IMAGE_MOMENTUM = 0.5
+from .training import momentum_step
+
 CPU_CHUNK = 2**20  # activations of the first layer in one pass on CPUs, 4 MiB: what stays in the cache
 
 
@@ -60,7 +61,6 @@ def match_distributions(state: dict, real, settings, draw: torch.Generator,
     means = class_means(network, real, settings.real_batch, draw)
     for _ in range(settings.outer):
         gradient, loss = matching_gradient(network, means, synthetic)
-        velocity = IMAGE_MOMENTUM * velocity + gradient
-        synthetic = synthetic - settings.image_lr * velocity
+        synthetic, velocity = momentum_step(synthetic, velocity, gradient, settings.image_lr)
         total += loss
     return {"images": synthetic, "velocity": velocity}, total / (settings.outer * len(synthetic))

@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from . import augmentation, distribution_matching
+from .training import momentum_step
 
 FACTOR = 2           # a synthetic image is FACTOR x FACTOR training images
 AUGMENTED_BY = ("color", "crop", "cutout")
-IMAGE_MOMENTUM = 0.5
 BATCH = 64           # real images, whatever their class, of a step of the network
 NETWORK_LR, NETWORK_MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 5e-4
 
@@ -105,8 +105,8 @@ def match_formations(state: dict, real, settings, draw: torch.Generator,
     for update in range(settings.outer):
         batches = [real.images[real.some(label, settings.real_batch, draw)] for label in range(len(synthetic))]
         gradient, loss = matching_gradient(network, batches, synthetic, draw)
-        velocity = IMAGE_MOMENTUM * velocity + gradient
-        synthetic = (synthetic - settings.image_lr * velocity).clamp(real.images.min(), real.images.max())
+        synthetic, velocity = momentum_step(synthetic, velocity, gradient, settings.image_lr)
+        synthetic = synthetic.clamp(real.images.min(), real.images.max())
         total += loss
         if update < settings.outer - 1:
             train_on_real(network, momenta, real, settings.inner, draw)
@@ -139,8 +139,8 @@ def match_expanded(state: dict, real, settings, draw: torch.Generator,
         network.requires_grad_(False)
         means = distribution_matching.class_means(network, real, settings.real_batch, draw)
         gradient, loss = distribution_matching.matching_gradient(network, means, synthetic, decode)
-        velocity = IMAGE_MOMENTUM * velocity + gradient
-        synthetic = (synthetic - settings.image_lr * velocity).clamp(real.images.min(), real.images.max())
+        synthetic, velocity = momentum_step(synthetic, velocity, gradient, settings.image_lr)
+        synthetic = synthetic.clamp(real.images.min(), real.images.max())
         total += loss
         if update < settings.outer - 1:
             train_on_real(network.requires_grad_(), momenta, real, settings.inner, draw)

@@ -145,6 +145,11 @@ class Study:
         """Return a random choice of `size` of the `rows`."""
         return self.rng("some of", *purpose).permutation(rows)[:size]
 
+    def choose_balanced(self, rows: np.ndarray, ipc: int, *purpose) -> np.ndarray:
+        """Return a random choice of `ipc` of the `rows` of every class."""
+        labels = self.labels[rows].numpy()
+        return np.concatenate([self.choose(rows[labels == c], ipc, *purpose) for c in range(len(self.classes))])
+
     # ------------------------------------------------------------------ synthetic sets and models
 
     def network(self, *purpose) -> torch.nn.Module:

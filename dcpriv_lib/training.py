@@ -12,6 +12,8 @@ from torch.optim.adam import adam
 
 from .checkpoint import Checkpoint
 
+IMAGE_MOMENTUM = 0.5
+
 
 def device(name: str = "auto") -> torch.device:
     """Return the device for `name`: "cpu", "cuda", "mps", or "auto" for the best one here.
@@ -80,6 +82,13 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, epo
             saved.keep({"tensors": parameters_to_vector(weights + optimiser.state).detach().cpu(),
                         "history": np.array(history), "generator": generator.get_state()})
     return history
+
+
+def momentum_step(images: torch.Tensor, velocity: torch.Tensor, gradient: torch.Tensor,
+                  lr: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return images and velocity after one step of SGD with momentum 0.5, as all methods of condensation move pixels."""
+    velocity = IMAGE_MOMENTUM * velocity + gradient
+    return images - lr * velocity, velocity
 
 
 class Adam:

@@ -9,7 +9,8 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-IMAGE_MOMENTUM = 0.5
+from .training import momentum_step
+
 EXPERT_LR, EXPERT_BATCH = 0.01, 256  # plain SGD
 STAGES = 4         # times at which an expert's weights are kept, besides the first ones
 STAGE_STEPS = 20   # of the expert between two of them
@@ -86,8 +87,9 @@ def match_trajectories(state: dict, real, settings, draw: torch.Generator,
         arrived = unrolled(network, expert[stage], pixels.flatten(0, 1), labels, own_rate, max(1, settings.inner))
         loss = trajectory_distance(arrived, expert[stage], expert[stage + SPAN])
         gradient, by_rate = torch.autograd.grad(loss, (pixels, own_rate))
-        velocity, rate_velocity = IMAGE_MOMENTUM * velocity + gradient, IMAGE_MOMENTUM * rate_velocity + by_rate
-        synthetic, rate = synthetic - settings.image_lr * velocity, (rate - RATE_LR * rate_velocity).clamp(min=1e-6)
+        synthetic, velocity = momentum_step(synthetic, velocity, gradient, settings.image_lr)
+        rate, rate_velocity = momentum_step(rate, rate_velocity, by_rate, RATE_LR)
+        rate = rate.clamp(min=1e-6)
         total += loss.item()
     return {"images": synthetic, "velocity": velocity, "rate": rate,
             "rate_velocity": rate_velocity}, total / settings.outer

@@ -76,11 +76,22 @@ epochs = targets.settings["parameters"]["epochs"]
 pool, classes = study.pool, study.classes
 parameters.check_at_most("n_canaries", n_canaries, len(pool) // 4, "a quarter of the pool")
 parameters.check_at_most("doses", max(doses), len(pool) // 2, "images in half of the pool")
-most = min(doses) // (2 * len(classes))
-parameters.check_at_most("control_ipc", control_ipc, most, "a class, half of the smallest dose")
 smallest = int(np.bincount(study.labels[pool]).min()) // 3
 parameters.check_at_most("sizes", max(sizes), smallest, "images, a third of the smallest class")
 print(f"{settings}, {epochs} epochs of the target")
+
+# %% [markdown]
+# Further below, fewer people are condensed (`doses`). Each dose has a smaller pool of its own, halved as often as the whole
+# one; it is drawn here, so that a half without enough people of some class is noticed before anything is trained.
+
+# %%
+small_pools = {dose: (study.among(2 * dose),
+                      membership_matrix(2 * dose, n_models, study.rng("dose", dose)))
+               for dose in doses}
+fewest = min(np.bincount(some.labels[some.pool[kept_j]], minlength=len(classes)).min()
+             for some, kept in small_pools.values() for kept_j in kept)
+parameters.check_at_most("control_ipc", control_ipc, int(fewest),
+                         "images of some class in a half of the smallest of the doses")
 
 # %% [markdown]
 # ## The design: one coin for everybody, every recipe on every half
@@ -149,13 +160,9 @@ for start in starts:
     models[name] = world.population(name, synthetic[start], epochs_for(steps, shown))
 
 # %%
-def balanced(half, size, j):
-    """So many random members of every class."""
-    of_class = [half[world.labels[half] == c] for c in range(len(classes))]
-    return np.concatenate([world.choose(rows, size, "balanced", j) for rows in of_class])
-
 for size in sorted(sizes):
-    subsets = {j: balanced(half, size, j) for j, half in halves.items()}
+    subsets = {j: world.choose_balanced(half, size, "balanced", j)
+               for j, half in halves.items()}
     name, length = f"{size} members a class", epochs_for(steps, size * len(classes))
     models[name] = world.population(name, subsets, length)
 subsets = {j: world.choose(half, few, "random", j) for j, half in halves.items()}
@@ -330,8 +337,7 @@ kinds, half = (f"condensed from {starts[0]}", f"{few} random members"), len(pool
 responses = [response(name, half, world.references(keep, models[name]), inside, outside)
              for name in kinds]
 for dose in sorted(doses, reverse=True):
-    some = study.among(2 * dose)                         # a smaller pool, without canaries
-    kept = membership_matrix(len(some.pool), n_models, study.rng("dose", dose))
+    some, kept = small_pools[dose]                       # a smaller pool, without canaries
     members = {j: some.pool[keep_j] for j, keep_j in enumerate(kept)}
     wanted = {j: (of_j, replace(settings, start=starts[0])) for j, of_j in members.items()}
     chosen = {j: some.choose(of_j, few, "dose", dose, j) for j, of_j in members.items()}

@@ -227,11 +227,6 @@ few = study.population("few", few, epochs)
 # members (the paper's "subset"), and of as many members of every class, all for as many epochs and therefore as many steps.
 
 # %%
-def balanced(ipc, run):
-    """So many random members of every class."""
-    of_class = [M[study.labels[M] == c] for c in range(len(study.classes))]
-    return np.concatenate([study.choose(rows, ipc, "balanced", run) for rows in of_class])
-
 condensed = {ipc: authors.condensed(published, ipc) for ipc in authors.CONDENSED}
 training_sets = {}
 for ipc in condensed:
@@ -239,7 +234,8 @@ for ipc in condensed:
         size = ipc * len(study.classes)
         training_sets |= {(f"condensed-{ipc}", run): condensed[ipc],
                           (f"subset-{ipc}", run): study.choose(M, size, "subset", run),
-                          (f"balanced-{ipc}", run): balanced(ipc, run)}
+                          (f"balanced-{ipc}", run): study.choose_balanced(
+                              M, ipc, "balanced", run)}
 again = study.population("again", training_sets, epochs)
 
 # %% [markdown]

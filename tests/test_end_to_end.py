@@ -269,6 +269,12 @@ def test_a_wrong_parameter_is_named_before_anything_is_trained(tiny, tmp_path, n
     assert run.returncode and words in run.stderr
 
 
+def test_a_dose_too_small_for_some_class_is_named_before_anything_is_trained(tiny, tmp_path):
+    run = papermill(paths.NOTEBOOKS / "07_controls.ipynb", tmp_path / "out.ipynb", "-f", str(paths.PROFILES / "tiny.yaml"),
+                    "-p", "profile", "tiny", "-y", "doses: [60]", results=tiny.parent)
+    assert run.returncode and "images of some class in a half of the smallest of the doses" in run.stderr
+
+
 def test_a_teacher_changes_ipc_and_nothing_is_lost(tiny, tmp_path):
     """papermill from another folder with one parameter changed: a new file, the old ones untouched."""
     arguments = ["-f", str(paths.PROFILES / "tiny.yaml"), "-p", "profile", "tiny", "-p", "ipc", "3"]

@@ -107,6 +107,13 @@ def test_a_smaller_pool_is_some_of_the_pool_and_the_attackers_images_stay(study)
     assert np.array_equal(some.attacker, study.attacker) and len(study.pool) == 2 * len(study.members)
 
 
+def test_a_balanced_choice_has_as_many_of_every_class(study):
+    chosen = study.choose_balanced(study.members, 3, "test", 1)
+    assert len(set(chosen)) == 30 and set(chosen) <= set(study.members)
+    assert np.array_equal(np.bincount(study.labels[chosen]), np.full(10, 3))
+    assert not np.array_equal(chosen, study.choose_balanced(study.members, 3, "test", 2))
+
+
 def test_a_set_that_cannot_be_condensed_stops_all_before_the_first(study, monkeypatch):
     monkeypatch.setattr(study, "_made", lambda *_: pytest.fail("condensed already"))
     few = study.members[study.labels[study.members] != 3][:200]
