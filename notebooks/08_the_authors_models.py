@@ -190,7 +190,7 @@ share = pd.DataFrame({name: [np.mean(says[labels == c]) for c in range(len(study
 share.map("{:.1%}".format)
 
 # %% [markdown]
-# Its attack model of class 1 never says "member", to nobody, whatever the target: nobody who wrote a one was ever at risk
+# Its attack model of class 1 never says "member" to anybody, whatever the target: nobody who wrote a one was ever at risk
 # from it. The other classes say it to nearly everybody when the target is sure of itself, and less often when it is not. That is
 # all that the falling recall measures.
 #
