@@ -48,7 +48,8 @@ TRAINED = expand(RESULTS / "steps/{kind}_run{run}.ipynb", run=parts(TARGETS["n_r
 GROUPS = expand(RESULTS / "steps/shadows_from{first}.ipynb", first=parts(SHADOWS["n_shadows"], JOBS["shadows"]))
 STAGES = [stage for stage in profiles.STAGES if stage != "07_controls" or not SYNTHETIC]
 LEFT_BEHIND = {"01_data_split": "split.npz", "02_condensation": "targets.csv", "03_shadow_training": "shadows.csv",
-               "04_attack": "attacks.csv", "06_stronger_attacks": "references.csv", "07_controls": "controls.csv"}
+               "04_attack": "attacks.csv", "06_stronger_attacks": "references.csv", "07_controls": "controls.csv",
+               "09_methods": "methods.csv"}
 
 
 def made_with(file):
@@ -262,5 +263,21 @@ rule controls:
     threads: workflow.cores
     params:
         run=notebook("07_controls"),
+    shell:
+        RUN
+
+
+rule methods:
+    input:
+        paths.NOTEBOOKS / "09_methods.py",
+        RESULTS / "references.csv",
+    output:
+        RESULTS / "notebooks/09_methods.ipynb",
+        RESULTS / "methods.csv",
+    message:
+        "9. comparing methods of condensation: accuracy and leak"
+    threads: workflow.cores
+    params:
+        run=notebook("09_methods"),
     shell:
         RUN

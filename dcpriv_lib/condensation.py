@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from . import augmentation, coresets, distribution_matching, kernel, multi_formation, trajectory_matching
 from .checkpoint import Checkpoint
-from .networks import initialise
+from .networks import NETWORKS, initialise
 from .parameters import nearest
 from .profiles import as_list, per_ipc
 from .seeding import generator
@@ -30,6 +30,7 @@ IMAGE_LR = 0.1
 # real images of which each synthetic one is made at the start; the mean of a whole class names none
 STARTS = {"noise": 0, "real": 1, "means": 4, "mean noise": 0, "tiles": multi_formation.FACTOR ** 2, "herding": 1,
           "k-center": 1}
+FIRST_ONES = (("method", "DC"), ("network", "ConvNet"))
 NETWORK_LR = 0.01
 NETWORK_BATCH = 256  # synthetic images a step of the inner training
 SNAPSHOTS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # iterations whose images are kept
@@ -45,11 +46,12 @@ class Settings:
     ipc : synthetic images a class; at most the size of the smallest class.
     iterations, outer, inner : the loops of `condense`: networks, updates of the images with each, and how long the
         network is trained between two of them, in the units that the method names; DM and KIP train none.
-    width : filters of the network, `networks.ConvNet`.
+    width : filters of the network, if it is a ConvNet.
     real_batch : real images a class in each update (all, if the class has fewer); MTT has batches of its own.
     image_lr : step size on the pixels; 0.1 in the condensation paper's code. Losses differ, and so do good steps.
     start : what the synthetic images are at first, see `starting_images`.
     method : how they are updated, one of `METHODS`.
+    network : what kind of network the method works with, one of `networks.NETWORKS`.
     """
 
     ipc: int
@@ -61,13 +63,14 @@ class Settings:
     image_lr: float = IMAGE_LR
     start: str = "noise"
     method: str = "DC"
+    network: str = "ConvNet"
 
     def inputs(self) -> dict:
         """Return the settings as inputs of an artefact.
 
-        The method is left out if it is DC, which was once the only one: sets made then are found.
+        The method and the network are left out if they are those that once were the only ones: sets made then are found.
         """
-        return {name: value for name, value in asdict(self).items() if (name, value) != ("method", "DC")}
+        return {name: value for name, value in asdict(self).items() if (name, value) not in FIRST_ONES}
 
     @property
     def updates(self) -> int:
@@ -76,7 +79,8 @@ class Settings:
 
 
 def settings(labels: torch.Tensor, ipc: int | list[int], iterations: int | list[int], outer: int, inner: int,
-             width: int, real_batch: int, image_lr: float, start: str, method: str = "DC") -> dict[int, Settings]:
+             width: int, real_batch: int, image_lr: float, start: str, method: str = "DC",
+             network: str = "ConvNet") -> dict[int, Settings]:
     """Return the settings of every ipc, checked before anything is computed.
 
     Parameters
@@ -85,19 +89,19 @@ def settings(labels: torch.Tensor, ipc: int | list[int], iterations: int | list[
     ipc : synthetic images a class, one number or several.
     iterations : for all ipc, or one for each.
     outer, inner : as in `condense`; ``outer = 0`` takes the loops of the condensation paper's code.
-    width, real_batch, image_lr, start, method : as in `Settings`.
+    width, real_batch, image_lr, start, method, network : as in `Settings`.
 
     Raises
     ------
     ValueError
         As `check_ipc` and `loops` for one of the `ipc`; if `iterations` do not fit; if there is no such
-        start or method.
+        start, method or network, or these do not fit each other.
     """
-    _check_names(start, method)
+    _check_names(start, method, network)
     ipcs = as_list(ipc)
     for n in ipcs:
         check_ipc(labels, n)
-    return {n: Settings(n, steps, *loops(n, outer, inner), width, real_batch, image_lr, start, method)
+    return {n: Settings(n, steps, *loops(n, outer, inner), width, real_batch, image_lr, start, method, network)
             for n, steps in per_ipc("iterations", iterations, ipcs).items()}
 
 
@@ -335,10 +339,13 @@ def starting_images(real: Real, ipc: int, start: str, seed: int,
     return made.unflatten(0, (classes, ipc)).cpu(), rows.cpu()
 
 
-def _check_names(start: str, method: str = "DC") -> None:
-    for name, value, known in (("start", start, STARTS), ("method", method, METHODS)):
+def _check_names(start: str, method: str = "DC", network: str = "ConvNet") -> None:
+    for name, value, known in (("start", start, STARTS), ("method", method, METHODS), ("network", network, NETWORKS)):
         if value not in known:
             raise ValueError(f"{name} = {value!r}: there is no such {name}{nearest(value, known)}")
+    if (method, network) == ("IDC", "linear"):
+        raise ValueError("network = 'linear': IDC matches the gradients of convolutions, and it has none: choose "
+                         "ConvNet or PaperCNN, or another method")
 
 
 def condense(images: torch.Tensor, labels: torch.Tensor, settings: Settings, *, make_network: Callable, seed: int,
@@ -353,7 +360,7 @@ def condense(images: torch.Tensor, labels: torch.Tensor, settings: Settings, *, 
     ----------
     images, labels : the real data, float32 [N, C, H, W] and int64 [N], on the device
         that is to do the work. Nothing else of the data set is seen.
-    settings : see `Settings`; its `width` is up to `make_network`.
+    settings : see `Settings`; its `width` and `network` are up to `make_network`.
     make_network : builds the network that the method works with.
     seed : seed of the start, the networks and the batches.
     checkpoint : file of the state after the last iteration. If it exists, the work goes on
@@ -372,11 +379,11 @@ def condense(images: torch.Tensor, labels: torch.Tensor, settings: Settings, *, 
     Raises
     ------
     ValueError
-        If `ipc` is below 1 or above the size of the smallest class, a loop is empty, or there is no
-        such start or method.
+        If `ipc` is below 1 or above the size of the smallest class, a loop is empty, there is no
+        such start, method or network, or these do not fit each other.
     """
     check_ipc(labels, settings.ipc)
-    _check_names(settings.start, settings.method)
+    _check_names(settings.start, settings.method, settings.network)
     if settings.outer < 1 or settings.iterations < 0:
         raise ValueError(f"outer = {settings.outer}, iterations = {settings.iterations}: expected at least 1 and 0")
     real = Real.of(images, labels)

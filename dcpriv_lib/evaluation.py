@@ -150,20 +150,25 @@ def examine(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> dict
 
     Returns
     -------
-    "auc", "tpr" (at a false positive rate of 1 %) and "above_all" (the share of members with a score above
+    "auc", "tpr" and "low_tpr" (at false positive rates of 1 and 0.1 %, NaN if the smallest number of
+    non-members cannot resolve it) and "above_all" (the share of members with a score above
     that of every non-member; a guesser has 1 in the number of non-members and one), each also with "_low" and
     "_high" by `over_pairs`; "auc_detectable", the AUC that would have been told from one half in 8 of
     10 repetitions; and "n_members", "n_non_members" and "pairs", what all this rests on.
     """
     kinds = [(model[a], model[b]) for model, a, b in zip(scores, inside, outside)]
     found = {"auc": aucs(scores, inside, outside),
-             "tpr": [metrics.share_above(*kind, int(0.01 * len(kind[1]))) if len(kind[1]) >= 100 else np.nan
-                     for kind in kinds],
+             "tpr": [_tpr(*kind, 0.01) for kind in kinds],
+             "low_tpr": [_tpr(*kind, 0.001) for kind in kinds],
              "above_all": [metrics.share_above(*kind, 0) for kind in kinds]}
     return {name + end: value for name, values in found.items()
             for end, value in zip(("", "_low", "_high"), np.clip(over_pairs(np.array(values)), 0, 1).tolist())} | {
         "auc_detectable": 0.5 + detectable(found["auc"]), "n_members": float(inside.sum(1).mean()),
         "n_non_members": float(outside.sum(1).mean()), "pairs": len(scores) // 2}
+
+
+def _tpr(members: np.ndarray, non_members: np.ndarray, fpr: float) -> float:
+    return metrics.share_above(members, non_members, int(fpr * len(non_members))) if fpr * len(non_members) >= 1 else np.nan
 
 
 def aucs(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
@@ -194,6 +199,11 @@ def over_pairs(values: np.ndarray) -> tuple[float, float, float]:
     mean, error, freedom = _mean_and_error(values)
     reach = error * stdtrit(freedom, (1 + metrics.LEVEL) / 2)
     return mean, mean - reach, mean + reach
+
+
+def rate_text(rates: np.ndarray) -> str:
+    """Return `over_pairs` of one rate a model as text, the interval kept between 0 and 100 %."""
+    return tables.percent(*np.clip(over_pairs(rates), 0, 1))
 
 
 def detectable(values: np.ndarray, power: float = 0.8) -> float:
@@ -248,7 +258,7 @@ def recognised(row) -> str:
 
 def examined_texts(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table of `examine` rows as text, with a verdict each."""
-    numbers = {name + end for name in ("auc", "tpr", "above_all") for end in ("", "_low", "_high")}
+    numbers = {name + end for name in ("auc", "tpr", "low_tpr", "above_all") for end in ("", "_low", "_high")}
     others = frame[[name for name in frame if name not in numbers | {"auc_detectable", "n_members", "n_non_members"}]]
     texts = {title: tables.rates(frame, name) for name, title in (("auc", "AUC"), ("tpr", "TPR at 1 % FPR"))
              if frame[name].notna().any()}

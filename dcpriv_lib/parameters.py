@@ -17,9 +17,12 @@ from .paths import PROFILE_NAME, PROFILE_NAME_RULE
 JOBS = {"sets": 1, "runs": 1, "shadows": 5}  # condensed sets, target runs, shadow models that one job makes
 PAPER_LOOPS = (1, 10, 50)  # the ipc for which the condensation paper gives its loops
 PIXELS = ("standard", "unit", "raw")
-# names of condensation.METHODS and STARTS, which takes seconds to import
+# names of condensation.METHODS and STARTS, of the others in schedules.SCHEDULES, and of networks.NETWORKS, which take
+# seconds to import
 METHODS = ("DC", "DSA", "DM", "MTT", "IDC", "IDM", "KIP", "KIP-labels")
+CORESETS = ("random", "herding", "k-center")
 STARTS = ("noise", "real", "means", "mean noise", "tiles", "herding", "k-center")
+NETWORKS = ("ConvNet", "PaperCNN", "linear")
 MANY = 1_000_000
 MOST_SHADOWS = 1000        # the seeds of a shadow model are this many times the report's seed, and its number
 CHECKED = "_parameters_were_checked"
@@ -104,6 +107,7 @@ TABLE = {
     "image_lr": number(1e-9, 1e4),
     "start": one_of(*STARTS),
     "method": one_of(*METHODS),
+    "network": one_of(*NETWORKS),
     "condensed_sets": one_or_many(whole(1, 1000)),
     "training_sets": entries(one_of("original", "subset", "condensed"), distinct=True),
     "n_runs": whole(1, 1000),
@@ -130,6 +134,18 @@ TABLE = {
     "n_canaries": whole(8),
     "doses": entries(whole(10), distinct=True),
     "draws": whole(2, 100_000),
+    # 9
+    "methods": entries(one_of(*CORESETS, *METHODS), distinct=True),
+    "factors": entries(number(1e-4, 1e4), distinct=True),
+    "effort": number(1e-3, 1e4),
+    "n_per_method": even(6),
+    "real_sizes": entries(whole(2), distinct=True),
+    "other_ipc": entries(whole(1, 10_000), distinct=True),
+    "more_of": entries(one_of(*METHODS), distinct=True),
+    "factor_method": one_of(*METHODS),
+    "factor_starts": entries(one_of(*STARTS), distinct=True),
+    "class_counts": entries(whole(2), distinct=True),
+    "crowds": entries(whole(10), distinct=True),
     # 8
     "clone": Rule(lambda value: type(value) is str and (value == "" or value.strip()),
                   "the path of a folder, or '' for the one among the data sets"),
@@ -258,6 +274,10 @@ def _check_together(own: dict) -> None:
                              "yourself")
     if ipcs and own.get("control_ipc", ipcs[0]) not in ipcs:
         raise ParameterError(f"control_ipc = {own['control_ipc']}: expected one of ipc = {ipcs}")
+    for name in ("more_of", "factor_method"):
+        for method in as_list(own.get(name, [])):
+            if method not in own.get("methods", [method]):
+                raise ParameterError(f"{name} = {_shown(own[name])}: expected one of methods = {own['methods']}")
     if own.get("extra_targets") and own.get("shift"):
         raise ParameterError(f"shift = {own['shift']}: files of extra_targets answer for the images themselves, not "
                              "for shifted ones: set shift to 0, or extra_targets to []")

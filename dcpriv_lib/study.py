@@ -21,7 +21,7 @@ from .seeding import derive, generator
 
 MADE_BY = {"split": "01_data_split", "targets": "02_condensation", "condensed_sets": "02_condensation",
            "shadows": "03_shadow_training", "attacks": "04_attack", "references": "06_stronger_attacks",
-           "every_model": "06_stronger_attacks", "controls": "07_controls"}
+           "every_model": "06_stronger_attacks", "controls": "07_controls", "methods": "09_methods"}
 
 
 @dataclass
@@ -131,6 +131,12 @@ class Study:
         copied.pool, copied.is_member = self.pool[chosen], self.is_member[chosen]
         return copied
 
+    def of_classes(self, number: int) -> "Study":
+        """Return a copy whose pool is those of the first `number` classes."""
+        copied, own = copy.copy(self), self.labels[self.pool].numpy() < number
+        copied.pool, copied.is_member = self.pool[own], self.is_member[own]
+        return copied
+
     # ------------------------------------------------------------------ randomness
 
     def rng(self, *purpose) -> np.random.Generator:
@@ -152,13 +158,13 @@ class Study:
 
     # ------------------------------------------------------------------ synthetic sets and models
 
-    def network(self, *purpose) -> torch.nn.Module:
-        """Return a new network of the paper, with weights drawn for this purpose."""
-        return networks.initialise(networks.PaperCNN(*self.split.shape), self.generator(*purpose))
+    def network(self, *purpose, network: str = "PaperCNN") -> torch.nn.Module:
+        """Return a new network, of the paper unless another of `networks.NETWORKS` is named, with weights for this purpose."""
+        return networks.initialise(networks.build(network, self.split.shape), self.generator(*purpose))
 
-    def matching_network(self, *purpose, width: int) -> torch.nn.Module:
+    def matching_network(self, *purpose, width: int, network: str = "ConvNet") -> torch.nn.Module:
         """Return a new network for gradient matching, with weights drawn for this purpose."""
-        return networks.initialise(networks.ConvNet(*self.split.shape, width=width), self.generator(*purpose))
+        return networks.initialise(networks.build(network, self.split.shape, width, True), self.generator(*purpose))
 
     def condense(self, kind: str, wanted: dict) -> dict:
         """Condense real images into one synthetic set a key; sets made before are loaded.
@@ -181,11 +187,18 @@ class Study:
         """
         for rows, settings in wanted.values():
             condensation.check_ipc(self.labels[rows], settings.ipc)
-        jobs = [_Condensation(kind, _key(key), settings, np.asarray(rows)) for key, (rows, settings) in wanted.items()]
-        return dict(zip(wanted, self._made(jobs, "condensed sets")))
+        return dict(zip(wanted, self._made(_condensations(kind, wanted), "condensed sets")))
 
-    def population(self, kind: str, training_sets: dict, epochs: int) -> Models:
-        """Train one model of the paper's network a training set; models trained before are loaded.
+    def seconds(self, kind: str, wanted: dict) -> np.ndarray:
+        """Return how long one core worked on each of the sets that `condense` made; the arguments are the same.
+
+        Of a set that was interrupted it is the time after the last interruption.
+        """
+        return np.array([artefacts.read_sidecar(job.path(self))["provenance"]["seconds"]
+                         for job in _condensations(kind, wanted)])
+
+    def population(self, kind: str, training_sets: dict, epochs: int, network: str = "PaperCNN") -> Models:
+        """Train one model a training set; models trained before are loaded.
 
         Parameters
         ----------
@@ -193,12 +206,14 @@ class Study:
         training_sets : key (text, number, or a tuple of them) to rows of the data set, to images
             and labels (hard or soft, see `training.train`), or to what `condense` returns for a key.
         epochs : passes over a training set.
+        network : one of `networks.NETWORKS`; only the paper's can be asked again by `ask`.
 
         Returns
         -------
         Models, in the order of `training_sets`; the key's parts are the first columns of their table.
         """
-        jobs = [_Training(kind, _key(key), _rows_or_pair(training_set), epochs) for key, training_set in training_sets.items()]
+        jobs = [_Training(kind, _key(key), _rows_or_pair(training_set), epochs, network)
+                for key, training_set in training_sets.items()]
         answers = self._made(jobs, f"{kind} models")
         table = pd.DataFrame([job.key for job in jobs])
         table.columns = {1: ["model"], 2: ["target", "run"]}.get(table.shape[1], table.columns)
@@ -333,6 +348,10 @@ def _key(key) -> tuple:
     return key if isinstance(key, tuple) else (key,)
 
 
+def _condensations(kind: str, wanted: dict) -> list["_Condensation"]:
+    return [_Condensation(kind, _key(key), settings, np.asarray(rows)) for key, (rows, settings) in wanted.items()]
+
+
 def _rows_or_pair(training_set) -> np.ndarray | tuple:
     return (training_set["images"], training_set["labels"]) if isinstance(training_set, dict) else training_set
 
@@ -367,7 +386,7 @@ class _Condensation:
         def compute(_) -> dict:
             made = condensation.condense(
                 study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device), self.settings,
-                make_network=lambda: networks.ConvNet(*study.split.shape, width=self.settings.width),
+                make_network=lambda: networks.build(self.settings.network, study.split.shape, self.settings.width, True),
                 seed=derive(study.seed, self.kind, *self.key), checkpoint=state, progress=progress)
             return made | {"started_from": self.rows[made["started_from"].numpy()]}
         return artefacts.cached(self._at(study, ""), self._inputs(study), compute)
@@ -381,6 +400,7 @@ class _Training:
     key: tuple
     training_set: np.ndarray | tuple
     epochs: int
+    network: str
 
     @property
     def size(self) -> int:
@@ -393,8 +413,9 @@ class _Training:
         return study.images[self.training_set], study.labels[self.training_set]
 
     def _inputs(self, study: Study) -> dict:
-        return study.inputs | {"kind": self.kind, "key": self.key, "epochs": self.epochs,
-                               "training_set": data.digest(*self._examples(study))}
+        other = {} if self.network == "PaperCNN" else {"network": self.network}  # once the only one: its models are found
+        return study.inputs | other | {"kind": self.kind, "key": self.key, "epochs": self.epochs,
+                                       "training_set": data.digest(*self._examples(study))}
 
     def _at(self, study: Study) -> Path:
         return study.folder / "models" / "-".join([self.kind, *map(str, self.key)]).replace(" ", "_")
@@ -409,7 +430,7 @@ class _Training:
 
     def _train(self, study: Study, unfinished: Path, progress: Callable) -> dict:
         images, labels = self._examples(study)
-        network = study.network(self.kind, *self.key).to(study.device)
+        network = study.network(self.kind, *self.key, network=self.network).to(study.device)
         training.train(network, images.to(study.device), labels.to(study.device), epochs=self.epochs,
                        generator=study.generator(f"{self.kind} order", *self.key), checkpoint=unfinished,
                        progress=progress)

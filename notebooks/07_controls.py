@@ -242,7 +242,7 @@ for start in starts:
     rival = evaluation.at_equal_accuracy(accuracy[name].mean(), by_size)
     if rival is not None:
         compared.append({"trained on": name,
-                         "accuracy": tables.percent(*evaluation.over_pairs(accuracy[name])),
+                         "accuracy": evaluation.rate_text(accuracy[name]),
                          "AUC above that of as accurate real images":
                          tables.points(*evaluation.over_pairs(auc[name] - rival)),
                          "would have been told":
@@ -330,7 +330,7 @@ def response(name, dose, references, inside, outside):
     right = signals.accuracies(references.logits[:, :, 0], references.labels, outside)
     found = evaluation.leave_pair_out(references, {attack: suite[attack]})[attack]
     return {"trained on": name, "members": dose,
-            "accuracy": tables.percent(*evaluation.over_pairs(right))
+            "accuracy": evaluation.rate_text(right)
             } | evaluation.examine(found, inside, outside)
 
 kinds, half = (f"condensed from {starts[0]}", f"{few} random members"), len(pool) // 2

@@ -1,5 +1,6 @@
 """Every method of condensation: alike in what they promise, and each against its definition in float64."""
 
+import dataclasses
 import signal
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from dcpriv_lib import (augmentation, condensation, coresets, distribution_matching, kernel, multi_formation, networks,
-                        parameters, trajectory_matching)
+                        parameters, schedules, trajectory_matching)
 from dcpriv_lib.seeding import generator
 
 SHAPE = (1, 16, 3)  # channels, size, classes
@@ -55,8 +56,10 @@ POSITIONS = [(0, 0, 0, 3, 4), (1, 1, 0, 8, 8), (2, 0, 0, 15, 2)]  # of synthetic
 
 # ---------------------------------------------------------------- what all promise
 
-def test_the_parameters_know_the_methods_and_the_starts():
+def test_the_parameters_know_the_methods_the_starts_and_the_networks():
     assert parameters.METHODS == tuple(condensation.METHODS) and parameters.STARTS == tuple(condensation.STARTS)
+    assert parameters.CORESETS + parameters.METHODS == tuple(schedules.SCHEDULES)
+    assert parameters.METHODS == schedules.CONDENSING and parameters.NETWORKS == tuple(networks.NETWORKS)
 
 
 @every_method
@@ -95,6 +98,20 @@ def test_two_classes_are_enough(method):
     made = condense(method=method, labels=torch.arange(2).repeat(10), iterations=1)
     labels = made["labels"].argmax(1) if made["labels"].ndim == 2 else made["labels"]
     assert made["images"].isfinite().all() and labels.bincount().tolist() == 2 * [len(labels) // 2]
+
+
+@every_method
+@pytest.mark.parametrize("name", ["PaperCNN", "linear"])
+def test_every_method_works_in_every_network(method, name):
+    how = condensation.Settings(2, 2, 2, 1, 4, 4, 0.01, "real", method, name)
+    others = dict(make_network=lambda: networks.build(name, SHAPE, 4, True), seed=5)
+    if (method, name) == ("IDC", "linear"):
+        with pytest.raises(ValueError, match="IDC matches the gradients of convolutions, and it has none: choose"):
+            condensation.condense(pictures(), LABELS, how, **others)
+        return
+    made = condensation.condense(pictures(), LABELS, how, **others)
+    assert made["images"].isfinite().all() and not torch.equal(made["images"], made["snapshots"][0])
+    assert how.inputs() == condensation.Settings(2, 2, 2, 1, 4, 4, 0.01, "real", method).inputs() | {"network": name}
 
 
 @every_method
@@ -539,3 +556,38 @@ def test_idm_with_one_update_is_distribution_matching_on_decoded_images():
     gradient, _ = distribution_matching.matching_gradient(net, means, start, multi_formation.decode)
     expected = (start - 1e-3 * gradient).clamp(pictures().min(), pictures().max())
     assert torch.allclose(made["images"], multi_formation.decode(expected).flatten(0, 2), atol=1e-6)
+
+
+# ---------------------------------------------------------------- schedules
+
+@pytest.mark.parametrize("method", schedules.SCHEDULES)
+def test_a_schedule_is_scaled_in_its_iterations_and_its_step(method):
+    usual, more = (schedules.settings_of(method, 10, width=4, real_batch=8, **changes)
+                   for changes in ({}, {"effort": 2, "factor": 3, "start": "noise"}))
+    assert more.iterations == 2 * usual.iterations and more.image_lr == pytest.approx(3 * usual.image_lr)
+    assert (more.start, usual.start, usual.method) == ("noise", schedules.SCHEDULES[method].start,
+                                                       "DC" if method in parameters.CORESETS else method)
+    least = schedules.settings_of(method, 10, width=4, real_batch=8, effort=1e-3)
+    assert least.iterations == (method in parameters.METHODS)
+
+
+@every_method
+def test_the_step_of_one_image_does_not_depend_on_how_many_there_are(method):
+    """A schedule's step grows with the number of images where the gradient for one of them shrinks with it."""
+    torch.manual_seed(0)
+    base = torch.rand(3, 1, 1, 16, 16) - 0.5
+    moved = {}
+    for ipc in (1, 4):
+        how = schedules.settings_of(method, ipc, width=4, real_batch=10, effort=1e-3)
+        state = {"images": base.repeat(1, ipc, 1, 1, 1), "velocity": torch.zeros(3, ipc, 1, 16, 16)}
+        one_step = dataclasses.replace(how, outer=1, inner=1)
+        changed, _ = condensation.METHODS[method](state, condensation.Real.of(pictures() / 4, LABELS), one_step,
+                                                  generator(1), network(dtype=torch.float32))
+        moved[ipc] = (changed["images"] - state["images"])[:, 0]
+    ratio = moved[4].abs().mean() / moved[1].abs().mean()
+    assert 0.5 < ratio < 2, ratio
+
+
+def test_an_unknown_method_of_a_comparison_names_the_nearest():
+    with pytest.raises(ValueError, match="method = 'herdin': there is no such method: did you mean 'herding'"):
+        schedules.settings_of("herdin", 10, width=4, real_batch=8)

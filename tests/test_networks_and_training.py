@@ -128,3 +128,36 @@ def test_checkpoint_of_another_training_is_refused(tmp_path):
         _trained(checkpoint=tmp_path / "unfinished.npz", progress=stop)
     with pytest.raises(artefacts.ArtefactError, match="lr = 0.001"):
         _trained(checkpoint=tmp_path / "unfinished.npz", lr=0.5)
+
+
+# ---------------------------------------------------------------- networks that methods match in
+
+def test_features_are_what_the_last_layer_sees():
+    images = torch.randn(5, 1, 16, 16, generator=generator(1))
+    for name in networks.NETWORKS:
+        network = networks.initialise(networks.build(name, (1, 16, 10), 8), generator(2))
+        last = network.classifier if isinstance(network.classifier, nn.Linear) else network.classifier[-1]
+        assert torch.equal(last(network.embed(images)), network(images)), name
+
+
+def test_every_network_can_be_differentiated_twice_and_then_is_the_same_function():
+    images = torch.randn(3, 1, 16, 16, generator=generator(1), dtype=torch.float64, requires_grad=True)
+    for name in networks.NETWORKS:
+        network, fast = (networks.initialise(networks.build(name, (1, 16, 10), 4, twice), generator(2)).double()
+                         for twice in (True, False))
+        assert torch.allclose(network(images), fast(images), atol=1e-12), name
+        weights = [weight for weight in network.parameters() if weight.ndim > 1]
+
+        def squared(pixels):
+            loss = F.cross_entropy(network(pixels), torch.tensor([0, 1, 2]))
+            return sum(g.square().sum() for g in torch.autograd.grad(loss, weights, create_graph=True))
+        gradient, = torch.autograd.grad(squared(images), images)
+        move = torch.zeros_like(images)
+        move[1, 0, 8, 8] = 1e-6
+        by_hand = (squared(images + move) - squared(images - move)) / 2e-6
+        assert gradient[1, 0, 8, 8].item() == pytest.approx(by_hand.item(), rel=1e-4, abs=1e-9), name
+
+
+def test_an_unknown_network_names_the_nearest():
+    with pytest.raises(ValueError, match="network = 'PaperCNM': there is no such network: did you mean 'PaperCNN'"):
+        networks.build("PaperCNM", (1, 16, 10))
