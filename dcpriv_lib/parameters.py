@@ -138,6 +138,7 @@ TABLE = {
     "methods": entries(one_of(*CORESETS, *METHODS), distinct=True),
     "factors": entries(number(1e-4, 1e4), distinct=True),
     "effort": number(1e-3, 1e4),
+    "training_steps": whole(1),
     "n_per_method": even(6),
     "real_sizes": entries(whole(2), distinct=True),
     "other_ipc": entries(whole(1, 10_000), distinct=True),
