@@ -10,7 +10,7 @@ RUNS = {  # in the order of the page; others follow
     "authors": "The models and images that the paper's authors published, judged by this report's attacks on MNIST.",
     "paper": "The paper's experiment on MNIST, with the condensation cut to what two cores can do.",
     "digits": "The digits with 40 models of every recipe, for notebook 7's questions.",
-    "mnist-small": "MNIST at a reduced scale, all seven notebooks, 12 models of every recipe.",
+    "mnist-small": "MNIST at a reduced scale, all notebooks but the eighth, 12 models of every recipe.",
     "mnist-small-raw": "The same with raw pixels, 0 to 255, as the authors fed them.",
     "quick": "1,797 small scans of digits: what `make report` runs, and the notebooks as they are committed.",
 }
@@ -33,6 +33,15 @@ TABLES = {  # likewise
     "dose_and_response": "How the leak depends on how many people share a training image.",
     "real_start": "Do models give away whom the condensation started from?",
     "nearest_images": "How near the synthetic images are to real ones.",
+    "methods": "Methods of condensation: accuracy and leak.",
+    "methods_at_equal_accuracy": "Every method against as accurate random real images.",
+    "methods_shown": "Whom the images show, and everybody else.",
+    "methods_ipc": "The best methods with other numbers of images per class.",
+    "methods_start": "One method from several starts.",
+    "methods_crowds": "One method with fewer people, and fewer classes.",
+    "methods_claims": "What Chen et al. say of the leak, and what this run says.",
+    "step_sizes": "The step size of every method, chosen on the attacker's images.",
+    "across_networks": "Images made with one network, used by another.",
 }
 HEAD = """# All results
 

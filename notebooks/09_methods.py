@@ -65,7 +65,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from dcpriv_lib import attacks, comparison, evaluation, parameters, plots, schedules, signals, tables
+from dcpriv_lib import (attacks, comparison, evaluation, parameters, plots, schedules, signals,
+                        tables)
 from dcpriv_lib.schedules import settings_of
 from dcpriv_lib.shadow import membership_matrix
 from dcpriv_lib.study import Study, committed
@@ -162,8 +163,9 @@ for _ in range(2):
 shuffled = study.rng("tuning").permutation(study.attacker)
 first, second = shuffled[:len(shuffled) // 2], shuffled[len(shuffled) // 2:]
 scale = {"width": width, "real_batch": real_batch, "effort": effort}
+to_try = {method: factors if method in schedules.CONDENSING else [1] for method in methods}
 tried = {(method, factor): (first, settings_of(method, control_ipc, factor=factor, **scale))
-         for method in methods for factor in (factors if method in schedules.CONDENSING else [1])}
+         for method in methods for factor in to_try[method]}
 tuning, right = study.condense("tuning", tried), []
 for key, images in tuning.items():
     trained = study.population("tuning", {key: images},

@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
 
-from dcpriv_lib import artefacts, attacks, paths, profiles, signals
+from dcpriv_lib import artefacts, attacks, evaluation, paths, profiles, signals
 from dcpriv_lib.seeding import derive
 from dcpriv_lib.shadow import membership_matrix
 
@@ -29,7 +29,9 @@ pytestmark = pytest.mark.slow
 def test_every_stage_leaves_its_tables(tiny):
     for name in ("targets.csv", "shadows.csv", "attacks.csv", "strong_judged.csv", *(f"tables/{table}.csv" for table in (
             "table1", "table2", "claims", "strong_attacks", "every_model", "epsilon", "precision_at_priors", "controls",
-            "canaries", "dose_and_response", "nearest_images", "real_start", "verdict"))):
+            "canaries", "dose_and_response", "nearest_images", "real_start", "verdict", "step_sizes", "methods",
+            "methods_at_equal_accuracy", "methods_shown", "methods_ipc", "methods_start", "methods_crowds",
+            "methods_claims", "across_networks"))):
         assert len(pd.read_csv(tiny / name)), name
     targets = pd.read_csv(tiny / "targets.csv")
     assert sorted(targets["target"].unique()) == ["condensed-2", "original", "subset-2"]
@@ -253,6 +255,75 @@ def test_a_terminated_step_leaves_its_state(tiny, tmp_path):
     assert 0 < len(np.load(state)["history"]) < 1_000_000
 
 
+@pytest.fixture
+def compared(tiny):
+    """The pool's coins and labels in notebook 9, and the logits of every method's models, from the stored files."""
+    split, truth = who_holds_what(tiny)
+    pool = np.concatenate([split["members"], split["non_members"]])
+    rng, keep = np.random.default_rng(derive(0, "canaries")), membership_matrix(1198, 6, np.random.default_rng(
+        derive(0, "methods")))
+    chosen, labels = rng.permutation(1198)[:20], truth[pool].copy()
+    labels[chosen] = (labels[chosen] + rng.integers(1, 10, 20)) % 10
+    models = {method: np.stack([np.load(next(  # notebook 7 trains for other epochs
+        path for path in (tiny / "models").glob(f"{method}-{j}-*.npz")
+        if artefacts.read_sidecar(path)["inputs"]["epochs"] == 3))["logits"] for j in range(6)])
+        for method in profiles.read("tiny")["09_methods"]["methods"]}
+    return keep, pool, labels, np.isin(np.arange(1198), chosen), models, split["attacker"], truth
+
+
+def test_accuracy_and_leak_of_every_method_are_recomputed_from_the_stored_answers(tiny, compared):
+    keep, pool, labels, canary, models, attacker, truth = compared
+    table = pd.read_csv(tiny / "methods.csv").set_index("method")
+    attack = pd.read_csv(tiny / "every_model.csv").set_index("attack")["auc"].loc[[
+        "Bayesian LiRA", "RMIA online", "LiRA online, fixed variance", "LiRA offline, fixed variance"]].idxmax()
+    for method, logits in models.items():
+        right = [np.mean(one[pool].argmax(1)[out] == labels[out]) for one, out in zip(logits, ~keep & ~canary)]
+        assert table.loc[method, "accuracy"] == pytest.approx(np.mean(right))
+        auc = {"average": [], "canary": []}
+        for j in range(6):
+            others = [k for k in range(6) if k // 2 != j // 2]
+            known = attacks.References(keep[others], logits[others][:, pool, None], labels,
+                                       logits[others][:, attacker, None], truth[attacker])
+            score = attacks.STRONG[attack](known).score(attacks.Answers(
+                logits[j][pool][:, None], labels, logits[j][attacker][:, None], truth[attacker]))
+            for who, group in (("average", ~canary), ("canary", canary)):
+                auc[who].append(roc_auc_score(keep[j][group], score[group]))
+        assert table.loc[method, "average_auc"] == pytest.approx(np.mean(auc["average"]), abs=1e-6)
+        assert table.loc[method, "canary_auc"] == pytest.approx(np.mean(auc["canary"]), abs=1e-6)
+
+
+def test_made_up_members_of_no_method_are_recognised_and_planted_ones_of_all(compared):
+    keep, pool, labels, _, models, attacker, truth = compared
+    suite = {"RMIA online": attacks.STRONG["RMIA online"]}
+    for method, logits in models.items():
+        held = []
+        for draw in range(10):
+            made_up = membership_matrix(1198, 6, np.random.default_rng(draw))
+            answers = [logits[:, pool, None], labels, logits[:, attacker, None], truth[attacker]]
+            found = {}
+            for leak in (0.0, 3.0):  # what is added to the logit of the true class of a made-up member
+                raised = answers[0] + leak * made_up[:, :, None, None] * np.eye(10)[labels][:, None]
+                scores = evaluation.leave_pair_out(attacks.References(made_up, raised, *answers[1:]), suite)["RMIA online"]
+                found[leak] = evaluation.examine(scores, made_up, ~made_up)
+            held.append(found[0.0]["auc_low"] <= 0.5 <= found[0.0]["auc_high"])
+            assert found[3.0]["auc_low"] > 0.5, method
+        assert sum(held) >= 8, method
+
+
+def test_all_but_the_choice_of_a_step_size_is_the_same_for_every_method(tiny):
+    """Every method sees the same halves, and no member while its step size is chosen."""
+    split, _ = who_holds_what(tiny)
+    real = {}
+    for path in (tiny / "condensed").glob("*.npz.json"):
+        made = artefacts.read_sidecar(path.with_suffix(""))["inputs"]
+        real.setdefault(made["kind"], {})[tuple(made["key"])] = made["real"]
+    same = [real[kind] for kind in profiles.read("tiny")["09_methods"]["methods"]]
+    assert len(same) == 4 and all(one == same[0] for one in same) and len(set(same[0].values())) == 6
+    for path in (tiny / "condensed").glob("tuning-*.npz"):
+        if "started_from" in (arrays := np.load(path)):
+            assert np.isin(arrays["started_from"], split["attacker"]).all()
+
+
 def papermill(notebook, output, *arguments, results):
     command = [sys.executable, "-m", "papermill", str(notebook), str(output), "--no-progress-bar", *arguments]
     environment = os.environ | {"DCPRIV_RESULTS": str(results), "OMP_NUM_THREADS": "1"}
@@ -262,10 +333,12 @@ def papermill(notebook, output, *arguments, results):
 @pytest.mark.parametrize(("notebook", "name", "value", "words"), [
     ("06_stronger_attacks", "n_references", "5", "n_references = 5: expected an even whole number from 6"),
     ("07_controls", "control_ipc", "99", "control_ipc = 99: notebook 2 made no such targets"),
-    ("07_controls", "n_models", "5", "n_models = 5: expected an even whole number from 6")])
+    ("07_controls", "n_models", "5", "n_models = 5: expected an even whole number from 6"),
+    ("09_methods", "more_of", "[DSA]", "more_of = ['DSA']: expected one of methods"),
+    ("09_methods", "crowds", "[30]", "images of some class in a half of the smallest of the crowds")])
 def test_a_wrong_parameter_is_named_before_anything_is_trained(tiny, tmp_path, notebook, name, value, words):
     run = papermill(paths.NOTEBOOKS / f"{notebook}.ipynb", tmp_path / "out.ipynb", "-f", str(paths.PROFILES / "tiny.yaml"),
-                    "-p", "profile", "tiny", "-p", name, value, results=tiny.parent)
+                    "-p", "profile", "tiny", "-y", f"{name}: {value}", results=tiny.parent)
     assert run.returncode and words in run.stderr
 
 
