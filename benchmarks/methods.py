@@ -8,50 +8,35 @@ those that the processor worked, so that other work beside it matters little.
 """
 
 import argparse
+import dataclasses
+import tempfile
 import time
+from pathlib import Path
 from statistics import mean, stdev
 
 import numpy as np
 import torch
 from side_by_side import hardware
 
-from dcpriv_lib import condensation, data, networks, schedules, training
+from dcpriv_lib import condensation, data, networks, paper, schedules, training
 from dcpriv_lib.seeding import generator
 
-PAPER = {10: 0.882, 50: 0.893}  # the authors' own full-scale sets (their result files): what is to be reached
-WIDTH, REAL_BATCH, MARKS = 32, 64, (0.1, 0.25, 0.5, 1.0)  # shares of the time after which the images are examined
+WIDTH, REAL_BATCH = 32, 64
 
 
-class UntilTimeIsUp:
-    """Iterations until the seconds are over; at the marks it notes how far the work is."""
-
-    def __init__(self, seconds: float):
-        self.seconds, self.marks = seconds, {}
-
-    def __call__(self, iterations):
-        begun, todo = time.process_time(), [share * self.seconds for share in MARKS]
-        for iteration in iterations:
-            yield iteration
-            spent = time.process_time() - begun
-            if todo and spent >= todo[0]:
-                self.marks[iteration + 1] = spent
-                todo = [mark for mark in todo if mark > spent]
-            if not todo:
-                return
-
-
-def curve(method: str, start: str, ipc: int, seconds: float, images, labels) -> dict[int, tuple[float, torch.Tensor]]:
-    """Return the seconds and the training images after some numbers of iterations."""
-    clock = UntilTimeIsUp(seconds)
-    how = schedules.settings_of(method, ipc, width=WIDTH, real_batch=REAL_BATCH, start=start, effort=1000)
-    others = dict(make_network=lambda: networks.build("ConvNet", SHAPE, WIDTH, True), seed=0)
-    condensation.condense(images, labels, how, progress=clock, **others)
-    # the same once more, to the marks: what is kept of a condensation does not depend on its length
-    found = {}
-    for iterations, spent in clock.marks.items():
-        stopped = condensation.condense(images, labels, how, progress=lambda all_, n=iterations: list(all_)[:n], **others)
-        found[iterations] = spent, stopped
-    return found
+def stages(method: str, start: str, ipc: int, seconds: float, images, labels):
+    """Yield updates, seconds and what was condensed, after 1, 2, 4, 8 ... iterations, until the time is up."""
+    spent, iterations = 0.0, 1
+    with tempfile.TemporaryDirectory() as folder:
+        while spent < seconds:
+            how = dataclasses.replace(schedules.settings_of(method, ipc, width=WIDTH, real_batch=REAL_BATCH, start=start),
+                                      iterations=iterations)
+            begun = time.process_time()
+            made = condensation.condense(images, labels, how, seed=0, checkpoint=Path(folder) / "state.npz",
+                                         make_network=lambda: networks.build("ConvNet", SHAPE, WIDTH, True))
+            spent += time.process_time() - begun  # it went on from the stage before
+            yield how.updates, spent, made
+            iterations *= 2
 
 
 def accuracy(made: dict, exam, truth, models: int) -> list[float]:
@@ -76,14 +61,13 @@ if __name__ == "__main__":
     split = data.Split(mnist, data.split_indices(mnist), {"pixels": "standard"})
     SHAPE, pixels = split.shape, split.pixels(mnist.images)
     own, other = np.array_split(np.random.default_rng(0).permutation(split.indices["attacker"]), 2)
-    print(f"to be reached: {PAPER.get(arguments.ipc, float('nan')):.1%} (the authors' images)")
+    reached = paper.RESULT_FILES.get(f"condensed-{arguments.ipc}")
+    print(f"the authors' own images, by their result files: {reached[1]:.1%}" if reached else "not in the paper")
     print("| method | start | updates | seconds | accuracy of the paper's CNN |\n|---|---|---|---|---|")
     for name in arguments.methods:
         method, start = name.split(":")
-        outer = schedules.SCHEDULES[method].outer
-        for iterations, (spent, made) in curve(method, start, arguments.ipc, arguments.seconds, pixels[own],
-                                               mnist.labels[own]).items():
+        for updates, spent, made in stages(method, start, arguments.ipc, arguments.seconds, pixels[own], mnist.labels[own]):
             found = accuracy(made, pixels[other], mnist.labels[other], arguments.models)
-            print(f"| {method} | {start} | {iterations * outer} | {spent:.0f} | "
-                  f"{100 * mean(found):.1f} ± {100 * stdev(found):.1f} |", flush=True)
+            print(f"| {method} | {start} | {updates} | {spent:.0f} | {100 * mean(found):.1f} ± {100 * stdev(found):.1f} |",
+                  flush=True)
     print(hardware())

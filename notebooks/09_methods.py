@@ -18,8 +18,8 @@
 # %% [markdown]
 # # 9. Methods: which one gives the most accuracy for the least leak?
 #
-# **Question.** So far there was one way to condense, gradient matching. Others give better images in less time. Do they also
-# give away more about the people whom they condense? And do they beat real images that were chosen with care?
+# **Question.** So far there was one way to condense, gradient matching. Others give better images in less time. Do they also give
+# away more about the people whom they condense? And do they beat real images that were chosen with care?
 #
 # **In this notebook you will learn**
 #
@@ -30,8 +30,8 @@
 # 4. how the leak depends on the start, on how many images a class has, on how many people share them, and on the number of classes;
 # 5. whether a method still works for a network that it was not made for.
 #
-# **You need** notebooks 1, 2 and 6; notebook 7 explains the examination. Reading takes half an hour; running takes about two minutes
-# at the quick scale.
+# **You need** notebooks 1, 2 and 6; notebook 7 explains the examination. Reading takes half an hour; running takes about two
+# minutes at the quick scale.
 #
 # > **Threat model.** That of notebook 7. The attacker knows the method, its settings and how its step size was chosen, and
 # > condenses other people's images in the same way. They see the answers of a model that was trained on the condensed images.
@@ -75,8 +75,8 @@ from dcpriv_lib.training import epochs_for
 study = Study(**parameters.check(globals()))
 
 # %% [markdown]
-# The attack was chosen in notebook 6, on other models: the best of four there. Everything that could be too large for this data
-# set is noticed here, before anything is computed.
+# The attack was chosen in notebook 6, on other models: the best of four there. Everything that could be too large for this data set
+# is noticed here, before anything is computed.
 
 # %%
 suite = ["Bayesian LiRA", "RMIA online", "LiRA online, fixed variance",
@@ -111,8 +111,8 @@ parameters.check_at_most("control_ipc", control_ipc, int(fewest),
 # ## Five ideas
 #
 # All methods run in the same loop. They draw a network $\theta$, compare something of the synthetic images $S$ with the same thing
-# of a batch of real images $M$, and move the pixels one step towards agreement. They differ in what is compared. With $\ell$ for the cross-entropy, $f$
-# for the features below the last layer, and $c$ for the classes:
+# of a batch of real images $M$, and move the pixels one step towards agreement. They differ in what is compared. With $\ell$ for
+# the cross-entropy, $f$ for the features below the last layer, and $c$ for the classes:
 #
 # | method | what is made small |
 # |---|---|
@@ -125,14 +125,14 @@ parameters.check_at_most("control_ipc", control_ipc, int(fewest),
 # | KIP, kernel inducing points | $\frac12 \lVert y_M - K_{MS} (K_{SS} + \lambda I)^{-1} y_S \rVert^2$: regression with the kernel of an infinitely wide network |
 # | KIP-labels | the same, and the labels $y_S$ move too |
 #
-# Beside them stand real images: `random` ones of every class; `herding`, whose mean features come near to the class mean; `k-center`, chosen so
-# that no image of the class is far from all of them. DC starts from real images here, like the others, and not from noise as in the paper: in few updates a start matters
-# more than a method.
+# Beside them stand real images: `random` ones of every class; `herding`, whose mean features come near to the class mean;
+# `k-center`, chosen so that no image of the class is far from all of them. DC starts from real images here, like the others, and
+# not from noise as in the paper: in few updates a start matters more than a method.
 #
 # ### Two steps by hand
 #
-# Feature matching needs no derivative of a derivative. One network, the real zeros, ten other zeros, and ten images of noise. Before you run the cell:
-# which of the two sets of ten is nearer to the class, in the mean of the features?
+# Feature matching needs no derivative of a derivative. One network, the real zeros, ten other zeros, and ten images of noise.
+# Before you run the cell: which of the two sets of ten is nearer to the class, in the mean of the features?
 
 # %%
 theta = study.matching_network("by hand", width=width)
@@ -155,9 +155,10 @@ for _ in range(2):
 # %% [markdown]
 # ## A fair start: every method with a step size of its own
 #
-# The losses above differ by orders of magnitude, and so do good step sizes. A method that was given a bad one would lose for
-# that reason alone. So each is tried with a few multiples of its usual step (`factors`). This must not happen on the members, and not on the
-# people whom we will ask about. The attacker's images are nobody's: one half of them is condensed, and a model of the result is examined on the other half.
+# The losses above differ by orders of magnitude, and so do good step sizes. A method that was given a bad one would lose for that
+# reason alone. So each is tried with a few multiples of its usual step (`factors`). This must not happen on the members, and not on
+# the people whom we will ask about. The attacker's images are nobody's: one half of them is condensed, and a model of the result is
+# examined on the other half.
 
 # %%
 shuffled = study.rng("tuning").permutation(study.attacker)
@@ -186,8 +187,8 @@ study.table(chosen.rename_axis("method").reset_index(), "step_sizes")
 #
 # ## The images
 #
-# Now the members. As in notebook 7 there are pairs of complementary halves of the pool; every method condenses every half, and one model is trained on each result.
-# A few of the pool are canaries: they have a wrong label, and whoever condenses them believes it.
+# Now the members. As in notebook 7 there are pairs of complementary halves of the pool; every method condenses every half, and one
+# model is trained on each result. A few of the pool are canaries: they have a wrong label, and whoever condenses them believes it.
 
 # %%
 world = study.with_canaries(n_canaries)
@@ -216,13 +217,15 @@ plots.name_rows(ax, methods)
 study.figure(figure, "images_of_methods")
 
 # %% [markdown]
-# One image of every class. Which of them could you mistake for a person's handwriting? Few updates leave the start visible, except where it is cut into small
-# pieces (IDC, IDM). Where the real images shine through, the people in them may be recognised. That is looked at below.
+# One image of every class. Which of them could you mistake for a person's handwriting? Few updates leave the start visible, except
+# where it is cut into small pieces (IDC, IDM). Where the real images shine through, the people in them may be recognised. That is
+# looked at below.
 #
 # ## The accuracy and the leak
 #
-# Random real images, as many of every class (`real_sizes`), give the line that every method is compared with. All models of few images are
-# trained for as many steps. The examination is that of notebook 7: every model is attacked by the others of its method, its partner left out.
+# Random real images, as many of every class (`real_sizes`), give the line that every method is compared with. All models of few
+# images are trained for as many steps. The examination is that of notebook 7: every model is attacked by the others of its method,
+# its partner left out.
 
 # %%
 line = {}
@@ -270,11 +273,12 @@ texts["answer"] = [evaluation.recognised(row.filter(like="average_").rename(
 study.table(texts, "methods")
 
 # %% [markdown]
-# `seconds` is what one core worked on one set. The answers "cannot be told" name the smallest leak that this examination would have found in
-# eight of ten repetitions.
+# `seconds` is what one core worked on one set. The answers "cannot be told" name the smallest leak that this examination would have
+# found in eight of ten repetitions.
 #
-# In the picture each method is a point. Accuracy is to the right, leak is up, and the grey line joins random real images, from few to many. A
-# method that protects would lie *below* the line: less leak than real images that are as useful. Guess first where they will lie.
+# In the picture each method is a point. Accuracy is to the right, leak is up, and the grey line joins random real images, from few
+# to many. A method that protects would lie *below* the line: less leak than real images that are as useful. Guess first where they
+# will lie.
 
 # %%
 figure, ax = plt.subplots(figsize=(7.5, 4.4))
@@ -296,26 +300,29 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 study.figure(figure, "methods")
 
 # %% [markdown]
-# The same as numbers: how far above (+) or below (-) the line each method is at its own accuracy. An interval that holds 0 says that it
-# protects neither better nor worse than as useful real images, as far as these models can tell. The last column says how large a difference would have
-# been told. A method outside the range of the line has no row.
+# The same as numbers: how far above (+) or below (-) the line each method is at its own accuracy. An interval that holds 0 says
+# that it protects neither better nor worse than as useful real images, as far as these models can tell. The last column says how
+# large a difference would have been told. A method that is more or less accurate than all of the line has no rival there.
 
 # %%
 by_size = {size: (accuracy[size].mean(), auc[size]) for size in line}
-rivals = {method: evaluation.at_equal_accuracy(accuracy[method].mean(), by_size)
-          for method in methods}
-beside = {method: auc[method] - rival for method, rival in rivals.items() if rival is not None}
-rows = [{"method": method, "accuracy": evaluation.rate_text(accuracy[method]),
-         "AUC above that of as accurate real images":
-         tables.points(*evaluation.over_pairs(above)),
-         "would have been told": f"{100 * evaluation.detectable(above):.1f} points"}
-        for method, above in beside.items()]
+rows = []
+for method in methods:
+    rival = evaluation.at_equal_accuracy(accuracy[method].mean(), by_size)
+    above, told = 2 * ["beyond the line"]
+    if rival is not None:
+        above = tables.points(*evaluation.over_pairs(auc[method] - rival))
+        told = f"{100 * evaluation.detectable(auc[method] - rival):.1f} points"
+    rows.append({"method": method, "accuracy": evaluation.rate_text(accuracy[method]),
+                 "AUC above that of as accurate real images": above,
+                 "would have been told": told})
 study.table(pd.DataFrame(rows), "methods_at_equal_accuracy")
 
 # %% [markdown]
 # ### Whom the images show
 #
-# A start from real images leaves something of these people in the result. How well are *they* recognised, and how well is everybody else?
+# A start from real images leaves something of these people in the result. How well are *they* recognised, and how well is everybody
+# else?
 
 # %%
 rows = []
@@ -328,13 +335,14 @@ texts = evaluation.examined_texts(pd.DataFrame(rows))
 study.table(texts[["method", "whose", "AUC", "answer"]], "methods_shown")
 
 # %% [markdown]
-# "Shown" are the members whose images the set started from, and of the real choices those that were chosen. With so few of them the intervals are wide.
+# "Shown" are the members whose images the set started from, and of the real choices those that were chosen. With so few of them the
+# intervals are wide.
 
 # %% [markdown]
 # ## More images, or fewer
 #
-# The best in the table of step sizes (`more_of`), with other numbers of images per class, beside as many random real ones. They were
-# chosen on the attacker's images and not by their results here.
+# The best in the table of step sizes (`more_of`), with other numbers of images per class, beside as many random real ones. They
+# were chosen on the attacker's images and not by their results here.
 
 # %%
 by_ipc, rows = {}, []
@@ -369,8 +377,8 @@ for start in factor_starts:
 study.table(evaluation.examined_texts(pd.DataFrame(rows)), "methods_start")
 
 # %% [markdown]
-# Now the crowd, that is how many people are condensed into the same number of images, and the number of classes. (The last row is the
-# comparison above, whose pool holds the canaries. They are left out of the examination.)
+# Now the crowd, that is how many people are condensed into the same number of images, and the number of classes. (The last row is
+# the comparison above, whose pool holds the canaries. They are left out of the examination.)
 
 # %%
 everybody = len(classes), int(keep[0].sum())
@@ -406,8 +414,8 @@ axes[0].set(ylabel="AUC of the attack (%)")
 study.figure(figure, "methods_factors")
 
 # %% [markdown]
-# What these runs say to each of Chen et al.'s sentences follows by a fixed rule: the AUC at one end less the AUC at the other, with its
-# interval over pairs. An interval without 0 supports the sentence.
+# What these runs say to each of Chen et al.'s sentences follows by a fixed rule: the AUC at one end less the AUC at the other, with
+# its interval over pairs. An interval without 0 supports the sentence.
 
 # %%
 def depends(on, a, b, a_name, b_name):
@@ -435,10 +443,10 @@ study.table(pd.DataFrame(claims), "methods_claims")
 # %% [markdown]
 # ## Another network than the one it was made for
 #
-# Images that were matched for one kind of network may be worth less to another. Gujarathi and Gandhi name the target's own architecture
-# as future work. Here images are made of the attacker's first half, with the usual network and with the target's own, and models of three
-# kinds are trained on them, the third a linear one. The numbers are accuracies on the second half, with the standard deviation of three models.
-# No member is involved.
+# Images that were matched for one kind of network may be worth less to another. Gujarathi and Gandhi name the target's own
+# architecture as future work. Here images are made of the attacker's first half, with the usual network and with the target's own,
+# and models of three kinds are trained on them, the third a linear one. The numbers are accuracies on the second half, with the
+# standard deviation of three models. No member is involved.
 
 # %%
 across = study.condense("across", {kind: (first, settings_of(

@@ -26,10 +26,12 @@ TOLERANCE = {"the paper's": 0.0, "accuracy": 5.0, "would have been": 4.0, "AUC":
              "precision": 8.0, "at a prior": 40.0, "spread": 2.5, "epsilon": 0.9, "recognised": 3.0, "seconds": 1e9, "chosen": 1e9}
 OF_CANARIES = 8.0  # for the AUCs and rates of a few canaries
 # What kind it is: the first of these found in its part of the cell, else in its column's name, else in its table's.
-KINDS = {"chosen": "chosen", "seconds": "seconds", "the paper's": "paper says|paper's files", "recognised": r"of \d+ recognised", "would have been": "would have been",
+KINDS = {"chosen": "chosen", "seconds": "seconds", "the paper's": "paper says|paper's files", "recognised": r"of \d+ recognised",
+         "would have been": "would have been",
          "spread": "±|spread", "points": "points", "AUC": "AUC", "share": "nearest|nearer|above every",
          "rate": "TPR|recall|said to", "at a prior": "prior", "precision": "precision", "epsilon": "epsilon",
          "accuracy": "accuracy|against|members"}
+BEYOND = "beyond the line"  # where the accuracy of a method is near an end of the line it is compared with, this can turn
 VERDICTS = ("verdict", "answer", "told from guessing?")
 NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*")
 
@@ -65,6 +67,8 @@ def borderline(row: pd.Series) -> bool:
 
 def different(committed: str, now: str, names: tuple[str, ...], few: bool):
     """Yield what is different between two cells; `names` say what they are, the nearest first; `few`: of few canaries."""
+    if BEYOND in (committed, now):
+        return
     if NUMBER.sub("#", committed) != NUMBER.sub("#", now):
         yield f"{committed!r}, now {now!r}"
         return
