@@ -42,8 +42,7 @@ profile: str = "quick"      # name of this run; its files are in results/<profil
 dataset: str = "digits"     # must be what 01_data_split divided
 seed: int = 0               # must be what 01_data_split used
 device: str = "auto"        # cpu, cuda, mps, or auto
-methods: list = ["random", "herding", "k-center", "DC", "DM", "IDM", "KIP"]  # the first three
-                            # choose real images; there are DSA, MTT, IDC and KIP-labels too
+methods: list = ["random", "herding", "k-center", "DC", "DM", "IDM", "KIP"]  # to be compared
 control_ipc: int = 10       # images per class
 other_ipc: list = [1, 20]   # and these, for some of the methods:
 more_of: list = ["IDM"]     # the best in the table of step sizes below
@@ -125,7 +124,7 @@ parameters.check_at_most("control_ipc", control_ipc, int(fewest),
 # | KIP, kernel inducing points | $\frac12 \lVert y_M - K_{MS} (K_{SS} + \lambda I)^{-1} y_S \rVert^2$: regression with the kernel of an infinitely wide network |
 # | KIP-labels | the same, and the labels $y_S$ move too |
 #
-# Beside them stand real images: `random` ones of every class; `herding`, whose mean features come near to the class mean;
+# The quick scale compares four of them; all are in the run on MNIST below. Beside them stand real images: `random` ones of every class; `herding`, whose mean features come near to the class mean;
 # `k-center`, chosen so that no image of the class is far from all of them. DC starts from real images here, like the others, and
 # not from noise as in the paper: in few updates a start matters more than a method.
 #
