@@ -48,7 +48,8 @@ TRAINED = expand(RESULTS / "steps/{kind}_run{run}.ipynb", run=parts(TARGETS["n_r
 GROUPS = expand(RESULTS / "steps/shadows_from{first}.ipynb", first=parts(SHADOWS["n_shadows"], JOBS["shadows"]))
 STAGES = [stage for stage in profiles.STAGES if stage != "07_controls" or not SYNTHETIC]
 LEFT_BEHIND = {"01_data_split": "split.npz", "02_condensation": "targets.csv", "03_shadow_training": "shadows.csv",
-               "04_attack": "attacks.csv", "06_stronger_attacks": "references.csv", "07_controls": "controls.csv"}
+               "04_attack": "attacks.csv", "06_stronger_attacks": "references.csv", "07_controls": "controls.csv",
+               "10_robustness_and_fairness": "properties.csv"}
 
 
 def made_with(file):
@@ -262,5 +263,24 @@ rule controls:
     threads: workflow.cores
     params:
         run=notebook("07_controls"),
+    shell:
+        RUN
+
+
+rule robustness_and_fairness:
+    input:
+        paths.NOTEBOOKS / "10_robustness_and_fairness.py",
+        RESULTS / "targets.csv",
+        RESULTS / "shadows.csv",
+        RESULTS / "references.csv",
+        EXTRA,
+    output:
+        RESULTS / "notebooks/10_robustness_and_fairness.ipynb",
+        RESULTS / "properties.csv",
+    message:
+        "10. fooling every model, class by class, and all four properties"
+    threads: workflow.cores
+    params:
+        run=notebook("10_robustness_and_fairness"),
     shell:
         RUN

@@ -33,6 +33,12 @@ TABLES = {  # likewise
     "dose_and_response": "How the leak depends on how many people share a training image.",
     "real_start": "Do models give away whom the condensation started from?",
     "nearest_images": "How near the synthetic images are to real ones.",
+    "four_properties": "Accuracy, leak, robustness and fairness of every training set.",
+    "chen_claims": "What Chen et al. say, and what this run says.",
+    "robustness": "How many images withstand an attack that changes their pixels.",
+    "gradient_checks": "Did the attacks on pixels work?",
+    "fairness": "How alike the classes are treated, and what of it is luck.",
+    "rank_correlations": "Is the hardest class the one that leaks most?",
 }
 HEAD = """# All results
 

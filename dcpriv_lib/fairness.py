@@ -47,9 +47,7 @@ def spread(accuracies: np.ndarray) -> np.ndarray:
 
 
 def by_class(right: np.ndarray, labels: np.ndarray, names: list[str]) -> pd.DataFrame:
-    """Return the accuracy of every class with its interval, one row a class.
-
-    The runs have the same exam, so the interval is the mean of theirs and does not shrink with their number.
+    """Return the accuracy of every class with its interval (`metrics.mean_rate`), one row a class.
 
     Parameters
     ----------
@@ -62,11 +60,10 @@ def by_class(right: np.ndarray, labels: np.ndarray, names: list[str]) -> pd.Data
     DataFrame with class, images, accuracy, accuracy_low, accuracy_high; NaN where the exam has no image of the class.
     """
     class_accuracies(right, labels, len(names))  # checks
-    rows = []
-    for label, name in enumerate(names):
-        own = right[:, labels == label]
-        found = np.mean([metrics.rate(int(run.sum()), len(run)) for run in own], axis=0)
-        rows.append({"class": name, "images": own.shape[1]} | dict(zip(("accuracy", "accuracy_low", "accuracy_high"), found)))
+    found = [metrics.mean_rate(right[:, labels == label]) for label in range(len(names))]
+    rows = [{"class": name, "images": int((labels == label).sum())}
+            | dict(zip(("accuracy", "accuracy_low", "accuracy_high"), triple))
+            for label, (name, triple) in enumerate(zip(names, found))]
     return pd.DataFrame(rows)
 
 

@@ -51,6 +51,23 @@ def rate(successes: int, trials: int) -> tuple[float, float, float]:
     return successes / trials, float(low), float(high)
 
 
+def mean_rate(hits: np.ndarray, among: np.ndarray | None = None) -> tuple[float, float, float]:
+    """Return the mean over the runs of a share, and the mean of their intervals.
+
+    All runs are judged on the same examples, so that the interval does not shrink with their number. Runs without an
+    example do not count; NaN three times if none has one.
+
+    Parameters
+    ----------
+    hits : bool [runs, n].
+    among : bool [runs, n], which examples count; all if not given.
+    """
+    hits = np.asarray(hits, dtype=bool)
+    among = np.ones_like(hits) if among is None else among
+    found = [rate(int((hit & of).sum()), int(of.sum())) for hit, of in zip(hits, among) if of.any()]
+    return tuple(np.mean(found, axis=0).tolist()) if found else (np.nan,) * 3
+
+
 def checked(scores: np.ndarray, is_member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores as float64 [n] and the membership as bool [n]; infinite scores are allowed.
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from dcpriv_lib import evaluation, fairness, metrics
+from dcpriv_lib import comparison, evaluation, fairness, metrics, paper
 
 # true class (row) said to be (column); class 3 never occurs
 CONFUSION = np.array([[8, 1, 1, 0], [2, 6, 0, 2], [0, 0, 5, 0], [0, 0, 0, 0]])
@@ -133,6 +133,22 @@ def test_as_accurate_models_of_real_images_lie_on_the_line_between_their_neighbo
     assert difference == pytest.approx(values.mean() - right.mean()) and low_a < right.mean() < high_a
     assert low < difference < high < 0
     assert evaluation.above_as_accurate(right, values, pairs[:2], np.mean, labels, rng) is None
+
+
+def test_the_verdict_on_chen_et_al_follows_from_the_side_on_which_an_interval_lies():
+    low, none, high = (-0.2, -0.3, -0.1), (0.0, -0.1, 0.1), (0.2, 0.1, 0.3)
+    measured = {"condensed-1": {"leak": (0.6, 0.55, 0.65), "kept": low, "robustness, equal": high,
+                                "amplification": (2.0, 1.2, 3.0), "spread, equal": low},
+                "condensed-2": {"leak": (0.5, 0.45, 0.55), "kept": none, "robustness, equal": None,
+                                "amplification": (0.5, 0.3, 0.9), "spread, equal": none}}
+    table = comparison.chen_claims(measured).set_index(["target", "Chen et al. say"])["verdict"]
+    assert table["condensed-1"].to_dict() == {
+        paper.CHEN["leak"]: "supported", paper.CHEN["robustness"]: "supported: less robust",
+        "(control) robustness at equal accuracy": "more robust", paper.CHEN["fairness"]: "supported",
+        "(control) fairness at equal accuracy": "fairer"}
+    assert table["condensed-2"].to_dict() == {
+        paper.CHEN["leak"]: "not seen by this attack", paper.CHEN["robustness"]: "cannot be told",
+        paper.CHEN["fairness"]: "contradicted", "(control) fairness at equal accuracy": "cannot be told"}
 
 
 @pytest.mark.parametrize("wrong", [-1, 4])

@@ -3,11 +3,12 @@
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from dcpriv_lib import elsewhere, networks, robustness
+from dcpriv_lib import elsewhere, networks, parameters, robustness
 from dcpriv_lib.data import pixel_scale
 from dcpriv_lib.seeding import generator
 from dcpriv_lib.study import Models, Study
@@ -282,6 +283,16 @@ def test_standardised_images_are_refused_as_an_epsilon_would_mean_nothing(traine
         robustness.fgsm(network, (images - 0.3) / 0.2, labels, 0.1)
 
 
+@pytest.mark.parametrize(("given", "words"), [
+    ({"epsilon": 0.3, "epsilons": [0.1, 0.2]}, "epsilon = 0.3: expected one of epsilons = "),
+    ({"epsilons": [0.1, 1.2]}, "epsilons = .* a list of numbers from 0 to 1, each larger"),
+    ({"epsilons": [0.2, 0.1]}, "epsilons = .* each larger than the one before"), ({"epsilon": -0.1}, "a number from 0 to 1")])
+def test_the_notebooks_epsilons_are_checked(given, words):
+    with pytest.raises(parameters.ParameterError, match=words):
+        parameters.check(given)
+    assert parameters.check({"epsilon": 0.1, "epsilons": [0.1, 1.0]})
+
+
 def test_epsilons_that_do_not_ascend_are_named(trained):
     with pytest.raises(ValueError, match=r"^epsilons = \[0.1, 0.05\]: expected each larger"):
         robustness.examine(*trained, epsilons=[0.1, 0.05], steps=1, generator=generator(0))
@@ -322,7 +333,6 @@ def test_a_target_without_weights_is_named_and_one_with_weights_is_attacked(stud
     pixels = study.grey_pixels(study.pool)
     logits = elsewhere.targets(str(tmp_path / "weights.npz"), study)["weights.npz", 0].logits[:, 0]
     assert np.array_equal(predict(found["weights.npz"], pixels), logits)
-    import pandas as pd
     alone = Models(pd.DataFrame({"target": ["answers.npz"], "run": [0]}), logits[None], logits[None, :0])
     with pytest.raises(ValueError, match="^answers.npz has answers and no weights: .* leave it out here, or name a file of its weights"):
         study.attacked(alone, study.pool[:2], robustness.examine, epsilons=[0.1], steps=1)
