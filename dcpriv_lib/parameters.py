@@ -138,6 +138,7 @@ TABLE = {
     "pgd_steps": whole(1, 10_000),
     "strong_pictures": whole(1, 100_000),
     "queries": whole(1),
+    "rivals": whole(1, 1000),
     # 8
     "clone": Rule(lambda value: type(value) is str and (value == "" or value.strip()),
                   "the path of a folder, or '' for the one among the data sets"),

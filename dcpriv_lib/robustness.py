@@ -102,7 +102,8 @@ def deepfool(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, 
 
     The network is taken for linear where the image is. Then the nearest boundary, that to class k, is at the distance
     |f_k| / ||w_k|| with f_k = z_k - z_y and w_k = grad f_k, and the image moves there (their algorithm 2). This is repeated until
-    the image has crossed a boundary; the whole way is made longer by `overshoot`. All images walk side by side.
+    the image has crossed a boundary; the whole way is made longer by `overshoot`. All images walk side by side. Pixels that would
+    leave 0..1 stay where they are and are left out of w: their paper sets no limit, and the walk would stall there.
 
     Parameters
     ----------
@@ -141,6 +142,8 @@ def _to_the_boundary(network: nn.Module, images: torch.Tensor, labels: torch.Ten
     gradients = torch.stack([torch.autograd.grad(one.sum(), points, retain_graph=True)[0] for one in logits.unbind(1)], 1)
     own = torch.arange(len(images), device=images.device)
     f, w = logits.detach() - logits.detach()[own, labels, None], gradients - gradients[own, labels, None]
+    stuck = ((images[:, None] <= 0) & (w < 0)) | ((images[:, None] >= 1) & (w > 0))
+    w = w.masked_fill(stuck, 0.0)
     norm = w.flatten(2).norm(dim=2)
     distance = torch.where(norm > 0, f.abs() / norm, torch.inf)
     distance[own, labels] = torch.inf
@@ -150,13 +153,14 @@ def _to_the_boundary(network: nn.Module, images: torch.Tensor, labels: torch.Ten
 
 
 def autoattack(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, epsilon: float, *, attacks: list[str],
-               queries: int, seed: int) -> torch.Tensor:
+               queries: int, rivals: int, seed: int) -> torch.Tensor:
     """Return adversarial images by AutoAttack (Croce & Hein, ICML 2020), as its authors wrote it; `images` where it found none.
 
     Parameters
     ----------
     attacks : some of "apgd-ce", "apgd-t", "fab-t" and "square" (the one that needs no gradient), in the order in which they try.
     queries : questions that "square" may ask about an image; AutoAttack's standard is 5,000.
+    rivals : the most likely wrong classes that "apgd-t" and "fab-t" aim at; AutoAttack's standard is 9.
     seed : of torch's random numbers, which are afterwards as they were.
 
     The other parameters and the errors are those of `fgsm`.
@@ -165,12 +169,13 @@ def autoattack(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, e
     check(network, images, labels, epsilon)
     if not len(images) or epsilon == 0:
         return images
-    with torch.random.fork_rng(devices=[images.device] if images.device.type == "cuda" else []):
+    cuda = [images.device] if images.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
         suite = AutoAttack(network, attacks=attacks, eps=epsilon, seed=seed % 2**32, version="custom",
                            device=images.device)
-        others = int(network(images[:1]).shape[1]) - 1
+        rivals = min(rivals, network(images[:1]).shape[1] - 1)
         suite.apgd.n_restarts = suite.fab.n_restarts = 1
-        suite.square.n_queries, suite.apgd_targeted.n_target_classes, suite.fab.n_target_classes = queries, others, others
+        suite.square.n_queries, suite.apgd_targeted.n_target_classes, suite.fab.n_target_classes = queries, rivals, rivals
         moved, _ = suite.run_standard_evaluation(images, labels, batch_size=BATCH)
     return moved.clamp(*_box(images, epsilon))
 
@@ -223,7 +228,7 @@ def curve(attack: Callable, network: nn.Module, images: torch.Tensor, labels: to
 
 
 def strongest(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, epsilon: float, steps: int, queries: int,
-              generator: torch.Generator) -> dict[str, np.ndarray]:
+              rivals: int, generator: torch.Generator) -> dict[str, np.ndarray]:
     """Attack one network at one epsilon by PGD, then by the attack without gradients, then by the rest of AutoAttack.
 
     Each attacks the images that those before it left right. Square needs no gradient, so what it flips and PGD did not
@@ -233,13 +238,14 @@ def strongest(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *,
     -------
     "clean", "PGD", "Square" and "AutoAttack", bool [n], the images that are right still.
 
-    The parameters and the errors are those of `examine`; `queries` is that of `autoattack`.
+    The parameters and the errors are those of `examine`; `queries` and `rivals` are those of `autoattack`.
     """
     right = is_right(network, images, labels)
     seed = int(torch.randint(2**31, (1,), generator=generator))
     suite = {"PGD": partial(pgd, steps=steps, generator=generator),
-             "Square": partial(autoattack, attacks=["square"], queries=queries, seed=seed),
-             "AutoAttack": partial(autoattack, attacks=["apgd-ce", "apgd-t", "fab-t"], queries=queries, seed=seed)}
+             "Square": partial(autoattack, attacks=["square"], queries=queries, rivals=rivals, seed=seed),
+             "AutoAttack": partial(autoattack, attacks=["apgd-ce", "apgd-t", "fab-t"], queries=queries, rivals=rivals,
+                                   seed=seed)}
     found = {"clean": right}
     for name, attack in suite.items():
         rows, right = right.nonzero().flatten(), right.clone()

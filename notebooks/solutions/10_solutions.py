@@ -140,7 +140,7 @@ class Rounded(nn.Module):
 hidden, draw = Rounded(theta), study.generator("hidden")
 examined = robustness.examine(hidden, x, y, epsilons=epsilons, steps=pgd_steps, generator=draw)
 strong = robustness.strongest(hidden, x, y, epsilon=epsilon, steps=pgd_steps, queries=queries,
-                              generator=draw)
+                              rivals=1, generator=draw)
 print(f"right after PGD: {examined['PGD'][epsilons.index(epsilon)].sum()} of "
       f"{examined['clean'].sum()}; after Square: {strong['Square'].sum()}")
 print("gradients:", robustness.gradients(examined, strong))
