@@ -80,7 +80,7 @@ study = Study(**parameters.check(globals()))
 
 # %%
 targets, M, N = study.load("targets"), study.members, study.non_members
-y, classes = study.labels[N].numpy(), study.classes      # the exam: labels [n] of the non-members
+y, classes = study.labels[N].numpy(), study.classes      # the exam: labels of non-members, [n]
 smallest = int(np.bincount(study.labels[M]).min())
 parameters.check_at_most("sizes", max(sizes), smallest, "members of the smallest class")
 epochs = targets.settings["parameters"]["epochs"]
@@ -92,6 +92,10 @@ for size in sorted(sizes):
               for run in range(len(models[names[0]]))}
     models[f"{size} a class"] = study.population("real images", chosen, epochs)
 answers = elsewhere.targets(extra_targets, study)        # (name, 0) to what it answers
+
+def colour(name):                                        # original, real images, other ones
+    real_ones = name.startswith("subset") or name.endswith("a class")
+    return "0.3" if name == "original" else plots.MEMBER if real_ones else plots.SYNTHETIC
 
 # %% [markdown]
 # ## One adversarial image
@@ -121,7 +125,8 @@ plots.images(axes[0], (sign + 1) / 2, 1, "the direction")
 for ax, (e, moved) in zip(axes[1:], steps.items()):
     with torch.no_grad():
         p = theta(moved).softmax(1)[0]
-    plots.images(ax, moved, 1, f"$\\varepsilon$ = {e:g}\n\"{classes[p.argmax()]}\", {p.max():.0%}")
+    says = f"\"{classes[p.argmax()]}\", {p.max():.0%}"
+    plots.images(ax, moved, 1, f"$\\varepsilon$ = {e:g}\n{says}")
 study.figure(figure, "one_adversarial_image")
 
 # %% [markdown]
@@ -202,7 +207,7 @@ distances = {name: np.where(of["clean"], of["DeepFool"], np.nan) for name, of in
 for name in shown:
     far = np.sort(distances[name][~np.isnan(distances[name])])
     ax.plot(far, 100 * np.arange(1, len(far) + 1) / len(far), label=name)
-ax.set(xlabel="distance of the adversarial picture", ylabel="right pictures (%)", xlim=(0, None))
+ax.set(xlabel="distance of the adversarial picture", ylabel="right pictures (%)")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 study.figure(figure, "deepfool_distances")
 
@@ -274,7 +279,8 @@ ax.plot(*np.transpose([(100 * clean.mean(), 100 * kept.mean()) for clean, kept i
 for i, name in enumerate(found):
     middle, low, high = 100 * np.array(metrics.mean_rate(pgd[name]))
     ax.errorbar(100 * found[name]["clean"].mean(), middle, [[middle - low], [high - middle]],
-                capsize=3, marker="os^Dv<>p"[i % 8], linestyle="none", label=name)
+                capsize=3, marker="os^Dv<>p"[i % 8], linestyle="none", label=name,
+                color=colour(name))
 ax.set(xlabel="right without an attack (%)", ylabel="right after PGD (%)")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 study.figure(figure, "robustness_and_accuracy")
@@ -295,9 +301,9 @@ columns = ["accuracy", "accuracy_low", "accuracy_high"]
 figure, axes = plt.subplots(1, len(judged_names), figsize=(2.3 * len(judged_names), 3.2),
                             sharey=True, sharex=True, squeeze=False)
 for ax, name in zip(axes[0], judged_names):
-    for shown_name, colour, offset in ((names[0], "0.75", 0.2), (name, plots.MEMBER, 0)):
-        plots.intervals(ax, *100 * by_class[shown_name][columns].to_numpy().T, classes,
-                        colour, offset, markersize=4)
+    for one, tint, offset in ((names[0], "0.75", 0.2), (name, colour(name), 0)):
+        plots.intervals(ax, *100 * by_class[one][columns].to_numpy().T, classes, tint, offset,
+                        markersize=4)
     ax.set(title=name, xlabel="right (%)")
 axes[0, 0].set_ylabel("class")
 study.figure(figure, "accuracy_by_class")
@@ -333,7 +339,8 @@ study.table(pd.DataFrame(rows), "fairness")
 
 # %% [markdown]
 # The last three columns are shares of the squared spread of one run. With sixty images a class the exam alone makes a spread of several
-# points, so small differences mean nothing. And models of few images are less accurate, which by itself leaves more room for a
+# points, so small differences mean nothing. Where all runs share one condensed set (`condensed_sets = 1` in notebook 2), "luck of the run" is that of
+# the training alone; what another condensation would have changed is counted with the classes. And models of few images are less accurate, which by itself leaves more room for a
 # spread: an amplification is a finding about *condensing* only if as accurate real images do not show it too.
 #
 # ## Joined: is the hardest class the one that leaks?
@@ -384,7 +391,8 @@ withstand = {name: fairness.class_accuracies(of, picture_labels, len(classes)).m
 accuracy = {name: of["accuracy"].to_numpy() for name, of in by_class.items()}
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True)
 for ax, measure, title in zip(axes, (accuracy, withstand), ("right", "right after PGD")):
-    for i, name in enumerate(name for name in judged_names if name in measure and name in leaks):
+    both = [name for name in judged_names if name in measure and name in leaks]
+    for i, name in enumerate(both):
         for c, of_class in enumerate(classes):
             ax.scatter(100 * measure[name][c], 100 * leaks[name][c], color=f"C{i % 6}", s=45,
                        marker=f"${of_class[:2]}$", label=name if c == 0 else None)
@@ -421,7 +429,7 @@ study.table(pd.DataFrame(rows), "rank_correlations")
 def kept(of, clean, other, other_clean):
     return of.sum() / clean.sum() - other.sum() / other_clean.sum()
 
-measured = {}
+measured, exams = {}, [(right[one], right[one]) for one in line]
 for name in (name for name in shown if not name.startswith(("original", "subset"))):
     base, own = found[names[0]]["clean"], found[name]["clean"]
     rng = study.rng("verdict", name)
@@ -433,7 +441,7 @@ for name in (name for name in shown if not name.startswith(("original", "subset"
                                                           picture_labels, rng),
         "amplification": amplified[name],
         "spread, equal": evaluation.above_as_accurate(
-            right[name], right[name], [(right[one], right[one]) for one in line], spread, y, rng)}
+            right[name], right[name], exams, spread, y, rng)}
 study.table(comparison.chen_claims(measured), "chen_claims")
 
 # %% [markdown]
@@ -465,13 +473,11 @@ study.table(properties[["trained on", "runs"]].assign(**{
 # %%
 better = {"accuracy": "right is better", "leak": "left is better",
           "withstands": "right is better", "spread": "left is better"}
-colours = ["0.3" if name == "original" else plots.MEMBER if name.startswith("subset") or
-           name.endswith("a class") else plots.SYNTHETIC for name in properties["trained on"]]
 figure, axes = plt.subplots(1, 4, figsize=(11, 0.35 * len(properties) + 1), sharey=True)
 for ax, (measure, which) in zip(axes, better.items()):
     values = 100 * properties[[measure, f"{measure}_low", f"{measure}_high"]].to_numpy()
-    for i, (row, colour) in enumerate(zip(values, colours)):
-        plots.intervals(ax, *row[:, None], [""], colour, offset=len(values) - 1 - i)
+    for i, (row, name) in enumerate(zip(values, properties["trained on"])):
+        plots.intervals(ax, *row[:, None], [""], colour(name), offset=len(values) - 1 - i)
     ax.set(yticks=range(len(values))[::-1], yticklabels=properties["trained on"],
            title=f"{measure}: {which}", xlabel="AUC (%)" if measure == "leak" else
            "points" if measure == "spread" else "%")
