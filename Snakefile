@@ -49,7 +49,7 @@ GROUPS = expand(RESULTS / "steps/shadows_from{first}.ipynb", first=parts(SHADOWS
 STAGES = [stage for stage in profiles.STAGES if stage != "07_controls" or not SYNTHETIC]
 LEFT_BEHIND = {"01_data_split": "split.npz", "02_condensation": "targets.csv", "03_shadow_training": "shadows.csv",
                "04_attack": "attacks.csv", "06_stronger_attacks": "references.csv", "07_controls": "controls.csv",
-               "09_methods": "methods.csv"}
+               "09_methods": "methods.csv", "10_robustness_and_fairness": "properties.csv"}
 
 
 def made_with(file):
@@ -279,5 +279,24 @@ rule methods:
     threads: workflow.cores
     params:
         run=notebook("09_methods"),
+    shell:
+        RUN
+
+
+rule robustness_and_fairness:
+    input:
+        paths.NOTEBOOKS / "10_robustness_and_fairness.py",
+        RESULTS / "targets.csv",
+        RESULTS / "shadows.csv",
+        RESULTS / "references.csv",
+        EXTRA,
+    output:
+        RESULTS / "notebooks/10_robustness_and_fairness.ipynb",
+        RESULTS / "properties.csv",
+    message:
+        "10. fooling every model, class by class, and all four properties"
+    threads: workflow.cores
+    params:
+        run=notebook("10_robustness_and_fairness"),
     shell:
         RUN

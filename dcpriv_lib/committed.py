@@ -42,6 +42,12 @@ TABLES = {  # likewise
     "methods_claims": "What Chen et al. say of the leak, and what this run says.",
     "step_sizes": "The step size of every method, chosen on the attacker's images.",
     "across_networks": "Images made with one network, used by another.",
+    "four_properties": "Accuracy, leak, robustness and fairness of every training set.",
+    "chen_claims": "What Chen et al. say, and what this run says.",
+    "robustness": "How many images withstand an attack that changes their pixels.",
+    "gradient_checks": "Did the attacks on pixels work?",
+    "fairness": "How alike the classes are treated, and what of it is luck.",
+    "rank_correlations": "Is the hardest class the one that leaks most?",
 }
 HEAD = """# All results
 

@@ -21,7 +21,8 @@ from .seeding import derive, generator
 
 MADE_BY = {"split": "01_data_split", "targets": "02_condensation", "condensed_sets": "02_condensation",
            "shadows": "03_shadow_training", "attacks": "04_attack", "references": "06_stronger_attacks",
-           "every_model": "06_stronger_attacks", "controls": "07_controls", "methods": "09_methods"}
+           "every_model": "06_stronger_attacks", "controls": "07_controls", "methods": "09_methods",
+           "properties": "10_robustness_and_fairness"}
 
 
 @dataclass
@@ -245,6 +246,41 @@ class Study:
         return attacks.References(keep, answers[:, self.pool], labels[self.pool],
                                   answers[:, self.attacker], labels[self.attacker])
 
+    def grey_pixels(self, rows: np.ndarray) -> torch.Tensor:
+        """Return images as pixels from 0 to 1, float32 [n, C, H, W], as `attacked` changes them."""
+        return self.split.dataset.images[rows].float() / 255
+
+    def on_pixels(self, models: Models) -> list[torch.nn.Module]:
+        """Return the networks of models, each taking pixels from 0 to 1 (`robustness.OnPixels`)."""
+        from . import robustness  # here, because most worker processes would wait for scipy
+        return [robustness.OnPixels(network, *self.split.scale) for network in self._networks(models)]
+
+    def attacked(self, models: Models, rows: np.ndarray, examine: Callable[..., dict], **how) -> dict[str, np.ndarray]:
+        """Examine every model with adversarial images; what was examined before is loaded.
+
+        Parameters
+        ----------
+        models : made by `population`, so that their weights are kept.
+        rows : the images to be changed, as rows of the data set.
+        examine : ``examine(network, images, labels, generator=..., **how)``, of `robustness`, returns arrays.
+        how : what JSON can hold.
+
+        Returns
+        -------
+        dict of the arrays' names to one array, the models first.
+
+        Raises
+        ------
+        ValueError
+            If a model has no weights, only answers.
+        """
+        if "file" not in models.table or models.table["file"].isna().any():
+            raise ValueError(f"{models.table.iloc[0, 0]} has answers and no weights: nobody can tell how far its images must be "
+                             "changed: leave it out here, or name a file of its weights in extra_targets")
+        jobs = [_Attacked(file, examine, np.asarray(rows), tuple(how.items())) for file in models.table["file"]]
+        found = self._made(jobs, "attacked models")
+        return {name: np.stack([one[name] for one in found]) for name in found[0]} if found else {}
+
     def _networks(self, models: Models):
         for file in models.table["file"]:
             arrays = artefacts.load_arrays(self.folder / "models" / file, self.inputs, "the notebook that trains it")
@@ -438,6 +474,41 @@ class _Training:
         answers = {"logits": training.predict(network, study.images),
                    "test_logits": training.predict(network, test) if len(test) else np.empty((0, len(study.classes)))}
         return answers | {f"weights.{name}": value.cpu() for name, value in network.state_dict().items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Attacked:
+    """One trained model to be attacked with adversarial images of some rows of the data set."""
+
+    file: str
+    examine: Callable[..., dict]
+    rows: np.ndarray
+    how: tuple
+
+    kind = "attacked"
+
+    @property
+    def key(self) -> tuple:
+        """What a progress bar calls it."""
+        return Path(self.file).stem,
+
+    def _inputs(self, study: Study) -> dict:
+        return study.inputs | {"model": self.file, "examine": self.examine.__name__, "rows": data.digest(self.rows),
+                               "how": dict(self.how)}
+
+    def _at(self, study: Study) -> Path:
+        return study.folder / "attacked" / f"{self.examine.__name__}-{Path(self.file).stem}"
+
+    def path(self, study: Study) -> Path:
+        return artefacts.cached_path(self._at(study), self._inputs(study))
+
+    def arrays(self, study: Study, progress: Callable = iter) -> dict:
+        """Return the arrays, computed and kept unless they are there already."""
+        def compute(_) -> dict:
+            network, = study.on_pixels(Models(pd.DataFrame({"file": [self.file]}), np.empty(0), np.empty(0)))
+            return self.examine(network, study.grey_pixels(self.rows).to(study.device), study.labels[self.rows].to(study.device),
+                                generator=study.generator("attacked", self.examine.__name__, self.file), **dict(self.how))
+        return artefacts.cached(self._at(study), self._inputs(study), compute)
 
 
 def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:
