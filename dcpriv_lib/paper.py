@@ -28,6 +28,6 @@ UPDATES = {"condensed-10": 10_000, "condensed-50": 50_000}
 TEST_SIZE = 30_000  # members and non-members the attack was judged on
 
 # Chen et al. 2023, from the abstract, word for word.
-CHEN = {"leak": "membership inference attacks ... show that privacy risks still remain",
+CHEN = {"leak": "use membership inference attacks to show that privacy risks still remain",
         "robustness": "dataset distillation can cause varying degrees of impact on model robustness",
         "fairness": "and amplify model unfairness across classes when making predictions"}

@@ -18,13 +18,13 @@
 # %% [markdown]
 # # 10. Robustness and fairness
 #
-# **Question.** What else changes when a model is trained on condensed images? Is it easier to fool, is it right less evenly
-# over the classes, and is the class that suffers also the one that leaks?
+# **Question.** What else changes when a model is trained on condensed images? Is it easier to fool, is it right less evenly over
+# the classes, and is the class that suffers also the one that leaks?
 #
-# A training set can be judged by four things: how *accurate* its models are, how much they *leak*, how *robust* they are
-# against images made to fool them, and how *fair*, that is, how evenly right over the classes. Chen et al. (2023) name these four and say
-# that condensing costs something of each. This notebook measures the last two on the models whose accuracy and leak are known from notebooks
-# 2 and 6, and puts all four into one table.
+# A training set can be judged by four things: how *accurate* its models are, how much they *leak*, how *robust* they are against
+# images made to fool them, and how *fair*, that is, how evenly right over the classes. Chen et al. (2023) name these four and say
+# that condensing costs something of each. This notebook measures the last two on the models whose accuracy and leak are known from
+# notebooks 2 and 6, and puts all four into one table.
 #
 # **In this notebook you will learn**
 #
@@ -35,8 +35,8 @@
 # 5. why both have to be compared at equal accuracy;
 # 6. whether the hardest class is the one that leaks most, and how little ten classes can say about it.
 #
-# **You need** notebooks 1 to 3 and 6, and to know what a gradient is. Reading takes three quarters of an hour; running takes about a minute
-# at the quick scale.
+# **You need** notebooks 1 to 3 and 6, and to know what a gradient is. Reading takes three quarters of an hour; running takes about
+# a minute at the quick scale.
 #
 # > **Threat model.** There are two attackers. The one of notebook 6 asks who was a *member*, sees the model's answers, and holds the
 # > pool and reference models. The other wants the model to *err*. They hold one image that it has right, know the weights (a "white
@@ -74,9 +74,10 @@ study = Study(**parameters.check(globals()))
 # %% [markdown]
 # ## The models
 #
-# The targets of notebook 2: models of all members, of random subsets and of condensed images. A less accurate model has less
-# to lose, so there must also be models of few *real* images, as many of every class (`sizes`), that reach the accuracies in between. They are trained
-# here, for as many epochs as the targets. Everything below goes through this one list: a name, and the models of that name.
+# The targets of notebook 2: models of all members, of random subsets and of condensed images. A less accurate model has less to
+# lose, so there must also be models of few *real* images, as many of every class (`sizes`), that reach the accuracies in between.
+# They are trained here, for as many epochs as the targets. Everything below goes through this one list: a name, and the models of
+# that name.
 
 # %%
 targets, M, N = study.load("targets"), study.members, study.non_members
@@ -101,9 +102,9 @@ def colour(name):                                        # original, real images
 # ## One adversarial image
 #
 # Training moves the *weights* so that the loss gets smaller. Now keep the weights and move the *pixels*, so that the loss of the
-# true class $y$ gets larger. In which direction? That is what the gradient says. If every pixel of $x$ may move by at most $\varepsilon$, the
-# loss of a linear model grows most when each moves by exactly $\varepsilon$, up or down, as the sign of its gradient says. This is the
-# *fast gradient sign method*, FGSM (Goodfellow, Shlens and Szegedy 2015):
+# true class $y$ gets larger. In which direction? That is what the gradient says. If every pixel of $x$ may move by at most
+# $\varepsilon$, the loss of a linear model grows most when each moves by exactly $\varepsilon$, up or down, as the sign of its
+# gradient says. This is the *fast gradient sign method*, FGSM (Goodfellow, Shlens and Szegedy 2015):
 #
 # $$x' = x + \varepsilon\, \mathrm{sign}\big(\nabla_x \ell(x, y)\big) .$$
 #
@@ -130,15 +131,15 @@ for ax, (e, moved) in zip(axes[1:], steps.items()):
 study.figure(figure, "one_adversarial_image")
 
 # %% [markdown]
-# In the left picture white pixels are to become lighter and black ones darker; grey ones do not matter. Above the others stands what the
-# model says, and how sure it is. It changes its mind while a person still sees the same digit.
+# In the left picture white pixels are to become lighter and black ones darker; grey ones do not matter. Above the others stands
+# what the model says, and how sure it is. It changes its mind while a person still sees the same digit.
 #
 # ### On which scale?
 #
-# The network was not trained on pixels from 0 to 1, but on *standardised* ones, less their mean and divided by their
-# deviation. An $\varepsilon$ there is another one: it is multiplied by the deviation, which differs from data set to data set, and a limit of 0 to 1
-# cuts half of the picture away. (A published benchmark of condensed sets does just that, so its $\varepsilon$ cannot be compared with anybody's.) Here the
-# standardisation is part of the network, so that $\varepsilon$ always means the same:
+# The network was not trained on pixels from 0 to 1, but on *standardised* ones, less their mean and divided by their deviation. An
+# $\varepsilon$ there is another one: it is multiplied by the deviation, which differs from data set to data set, and a limit of 0
+# to 1 cuts half of the picture away. (A published benchmark of condensed sets does just that, so its $\varepsilon$ cannot be
+# compared with anybody's.) Here the standardisation is part of the network, so that $\varepsilon$ always means the same:
 
 # %%
 deviation = study.split.scale[1].flatten().tolist()      # in grey levels, of every channel
@@ -148,18 +149,19 @@ print(f"epsilon = {epsilon:g} of a pixel from 0 to 1: {255 * epsilon:.1f} grey l
 # %% [markdown]
 # ## Three attacks, and a curve
 #
-# **FGSM** takes one step. **PGD**, *projected gradient descent* (Madry et al. 2018), takes many small ones from a random start, and after each returns to the
-# box of all images within $\varepsilon$:
+# **FGSM** takes one step. **PGD**, *projected gradient descent* (Madry et al. 2018), takes many small ones from a random start, and
+# after each returns to the box of all images within $\varepsilon$:
 #
 # $$x_{t+1} = \Pi_\varepsilon\big(x_t + \alpha\, \mathrm{sign}(\nabla_x \ell(x_t, y))\big) .$$
 #
-# **DeepFool** (Moosavi-Dezfooli et al. 2016) asks the other way round: what is the *nearest* image that the model takes for something else? It
-# treats the model as linear where the image is, walks to the nearest boundary, that to class $k$, and starts again from there:
+# **DeepFool** (Moosavi-Dezfooli et al. 2016) asks the other way round: what is the *nearest* image that the model takes for
+# something else? It treats the model as linear where the image is, walks to the nearest boundary, that to class $k$, and starts
+# again from there:
 #
 # $$r = \frac{|f_k|}{\|w_k\|^2}\, w_k, \qquad f_k = z_k - z_y, \quad w_k = \nabla_x f_k .$$
 #
-# All models get the same pictures, some non-members of every class. A picture that a model has wrong to begin with counts as wrong at every
-# $\varepsilon$.
+# All models get the same pictures, some non-members of every class. A picture that a model has wrong to begin with counts as wrong
+# at every $\varepsilon$.
 
 # %%
 pictures = study.choose_balanced(N, n_pictures, "attacked")
@@ -177,8 +179,8 @@ for name, network in elsewhere.networks_on_pixels(extra_targets, study).items():
         found[name] = {key: value[None] for key, value in one.items()}
 
 # %% [markdown]
-# One number at one $\varepsilon$ can be chosen to please. A curve cannot. On the right is the same as a share of the pictures that the model had
-# right without an attack. Guess: will the curve of the most accurate model stay on top?
+# One number at one $\varepsilon$ can be chosen to please. A curve cannot. On the right is the same as a share of the pictures that
+# the model had right without an attack. Guess: will the curve of the most accurate model stay on top?
 
 # %%
 shown = [name for name in found if not name.endswith("a class")]
@@ -198,8 +200,9 @@ study.figure(figure, "accuracy_by_epsilon")
 # %% [markdown]
 # Every curve falls to zero: none of these models was trained to withstand anything. PGD lies below FGSM, as a stronger attack must.
 #
-# How far away is the nearest wrong picture? For each distance, the share of the right pictures that DeepFool has moved over a boundary within
-# it. (The distance is Euclidean, over all pixels together; a curve further to the right belongs to a more robust model.)
+# How far away is the nearest wrong picture? For each distance, the share of the right pictures that DeepFool has moved over a
+# boundary within it. (The distance is Euclidean, over all pixels together; a curve further to the right belongs to a more robust
+# model.)
 
 # %%
 figure, ax = plt.subplots(figsize=(6.5, 3.2))
@@ -214,14 +217,14 @@ study.figure(figure, "deepfool_distances")
 # %% [markdown]
 # ## Did the attacks work?
 #
-# A failed attack looks just like a robust model. If a model is so sure of itself that its gradient is zero, FGSM and PGD stand still. Its
-# gradients are *masked*; it is not robust. Three signs give it away (Athalye, Carlini and Wagner 2018): right pictures without a
-# gradient; pictures that survive even the largest $\varepsilon$, at which anything may be painted; and an attack *without* gradients that
-# flips what PGD could not.
+# A failed attack looks just like a robust model. If a model is so sure of itself that its gradient is zero, FGSM and PGD stand
+# still. Its gradients are *masked*; it is not robust. Three signs give it away (Athalye, Carlini and Wagner 2018): right pictures
+# without a gradient; pictures that survive even the largest $\varepsilon$, at which anything may be painted; and an attack
+# *without* gradients that flips what PGD could not.
 #
-# The last comes from *AutoAttack* (Croce and Hein 2020), the field's standard: its "Square" changes random squares and only looks at the answers.
-# Then the rest of AutoAttack tries what is left. It is slow, so it gets a few pictures only (`strong_pictures`), fewer questions and
-# fewer wrong classes to aim at than its authors give it, and the first model of each name.
+# The last comes from *AutoAttack* (Croce and Hein 2020), the field's standard: its "Square" changes random squares and only looks
+# at the answers. Then the rest of AutoAttack tries what is left. It is slow, so it gets a few pictures only (`strong_pictures`),
+# fewer questions and fewer wrong classes to aim at than its authors give it, and the first model of each name.
 
 # %%
 few = pictures[np.linspace(0, len(pictures) - 1, strong_pictures).astype(int)]
@@ -245,14 +248,14 @@ study.table(pd.DataFrame(checks), "gradient_checks")
 
 # %% [markdown]
 # Each attack in a row gets the pictures that the one before left right, at the $\varepsilon$ of the tables. Where the gradients are
-# "sound" and AutoAttack finds little that PGD missed, the curves above can be believed. (With so few pictures the rule is mild: it calls a model masked only if
-# more than luck speaks for it.)
+# "sound" and AutoAttack finds little that PGD missed, the curves above can be believed. (With so few pictures the rule is mild: it
+# calls a model masked only if more than luck speaks for it.)
 #
 # ## Robust, or only less accurate?
 #
-# The original model has more right to begin with, and more to lose. So the table has the raw share and that of the right pictures, and the picture
-# shows every recipe as a point: how accurate (to the right), and how much of it survives PGD (up). The line joins real
-# images, as many of every class. What lies above the line withstands more than as accurate real images do.
+# The original model has more right to begin with, and more to lose. So the table has the raw share and that of the right pictures,
+# and the picture shows every recipe as a point: how accurate (to the right), and how much of it survives PGD (up). The line joins
+# real images, as many of every class. What lies above the line withstands more than as accurate real images do.
 
 # %%
 at = epsilons.index(epsilon)
@@ -288,8 +291,8 @@ study.figure(figure, "robustness_and_accuracy")
 # %% [markdown]
 # ## Fairness: right for everybody alike?
 #
-# A model that is right in 90 % of the cases may be right on 99 % of the ones and on 70 % of the eights. If a class is a kind of people, that
-# is unfair. Here the exam is all non-members, and each class has a rate with its interval. Grey is the original.
+# A model that is right in 90 % of the cases may be right on 99 % of the ones and on 70 % of the eights. If a class is a kind of
+# people, that is unfair. Here the exam is all non-members, and each class has a rate with its interval. Grey is the original.
 
 # %%
 right = {name: some.logits[:, N].argmax(2) == y for name, some in models.items()}
@@ -313,11 +316,13 @@ study.figure(figure, "accuracy_by_class")
 #
 # $$s = \sqrt{\tfrac1C \sum_c (a_c - \bar a)^2} , \qquad \text{amplification} = \frac{s_{\mathrm{condensed}}}{s_{\mathrm{original}}} .$$
 #
-# An amplification above 1 says that the classes are treated less alike than by the original. Its interval resamples images and runs.
+# An amplification above 1 says that the classes are treated less alike than by the original. Its interval resamples images and
+# runs.
 #
-# But part of every spread is luck. Another training would have other hard classes; another exam, other hard images. Both kinds of luck can be told
-# from the answers: how much a class's accuracy differs between the runs of *one* recipe, and how much its images differ. What is left is the
-# classes' own. Guess: how large a part of a subset's spread is luck of the run, if each run has a subset of its own?
+# But part of every spread is luck. Another training would have other hard classes; another exam, other hard images. Both kinds of
+# luck can be told from the answers: how much a class's accuracy differs between the runs of *one* recipe, and how much its images
+# differ. What is left is the classes' own. Guess: how large a part of a subset's spread is luck of the run, if each run has a
+# subset of its own?
 
 # %%
 def spread(of):
@@ -338,17 +343,18 @@ for name, of in right.items():
 study.table(pd.DataFrame(rows), "fairness")
 
 # %% [markdown]
-# The last three columns are shares of the squared spread of one run. With sixty images a class the exam alone makes a spread of several
-# points, so small differences mean nothing. Where all runs share one condensed set (`condensed_sets = 1` in notebook 2), "luck of the run" is that of
-# the training alone; what another condensation would have changed is counted with the classes. And models of few images are less accurate, which by itself leaves more room for a
-# spread: an amplification is a finding about *condensing* only if as accurate real images do not show it too.
+# The last three columns are shares of the squared spread of one run. With sixty images a class the exam alone makes a spread of
+# several points, so small differences mean nothing. Where all runs share one condensed set (`condensed_sets = 1` in notebook 2),
+# "luck of the run" is that of the training alone; what another condensation would have changed is counted with the classes. And
+# models of few images are less accurate, which by itself leaves more room for a spread: an amplification is a finding about
+# *condensing* only if as accurate real images do not show it too.
 #
 # ## Joined: is the hardest class the one that leaks?
 #
 # Notebook 6's attack asks every model who was a member; it is the one of its attacks that did best there. For each class we take
-# the AUC among the people of this class. Part of it is luck of the split, which the models show that were trained on *nobody* here, the shadow models: their AUC of the
-# class is taken away. For the original there is a better witness: the reference models of notebook 6, each a target of the others, whose
-# members were decided by coins.
+# the AUC among the people of this class. Part of it is luck of the split, which the models show that were trained on *nobody* here,
+# the shadow models: their AUC of the class is taken away. For the original there is a better witness: the reference models of
+# notebook 6, each a target of the others, whose members were decided by coins.
 
 # %%
 pool, is_member, labels = study.pool, study.is_member, study.labels[study.pool].numpy()
@@ -403,8 +409,8 @@ axes[0].legend(loc="upper left", bbox_to_anchor=(2.1, 1))
 study.figure(figure, "classes_joined")
 
 # %% [markdown]
-# Each sign is a class, each colour a training set. Is there an order in it? Spearman's rank correlation is 1 if the two orders of the classes agree and -1 if one is
-# the other's reverse. Its interval asks whether it would hold for *other classes* like these.
+# Each sign is a class, each colour a training set. Is there an order in it? Spearman's rank correlation is 1 if the two orders of
+# the classes agree and -1 if one is the other's reverse. Its interval asks whether it would hold for *other classes* like these.
 
 # %%
 pairs = {"accuracy and leak": (accuracy, leaks), "robustness and leak": (withstand, leaks),
@@ -416,14 +422,15 @@ rows = [{"trained on": name} | {
 study.table(pd.DataFrame(rows), "rank_correlations")
 
 # %% [markdown]
-# **What it does not show.** Ten classes are ten points, and an interval over ten points is wide: only a very strong relation can be told. Each
-# point is itself uncertain, the leak most of all, and noise in the points pulls every correlation towards zero. And a correlation between classes says
-# nothing about people: the exposed ones of notebook 6 are single images in all classes.
+# **What it does not show.** Ten classes are ten points, and an interval over ten points is wide: only a very strong relation can be
+# told. Each point is itself uncertain, the leak most of all, and noise in the points pulls every correlation towards zero. And a
+# correlation between classes says nothing about people: the exposed ones of notebook 6 are single images in all classes.
 #
 # ## The verdict
 #
-# Chen et al. (2023) can be quoted with three sentences; their abstract has no numbers. The rules are fixed: a 95 % interval on one side of "no
-# effect" supports or contradicts, any other "cannot be told". "At equal accuracy" compares with the line of the real images.
+# Chen et al. (2023) can be quoted with three sentences; their abstract has no numbers. The rules are fixed: a 95 % interval on one
+# side of "no effect" supports or contradicts, any other "cannot be told". "At equal accuracy" compares with the line of the real
+# images.
 
 # %%
 def kept(of, clean, other, other_clean):
@@ -485,9 +492,10 @@ axes[1].axvline(50, color="0.6", linestyle=":", linewidth=1)
 study.figure(figure, "four_properties")
 
 # %% [markdown]
-# Grey is the original, blue are real images, green are condensed ones. Read a row from left to right: that is what this training set costs
-# and gives. Where a green row lies beside a blue one of the same accuracy, condensing changed nothing that counts here; only where it lies apart from all blue ones
-# did it. A model that leaks less because it learned less will stand left in the first panel too.
+# Grey is the original, blue are real images, green are condensed ones. Read a row from left to right: that is what this training
+# set costs and gives. Where a green row lies beside a blue one of the same accuracy, condensing changed nothing that counts here;
+# only where it lies apart from all blue ones did it. A model that leaks less because it learned less will stand left in the first
+# panel too.
 #
 # ## Summary
 #

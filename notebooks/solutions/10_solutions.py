@@ -67,14 +67,14 @@ for ax, e in zip(axes, epsilons):
 plt.show()
 
 # %% [markdown]
-# One picture decides nothing; the curves of the notebook are over many. Note that the direction is another one than for the original: the two
-# models look at different pixels.
+# One picture decides nothing; the curves of the notebook are over many. Note that the direction is another one than for the
+# original: the two models look at different pixels.
 
 # %% [markdown]
 # ## Exercise 2
 #
-# A standardised pixel is $z = (255 x - \mu) / \sigma$ with the deviation $\sigma$ in grey levels. So $\varepsilon$ in $x$ is
-# $255\, \varepsilon / \sigma$ in $z$, and whoever takes $\varepsilon$ itself on that scale moves a pixel only by
+# A standardised pixel is $z = (255 x - \mu) / \sigma$ with the deviation $\sigma$ in grey levels. So $\varepsilon$ in $x$ is $255\,
+# \varepsilon / \sigma$ in $z$, and whoever takes $\varepsilon$ itself on that scale moves a pixel only by
 
 # %%
 sigma = study.split.scale[1].flatten()
@@ -118,8 +118,8 @@ for source, moved in made.items():
 pd.DataFrame(table)
 
 # %% [markdown]
-# On the diagonal a model meets its own adversarial images. Beside it stands what an attacker achieves who does not know the weights but can train
-# a model of the same kind. Whatever is well above zero there travels.
+# On the diagonal a model meets its own adversarial images. Beside it stands what an attacker achieves who does not know the weights
+# but can train a model of the same kind. Whatever is well above zero there travels.
 
 # %% [markdown]
 # ## Exercise 4
@@ -146,5 +146,5 @@ print(f"right after PGD: {examined['PGD'][epsilons.index(epsilon)].sum()} of "
 print("gradients:", robustness.gradients(examined, strong))
 
 # %% [markdown]
-# PGD finds hardly anything beyond what its random start finds, and a careless report would call the model robust. The check sees that no picture has a gradient. And
-# Square, which needs none, is not impressed by rounding.
+# PGD finds hardly anything beyond what its random start finds, and a careless report would call the model robust. The check sees
+# that no picture has a gradient. And Square, which needs none, is not impressed by rounding.
