@@ -205,9 +205,11 @@ def members_by_least_squares(sums: torch.Tensor, images: torch.Tensor, labels: t
     An attack by somebody who sees the releases and knows everybody in question. For each class, with the
     embeddings F_t [people, n] and b = 1 for members, the releases are s_t = rate F_t' b + noise; so the guess is
 
-        b = 1/2 + (sum_t F_t F_t' + lambda)^-1 sum_t F_t (s_t / rate - F_t' 1/2),  lambda = 4 (sigma clip / rate)^2,
+        b = 1/2 + (sum_t F_t F_t' + lambda)^-1 sum_t F_t (s_t / rate - F_t' 1/2),
+        lambda = 4 (sigma clip / rate)^2 + 2 people (1 - rate) / rate clip^2 / n,
 
-    the best linear one where each b was decided by a coin, apart from the noise of the batches.
+    the best linear one where each b was decided by a coin, if the noise of the batches' coins, of which
+    the second term is the variance, were the same in all directions.
 
     Parameters
     ----------
@@ -217,11 +219,12 @@ def members_by_least_squares(sums: torch.Tensor, images: torch.Tensor, labels: t
     seed : that of `release`, from which the public embeddings come.
     """
     shape, guess = (images.shape[1], images.shape[2], sums.shape[1]), np.empty(len(labels))
-    ridge = 4 * (how.sigma * how.clip / how.rate) ** 2 + LEAST_RIDGE
+    blur = 4 * (how.sigma * how.clip / how.rate) ** 2 + LEAST_RIDGE
     embeddings = [embedding(shape, how, seed, number) for number in range(len(sums))]
     for label in labels.unique():
         own = images[labels == label]
-        gram, right = ridge * torch.eye(len(own), dtype=torch.float64), torch.zeros(len(own), dtype=torch.float64)
+        coins = 2 * len(own) * (1 - how.rate) / how.rate * how.clip ** 2 / sums.shape[2]
+        gram, right = (blur + coins) * torch.eye(len(own), dtype=torch.float64), torch.zeros(len(own), dtype=torch.float64)
         for embedded, released in zip(embeddings, sums[:, label].double()):
             vectors = embedded(own).cpu().double()
             gram += vectors @ vectors.T

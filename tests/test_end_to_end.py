@@ -29,7 +29,8 @@ pytestmark = pytest.mark.slow
 def test_every_stage_leaves_its_tables(tiny):
     for name in ("targets.csv", "shadows.csv", "attacks.csv", "strong_judged.csv", *(f"tables/{table}.csv" for table in (
             "table1", "table2", "claims", "strong_attacks", "every_model", "epsilon", "precision_at_priors", "controls",
-            "canaries", "dose_and_response", "nearest_images", "real_start", "verdict"))):
+            "canaries", "dose_and_response", "nearest_images", "real_start", "verdict", "formal_privacy",
+            "formal_verdict"))):
         assert len(pd.read_csv(tiny / name)), name
     targets = pd.read_csv(tiny / "targets.csv")
     assert sorted(targets["target"].unique()) == ["condensed-2", "original", "subset-2"]
