@@ -111,7 +111,7 @@ print(f"{people:,} members in every model, {per_class:.0f} a class; q = {rate:.3
 
 # %%
 # NBVAL_CHECK_OUTPUT
-v = torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, -2.0]])
+v = torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, -2.0]], dtype=torch.float64)
 clipped = dp.clip(v, 1.0)
 print(clipped.numpy().round(2).tolist())
 print("without one of them the sum moves by",
@@ -135,7 +135,7 @@ for ax, sigma in zip(axes, (0.2, 1, 4)):
     plots.two_gaussians(ax, (0, sigma), (1, sigma), 0.5)
     ax.lines[-1].set_visible(False)                      # there is no target in this picture
     ax.set(title=rf"$\sigma$ = {sigma}", xlabel="released sum, others subtracted")
-axes[0].legend(["without you", "with you"], fontsize=7, loc="upper right")
+axes[2].legend(axes[2].lines[:2], ["without you", "with you"], fontsize=7)
 study.figure(figure, "two_sums")
 
 # %% [markdown]
@@ -331,7 +331,7 @@ for name, query in asked.items():
     models[name] = world.population(name, synthetic[name], length)
 
 # %%
-figure, axes = plt.subplots(2, len(ways), figsize=(3.3 * len(ways), 2.9), squeeze=False)
+figure, axes = plt.subplots(2, len(ways), figsize=(3.3 * len(ways), 2.2), squeeze=False)
 for row, method in zip(axes, ("DM", "mean embedding")):
     for ax, epsilon in zip(row, ways):
         images = torch.as_tensor(synthetic[f"{method}, epsilon {epsilon:g}"][0]["images"])
@@ -408,17 +408,17 @@ release_scores = {name: world.members_in_releases(name, {j: wanted[name][j] for 
                                                   synthetic[name]) for name in asked}
 figure, axes = plt.subplots(1, len(ways), figsize=(3.3 * len(ways), 2.6))
 for ax, epsilon in zip(axes, ways):
-    b = release_scores[f"DM, epsilon {epsilon:g}"]
+    b = release_scores[f"mean embedding, epsilon {epsilon:g}"]
     for who, colour in ((inside, plots.MEMBER), (~inside, plots.NON_MEMBER)):
         ax.hist(b[who], np.histogram_bin_edges(b, 40), color=colour, alpha=0.6)
     ax.set(xlabel="$b$ by least squares", yticks=[],
-           title=rf"DM, $\varepsilon$ = {epsilon:g}".replace("inf", r"$\infty$"))
+           title=rf"mean embedding, $\varepsilon$ = {epsilon:g}".replace("inf", r"$\infty$"))
 axes[0].legend(["members", "others"], fontsize=8)
 study.figure(figure, "least_squares")
 
 # %% [markdown]
-# Sums look harmless, and without noise they can name the members. For DP-SGD the attacker sees every noisy gradient and asks
-# how far it points along the canary's own gradient, summed over the steps (Nasr et al. 2023). What a canary scores on average over
+# Sums look harmless, and without noise they name the members, if they have more coordinates than there are people in
+# question. For DP-SGD the attacker sees every noisy gradient and asks how far it points along the canary's own gradient, summed over the steps (Nasr et al. 2023). What a canary scores on average over
 # the other pairs of models, in each of which it is once a member and once not, is subtracted.
 #
 # The attacker guesses for half of the people in question, those with the most telling scores. The guesses of one model of each pair
@@ -477,8 +477,9 @@ def row(name):
     black_box, _ = bounds(answers[name][first][:, canary], inside[:, canary])
     released, gaussian = bounds(*seen[name]) if name in seen else (np.nan, np.nan)
     found = evaluation.examine(answers[name], keep & canary, ~keep & canary)
-    return {"way": name, "epsilon": claim, "at least, from answers": black_box,
-            "at least, from releases": released, "the same, Gaussian": gaussian} | found | dict(
+    return {"way": name.replace("epsilon inf", "no noise"), "epsilon": claim,
+            "at least, from answers": black_box, "at least, from releases": released,
+            "the same, Gaussian": gaussian} | found | dict(
         zip(("accuracy", "accuracy_low", "accuracy_high"),
             evaluation.over_pairs(accuracy[name])))
 
