@@ -32,6 +32,8 @@ TABLES = {  # likewise
     "canaries": "The worst-off person: images with a wrong label.",
     "dose_and_response": "How the leak depends on how many people share a training image.",
     "real_start": "Do models give away whom the condensation started from?",
+    "formal_verdict": "What a guarantee costs, and whether guarantees hold.",
+    "formal_privacy": "Ways with a guarantee: accuracy, guaranteed epsilon, audited epsilon.",
     "nearest_images": "How near the synthetic images are to real ones.",
     "methods": "Methods of condensation: accuracy and leak.",
     "methods_at_equal_accuracy": "Every method against as accurate random real images.",
