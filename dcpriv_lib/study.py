@@ -160,8 +160,11 @@ class Study:
     # ------------------------------------------------------------------ synthetic sets and models
 
     def network(self, *purpose, network: str = "PaperCNN") -> torch.nn.Module:
-        """Return a new network, of the paper unless another of `networks.NETWORKS` is named, with weights for this purpose."""
-        return networks.initialise(networks.build(network, self.split.shape), self.generator(*purpose))
+        """Return a new network, of the paper unless another of `networks.NETWORKS` is named, with weights for this purpose.
+
+        A ConvNet has 32 filters here: to answer for a whole data set with the 128 of its authors takes minutes.
+        """
+        return networks.initialise(networks.build(network, self.split.shape, width=32), self.generator(*purpose))
 
     def matching_network(self, *purpose, width: int, network: str = "ConvNet") -> torch.nn.Module:
         """Return a new network for gradient matching, with weights drawn for this purpose."""

@@ -124,9 +124,10 @@ parameters.check_at_most("control_ipc", control_ipc, int(fewest),
 # | KIP, kernel inducing points | $\frac12 \lVert y_M - K_{MS} (K_{SS} + \lambda I)^{-1} y_S \rVert^2$: regression with the kernel of an infinitely wide network |
 # | KIP-labels | the same, and the labels $y_S$ move too |
 #
-# The quick scale compares four of them; all are in the run on MNIST below. Beside them stand real images: `random` ones of every class; `herding`, whose mean features come near to the class mean;
-# `k-center`, chosen so that no image of the class is far from all of them. DC starts from real images here, like the others, and
-# not from noise as in the paper: in few updates a start matters more than a method.
+# The quick scale compares four of them; all are in the run on MNIST below. Beside them stand real images: `random` ones of every
+# class; `herding`, whose mean features come near to the class mean; `k-center`, chosen so that no image of the class is far from
+# all of them. DC starts from real images here, like the others, and not from noise as in the paper: in few updates a start matters
+# more than a method.
 #
 # ### Two steps by hand
 #
@@ -445,8 +446,8 @@ study.table(pd.DataFrame(claims), "methods_claims")
 #
 # Images that were matched for one kind of network may be worth less to another. Gujarathi and Gandhi name the target's own
 # architecture as future work. Here images are made of the attacker's first half, with the usual network and with the target's own,
-# and models of three kinds are trained on them, the third a linear one. The numbers are accuracies on the second half, with the
-# standard deviation of three models. No member is involved.
+# and models of three kinds are trained on them, a ConvNet with 32 filters, the paper's CNN and a linear one. The numbers are
+# accuracies on the second half, with the standard deviation of three models. No member is involved.
 
 # %%
 across = study.condense("across", {kind: (first, settings_of(
@@ -485,8 +486,8 @@ tables.shown(committed("mnist-small", "methods_at_equal_accuracy")[0])
 tables.shown(committed("mnist-small", "methods_shown")[0])
 
 # %% [markdown]
-# No method leaks less, or more, than as accurate real images, as far as this examination can tell. The leak that there is belongs to
-# the hundred people, or four hundred, from whom the images started.
+# No method leaks less, or more, than as accurate real images, as far as this examination can tell. The leak that there is belongs
+# to the hundred people, or four hundred, from whom the images started.
 
 # %% [markdown]
 # ## Summary
