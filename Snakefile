@@ -46,12 +46,10 @@ CONDENSED = [RESULTS / f"steps/condensed_ipc{ipc}_run{run}.ipynb" for ipc in IPC
 TRAINED = expand(RESULTS / "steps/{kind}_run{run}.ipynb", run=parts(TARGETS["n_runs"], JOBS["runs"]),
                  kind=[kind for kind in TARGETS["training_sets"] if kind != "condensed"])
 GROUPS = expand(RESULTS / "steps/shadows_from{first}.ipynb", first=parts(SHADOWS["n_shadows"], JOBS["shadows"]))
-CONDENSING = ("07_controls", "11_formal_privacy")
-STAGES = [stage for stage in profiles.STAGES if stage not in CONDENSING or not SYNTHETIC]
+STAGES = [stage for stage in profiles.STAGES if stage != "07_controls" or not SYNTHETIC]
 LEFT_BEHIND = {"01_data_split": "split.npz", "02_condensation": "targets.csv", "03_shadow_training": "shadows.csv",
                "04_attack": "attacks.csv", "06_stronger_attacks": "references.csv", "07_controls": "controls.csv",
-               "09_methods": "methods.csv", "10_robustness_and_fairness": "properties.csv",
-               "11_formal_privacy": "formal_privacy.csv"}
+               "09_methods": "methods.csv"}
 
 
 def made_with(file):
@@ -281,42 +279,5 @@ rule methods:
     threads: workflow.cores
     params:
         run=notebook("09_methods"),
-    shell:
-        RUN
-
-
-rule robustness_and_fairness:
-    input:
-        paths.NOTEBOOKS / "10_robustness_and_fairness.py",
-        RESULTS / "targets.csv",
-        RESULTS / "shadows.csv",
-        RESULTS / "references.csv",
-        EXTRA,
-    output:
-        RESULTS / "notebooks/10_robustness_and_fairness.ipynb",
-        RESULTS / "properties.csv",
-    message:
-        "10. fooling every model, class by class, and all four properties"
-    threads: workflow.cores
-    params:
-        run=notebook("10_robustness_and_fairness"),
-    shell:
-        RUN
-
-
-rule formal_privacy:
-    input:
-        paths.NOTEBOOKS / "11_formal_privacy.py",
-        RESULTS / "targets.csv",
-        RESULTS / "references.csv",
-        RESULTS / "controls.csv",  # trains some of the same models
-    output:
-        RESULTS / "notebooks/11_formal_privacy.ipynb",
-        RESULTS / "formal_privacy.csv",
-    message:
-        "11. training and condensing with guarantees, auditing them"
-    threads: workflow.cores
-    params:
-        run=notebook("11_formal_privacy"),
     shell:
         RUN
