@@ -40,7 +40,7 @@ def notebook(stage, **changes):
 
 # Run r is trained on set r mod the number of sets, and condenses it: one job for each set's first
 # run. The other runs on condensed images take seconds; the whole notebook trains them. Sets that were
-# made elsewhere are only read, and notebooks 7 and 11, which condense as their maker did, are left out.
+# made elsewhere are only read, and notebook 7, which condenses as their maker did, is left out.
 CONDENSED = [RESULTS / f"steps/condensed_ipc{ipc}_run{run}.ipynb" for ipc in IPC if not SYNTHETIC
              for run in parts(min(N_SETS[ipc], TARGETS["n_runs"]), JOBS["sets"])]
 TRAINED = expand(RESULTS / "steps/{kind}_run{run}.ipynb", run=parts(TARGETS["n_runs"], JOBS["runs"]),
@@ -62,7 +62,7 @@ def made_with(file):
 
 
 if MAIN and SYNTHETIC:
-    print("notebooks 7 and 11 are left out: nobody here can condense as the maker of synthetic_sets did")
+    print("notebook 7 is left out: nobody here can condense as the maker of synthetic_sets did")
 
 # Whoever ran a notebook by hand with other settings in this folder replaced what it leaves to the
 # next one. That is removed; the notebook, which runs again, finds its models as they were.
