@@ -51,7 +51,7 @@ def accuracy(made: dict, exam, truth, models: int) -> list[float]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("methods", nargs="*", default=["IDM:tiles", "DM:real", "DC:real", "DM:mean noise", "DC:noise"])
+    parser.add_argument("methods", nargs="*", default=["KIP:real", "IDM:tiles", "DM:real", "DC:real", "KIP:noise", "DC:noise"])
     parser.add_argument("--ipc", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--models", type=int, default=5)

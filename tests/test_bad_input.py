@@ -668,7 +668,7 @@ def senseless(name: str) -> list:
     fits_half, fits_zero = (parameters.TABLE[name].fits(value) for value in (0.5, 0))
     many = {"ipc": [[3, 3], [0], [0.5]], "iterations": [[0]], "condensed_sets": [[0]], "epochs": [[0]],
             "training_sets": [["subset"] * 2, ["subste"]], "grid_C": [[1, 1], [0]],
-            "grid_gamma": [[1, 1.0], [0]]}
+            "grid_gamma": [[1, 1.0], [0]], "factors": [[1, 1.0], [0]], "other_ipc": [[3, 3], [0], [0.5]]}
     return (NUMBERS + LISTS + many.get(name, [[1]]) + [0.5] * (not fits_half) + [1.0] * (not fits_half)
             + [0] * (not fits_zero))
 
@@ -683,7 +683,7 @@ def test_senseless_values_are_refused_by_name(name, refused):
 def test_only_these_parameters_may_be_zero_or_no_whole_number():
     zero, half = ({name for name, rule in parameters.TABLE.items() if rule.fits(value)} for value in (0, 0.5))
     assert zero == {"seed", "outer", "inner", "first_run", "first_shadow", "merge_step", "shift"}
-    assert half == {"image_lr"}
+    assert half == {"image_lr", "effort"}
 
 
 @pytest.mark.parametrize("name", parameters.TABLE)
