@@ -1,6 +1,7 @@
 """The whole report in the tiny profile: complete, offline, repeatable, and safe to kill."""
 
 import html
+import io
 import os
 import re
 import shutil
@@ -213,6 +214,13 @@ def test_the_report_reads_without_a_network(tiny):
     assert "<math" in (tiny / "report/02_condensation.html").read_text()
 
 
+def untimed(name, content):
+    """The content of an artefact; of notebook 9's tables all but how long each method took."""
+    if not re.search(r"methods(_ipc)?\.csv$", name):
+        return content
+    return pd.read_csv(io.BytesIO(content), dtype=str).drop(columns="seconds").to_csv()
+
+
 def test_a_killed_run_goes_on_and_ends_in_identical_artefacts(tiny, tmp_path):
     """kill -9 once targets exist, then the same command: the same bytes, finished steps untouched.
 
@@ -232,7 +240,7 @@ def test_a_killed_run_goes_on_and_ends_in_identical_artefacts(tiny, tmp_path):
     assert (tmp_path / "tiny/report/index.html").exists(), output[-3000:]
     again, first = artefacts_in(tmp_path / "tiny"), artefacts_in(tiny)
     assert again.keys() == first.keys()
-    assert [name for name in first if again[name] != first[name]] == []
+    assert [name for name in first if untimed(name, again[name]) != untimed(name, first[name])] == []
     assert all((tmp_path / "tiny" / name).stat().st_mtime_ns == stamp for name, stamp in times.items())
 
 
@@ -314,7 +322,7 @@ def test_all_but_the_choice_of_a_step_size_is_the_same_for_every_method(tiny):
     """Every method sees the same halves, and no member while its step size is chosen."""
     split, _ = who_holds_what(tiny)
     real = {}
-    for path in (tiny / "condensed").glob("*.npz.json"):
+    for path in (path for path in (tiny / "condensed").glob("*.npz.json") if not path.name.startswith("state-")):
         made = artefacts.read_sidecar(path.with_suffix(""))["inputs"]
         real.setdefault(made["kind"], {})[tuple(made["key"])] = made["real"]
     same = [real[kind] for kind in profiles.read("tiny")["09_methods"]["methods"]]
