@@ -37,6 +37,7 @@ TABLES = {  # likewise
     "methods_at_equal_accuracy": "Every method against as accurate random real images.",
     "methods_shown": "Whom the images show, and everybody else.",
     "methods_ipc": "The best methods with other numbers of images per class.",
+    "methods_seconds": "How long one core worked on one synthetic set.",
     "methods_start": "One method from several starts.",
     "methods_crowds": "One method with fewer people, and fewer classes.",
     "methods_claims": "What Chen et al. say of the leak, and what this run says.",

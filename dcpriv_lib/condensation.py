@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from . import augmentation, coresets, distribution_matching, kernel, multi_formation, trajectory_matching
 from .checkpoint import Checkpoint
 from .networks import NETWORKS, initialise
-from .parameters import nearest
+from .parameters import check_known
 from .profiles import as_list, per_ipc
 from .seeding import generator
 from .training import momentum_step
@@ -341,8 +341,7 @@ def starting_images(real: Real, ipc: int, start: str, seed: int,
 
 def _check_names(start: str, method: str = "DC", network: str = "ConvNet") -> None:
     for name, value, known in (("start", start, STARTS), ("method", method, METHODS), ("network", network, NETWORKS)):
-        if value not in known:
-            raise ValueError(f"{name} = {value!r}: there is no such {name}{nearest(value, known)}")
+        check_known(name, value, known)
     if (method, network) == ("IDC", "linear"):
         raise ValueError("network = 'linear': IDC matches the gradients of convolutions, and it has none: choose "
                          "ConvNet or PaperCNN, or another method")

@@ -201,6 +201,11 @@ def over_pairs(values: np.ndarray) -> tuple[float, float, float]:
     return mean, mean - reach, mean + reach
 
 
+def best_attack(examined: pd.DataFrame, among) -> str:
+    """Return which of some attacks had the highest AUC, in rows of `examine` with a column "attack"."""
+    return examined.set_index("attack")["auc"].loc[list(among)].idxmax()
+
+
 def rate_text(rates: np.ndarray) -> str:
     """Return `over_pairs` of one rate a model as text, the interval kept between 0 and 100 %."""
     return tables.percent(*np.clip(over_pairs(rates), 0, 1))

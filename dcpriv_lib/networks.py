@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from . import convolution
-from .parameters import nearest
+from .parameters import check_known
 
 
 class PaperCNN(nn.Module):
@@ -123,8 +123,7 @@ def build(name: str, shape: tuple[int, int, int], width: int = 128, twice_differ
     ValueError
         If there is no such network.
     """
-    if name not in NETWORKS:
-        raise ValueError(f"network = {name!r}: there is no such network{nearest(name, NETWORKS)}")
+    check_known("network", name, NETWORKS)
     return NETWORKS[name](shape, width, twice_differentiable)
 
 

@@ -235,6 +235,12 @@ def nearest(word: str, known: Collection[str]) -> str:
     return f": did you mean {near[0]!r}?" if near else f": choose from {', '.join(known)}"
 
 
+def check_known(name: str, value: str, known: Collection[str]) -> None:
+    """Raise ValueError if `value` is none of `known`, naming the nearest; `name` says what it is: "method"."""
+    if value not in known:
+        raise ValueError(f"{name} = {value!r}: there is no such {name}{nearest(value, known)}")
+
+
 def _check_names(given: MutableMapping) -> None:
     own = {name for name, value in given.items() if isinstance(value, PLAIN) and not name.startswith("_")}
     for name in sorted(own - TABLE.keys() - {"In", "Out"}):  # the last two are IPython's

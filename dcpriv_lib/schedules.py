@@ -7,7 +7,7 @@ step here, and who compares them tries multiples of it first, on images of their
 from dataclasses import dataclass
 
 from .condensation import METHODS, Settings
-from .parameters import nearest
+from .parameters import check_known
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,7 @@ def settings_of(method: str, ipc: int, *, width: int, real_batch: int, effort: f
     ValueError
         If there is no such method.
     """
-    if method not in SCHEDULES:
-        raise ValueError(f"method = {method!r}: there is no such method{nearest(method, SCHEDULES)}")
+    check_known("method", method, SCHEDULES)
     usual = SCHEDULES[method]
     return Settings(ipc, max(1, round(effort * usual.iterations)) if usual.iterations else 0, usual.outer, usual.inner,
                     width, real_batch, usual.image_lr * factor * (ipc / 10 if usual.ipc_matters else 1),

@@ -66,7 +66,8 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, epo
     weights = list(network.parameters())
     optimiser = Adam(weights, lr)
     history = []
-    with Checkpoint(checkpoint, {"images": len(images), "lr": lr, "batch_size": batch_size}) as saved:
+    known = {"images": len(images), "lr": lr, "batch_size": batch_size, "weights": sum(map(torch.numel, weights))}
+    with Checkpoint(checkpoint, known) as saved:
         if state := saved.load():
             history = state["history"].tolist()
             generator.set_state(torch.from_numpy(state["generator"]))

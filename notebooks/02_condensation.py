@@ -238,10 +238,11 @@ study.figure(figure, "matching_loss")
 #
 # ## Figure 4: from the first to the final images
 #
-# The paper starts from noise. That takes thousands of updates, so the quick scale starts from ten real members of each
-# class instead (`start = "real"`). This start, the step size and the number of updates were chosen on the attacker's images, for the
-# accuracy of a model of the result: on such small images DC gained little over the real ones that it started from, and
-# lost against them from blurred ones (`start = "means"`). Notebook 7 asks what a start gives away, notebook 9 which method does better.
+# The paper starts from noise. That takes thousands of updates, so the quick scale starts from real members
+# instead (`start = "real"`). This start, the step size and the number of updates were chosen on the
+# attacker's images, for the accuracy of a model of the result: on such small images DC gained little over the real
+# ones that it started from, and lost against them from blurred ones (`start = "means"`; see the solutions). Notebook
+# 7 asks what a start gives away, notebook 9 which method does better.
 # Each row of a panel is a class, from 0 at the top; of larger sets the first ten images per class are
 # shown. Before you look: would you recognise a person's handwriting in such an image?
 
@@ -262,9 +263,10 @@ for n, synthetic in sorted(first_sets.items()):
     study.figure(figure, f"figure4_condensed_{n}_ipc")
 
 # %% [markdown]
-# At the quick scale somebody's handwriting is still there: the person whom the image started from. From noise no picture looks like
-# a photograph of a particular digit (`figures/paper/figure4_condensed_10_ipc.png`), and it is tempting to conclude that nobody's image is in
-# there. Beware: "does not look like" is the opinion of an eye, not a measurement.
+# At the quick scale somebody's handwriting is still there: the person whom the image started from. From noise no
+# picture looks like a photograph of a particular digit (`figures/paper/figure4_condensed_10_ipc.png`), and it is
+# tempting to conclude that nobody's image is in there. Beware: "does not look like" is the opinion of an eye, not a
+# measurement.
 #
 # ## Training the target models
 #

@@ -175,9 +175,7 @@ models[f"{few} random members"] = world.population("random", subsets, epochs_for
 # but the canaries. Guess first: in which rows will it be above 50 %?
 
 # %%
-suite = {name: attacks.STRONG[name] for name in (
-    "Bayesian LiRA", "RMIA online", "LiRA online, fixed variance",
-    "LiRA offline, fixed variance")}
+suite = {name: attacks.STRONG[name] for name in attacks.CANDIDATES}
 scores = {name: evaluation.leave_pair_out(world.references(keep, trained), suite)
           for name, trained in models.items()}
 average = pd.DataFrame([
@@ -206,8 +204,7 @@ by_attack.reindex(list(models))[list(suite)]
 # side of it should the condensed sets lie if condensing protects?
 
 # %%
-in_notebook_6 = study.load("every_model").set_index("attack")["auc"]
-attack = in_notebook_6.loc[list(suite)].idxmax()
+attack = evaluation.best_attack(study.load("every_model"), suite)
 print("the attack:", attack)
 auc = {name: evaluation.aucs(scores[name][attack], inside, outside) for name in models}
 accuracy = {name: signals.accuracies(trained.logits[:, pool], labels, outside)

@@ -33,8 +33,8 @@ def engine(folder, profile="tiny", **popen):
 
 
 def artefacts_in(folder):
-    """Return every artefact below `folder` as relative path -> bytes (provenance left out)."""
-    files = sorted(folder.rglob("*.npz")) + sorted(folder.rglob("*.csv"))
+    """Return every artefact below `folder` as relative path -> bytes (provenance left out, and the table of seconds)."""
+    files = sorted(folder.rglob("*.npz")) + sorted(set(folder.rglob("*.csv")) - set(folder.rglob("methods_seconds.csv")))
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

@@ -130,6 +130,21 @@ def test_checkpoint_of_another_training_is_refused(tmp_path):
         _trained(checkpoint=tmp_path / "unfinished.npz", lr=0.5)
 
 
+def test_a_checkpoint_of_a_wider_network_is_refused(tmp_path):
+    def train(width, progress=iter):
+        network = networks.initialise(networks.ConvNet(1, 16, 10, width=width), generator(1))
+        training.train(network, torch.randn(20, 1, 16, 16, generator=generator(2)), torch.arange(10).repeat(2), epochs=3,
+                       generator=generator(3), checkpoint=tmp_path / "unfinished.npz", progress=progress)
+
+    def stop(epochs):
+        yield from list(epochs)[:1]
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        train(8, stop)
+    with pytest.raises(artefacts.ArtefactError, match="weights = "):
+        train(4)
+
+
 # ---------------------------------------------------------------- networks that methods match in
 
 def test_features_are_what_the_last_layer_sees():
