@@ -82,7 +82,7 @@ def write(folder: Path, notebooks: Path, tables: Path, figures: Path) -> Path:
     -------
     The path of the front page.
     """
-    sources = {stage: as_committed(stage) for stage in profiles.STAGES + profiles.APART}
+    sources = {stage: as_committed(stage) for stage in sorted(profiles.STAGES + profiles.APART)}  # by their numbers
     ran = {stage: notebook for stage in sources if (notebook := executed(stage, notebooks))}
     pages = {"index.html": "Overview"} | {f"{stage}.html": heading(source) for stage, source in sources.items()}
     there = {"index.html"} | {f"{stage}.html" for stage in ran}

@@ -231,10 +231,11 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 study.figure(figure, "matching_loss")
 
 # %% [markdown]
-# Real images begin far below noise, and at the quick scale the distance hardly falls any more: every iteration
-# meets a *new* network, and what is won with one network is partly lost for the next. From noise, in many more updates, it
-# falls visibly (`figures/paper/matching_loss.png`). It always stays above the lower line: so few images do not stand in for
-# the class as well as one half of the members stands in for the other.
+# Real images begin far below noise. At the quick scale the distance hardly falls any more: every iteration meets a
+# *new* network, and what is won with one network is partly lost for the next. From noise, in many more updates, it
+# falls visibly (`figures/paper/matching_loss.png`). Ten images stay above the lower line: they do not stand in for
+# the class as well as one half of the members stands in for the other. Fifty real images of a class that has about
+# sixty members lie far below it, because they are nearly all of them; with thousands of members they would not.
 #
 # ## Figure 4: from the first to the final images
 #

@@ -115,7 +115,7 @@ parameters.check_at_most("control_ipc", control_ipc, int(fewest),
 # |---|---|
 # | DC, gradient matching | $\sum_c D(\nabla_\theta \ell(M_c), \nabla_\theta \ell(S_c))$, with the cosine distance of notebook 2 |
 # | DSA | the same, with both sides shifted, turned or stretched alike |
-# | DM, distribution matching | $\sum_c \lVert \overline{f(M_c)} - \overline{f(S_c)} \rVert^2$, networks untrained |
+# | DM, distribution matching | $\sum_c \lVert \mathrm{mean} f(M_c) - \mathrm{mean} f(S_c) \rVert^2$, networks untrained |
 # | MTT, trajectory matching | $\lVert \theta_S - \theta_{t+k} \rVert^2 / \lVert \theta_t - \theta_{t+k} \rVert^2$: from step $t$ of a training on real images, a few steps on $S$ are to arrive where many steps on real ones arrive |
 # | IDC | gradients, where every image of $S$ holds four small ones; networks trained on real images |
 # | IDM | features, likewise |
@@ -349,7 +349,8 @@ for ipc in sorted({control_ipc, *other_ipc}):
         _, trained, took = condensed(world, method if ipc == control_ipc else f"{method} {ipc}",
                                      halves, settings)
         right, of_ipc, by_ipc[method, ipc] = examined(world, keep, trained, inside, outside)
-        seconds += [(method, ipc, took)] if ipc != control_ipc else []
+        if ipc != control_ipc:
+            seconds.append((method, ipc, took))
         rows.append({"method": method, "images per class": ipc,
                      "accuracy": evaluation.rate_text(right)}
                     | evaluation.examine(of_ipc, inside, outside))
@@ -495,8 +496,8 @@ tables.shown(committed("mnist-small", "methods_at_equal_accuracy")[0])
 tables.shown(committed("mnist-small", "methods_shown")[0])
 
 # %% [markdown]
-# No method leaks less, or more, than as accurate real images, as far as this examination can tell. The leak that there is belongs
-# to the hundred people, or four hundred, from whom the images started.
+# No method leaks less, or more, than as accurate real images, as far as this examination can tell. Most of the leak that there is
+# belongs to the hundred people, or four hundred, from whom the images started.
 
 # %% [markdown]
 # ## Summary
