@@ -221,7 +221,7 @@ shuffled = study.choose(study.attacker, len(study.attacker), "start")
 first, second = shuffled[:len(shuffled) // 2], shuffled[len(shuffled) // 2:]
 tried = {(f"DC from {start}, step {rate:g}", run): (first, condensation.Settings(
     ipc=10, iterations=20, outer=1, inner=1, width=16, image_lr=rate, start=start))
-    for start in ("real", "means") for rate in (0.3, 1.0, 3.0) for run in range(3)}
+    for start in ("real", "means", "noise") for rate in (0.3, 1.0, 3.0) for run in range(3)}
 rivals = {("random real images", run): study.choose(first, 100, "start", run)
           for run in range(3)}
 rivals |= {("ten real images a class", run): study.choose_balanced(first, 10, "start", run)
@@ -234,4 +234,5 @@ by_way = pd.Series(100 * accuracy).groupby(models.table["target"], sort=False)
 by_way.agg(["mean", "std"]).round(1).rename_axis("accuracy on the second half (%)")
 
 # %% [markdown]
-# A start from real images gives the most, and the matching adds little to it. From blurred ones the same few updates do not catch up.
+# A start from real images gives the most, and the matching adds little to it. From blurred ones, and from noise, the
+# same few updates do not catch up.
