@@ -40,16 +40,18 @@ def notebook(stage, **changes):
 
 # Run r is trained on set r mod the number of sets, and condenses it: one job for each set's first
 # run. The other runs on condensed images take seconds; the whole notebook trains them. Sets that were
-# made elsewhere are only read, and notebook 7, which condenses as their maker did, is left out.
+# made elsewhere are only read, and notebooks 7 and 11, which condense as their maker did, are left out.
 CONDENSED = [RESULTS / f"steps/condensed_ipc{ipc}_run{run}.ipynb" for ipc in IPC if not SYNTHETIC
              for run in parts(min(N_SETS[ipc], TARGETS["n_runs"]), JOBS["sets"])]
 TRAINED = expand(RESULTS / "steps/{kind}_run{run}.ipynb", run=parts(TARGETS["n_runs"], JOBS["runs"]),
                  kind=[kind for kind in TARGETS["training_sets"] if kind != "condensed"])
 GROUPS = expand(RESULTS / "steps/shadows_from{first}.ipynb", first=parts(SHADOWS["n_shadows"], JOBS["shadows"]))
-STAGES = [stage for stage in profiles.STAGES if stage != "07_controls" or not SYNTHETIC]
+CONDENSING = ("07_controls", "11_formal_privacy")
+STAGES = [stage for stage in profiles.STAGES if stage not in CONDENSING or not SYNTHETIC]
 LEFT_BEHIND = {"01_data_split": "split.npz", "02_condensation": "targets.csv", "03_shadow_training": "shadows.csv",
                "04_attack": "attacks.csv", "06_stronger_attacks": "references.csv", "07_controls": "controls.csv",
-               "09_methods": "methods.csv"}
+               "09_methods": "methods.csv", "10_robustness_and_fairness": "properties.csv",
+               "11_formal_privacy": "formal_privacy.csv"}
 
 
 def made_with(file):
@@ -62,7 +64,7 @@ def made_with(file):
 
 
 if MAIN and SYNTHETIC:
-    print("notebook 7 is left out: nobody here can condense as the maker of synthetic_sets did")
+    print("notebooks 7 and 11 are left out: nobody here can condense as the maker of synthetic_sets did")
 
 # Whoever ran a notebook by hand with other settings in this folder replaced what it leaves to the
 # next one. That is removed; the notebook, which runs again, finds its models as they were.
@@ -279,5 +281,42 @@ rule methods:
     threads: workflow.cores
     params:
         run=notebook("09_methods"),
+    shell:
+        RUN
+
+
+rule robustness_and_fairness:
+    input:
+        paths.NOTEBOOKS / "10_robustness_and_fairness.py",
+        RESULTS / "targets.csv",
+        RESULTS / "shadows.csv",
+        RESULTS / "references.csv",
+        EXTRA,
+    output:
+        RESULTS / "notebooks/10_robustness_and_fairness.ipynb",
+        RESULTS / "properties.csv",
+    message:
+        "10. fooling every model, class by class, and all four properties"
+    threads: workflow.cores
+    params:
+        run=notebook("10_robustness_and_fairness"),
+    shell:
+        RUN
+
+
+rule formal_privacy:
+    input:
+        paths.NOTEBOOKS / "11_formal_privacy.py",
+        RESULTS / "targets.csv",
+        RESULTS / "references.csv",
+        RESULTS / "controls.csv",  # trains some of the same models
+    output:
+        RESULTS / "notebooks/11_formal_privacy.ipynb",
+        RESULTS / "formal_privacy.csv",
+    message:
+        "11. training and condensing with guarantees, auditing them"
+    threads: workflow.cores
+    params:
+        run=notebook("11_formal_privacy"),
     shell:
         RUN

@@ -32,6 +32,8 @@ TABLES = {  # likewise
     "canaries": "The worst-off person: images with a wrong label.",
     "dose_and_response": "How the leak depends on how many people share a training image.",
     "real_start": "Do models give away whom the condensation started from?",
+    "formal_verdict": "What a guarantee costs, and whether guarantees hold.",
+    "formal_privacy": "Ways with a guarantee: accuracy, guaranteed epsilon, audited epsilon.",
     "nearest_images": "How near the synthetic images are to real ones.",
     "methods": "Methods of condensation: accuracy and leak.",
     "methods_at_equal_accuracy": "Every method against as accurate random real images.",
@@ -43,6 +45,12 @@ TABLES = {  # likewise
     "methods_claims": "What Chen et al. say of the leak, and what this run says.",
     "step_sizes": "The step size of every method, chosen on the attacker's images.",
     "across_networks": "Images made with one network, used by another.",
+    "four_properties": "Accuracy, leak, robustness and fairness of every training set.",
+    "chen_claims": "What Chen et al. say, and what this run says.",
+    "robustness": "How many images withstand an attack that changes their pixels.",
+    "gradient_checks": "Did the attacks on pixels work?",
+    "fairness": "How alike the classes are treated, and what of it is luck.",
+    "rank_correlations": "Is the hardest class the one that leaks most?",
 }
 HEAD = """# All results
 

@@ -319,3 +319,43 @@ def safer(models: pd.DataFrame, target: str) -> tuple[str, str]:
               f"supported against this attack; {rival}" if original["auc_low"] > condensed["auc_high"] else "cannot be told")
     return (f"LiRA: {tells(condensed)[0]}; on the original {tells(original)[0]}, on as many random images "
             f"{tells(subset)[0]}", answer)
+
+
+# ---------------------------------------------------------------- the second source
+
+def chen_claims(measured: dict[str, dict[str, tuple[float, float, float] | None]]) -> pd.DataFrame:
+    """Return Chen et al.'s sentences, what this run has to say about them, and a verdict by a fixed rule, one row a target and sentence.
+
+    Each rule asks on which side of "no effect" a 95 % interval lies (`supports`). The rows marked as controls compare with
+    models of real images that are as accurate, because a less accurate model has less to lose; without such models, they are left out.
+
+    Parameters
+    ----------
+    measured : condensed target to (value, low, high) of "leak", an AUC; "kept", how much larger than the original's is the share of right
+        images that withstand an attack; "amplification", the spread over the classes, divided by the original's; and "robustness,
+        equal" and "spread, equal", how far the model is above as accurate ones of real images (None if there are none).
+    """
+    rows = []
+    for target, of in measured.items():
+        leak, kept = supports(*of["leak"][1:], limit=0.5), supports(*of["kept"][1:])
+        rows.append((paper.CHEN["leak"], target, f"AUC {tables.percent(*of['leak'])}",
+                     leak if leak == "supported" else "not seen by this attack"))
+        degrees = {"supported": "supported: more robust", "contradicted": "supported: less robust"}
+        rows.append((paper.CHEN["robustness"], target,
+                     f"right images that withstand: {tables.points(*of['kept'])} against the original", degrees.get(kept, kept)))
+        rows += _equally_accurate("robustness", target, of["robustness, equal"], ("more robust", "less robust"))
+        rows.append((paper.CHEN["fairness"], target, f"spread {tables.number(*of['amplification'])} times the original's",
+                     supports(*of["amplification"][1:], limit=1.0)))
+        rows += _equally_accurate("fairness", target, of["spread, equal"], ("less fair", "fairer"))
+    return pd.DataFrame(rows, columns=["Chen et al. say", "target", "this run", "verdict"])
+
+
+def _equally_accurate(claim: str, target: str, found: tuple | None, words: tuple[str, str]) -> list[tuple]:
+    """Return the row of a control, or none; `words` are for a difference above and below zero."""
+    if found is None:
+        return []
+    answer = dict(zip(("supported", "contradicted"), words))
+    what = {"robustness": "images that withstand", "fairness": "spread"}[claim]
+    verdict_ = supports(*found[1:])
+    return [(f"(control) {claim} at equal accuracy", target, f"{what}: {tables.points(*found)} against as accurate real images",
+             answer.get(verdict_, verdict_))]

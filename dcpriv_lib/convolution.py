@@ -42,7 +42,9 @@ class _Convolution(torch.autograd.Function):
         (height, channels, _, batch), (windows, weight) = ctx.shape, ctx.saved_tensors
         (outputs, _, k, _), (rows, _, n) = weight.shape, windows.shape
         gradient = gradient.reshape(rows, outputs, n)
-        by_weight = (gradient @ windows.transpose(1, 2)).sum(0).view(outputs, k, channels, k).transpose(1, 2)
+        by_weight = None
+        if ctx.needs_input_grad[1]:
+            by_weight = (gradient @ windows.transpose(1, 2)).sum(0).view(outputs, k, channels, k).transpose(1, 2)
         if not ctx.needs_input_grad[0]:
             return None, by_weight
         padded = gradient.new_zeros(height + k - 1, outputs, n)

@@ -411,15 +411,16 @@ class Split:
     dataset : the images, as bytes.
     indices : part ("members", "non_members", "attacker") to int64 indices.
     inputs : what identifies this split; part of every later artefact's inputs.
+    scale : mean and deviation that `pixels` subtracts and divides by (see `pixel_scale`).
     """
 
     dataset: Dataset
     indices: dict[str, np.ndarray]
     inputs: dict
-    _scale: tuple = field(init=False, repr=False)
+    scale: tuple = field(init=False, repr=False)
 
     def __post_init__(self):
-        self._scale = pixel_scale(self.dataset.images, self.inputs["pixels"])
+        self.scale = pixel_scale(self.dataset.images, self.inputs["pixels"])
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -449,12 +450,12 @@ class Split:
 
     def pixels(self, images: torch.Tensor) -> torch.Tensor:
         """Map bytes [n, C, H, W] to what the networks are fed (float32, see `make_split`)."""
-        mean, deviation = self._scale
+        mean, deviation = self.scale
         return (images.float() - mean) / deviation
 
     def grey_levels(self, images) -> torch.Tensor:
         """Map network inputs [n, C, H, W], a tensor or an array, back to 0..1, clipped, to be looked at."""
-        mean, deviation = self._scale
+        mean, deviation = self.scale
         return ((torch.as_tensor(images) * deviation + mean) / 255).clamp(0, 1)
 
 

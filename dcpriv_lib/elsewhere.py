@@ -90,12 +90,38 @@ def answers(path: Path, study):
     if "members" in arrays or "non_members" in arrays:
         found = _answered(path, arrays, study)
     else:
-        logits = _logits(path, arrays, study)
+        network, mean, deviation = _weighted(path, arrays, study)
+        logits = training.predict(network, (study.split.dataset.images.float() - mean) / deviation).numpy()
         found = {part: logits[getattr(study, part)] for part in data.PARTS}
     pool = np.concatenate([found["members"], found["non_members"]])[:, None]
     if "attacker" not in found:
         return attacks.Answers(pool, labels[study.pool])
     return attacks.Answers(pool, labels[study.pool], found["attacker"][:, None], labels[study.attacker])
+
+
+def networks_on_pixels(files: str | list[str], study) -> dict:
+    """Return the networks whose weights are in some files, each taking pixels from 0 to 1; None for a file of answers.
+
+    Parameters
+    ----------
+    files, study : as in `targets`.
+
+    Returns
+    -------
+    dict of the name of the file to `robustness.OnPixels`, or None.
+
+    Raises
+    ------
+    DataError, ArtefactError
+        As `answers`.
+    """
+    from . import robustness  # here, because only one notebook needs it
+    found = {}
+    for path in _paths("extra_targets", files, study):
+        arrays = _arrays(path, "extra_targets")
+        answered = "members" in arrays or "non_members" in arrays
+        found[path.name] = None if answered else robustness.OnPixels(*_weighted(path, arrays, study))
+    return found
 
 
 def synthetic_sets(files: str | list[str], study) -> dict[tuple[int, int], dict[str, np.ndarray]]:
@@ -209,8 +235,8 @@ def _logarithms(path: Path, found: dict[str, np.ndarray]) -> dict[str, np.ndarra
 
 # ---------------------------------------------------------------- weights
 
-def _logits(path: Path, arrays: dict, study) -> np.ndarray:
-    """Return the logits float32 [N, classes] of a network whose weights are in a file, for all images."""
+def _weighted(path: Path, arrays: dict, study) -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
+    """Return the network whose weights are in a file, and mean and deviation of the pixels that it takes."""
     own = {name.removeprefix("weights."): value for name, value in arrays.items() if name.startswith("weights.")}
     weights = own or {name: value for name, value in arrays.items() if value.ndim}
     if not weights or not all(map(WEIGHT.fullmatch, weights)):
@@ -224,8 +250,7 @@ def _logits(path: Path, arrays: dict, study) -> np.ndarray:
             raise DataError(f"{path}: {name} is {_described(weights.get(name))}: expected {wanted} in a "
                             f"{type(network).__name__} for these images: {AGAIN}")
     network.load_state_dict({name: torch.as_tensor(value, dtype=torch.float32) for name, value in weights.items()})
-    mean, deviation = data.pixel_scale(study.split.dataset.images, _pixels(path, arrays, study))
-    return training.predict(network.to(study.device), (study.split.dataset.images.float() - mean) / deviation).numpy()
+    return network.to(study.device), *data.pixel_scale(study.split.dataset.images, _pixels(path, arrays, study))
 
 
 def _network(weights: dict[str, np.ndarray], shape: tuple[int, int, int]) -> torch.nn.Module:

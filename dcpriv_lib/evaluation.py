@@ -242,6 +242,40 @@ def at_equal_accuracy(accuracy: float, by_size: dict[str, tuple[float, np.ndarra
     return None
 
 
+def above_as_accurate(right: np.ndarray, values: np.ndarray, real: list[tuple[np.ndarray, np.ndarray]],
+                      measure: Callable[[np.ndarray], float], labels: np.ndarray,
+                      rng: np.random.Generator) -> tuple[float, float, float] | None:
+    """Return how far models are above models of real images that are as accurate, and the interval of `metrics.bootstrap`.
+
+    What models of real images would have at this accuracy lies on the straight line between the two neighbours in accuracy.
+
+    Parameters
+    ----------
+    right, values : bool [runs, n] each, which images the models in question have right, and what is measured of these images.
+    real : the same two of models of real images, of several sizes.
+    measure : ``measure(values)`` is a float, for instance a share or a spread.
+    labels : int [n], the classes of the images.
+    rng : source of the resampling.
+
+    Returns
+    -------
+    difference, low, high; None if the accuracy is below the lowest or above the highest of the real ones.
+    """
+    def difference(right, values, *others):
+        by_accuracy = sorted((clean.mean(), measure(one)) for clean, one in zip(others[::2], others[1::2]))
+        return measure(values) - np.interp(right.mean(), *zip(*by_accuracy))
+    accuracies = [clean.mean() for clean, _ in real]
+    if not real or not min(accuracies) <= right.mean() <= max(accuracies):
+        return None
+    return metrics.bootstrap(difference, [right, values, *(one for pair in real for one in pair)], labels, rng)
+
+
+def aucs_by_class(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray, labels: np.ndarray,
+                  classes: int) -> np.ndarray:
+    """Return `aucs` among the examples of every class, float64 [models, classes]; NaN where a class lacks one side."""
+    return np.stack([aucs(scores, inside & (labels == c), outside & (labels == c)) for c in range(classes)], axis=1)
+
+
 def _mean_and_error(values: np.ndarray) -> tuple[float, float, int]:
     if len(values) < 6:
         raise ValueError(f"{len(values)} models are {len(values) // 2} pairs: a spread over pairs needs three of them or more")

@@ -1,7 +1,8 @@
 """What the paper says: constants copied from it, the only hard-coded results of the project.
 
 Gujarathi & Gandhi, "Dataset Condensation for Data Privacy", Tables 1 and 2. Names of
-targets are ours: "subset-10" is a random subset of the same size as "condensed-10".
+targets are ours: "subset-10" is a random subset of the same size as "condensed-10". At the end the sentences of the
+second source, Chen et al., "A comprehensive study on dataset distillation" (2023): its abstract, which has no number.
 """
 
 # Table 1, accuracy of the target models. The paper gives whole per cents, marked "~".
@@ -25,3 +26,8 @@ RESULT_FILES = {"original": (0.9969, 0.9753), "condensed-10": (0.8846, 0.8815),
 UPDATES = {"condensed-10": 10_000, "condensed-50": 50_000}
 
 TEST_SIZE = 30_000  # members and non-members the attack was judged on
+
+# Chen et al. 2023, from the abstract, word for word.
+CHEN = {"leak": "use membership inference attacks to show that privacy risks still remain",
+        "robustness": "dataset distillation can cause varying degrees of impact on model robustness",
+        "fairness": "and amplify model unfairness across classes when making predictions"}

@@ -147,6 +147,28 @@ TABLE = {
     "factor_starts": entries(one_of(*STARTS), distinct=True),
     "class_counts": entries(whole(2), distinct=True),
     "crowds": entries(whole(10), distinct=True),
+    # 10
+    "n_pictures": whole(1, 100_000),
+    "epsilons": Rule(lambda value: entries(number(0, 1), distinct=True).fits(value) and value == sorted(value),
+                     "a list of numbers from 0 to 1, each larger than the one before"),
+    "epsilon": number(0, 1),
+    "pgd_steps": whole(1, 10_000),
+    "strong_pictures": whole(1, 100_000),
+    "queries": whole(1),
+    "rivals": whole(1, 1000),
+    # 11
+    "private_models": even(6),
+    "dp_epsilons": entries(number(0.01, 1000), distinct=True),
+    "delta": number(1e-15, 0.1),
+    "dp_steps": entries(whole(1), distinct=True),
+    "dp_batch": whole(1),
+    "dp_clip": number(1e-6, 1e6),
+    "dp_lr": number(1e-9, 1e6),
+    "releases": entries(whole(1, 100_000), distinct=True),
+    "dm_batch": whole(1),
+    "dp_width": whole(1, 4096),
+    "frequencies": whole(1, 100_000),
+    "updates": whole(1),
     # 8
     "clone": Rule(lambda value: type(value) is str and (value == "" or value.strip()),
                   "the path of a folder, or '' for the one among the data sets"),
@@ -285,6 +307,8 @@ def _check_together(own: dict) -> None:
         for method in as_list(own.get(name, [])):
             if method not in own.get("methods", [method]):
                 raise ParameterError(f"{name} = {_shown(own[name])}: expected one of methods = {own['methods']}")
+    if "epsilon" in own and own["epsilon"] not in own.get("epsilons", []):
+        raise ParameterError(f"epsilon = {own['epsilon']:g}: expected one of epsilons = {own.get('epsilons')}")
     if own.get("extra_targets") and own.get("shift"):
         raise ParameterError(f"shift = {own['shift']}: files of extra_targets answer for the images themselves, not "
                              "for shifted ones: set shift to 0, or extra_targets to []")

@@ -13,7 +13,8 @@ from .parameters import JOBS, ParameterError, as_list, check, nearest, per_ipc
 __all__ = ["APART", "JOBS", "STAGES", "ProfileError", "arguments", "as_list", "parameters", "per_ipc", "read"]
 
 STAGES = ("01_data_split", "02_condensation", "03_shadow_training", "04_attack", "05_results",
-          "06_stronger_attacks", "07_controls", "09_methods")
+          "06_stronger_attacks", "07_controls", "09_methods", "10_robustness_and_fairness",
+          "11_formal_privacy")
 APART = ("08_the_authors_models",)  # reads what others made, not these stages: `make authors` runs it, not the engine
 
 

@@ -17,7 +17,9 @@ from . import artefacts, paths, profiles
 
 TITLE = "Does dataset condensation protect the people in the training data?"
 # The notebooks that end in verdicts: their table there, and its columns with the question and the answer.
-VERDICTS = {"05_results": ("claims", "claim", "verdict"), "07_controls": ("verdict", "question", "answer")}
+VERDICTS = {"05_results": ("claims", "claim", "verdict"), "07_controls": ("verdict", "question", "answer"),
+            "10_robustness_and_fairness": ("chen_claims", "Chen et al. say", "verdict"),
+            "11_formal_privacy": ("formal_verdict", "question", "answer")}
 CLAIMS = paths.FIGURES / "authors/authors_claims.csv"  # what the paper's own models say, on MNIST: of no run but that one
 # The front page's figures: the first of these names that was drawn, and what it shows.
 FIGURES = {

@@ -8,7 +8,7 @@ it is computed, and how an interrupted computation goes on.
 import copy
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,13 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from . import artefacts, condensation, data, networks, paths, processes, tables, training
+from . import artefacts, condensation, data, dp_condensation, dp_training, networks, paths, processes, tables, training
 from .seeding import derive, generator
 
 MADE_BY = {"split": "01_data_split", "targets": "02_condensation", "condensed_sets": "02_condensation",
            "shadows": "03_shadow_training", "attacks": "04_attack", "references": "06_stronger_attacks",
-           "every_model": "06_stronger_attacks", "controls": "07_controls", "methods": "09_methods"}
+           "every_model": "06_stronger_attacks", "controls": "07_controls", "methods": "09_methods",
+           "properties": "10_robustness_and_fairness", "formal_privacy": "11_formal_privacy"}
 
 
 @dataclass
@@ -223,6 +224,54 @@ class Study:
         table = table.assign(images=[job.size for job in jobs], file=[job.path(self).name for job in jobs])
         return self._models(table, answers)
 
+    def private_sets(self, kind: str, wanted: dict) -> dict:
+        """Release noisy sums of real images, and fit one synthetic set a key to them; what was made before is loaded.
+
+        Parameters
+        ----------
+        kind : what the sets are for.
+        wanted : key to the real images, as rows of the data set, `dp_condensation.Query` and `dp_condensation.Fit`.
+
+        Returns
+        -------
+        dict of key to what `dp_condensation.fit` returns, as numpy arrays, and "sums", the releases.
+        """
+        jobs = [_PrivateSet(kind, _key(key), np.asarray(rows), query, fit) for key, (rows, query, fit) in wanted.items()]
+        return dict(zip(wanted, self._made(jobs, "private sets")))
+
+    def members_in_releases(self, kind: str, wanted: dict, sets: dict) -> np.ndarray:
+        """Return how much of everybody in the pool is in what `private_sets` released, float64 [sets, n].
+
+        Parameters
+        ----------
+        kind, wanted : as in `private_sets`; some of its keys will do.
+        sets : what it returned.
+        """
+        rows = torch.as_tensor(self.pool)
+        return np.stack([dp_condensation.members_by_least_squares(
+            torch.as_tensor(sets[key]["sums"]), self.images[rows], self.labels[rows], query, derive(self.seed, kind, *_key(key)))
+            for key, (_, query, _) in wanted.items()])
+
+    def private_population(self, kind: str, wanted: dict, witnesses: np.ndarray) -> tuple[Models, np.ndarray]:
+        """Train one model a key by DP-SGD; models trained before are loaded.
+
+        Parameters
+        ----------
+        kind : what the models are for.
+        wanted : key to the members, as rows of the data set, and `dp_training.Settings`.
+        witnesses : rows of people about whom an auditor asks who sees every noisy gradient.
+
+        Returns
+        -------
+        Models as from `population`, and the auditor's scores, float64 [models, witnesses] (see `dp_training.train`).
+        """
+        jobs = [_PrivateTraining(kind, _key(key), np.asarray(rows), settings, np.asarray(witnesses))
+                for key, (rows, settings) in wanted.items()]
+        answers = self._made(jobs, f"{kind} models")
+        table = pd.DataFrame({"model": list(wanted), "images": [len(job.rows) for job in jobs],
+                              "file": [job.path(self).name for job in jobs]})
+        return self._models(table, answers), np.stack([one["scores"] for one in answers])
+
     def ask(self, models: Models, shift: int = 0) -> np.ndarray:
         """Return logits [models, N, queries, classes] for every image and its copies, shifted by `shift` pixels.
 
@@ -232,7 +281,7 @@ class Study:
             return models.logits[:, :, None]
         moves = [(0, 0), (shift, 0), (-shift, 0), (0, shift), (0, -shift)]
         return np.stack([np.stack([training.predict(network, self.images.roll(move, (2, 3))).numpy() for move in moves],
-                                  axis=1) for network in self._networks(models)])
+                                  axis=1) for network in self.networks(models)])
 
     def references(self, keep: np.ndarray, models: Models, shift: int = 0):
         """Return `attacks.References`: what reference models answer for the pool and the attacker's own images.
@@ -248,7 +297,43 @@ class Study:
         return attacks.References(keep, answers[:, self.pool], labels[self.pool],
                                   answers[:, self.attacker], labels[self.attacker])
 
-    def _networks(self, models: Models):
+    def grey_pixels(self, rows: np.ndarray) -> torch.Tensor:
+        """Return images as pixels from 0 to 1, float32 [n, C, H, W], as `attacked` changes them."""
+        return self.split.dataset.images[rows].float() / 255
+
+    def on_pixels(self, models: Models) -> list[torch.nn.Module]:
+        """Return the networks of models, each taking pixels from 0 to 1 (`robustness.OnPixels`)."""
+        from . import robustness  # here, because most worker processes would wait for scipy
+        return [robustness.OnPixels(network, *self.split.scale) for network in self.networks(models)]
+
+    def attacked(self, models: Models, rows: np.ndarray, examine: Callable[..., dict], **how) -> dict[str, np.ndarray]:
+        """Examine every model with adversarial images; what was examined before is loaded.
+
+        Parameters
+        ----------
+        models : made by `population`, so that their weights are kept.
+        rows : the images to be changed, as rows of the data set.
+        examine : ``examine(network, images, labels, generator=..., **how)``, of `robustness`, returns arrays.
+        how : what JSON can hold.
+
+        Returns
+        -------
+        dict of the arrays' names to one array, the models first.
+
+        Raises
+        ------
+        ValueError
+            If a model has no weights, only answers.
+        """
+        if "file" not in models.table or models.table["file"].isna().any():
+            raise ValueError(f"{models.table.iloc[0, 0]} has answers and no weights: nobody can tell how far its images must be "
+                             "changed: leave it out here, or name a file of its weights in extra_targets")
+        jobs = [_Attacked(file, examine, np.asarray(rows), tuple(how.items())) for file in models.table["file"]]
+        found = self._made(jobs, "attacked models")
+        return {name: np.stack([one[name] for one in found]) for name in found[0]} if found else {}
+
+    def networks(self, models: Models):
+        """Yield the trained network of every model."""
         for file in models.table["file"]:
             arrays = artefacts.load_arrays(self.folder / "models" / file, self.inputs, "the notebook that trains it")
             network = networks.PaperCNN(*self.split.shape)
@@ -437,10 +522,119 @@ class _Training:
         training.train(network, images.to(study.device), labels.to(study.device), epochs=self.epochs,
                        generator=study.generator(f"{self.kind} order", *self.key), checkpoint=unfinished,
                        progress=progress)
-        test = study.split.pixels(study.split.dataset.test_images)
-        answers = {"logits": training.predict(network, study.images),
-                   "test_logits": training.predict(network, test) if len(test) else np.empty((0, len(study.classes)))}
-        return answers | {f"weights.{name}": value.cpu() for name, value in network.state_dict().items()}
+        return _answers(study, network)
+
+
+def _answers(study: Study, network: torch.nn.Module) -> dict:
+    """Return what is kept of a trained network: its answers for all images, and its weights."""
+    test = study.split.pixels(study.split.dataset.test_images)
+    answers = {"logits": training.predict(network, study.images),
+               "test_logits": training.predict(network, test) if len(test) else np.empty((0, len(study.classes)))}
+    return answers | {f"weights.{name}": value.cpu() for name, value in network.state_dict().items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _PrivateTraining:
+    """One model to be trained by DP-SGD: on whom, how, and about whom an auditor asks."""
+
+    kind: str
+    key: tuple
+    rows: np.ndarray
+    settings: dp_training.Settings
+    witnesses: np.ndarray
+
+    def _inputs(self, study: Study) -> dict:
+        return study.inputs | asdict(self.settings) | {
+            "kind": self.kind, "key": self.key, "members": data.digest(self.rows, study.labels[self.rows]),
+            "witnesses": data.digest(self.witnesses, study.labels[self.witnesses])}
+
+    def _at(self, study: Study) -> Path:
+        return study.folder / "models" / "-".join([self.kind, *map(str, self.key)]).replace(" ", "_")
+
+    def path(self, study: Study) -> Path:
+        return artefacts.cached_path(self._at(study), self._inputs(study))
+
+    def arrays(self, study: Study, progress: Callable = iter) -> dict:
+        """Return the arrays, computed and kept unless they are there already."""
+        def compute(unfinished: Path) -> dict:
+            network = study.network(self.kind, *self.key).to(study.device)
+            members, asked = ((study.images[rows].to(study.device), study.labels[rows].to(study.device))
+                              for rows in (self.rows, self.witnesses))
+            scores = dp_training.train(network, *members, self.settings, seed=derive(study.seed, self.kind, *self.key),
+                                       witnesses=asked, checkpoint=unfinished, progress=progress)
+            return _answers(study, network) | {"scores": scores}
+        return artefacts.cached(self._at(study), self._inputs(study), compute)
+
+
+@dataclass(frozen=True, eq=False)
+class _PrivateSet:
+    """One synthetic set to be fitted to noisy sums, and these: kept apart, since another fit needs no new ones."""
+
+    kind: str
+    key: tuple
+    rows: np.ndarray
+    query: dp_condensation.Query
+    fit: dp_condensation.Fit
+
+    def _inputs(self, study: Study) -> dict:
+        return study.inputs | asdict(self.query) | {
+            "kind": self.kind, "key": self.key, "members": data.digest(self.rows, study.labels[self.rows])}
+
+    def _at(self, study: Study, folder: str) -> Path:
+        return study.folder / folder / "-".join([self.kind, *map(str, self.key)]).replace(" ", "_")
+
+    def path(self, study: Study) -> Path:
+        return artefacts.cached_path(self._at(study, "condensed"), self._inputs(study) | asdict(self.fit))
+
+    def arrays(self, study: Study, progress: Callable = iter) -> dict:
+        """Return the arrays, computed and kept unless they are there already."""
+        seed, classes = derive(study.seed, self.kind, *self.key), len(study.classes)
+        images, labels = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
+
+        def released(unfinished: Path) -> dict:
+            return {"sums": dp_condensation.release(images, labels, classes, self.query, seed=seed, checkpoint=unfinished)}
+
+        def fitted(unfinished: Path) -> dict:
+            sums = artefacts.cached(self._at(study, "releases"), self._inputs(study), released)["sums"]
+            return {"sums": sums} | dp_condensation.fit(
+                torch.as_tensor(sums).to(study.device), study.split.shape, len(self.rows) / classes, self.query, self.fit,
+                seed=seed, checkpoint=unfinished, progress=progress)
+        return artefacts.cached(self._at(study, "condensed"), self._inputs(study) | asdict(self.fit), fitted)
+
+
+@dataclass(frozen=True, eq=False)
+class _Attacked:
+    """One trained model to be attacked with adversarial images of some rows of the data set."""
+
+    file: str
+    examine: Callable[..., dict]
+    rows: np.ndarray
+    how: tuple
+
+    kind = "attacked"
+
+    @property
+    def key(self) -> tuple:
+        """What a progress bar calls it."""
+        return Path(self.file).stem,
+
+    def _inputs(self, study: Study) -> dict:
+        return study.inputs | {"model": self.file, "examine": self.examine.__name__, "rows": data.digest(self.rows),
+                               "how": dict(self.how)}
+
+    def _at(self, study: Study) -> Path:
+        return study.folder / "attacked" / f"{self.examine.__name__}-{Path(self.file).stem}"
+
+    def path(self, study: Study) -> Path:
+        return artefacts.cached_path(self._at(study), self._inputs(study))
+
+    def arrays(self, study: Study, progress: Callable = iter) -> dict:
+        """Return the arrays, computed and kept unless they are there already."""
+        def compute(_) -> dict:
+            network, = study.on_pixels(Models(pd.DataFrame({"file": [self.file]}), np.empty(0), np.empty(0)))
+            return self.examine(network, study.grey_pixels(self.rows).to(study.device), study.labels[self.rows].to(study.device),
+                                generator=study.generator("attacked", self.examine.__name__, self.file), **dict(self.how))
+        return artefacts.cached(self._at(study), self._inputs(study), compute)
 
 
 def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:

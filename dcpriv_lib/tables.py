@@ -25,6 +25,11 @@ def points(value: float, low: float, high: float) -> str:
     return f"{100 * value:+z.1f} points [{100 * low:z.1f}, {100 * high:z.1f}]"
 
 
+def number(value: float, low: float, high: float) -> str:
+    """Return "1.52 [1.10, 2.01]"; "undefined" for NaN."""
+    return "undefined" if np.isnan(value) else f"{value:z.2f} [{low:z.2f}, {high:z.2f}]"
+
+
 def rates(frame: pd.DataFrame, name: str, write=percent) -> list[str]:
     """Return the columns `name`, `name`_low and `name`_high of a table as texts, one a row."""
     return [write(*row) for row in frame[[name, f"{name}_low", f"{name}_high"]].to_numpy()]

@@ -80,7 +80,7 @@ def test_real_mnist_splits_as_in_the_paper():
     parts = data.split_indices(mnist)
     assert [len(indices) for indices in parts.values()] == [15_000, 15_000, 30_000]
     split = data.Split(mnist, parts, {"pixels": "standard"})
-    mean, deviation = split._scale  # the constants everybody uses for MNIST
+    mean, deviation = split.scale  # the constants everybody uses for MNIST
     assert mean.item() / 255 == pytest.approx(0.1307, abs=1e-4)
     assert deviation.item() / 255 == pytest.approx(0.3081, abs=1e-4)
 

@@ -31,7 +31,8 @@ def test_every_stage_leaves_its_tables(tiny):
             "table1", "table2", "claims", "strong_attacks", "every_model", "epsilon", "precision_at_priors", "controls",
             "canaries", "dose_and_response", "nearest_images", "real_start", "verdict", "step_sizes", "methods",
             "methods_at_equal_accuracy", "methods_shown", "methods_ipc", "methods_start", "methods_crowds",
-            "methods_claims", "methods_seconds", "across_networks"))):
+            "methods_claims", "methods_seconds", "across_networks", "gradient_checks", "robustness", "fairness", "rank_correlations",
+            "chen_claims", "four_properties", "formal_privacy", "formal_verdict"))):
         assert len(pd.read_csv(tiny / name)), name
     targets = pd.read_csv(tiny / "targets.csv")
     assert sorted(targets["target"].unique()) == ["condensed-2", "original", "subset-2"]
@@ -334,7 +335,8 @@ def papermill(notebook, output, *arguments, results):
     ("07_controls", "control_ipc", "99", "control_ipc = 99: notebook 2 made no such targets"),
     ("07_controls", "n_models", "5", "n_models = 5: expected an even whole number from 6"),
     ("09_methods", "more_of", "[DSA]", "more_of = ['DSA']: expected one of methods"),
-    ("09_methods", "crowds", "[30]", "images of some class in a half of the smallest of the crowds")])
+    ("09_methods", "crowds", "[30]", "images of some class in a half of the smallest of the crowds"),
+    ("10_robustness_and_fairness", "epsilon", "0.3", "epsilon = 0.3: expected one of epsilons = [0.02, 0.5]")])
 def test_a_wrong_parameter_is_named_before_anything_is_trained(tiny, tmp_path, notebook, name, value, words):
     run = papermill(paths.NOTEBOOKS / f"{notebook}.ipynb", tmp_path / "out.ipynb", "-f", str(paths.PROFILES / "tiny.yaml"),
                     "-p", "profile", "tiny", "-y", f"{name}: {value}", results=tiny.parent)
@@ -379,7 +381,7 @@ def test_what_was_made_elsewhere_goes_through_the_notebooks(tiny, tmp_path):
         return papermill(paths.NOTEBOOKS / f"{stage}.ipynb", tmp_path / f"{stage}.ipynb", "-f", str(paths.PROFILES / "tiny.yaml"),
                          "-p", "profile", "tiny", *arguments, results=tmp_path)
     for stage, arguments in (("02_condensation", ["-p", "synthetic_sets", str(kept)]), ("04_attack", extra),
-                             ("05_results", []), ("06_stronger_attacks", extra)):
+                             ("05_results", []), ("06_stronger_attacks", extra), ("10_robustness_and_fairness", extra)):
         done = run(stage, *arguments)
         assert done.returncode == 0, done.stderr[-2000:]
     again = pd.read_csv(tmp_path / "tiny/targets.csv")
@@ -392,4 +394,8 @@ def test_what_was_made_elsewhere_goes_through_the_notebooks(tiny, tmp_path):
             assert rows.loc["condensed.npz", 0, attack].equals(rows.loc[table["target"][0], 0, attack])
     assert "condensed.npz does not answer for the attacker's images" in (tmp_path / "06_stronger_attacks.ipynb").read_text()
     assert "condensed.npz" in (tmp_path / "tiny/tables/summary.md").read_text()
+    assert "condensed.npz has answers and no weights" in (tmp_path / "10_robustness_and_fairness.ipynb").read_text()
+    properties = pd.read_csv(tmp_path / "tiny/properties.csv").set_index("trained on")
+    assert properties.loc["condensed.npz", "accuracy"] == pytest.approx(table["non_members"][0])
+    assert properties["withstands"].isna().to_dict() == {name: name == "condensed.npz" for name in properties.index}
     assert "run notebook 2 with synthetic_sets = [] first" in run("07_controls").stderr

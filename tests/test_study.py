@@ -94,7 +94,7 @@ def test_saved_models_come_back_with_their_settings(study):
 def test_shifted_queries_are_the_networks_answers_to_shifted_images(study):
     models = study.population("test", {"x": study.members[:40]}, epochs=1)
     asked = study.ask(models, shift=1)
-    network, = study._networks(models)
+    network, = study.networks(models)
     expected = training.predict(network, study.images.roll((0, -1), (2, 3))).numpy()
     assert asked.shape == (1, len(study.images), 5, 10) and np.array_equal(asked[0, :, 4], expected)
     assert np.array_equal(study.ask(models)[:, :, 0], models.logits)

@@ -1,0 +1,183 @@
+"""Differential privacy: what noise costs, and what it buys.
+
+A mechanism is (epsilon, delta)-differentially private if adding or removing one person changes no probability
+by more than a factor e^epsilon, delta aside (Dwork et al. 2006). All mechanisms of this report are built of one
+brick: every person's contribution is clipped to a length C, the contributions of a Poisson batch are summed,
+and Gaussian noise of standard deviation sigma C is added to the sum. What may be done with the noisy sum
+afterwards is free. The losses of several such releases are added up by the accountants of Opacus.
+
+The proofs assume noise that nobody else knows. Here it comes from a seed, so that results can be repeated:
+whoever knows the seed can subtract the noise.
+"""
+
+import math
+
+import numpy as np
+import torch
+from scipy.special import ndtr, ndtri
+
+from .audit import gaussian_epsilon
+
+ACCOUNTANTS = ("rdp", "prv")
+LEAST_SIGMA, MOST_SIGMA = 0.05, 1e4
+PRECISION = 1e-4  # of a sigma, relative
+
+
+def sampling_rate(batch: float, people: float) -> float:
+    """Return the probability with which everybody is in a batch of so many on average.
+
+    Both numbers are taken as public. The batch itself is drawn by one coin a person (`poisson`).
+
+    Parameters
+    ----------
+    batch : expected size, above 0.
+    people : how many there are; of a release a class, the mean size of a class.
+
+    Raises
+    ------
+    ValueError
+        If the batch is empty or larger than that.
+    """
+    if not 0 < batch <= people:
+        raise ValueError(f"batch = {batch:g}: expected above 0 and at most {people:g}, the people who can be in it: "
+                         "choose a smaller batch")
+    return batch / people
+
+
+def epsilon(sigma: float, rate: float, steps: int, delta: float, accountant: str = "rdp") -> float:
+    """Return an upper bound on epsilon at `delta` of so many noisy sums of Poisson batches.
+
+    With `rate` 1 the releases together are one Gaussian mechanism of mu = sqrt(steps) / sigma, whose epsilon is
+    exact (Balle & Wang 2018). Otherwise the accountant is Opacus': "rdp" adds up Renyi divergences (Mironov,
+    Talwar & Zhang 2019), "prv" convolves the privacy loss itself numerically (Gopi, Lee & Wutschitz 2021), which is
+    tighter and slower. The accountant by the central limit theorem is no upper bound and is not offered.
+
+    Parameters
+    ----------
+    sigma : standard deviation of the noise in units of the clipping length, above 0.
+    rate : probability with which everybody is in a batch, above 0 to 1.
+    steps : releases, 1 or more.
+    delta : between 0 and 1.
+    accountant : one of `ACCOUNTANTS`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or there is no such accountant.
+    """
+    check(sigma=sigma, rate=rate, steps=steps, delta=delta)
+    if accountant not in ACCOUNTANTS:
+        raise ValueError(f"accountant = {accountant!r}: expected one of {', '.join(ACCOUNTANTS)}")
+    if rate == 1:
+        return gaussian_epsilon(math.sqrt(steps) / sigma, delta)
+    from opacus.accountants import create_accountant  # here, because importing it takes seconds
+    book = create_accountant(mechanism=accountant)
+    book.history = [(sigma, rate, steps)]
+    return float(book.get_epsilon(delta))
+
+
+def noise_multiplier(target: float, rate: float, steps: int, delta: float) -> float:
+    """Return the smallest sigma for which `epsilon` is at most `target`, to a ten-thousandth from above.
+
+    It is at least `LEAST_SIGMA`, whatever the target.
+
+    Parameters
+    ----------
+    target : the epsilon to be kept, above 0; infinity takes no noise.
+    rate, steps, delta : as in `epsilon`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or no reasonable sigma keeps this epsilon.
+    """
+    check(epsilon=target, rate=rate, steps=steps, delta=delta)
+    if target == math.inf:
+        return 0.0
+    low = high = 1.0
+    while epsilon(high, rate, steps, delta) > target:  # from below: accountants struggle with what is far away
+        low, high = high, 2 * high
+        if high > MOST_SIGMA:
+            raise ValueError(f"epsilon = {target:g} for {steps:,} releases: expected one that a sigma of {MOST_SIGMA:g} "
+                             "keeps: make fewer releases")
+    while low == high or epsilon(low, rate, steps, delta) <= target:
+        low, high = low / 2, low
+        if high < LEAST_SIGMA:
+            return high
+    while high > low * (1 + PRECISION):
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if epsilon(middle, rate, steps, delta) <= target else (middle, high)
+    return high
+
+
+def check(**numbers) -> None:
+    """Raise ValueError for the first of some numbers, given by name, that makes no sense in a guarantee."""
+    rules = {"sigma": (lambda value: 0 < value < math.inf, "above 0: without noise no epsilon can be promised"),
+             "epsilon": (lambda value: value > 0, "above 0"), "delta": (lambda value: 0 < value < 1, "between 0 and 1"),
+             "rate": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
+             "steps": (lambda value: value == int(value) and value >= 1, "a whole number of at least 1")}
+    for name, value in numbers.items():
+        fits, expected = rules[name]
+        if math.isnan(value) or not fits(value):
+            raise ValueError(f"{name} = {value:g}: expected {expected}")
+
+
+def highest_tpr(epsilon: float, delta: float, fpr: np.ndarray) -> np.ndarray:
+    """Return the highest true positive rate that (epsilon, delta)-differential privacy allows any attack.
+
+    TPR <= min(e^epsilon FPR + delta, 1 - e^-epsilon (1 - delta - FPR)) (Kairouz, Oh & Viswanath 2015).
+
+    Parameters
+    ----------
+    epsilon, delta : the guarantee.
+    fpr : false positive rates, float [...] from 0 to 1.
+    """
+    fpr = np.asarray(fpr, dtype=np.float64)
+    return np.clip(np.minimum(np.exp(epsilon) * fpr + delta, 1 - np.exp(-epsilon) * (1 - delta - fpr)), 0, 1)
+
+
+def gaussian_tpr(mu: float, fpr: np.ndarray) -> np.ndarray:
+    """Return the true positive rate of the best test of N(0, 1) against N(mu, 1): Phi(Phi^-1(FPR) + mu)."""
+    return ndtr(ndtri(np.asarray(fpr, dtype=np.float64)) + mu)
+
+
+def gaussian_mu(epsilon: float, delta: float) -> float:
+    """Return the mu of the Gaussian mechanism that is exactly (epsilon, delta)-private; see `noise_multiplier`."""
+    return 1 / noise_multiplier(epsilon, 1, 1, delta)
+
+
+# ---------------------------------------------------------------- the brick
+
+def poisson(people: int, rate: float, draw: torch.Generator) -> torch.Tensor:
+    """Return who is in a batch, int64 [size]: everybody by their own coin, so that it may be empty."""
+    return torch.nonzero(torch.rand(people, generator=draw) < rate).flatten()
+
+
+def clip(vectors: torch.Tensor, length: float) -> torch.Tensor:
+    """Return vectors, float [B, n], shortened to at most `length` (Abadi et al. 2016, algorithm 1)."""
+    norms = vectors.norm(dim=1, keepdim=True)
+    return vectors * (length / norms.clamp(min=length))
+
+
+def noise(shape: torch.Size, deviation: float, draw: torch.Generator) -> torch.Tensor:
+    """Return Gaussian noise, float32 of `shape`, drawn in float64."""
+    return (deviation * torch.randn(shape, generator=draw, dtype=torch.float64)).float()
+
+
+def executed(made: int, accounted: int) -> None:
+    """Raise RuntimeError unless as many releases were made as were accounted for.
+
+    Published code has gone wrong here: one drew new noise for the same sums in every step of the matching, while it
+    accounted for the sums alone; another made one round more than it accounted for.
+    """
+    if made != accounted:
+        raise RuntimeError(f"{made:,} noisy sums were released, but {accounted:,} are accounted for: the guarantee does "
+                           "not hold; delete what was made, and release as many as are accounted for")
+
+
+def resumable(state: dict, key: str, accounted: int) -> dict:
+    """Return a saved `state` as tensors; RuntimeError if `key` in it holds more releases than are accounted for."""
+    state = {name: torch.as_tensor(value) for name, value in state.items()}
+    if len(state[key]) > accounted:
+        executed(len(state[key]), accounted)
+    return state

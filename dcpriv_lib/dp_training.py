@@ -1,0 +1,120 @@
+"""Training with differential privacy: DP-SGD (Abadi et al., CCS 2016)."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.func import functional_call, grad, vmap
+from torch.nn import functional as F
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from . import data
+from .artefacts import fingerprint
+from .checkpoint import Checkpoint
+from .differential_privacy import clip, executed, noise, poisson, resumable
+from .seeding import derive, generator
+
+CHUNK = 64  # examples whose gradients are held at a time
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is trained privately.
+
+    Attributes
+    ----------
+    steps : noisy gradients, each of them a release.
+    batch : examples in a Poisson batch on average, by which the sum is divided whatever the batch's size is.
+    clip : length C to which every example's gradient is clipped.
+    sigma : standard deviation of the noise, in units of C; 0 gives no guarantee.
+    lr : step size of SGD without momentum.
+    """
+
+    steps: int
+    batch: float
+    clip: float
+    sigma: float
+    lr: float
+
+
+def gradients(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the gradient of the cross-entropy of every single example, float [B, weights].
+
+    Parameters
+    ----------
+    network : with the parts `features` and `classifier`, as all of `networks`; nothing in it may mix examples.
+    images, labels : float [B, C, H, W], int64 [B].
+    """
+    plain = nn.Sequential(network.features, network.classifier)  # torch's own layers, which vmap knows
+    weights = {name: value.detach() for name, value in plain.named_parameters()}
+
+    def loss(weights, image, label):
+        return F.cross_entropy(functional_call(plain, weights, (image[None],)), label[None])
+    found = vmap(grad(loss), (None, 0, 0))(weights, images, labels)
+    return torch.cat([found[name].flatten(1) for name in weights], dim=1)
+
+
+def clipped_gradients(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, length: float) -> Iterator:
+    """Yield `gradients`, clipped to `length`, of a few examples at a time."""
+    for some, their_labels in zip(images.split(CHUNK), labels.split(CHUNK)):
+        if len(some):
+            yield clip(gradients(network, some, their_labels), length)
+
+
+def noisy_sum(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, how: Settings,
+              draw: torch.Generator) -> torch.Tensor:
+    """Return the sum of the clipped gradients of a batch, which may be empty, plus noise, float [weights]."""
+    total = torch.zeros_like(parameters_to_vector(network.parameters()).detach())
+    for some in clipped_gradients(network, images, labels, how.clip):
+        total += some.sum(0)
+    return total + noise(total.shape, how.sigma * how.clip, draw).to(total)
+
+
+def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, how: Settings, *, seed: int,
+          witnesses: tuple[torch.Tensor, torch.Tensor] | None = None, checkpoint: Path | None = None,
+          progress: Callable = iter) -> torch.Tensor:
+    """Train `network` in place by DP-SGD (Abadi et al. 2016, algorithm 1).
+
+    In each step everybody is in the batch with probability q = batch / N, and the weights move by
+
+        theta <- theta - lr / batch * ( sum_i clip(grad_i, C) + N(0, sigma^2 C^2) ).
+
+    The noise of every step has a stream of its own, which depends on the seed, the settings and the data: a resumed
+    training makes the same release again, and no two data sets ever share a noise, whose difference would be bare.
+
+    Parameters
+    ----------
+    network : as in `gradients`; its weights are the starting point, drawn without looking at the data.
+    images, labels : the members, float32 [N, C, H, W] and int64 [N], on the network's device.
+    how : see `Settings`.
+    seed : of the batches and the noise.
+    witnesses : images and labels of people whose membership is to be guessed by somebody who sees every noisy sum.
+    checkpoint : as in `training.train`.
+    progress : wraps the steps.
+
+    Returns
+    -------
+    float64 [witnesses], the sum over the steps of the scalar product of each witness' clipped gradient with the
+    noisy sum: higher for a member (Nasr et al. 2023). It is for audits, no part of the private training.
+    """
+    known = {"settings": asdict(how), "seed": seed, "data": data.digest(images.cpu(), labels.cpu())}
+    secret, weights = derive(seed, fingerprint(known)), list(network.parameters())
+    asked = witnesses or (images[:0], labels[:0])
+    first = {"weights": parameters_to_vector(weights).detach().cpu(), "sizes": torch.zeros(0),
+             "scores": torch.zeros(len(asked[0]), dtype=torch.float64)}
+    with Checkpoint(checkpoint, known) as saved:
+        state = resumable(saved.load() or first, "sizes", how.steps)
+        vector_to_parameters(state["weights"].clone().to(images), weights)
+        for step in progress(range(len(state["sizes"]), how.steps)):
+            chosen = poisson(len(images), how.batch / len(images), generator(secret, "batch", step)).to(images.device)
+            released = noisy_sum(network, images[chosen], labels[chosen], how, generator(secret, "noise", step))
+            found = [some @ released for some in clipped_gradients(network, *asked, how.clip)]
+            moved = parameters_to_vector(weights).detach() - how.lr / how.batch * released
+            vector_to_parameters(moved.clone(), weights)
+            state = {"weights": moved.cpu(), "sizes": torch.cat([state["sizes"], torch.tensor([float(len(chosen))])]),
+                     "scores": state["scores"] + torch.cat([*found, released[:0]]).double().cpu()}
+            saved.keep(state)
+    executed(len(state["sizes"]), how.steps)
+    return state["scores"]

@@ -1,0 +1,529 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 10. Robustness and fairness
+#
+# **Question.** What else changes when a model is trained on condensed images? Is it easier to fool, is it right less evenly over
+# the classes, and is the class that suffers also the one that leaks?
+#
+# A training set can be judged by four things: how *accurate* its models are, how much they *leak*, how *robust* they are against
+# images made to fool them, and how *fair*, that is, how evenly right over the classes. Chen et al. (2023) name these four and say
+# that condensing costs something of each. This notebook measures the last two on the models whose accuracy and leak are known from
+# notebooks 2 and 6, and puts all four into one table.
+#
+# **In this notebook you will learn**
+#
+# 1. what an adversarial image is, and to make one from a single gradient;
+# 2. three attacks of growing strength, and a curve that says more than one number;
+# 3. how a model can look robust without being so, and three signs by which it is found out;
+# 4. what fairness between classes is, and how much of it is luck of a training or of an exam;
+# 5. why both have to be compared at equal accuracy;
+# 6. whether the hardest class is the one that leaks most, and how little ten classes can say about it.
+#
+# **You need** notebooks 1 to 3 and 6, and to know what a gradient is. Reading takes three quarters of an hour; running takes about
+# a minute at the quick scale.
+#
+# > **Threat model.** There are two attackers. The one of notebook 6 asks who was a *member*, sees the model's answers, and holds the
+# > pool and reference models. The other wants the model to *err*. They hold one image that it has right, know the weights (a "white
+# > box") and may change each pixel by at most $\varepsilon$, where black is 0 and white is 1. This $\varepsilon$ has nothing to do with
+# > that of differential privacy in notebook 6.
+
+# %% tags=["parameters"]
+profile: str = "quick"      # name of this run; its files are in results/<profile>
+dataset: str = "digits"     # must be what 01_data_split divided
+seed: int = 0               # must be what 01_data_split used
+device: str = "auto"        # cpu, cuda, mps, or auto
+sizes: list = [5, 10, 20]   # members per class of the real images to compare with
+n_pictures: int = 20        # non-members of every class that are changed to fool a model
+epsilons: list = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5]  # how far a pixel may move, of 0 to 1
+epsilon: float = 0.05       # the one of these that the tables are about
+pgd_steps: int = 10         # gradient steps of PGD
+strong_pictures: int = 10   # pictures, of all classes together, that AutoAttack tries
+queries: int = 200          # questions of its attack without gradients; its authors: 5,000
+rivals: int = 2             # wrong classes that its others aim at; its authors: 9
+extra_targets: list = []    # files of answers or weights of models made elsewhere
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+
+from dcpriv_lib import (attacks, comparison, elsewhere, evaluation, fairness, metrics,
+                        parameters, plots, robustness, tables)
+from dcpriv_lib.shadow import membership_matrix
+from dcpriv_lib.study import Study
+
+study = Study(**parameters.check(globals()))
+
+# %% [markdown]
+# ## The models
+#
+# The targets of notebook 2: models of all members, of random subsets and of condensed images. A less accurate model has less to
+# lose, so there must also be models of few *real* images, as many of every class (`sizes`), that reach the accuracies in between.
+# They are trained here, for as many epochs as the targets. Everything below goes through this one list: a name, and the models of
+# that name.
+
+# %%
+targets, M, N = study.load("targets"), study.members, study.non_members
+y, classes = study.labels[N].numpy(), study.classes      # the exam: labels of non-members, [n]
+smallest = int(np.bincount(study.labels[M]).min())
+parameters.check_at_most("sizes", max(sizes), smallest, "members of the smallest class")
+epochs = targets.settings["parameters"]["epochs"]
+
+names = list(targets.table["target"].unique())
+models = {name: targets[(targets.table["target"] == name).to_numpy()] for name in names}
+for size in sorted(sizes):
+    chosen = {(f"{size} a class", run): study.choose_balanced(M, size, "real", size, run)
+              for run in range(len(models[names[0]]))}
+    models[f"{size} a class"] = study.population("real images", chosen, epochs)
+answers = elsewhere.targets(extra_targets, study)        # (name, 0) to what it answers
+
+def colour(name):                                        # original, real images, other ones
+    real_ones = name.startswith("subset") or name.endswith("a class")
+    return "0.3" if name == "original" else plots.MEMBER if real_ones else plots.SYNTHETIC
+
+# %% [markdown]
+# ## One adversarial image
+#
+# Training moves the *weights* so that the loss gets smaller. Now keep the weights and move the *pixels*, so that the loss of the
+# true class $y$ gets larger. In which direction? That is what the gradient says. If every pixel of $x$ may move by at most
+# $\varepsilon$, the loss of a linear model grows most when each moves by exactly $\varepsilon$, up or down, as the sign of its
+# gradient says. This is the *fast gradient sign method*, FGSM (Goodfellow, Shlens and Szegedy 2015):
+#
+# $$x' = x + \varepsilon\, \mathrm{sign}\big(\nabla_x \ell(x, y)\big) .$$
+#
+# We take the first `original` model and a non-member of which it is 99 % sure. Before you run the cell: how large must
+# $\varepsilon$ be for a picture in which you still see the digit?
+
+# %%
+theta = study.on_pixels(models[names[0]][:1])[0]         # takes pixels from 0 to 1
+with torch.no_grad():
+    p_y = theta(study.grey_pixels(N)).softmax(1)[range(len(y)), y]
+sure = N[[int((p_y - 0.99).abs().argmin())]]
+x, label = study.grey_pixels(sure), study.labels[sure]
+sign = robustness.loss_gradient(theta, x, label).sign()
+steps = {e: robustness.fgsm(theta, x, label, e) for e in [0.0, *epsilons[:-1]]}
+
+# %%
+figure, axes = plt.subplots(1, len(steps) + 1, figsize=(1.7 * (len(steps) + 1), 2.3))
+plots.images(axes[0], (sign + 1) / 2, 1, "the direction")
+for ax, (e, moved) in zip(axes[1:], steps.items()):
+    with torch.no_grad():
+        p = theta(moved).softmax(1)[0]
+    says = f"\"{classes[p.argmax()]}\", {p.max():.0%}"
+    plots.images(ax, moved, 1, f"$\\varepsilon$ = {e:g}\n{says}")
+study.figure(figure, "one_adversarial_image")
+
+# %% [markdown]
+# In the left picture white pixels are to become lighter and black ones darker; grey ones do not matter. Above the others stands
+# what the model says, and how sure it is. It changes its mind while a person still sees the same digit.
+#
+# ### On which scale?
+#
+# The network was not trained on pixels from 0 to 1, but on *standardised* ones, less their mean and divided by their deviation. An
+# $\varepsilon$ there is another one: it is multiplied by the deviation, which differs from data set to data set, and a limit of 0
+# to 1 cuts half of the picture away. (A published benchmark of condensed sets does just that, so its $\varepsilon$ cannot be
+# compared with anybody's.) Here the standardisation is part of the network, so that $\varepsilon$ always means the same:
+
+# %%
+deviation = study.split.scale[1].flatten().tolist()      # in grey levels, of every channel
+print(f"epsilon = {epsilon:g} of a pixel from 0 to 1: {255 * epsilon:.1f} grey levels; "
+      f"of a standardised one: {', '.join(f'{epsilon * one:.1f}' for one in deviation)}")
+
+# %% [markdown]
+# ## Three attacks, and a curve
+#
+# **FGSM** takes one step. **PGD**, *projected gradient descent* (Madry et al. 2018), takes many small ones from a random start, and
+# after each returns to the box of all images within $\varepsilon$:
+#
+# $$x_{t+1} = \Pi_\varepsilon\big(x_t + \alpha\, \mathrm{sign}(\nabla_x \ell(x_t, y))\big) .$$
+#
+# **DeepFool** (Moosavi-Dezfooli et al. 2016) asks the other way round: what is the *nearest* image that the model takes for
+# something else? It treats the model as linear where the image is, walks to the nearest boundary, that to class $k$, and starts
+# again from there:
+#
+# $$r = \frac{|f_k|}{\|w_k\|^2}\, w_k, \qquad f_k = z_k - z_y, \quad w_k = \nabla_x f_k .$$
+#
+# All models get the same pictures, some non-members of every class. A picture that a model has wrong to begin with counts as wrong
+# at every $\varepsilon$.
+
+# %%
+pictures = study.choose_balanced(N, n_pictures, "attacked")
+picture_labels = study.labels[pictures].numpy()
+how = {"epsilons": epsilons, "steps": pgd_steps}
+found = {name: study.attacked(some, pictures, robustness.examine, **how)
+         for name, some in models.items()}               # arrays [runs, ..., pictures]
+for name, network in elsewhere.networks_on_pixels(extra_targets, study).items():
+    if network is None:
+        print(f"{name} has answers and no weights: its robustness is left out")
+    else:
+        draw = study.generator("attacked", name)
+        one = robustness.examine(network, study.grey_pixels(pictures),
+                                 study.labels[pictures], generator=draw, **how)
+        found[name] = {key: value[None] for key, value in one.items()}
+
+# %% [markdown]
+# One number at one $\varepsilon$ can be chosen to please. A curve cannot. On the right is the same as a share of the pictures that
+# the model had right without an attack. Guess: will the curve of the most accurate model stay on top?
+
+# %%
+shown = [name for name in found if not name.endswith("a class")]
+figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True)
+for name in shown:
+    clean = found[name]["clean"].mean()
+    for ax, attack, whole in zip(axes, ("FGSM", "PGD", "PGD"), (1, 1, clean)):
+        left = np.array([clean, *found[name][attack].mean((0, 2))]) / whole
+        ax.plot(range(len(left)), 100 * left, marker="o", markersize=3, label=name)
+        ax.set(title=f"{attack}{'' if whole == 1 else ', of those right'}",
+               xlabel=r"$\varepsilon$")
+        ax.set_xticks(range(len(left)), [f"{e:g}" for e in [0, *epsilons]])
+axes[0].set_ylabel("right (%)")
+axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+study.figure(figure, "accuracy_by_epsilon")
+
+# %% [markdown]
+# Every curve falls to zero: none of these models was trained to withstand anything. PGD lies below FGSM, as a stronger attack must.
+#
+# How far away is the nearest wrong picture? For each distance, the share of the right pictures that DeepFool has moved over a
+# boundary within it. (The distance is Euclidean, over all pixels together; a curve further to the right belongs to a more robust
+# model.)
+
+# %%
+figure, ax = plt.subplots(figsize=(6.5, 3.2))
+distances = {name: np.where(of["clean"], of["DeepFool"], np.nan) for name, of in found.items()}
+for name in shown:
+    far = np.sort(distances[name][~np.isnan(distances[name])])
+    ax.plot(far, 100 * np.arange(1, len(far) + 1) / len(far), label=name)
+ax.set(xlabel="distance of the adversarial picture", ylabel="right pictures (%)")
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+study.figure(figure, "deepfool_distances")
+
+# %% [markdown]
+# ## Did the attacks work?
+#
+# A failed attack looks just like a robust model. If a model is so sure of itself that its gradient is zero, FGSM and PGD stand
+# still. Its gradients are *masked*; it is not robust. Three signs give it away (Athalye, Carlini and Wagner 2018): right pictures
+# without a gradient; pictures that survive even the largest $\varepsilon$, at which anything may be painted; and an attack
+# *without* gradients that flips what PGD could not.
+#
+# The last comes from *AutoAttack* (Croce and Hein 2020), the field's standard: its "Square" changes random squares and only looks
+# at the answers. Then the rest of AutoAttack tries what is left. It is slow, so it gets a few pictures only (`strong_pictures`),
+# fewer questions and fewer wrong classes to aim at than its authors give it, and the first model of each name.
+
+# %%
+few = pictures[np.linspace(0, len(pictures) - 1, strong_pictures).astype(int)]
+first_run = targets.table["run"].min()
+firsts = targets[(targets.table["run"] == first_run).to_numpy()]             # one a name
+tried = study.attacked(firsts, few, robustness.strongest, epsilon=epsilon, steps=pgd_steps,
+                       queries=queries, rivals=rivals)
+strong = {name: {key: of[i] for key, of in tried.items()}
+          for i, name in enumerate(firsts.table["target"])}
+
+# %%
+checks = []
+for name, last in strong.items():
+    first = {key: value[0] for key, value in found[name].items()}
+    after = {"clean": "right without an attack"} | {
+        attack: f"right after {attack}" for attack in ("PGD", "Square", "AutoAttack")}
+    checks.append({"trained on": name, "pictures": len(few)} | {
+        title: tables.percent(*metrics.rate(int(last[attack].sum()), len(few)))
+        for attack, title in after.items()} | {"gradients": robustness.gradients(first, last)})
+study.table(pd.DataFrame(checks), "gradient_checks")
+
+# %% [markdown]
+# Each attack in a row gets the pictures that the one before left right, at the $\varepsilon$ of the tables. Where the gradients are
+# "sound" and AutoAttack finds little that PGD missed, the curves above can be believed. (With so few pictures the rule is mild: it
+# calls a model masked only if more than luck speaks for it.)
+#
+# ## Robust, or only less accurate?
+#
+# The original model has more right to begin with, and more to lose. So the table has the raw share and that of the right pictures,
+# and the picture shows every recipe as a point: how accurate (to the right), and how much of it survives PGD (up). The line joins
+# real images, as many of every class. What lies above the line withstands more than as accurate real images do.
+
+# %%
+at = epsilons.index(epsilon)
+pgd = {name: of["PGD"][:, at] for name, of in found.items()}                # [runs, pictures]
+rows = []
+for name, of in found.items():
+    middle = metrics.bootstrap(np.nanmedian, [distances[name]], picture_labels,
+                               study.rng("median", name))
+    shares = {"right": metrics.mean_rate(of["clean"]),
+              f"right after PGD, epsilon {epsilon:g}": metrics.mean_rate(pgd[name]),
+              "that is, of those right": metrics.mean_rate(pgd[name], among=of["clean"])}
+    rows.append({"trained on": name, "runs": len(of["clean"])}
+                | {title: tables.percent(*share) for title, share in shares.items()}
+                | {"median distance": tables.number(*middle)})
+study.table(pd.DataFrame(rows), "robustness")
+
+# %%
+line = [f"{size} a class" for size in sorted(sizes)] + [name for name in names
+                                                         if name == "original"]
+real = [(found[name]["clean"], pgd[name]) for name in line]
+figure, ax = plt.subplots(figsize=(7, 3.4))
+ax.plot(*np.transpose([(100 * clean.mean(), 100 * kept.mean()) for clean, kept in real]),
+        color="0.7", linewidth=1, zorder=0)
+for i, name in enumerate(found):
+    middle, low, high = 100 * np.array(metrics.mean_rate(pgd[name]))
+    ax.errorbar(100 * found[name]["clean"].mean(), middle, [[middle - low], [high - middle]],
+                capsize=3, marker="os^Dv<>p"[i % 8], linestyle="none", label=name,
+                color=colour(name))
+ax.set(xlabel="right without an attack (%)", ylabel="right after PGD (%)")
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+study.figure(figure, "robustness_and_accuracy")
+
+# %% [markdown]
+# ## Fairness: right for everybody alike?
+#
+# A model that is right in 90 % of the cases may be right on 99 % of the ones and on 70 % of the eights. If a class is a kind of
+# people, that is unfair. Here the exam is all non-members, and each class has a rate with its interval. Grey is the original.
+
+# %%
+right = {name: some.logits[:, N].argmax(2) == y for name, some in models.items()}
+right |= {name: answer.logits[None, ~study.is_member, 0].argmax(2) == y
+          for (name, _), answer in answers.items()}      # [runs, n]
+by_class = {name: fairness.by_class(of, y, classes) for name, of in right.items()}
+judged_names = [name for name in right if not name.endswith("a class")]
+columns = ["accuracy", "accuracy_low", "accuracy_high"]
+figure, axes = plt.subplots(1, len(judged_names), figsize=(2.3 * len(judged_names), 3.2),
+                            sharey=True, sharex=True, squeeze=False)
+for ax, name in zip(axes[0], judged_names):
+    for one, tint, offset in ((names[0], "0.75", 0.2), (name, colour(name), 0)):
+        plots.intervals(ax, *100 * by_class[one][columns].to_numpy().T, classes, tint, offset,
+                        markersize=4)
+    ax.set(title=name, xlabel="right (%)")
+axes[0, 0].set_ylabel("class")
+study.figure(figure, "accuracy_by_class")
+
+# %% [markdown]
+# One number for it is the *spread*, the standard deviation of the accuracies $a_c$ over the $C$ classes, with the mean $\bar a$:
+#
+# $$s = \sqrt{\tfrac1C \sum_c (a_c - \bar a)^2} , \qquad \text{amplification} = \frac{s_{\mathrm{condensed}}}{s_{\mathrm{original}}} .$$
+#
+# An amplification above 1 says that the classes are treated less alike than by the original. Its interval resamples images and
+# runs.
+#
+# But part of every spread is luck. Another training would have other hard classes; another exam, other hard images. Both kinds of
+# luck can be told from the answers: how much a class's accuracy differs between the runs of *one* recipe, and how much its images
+# differ. What is left is the classes' own. Guess: how large a part of a subset's spread is luck of the run, if each run has a
+# subset of its own?
+
+# %%
+def spread(of):
+    return fairness.spread(fairness.class_accuracies(of, y, len(classes))).mean()
+
+rows, amplified = [], {}
+for name, of in right.items():
+    rng, worst = study.rng("fairness", name), by_class[name]["accuracy"].idxmin()
+    amplified[name] = fairness.amplification(of, right[names[0]], y, len(classes), rng)
+    luck = fairness.shares_of_the_spread(of, y, len(classes))
+    rows.append({"trained on": name, "accuracy": tables.percent(*metrics.mean_rate(of)),
+                 "worst class": f"{classes[worst]}: "
+                 + tables.percent(*by_class[name].loc[worst, columns]),
+                 "spread (points)": f"{100 * spread(of):.1f}",
+                 "amplification": "-" if name == names[0] else tables.number(*amplified[name])}
+                | {title: "unknown" if np.isnan(share) else f"{100 * share:.1f} %"
+                   for title, share in luck.items()})
+study.table(pd.DataFrame(rows), "fairness")
+
+# %% [markdown]
+# The last three columns are shares of the squared spread of one run. With sixty images a class the exam alone makes a spread of
+# several points, so small differences mean nothing. Where all runs share one condensed set (`condensed_sets = 1` in notebook 2),
+# "luck of the run" is that of the training alone; what another condensation would have changed is counted with the classes. And
+# models of few images are less accurate, which by itself leaves more room for a spread: an amplification is a finding about
+# *condensing* only if as accurate real images do not show it too.
+#
+# ## Joined: is the hardest class the one that leaks?
+#
+# Notebook 6's attack asks every model who was a member; it is the one of its attacks that did best there. For each class we take
+# the AUC among the people of this class. Part of it is luck of the split, which the models show that were trained on *nobody* here,
+# the shadow models: their AUC of the class is taken away. For the original there is a better witness: the reference models of
+# notebook 6, each a target of the others, whose members were decided by coins.
+
+# %%
+pool, is_member, labels = study.pool, study.is_member, study.labels[study.pool].numpy()
+trained, shadows = study.load("references"), study.load("shadows")
+keep = membership_matrix(len(pool), len(trained), study.rng("pool"))
+references = study.references(keep, trained, trained.settings["parameters"]["shift"])
+known = study.load("every_model").set_index("attack")["auc"]
+suite = ("Bayesian LiRA", "RMIA online", "LiRA online, fixed variance",
+         "LiRA offline, fixed variance")                 # those of notebook 7
+attack = known.loc[list(suite)].idxmax()
+prepared = {attack: attacks.STRONG[attack](references)}
+print("the attack:", attack)
+
+# %%
+asked = {(name, run): attacks.Answers(logits[pool], labels, logits[study.attacker],
+                                      study.labels[study.attacker].numpy())
+         for name, some in (models | {"unrelated": shadows}).items()
+         for run, logits in enumerate(study.ask(some, trained.settings["parameters"]["shift"]))}
+scores, judged = evaluation.judge(asked | answers, prepared, is_member,
+                                  evaluation.strong(study))
+judged = evaluation.mean_over_runs(judged).xs(attack, level="attack")
+judged = judged.reindex([*right, "unrelated"])           # RMIA is left out for some answers
+
+# %%
+by_name = {}
+for (name, _, _), score in scores.items():
+    by_name.setdefault(name, []).append(score)           # [runs, people]
+leaks = {name: evaluation.aucs_by_class(np.array(of), np.tile(is_member, (len(of), 1)),
+                                        np.tile(~is_member, (len(of), 1)), labels,
+                                        len(classes)).mean(0) for name, of in by_name.items()}
+luck = leaks.pop("unrelated")                            # [classes]
+leaks = {name: of - luck for name, of in leaks.items()}
+by_coins = evaluation.leave_pair_out(references, {attack: attacks.STRONG[attack]})[attack]
+leaks[names[0]] = evaluation.aucs_by_class(by_coins, keep, ~keep, labels,
+                                           len(classes)).mean(0) - 0.5
+
+# %%
+withstand = {name: fairness.class_accuracies(of, picture_labels, len(classes)).mean(0)
+             for name, of in pgd.items()}
+accuracy = {name: of["accuracy"].to_numpy() for name, of in by_class.items()}
+figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True)
+for ax, measure, title in zip(axes, (accuracy, withstand), ("right", "right after PGD")):
+    both = [name for name in judged_names if name in measure and name in leaks]
+    for i, name in enumerate(both):
+        for c, of_class in enumerate(classes):
+            ax.scatter(100 * measure[name][c], 100 * leaks[name][c], color=f"C{i % 6}", s=45,
+                       marker=f"${of_class[:2]}$", label=name if c == 0 else None)
+    ax.axhline(0, color="0.6", linestyle=":", linewidth=1)
+    ax.set_xlabel(f"{title}, of the class (%)")
+axes[0].set_ylabel("AUC above luck (points)")
+axes[0].legend(loc="upper left", bbox_to_anchor=(2.1, 1))
+study.figure(figure, "classes_joined")
+
+# %% [markdown]
+# Each sign is a class, each colour a training set. Is there an order in it? Spearman's rank correlation is 1 if the two orders of
+# the classes agree and -1 if one is the other's reverse. Its interval asks whether it would hold for *other classes* like these.
+
+# %%
+pairs = {"accuracy and leak": (accuracy, leaks), "robustness and leak": (withstand, leaks),
+         "accuracy and robustness": (accuracy, withstand)}
+rows = [{"trained on": name} | {
+    title: tables.number(*fairness.rank_correlation(a[name], b[name]))
+    if name in a and name in b else "-" for title, (a, b) in pairs.items()}
+    for name in judged_names]
+study.table(pd.DataFrame(rows), "rank_correlations")
+
+# %% [markdown]
+# **What it does not show.** Ten classes are ten points, and an interval over ten points is wide: only a very strong relation can be
+# told. Each point is itself uncertain, the leak most of all, and noise in the points pulls every correlation towards zero. And a
+# correlation between classes says nothing about people: the exposed ones of notebook 6 are single images in all classes.
+#
+# ## The verdict
+#
+# Chen et al. (2023) can be quoted with three sentences; their abstract has no numbers. The rules are fixed: a 95 % interval on one
+# side of "no effect" supports or contradicts, any other "cannot be told". "At equal accuracy" compares with the line of the real
+# images.
+
+# %%
+def kept(of, clean, other, other_clean):
+    return of.sum() / clean.sum() - other.sum() / other_clean.sum()
+
+measured, exams = {}, [(right[one], right[one]) for one in line]
+for name in (name for name in shown if not name.startswith(("original", "subset"))):
+    base, own = found[names[0]]["clean"], found[name]["clean"]
+    rng = study.rng("verdict", name)
+    measured[name] = {
+        "leak": tuple(judged.loc[name, ["auc", "auc_low", "auc_high"]]),
+        "kept": metrics.bootstrap(kept, [pgd[name], own, pgd[names[0]], base],
+                                  picture_labels, rng),
+        "robustness, equal": evaluation.above_as_accurate(own, pgd[name], real, np.mean,
+                                                          picture_labels, rng),
+        "amplification": amplified[name],
+        "spread, equal": evaluation.above_as_accurate(
+            right[name], right[name], exams, spread, y, rng)}
+study.table(comparison.chen_claims(measured), "chen_claims")
+
+# %% [markdown]
+# ## Four properties, one table
+#
+# Accuracy on the non-members; leak as the AUC of the attack, and members found at 1 % false alarms; robustness as the share of
+# right pictures that withstand PGD; fairness as the spread over the classes.
+
+# %%
+rows = []
+for name, of in right.items():
+    row = {"accuracy": metrics.mean_rate(of)}
+    row["leak"] = judged.loc[name, ["auc", "auc_low", "auc_high"]]
+    row["TPR"] = judged.loc[name, [f"tpr_at_0.01{end}" for end in ("", "_low", "_high")]]
+    row["withstands"] = (metrics.mean_rate(pgd[name], among=found[name]["clean"])
+                         if name in found else (np.nan,) * 3)
+    row["spread"] = metrics.bootstrap(spread, [of], y, study.rng("spread", name))
+    rows.append({"trained on": name, "runs": len(of)} | {
+        measure + end: value for measure, triple in row.items()
+        for end, value in zip(("", "_low", "_high"), triple)})
+properties = pd.DataFrame(rows)
+study.save("properties", properties)
+titles = {"accuracy": "accuracy", "leak": "leak (AUC)", "TPR": "TPR at 1 % FPR",
+          "withstands": f"withstands PGD, epsilon {epsilon:g}", "spread": "spread over classes"}
+study.table(properties[["trained on", "runs"]].assign(**{
+    title: tables.rates(properties, measure) for measure, title in titles.items()}),
+    "four_properties")
+
+# %%
+better = {"accuracy": "right is better", "leak": "left is better",
+          "withstands": "right is better", "spread": "left is better"}
+figure, axes = plt.subplots(1, 4, figsize=(11, 0.35 * len(properties) + 1), sharey=True)
+for ax, (measure, which) in zip(axes, better.items()):
+    values = 100 * properties[[measure, f"{measure}_low", f"{measure}_high"]].to_numpy()
+    for i, (row, name) in enumerate(zip(values, properties["trained on"])):
+        plots.intervals(ax, *row[:, None], [""], colour(name), offset=len(values) - 1 - i)
+    ax.set(yticks=range(len(values))[::-1], yticklabels=properties["trained on"],
+           title=f"{measure}: {which}", xlabel="AUC (%)" if measure == "leak" else
+           "points" if measure == "spread" else "%")
+axes[1].axvline(50, color="0.6", linestyle=":", linewidth=1)
+study.figure(figure, "four_properties")
+
+# %% [markdown]
+# Grey is the original, blue are real images, green are condensed ones. Read a row from left to right: that is what this training
+# set costs and gives. Where a green row lies beside a blue one of the same accuracy, condensing changed nothing that counts here;
+# only where it lies apart from all blue ones did it. A model that leaks less because it learned less will stand left in the first
+# panel too.
+#
+# ## Summary
+#
+# - An adversarial image is one gradient away. Models that were not trained to withstand it fall to zero, and a curve over $\varepsilon$ says how fast.
+# - An attack that fails proves nothing; look for masked gradients before calling a model robust.
+# - $\varepsilon$ belongs to pixels from 0 to 1. On standardised pixels it means something else for every data set.
+# - Part of every unfairness is luck of a training or of an exam. Measure it, or it will be taken for a finding.
+# - Robustness and fairness, like privacy, are to be compared at equal accuracy.
+# - Ten classes cannot say much about how two properties hang together.
+#
+# ## Exercises
+#
+# 1. (easy) Make the picture of the one adversarial image for a condensed model. Does it take a larger or a smaller $\varepsilon$?
+# 2. (medium) Attack on the standardised scale: which $\varepsilon$ there moves no pixel farther than `epsilon` does here? What would somebody
+#    report who took the two for the same?
+# 3. (medium) Do adversarial images of one model fool another? Make them on an `original` and show them to all the others.
+# 4. (hard) Take the condensed model and hide its gradients by rounding the pixels before the network sees them. What does PGD find, and
+#    what does the check say?
+#
+# Solutions: `solutions/10_solutions.ipynb`.
+#
+# ## References
+#
+# - Z. Chen et al., *A comprehensive study on dataset distillation: performance, privacy, robustness and fairness*, arXiv 2305.03355, 2023.
+# - I. Goodfellow, J. Shlens, C. Szegedy, *Explaining and harnessing adversarial examples*, ICLR 2015 (FGSM).
+# - A. Madry et al., *Towards deep learning models resistant to adversarial attacks*, ICLR 2018 (PGD).
+# - S.-M. Moosavi-Dezfooli, A. Fawzi, P. Frossard, *DeepFool: a simple and accurate method to fool deep neural networks*, CVPR 2016.
+# - A. Athalye, N. Carlini, D. Wagner, *Obfuscated gradients give a false sense of security*, ICML 2018.
+# - F. Croce, M. Hein, *Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks*, ICML 2020
+#   (AutoAttack).
+# - D. Bonett, T. Wright, *Sample size requirements for estimating Pearson, Kendall and Spearman correlations*, Psychometrika 2000.

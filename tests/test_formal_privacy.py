@@ -1,0 +1,426 @@
+"""Differential privacy: the brick, the accountants, DP-SGD and private condensation, each against something known."""
+
+import math
+import signal
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+from torch.nn import functional as F
+
+from dcpriv_lib import audit, data, networks
+from dcpriv_lib import differential_privacy as dp
+from dcpriv_lib import dp_condensation as dpc
+from dcpriv_lib import dp_training as dpt
+from dcpriv_lib.seeding import generator
+
+SHAPE = (1, 16, 3)
+LABELS = torch.arange(3).repeat(8)
+INFINITY = math.inf
+every_embedding = pytest.mark.parametrize("embedding", dpc.EMBEDDINGS)
+every_network = pytest.mark.parametrize("kind", [networks.PaperCNN, lambda *shape: networks.ConvNet(*shape, width=4)],
+                                        ids=["PaperCNN", "ConvNet"])
+
+
+def pictures(number=24, purpose="pictures"):
+    return torch.randn(number, 1, 16, 16, generator=generator(3, purpose))
+
+
+def network(kind=networks.PaperCNN, purpose="network"):
+    return networks.initialise(kind(*SHAPE), generator(0, purpose))
+
+
+def query(**changes):
+    return dpc.Query(**dict(releases=3, rate=0.5, sigma=1.0, size=4) | changes)
+
+
+def settings(**changes):
+    return dpt.Settings(**dict(steps=4, batch=8, clip=0.5, sigma=1.0, lr=0.1) | changes)
+
+
+# ---------------------------------------------------------------- accounting
+
+# (sigma, rate, steps, delta): epsilon by RDP, epsilon by PLD, with dp-accounting 0.6.0:
+#   event = SelfComposedDpEvent(PoissonSampledDpEvent(rate, GaussianDpEvent(sigma)), steps)
+#   RdpAccountant().compose(event).get_epsilon(delta), PLDAccountant().compose(event).get_epsilon(delta)
+DP_ACCOUNTING = {
+    (1.0, 256 / 60000, 1000, 1e-5): (1.097885, 0.727638),
+    (1.0, 256 / 60000, 10_000, 1e-5): (2.566043, 2.345147),
+    (3.0, 0.1, 100, 1e-5): (1.527991, 1.387843),
+    (1.108, 50 / 5421, 200, 1e-5): (0.991982, 0.650372),
+    (0.8, 0.25, 40, 1e-5): (18.545891, 16.670225),
+    (0.6, 0.02, 300, 1e-6): (11.307050, 9.852799),
+}
+
+
+@pytest.mark.parametrize("arguments", DP_ACCOUNTING)
+def test_the_accountants_agree_with_another_library(arguments):
+    rdp, pld = DP_ACCOUNTING[arguments]
+    assert dp.epsilon(*arguments) == pytest.approx(rdp, rel=0.01)
+    assert pld * 0.999 <= dp.epsilon(*arguments, accountant="prv") <= min(rdp, pld + 0.03)
+
+
+@pytest.mark.parametrize(("sigma", "steps", "delta"), [(3.7306, 1, 1e-5), (0.4999, 1, 1e-5), (10.0, 50, 1e-6)])
+def test_releases_of_everybody_are_one_gaussian_mechanism(sigma, steps, delta):
+    """delta is what P(N(mu, 1)) exceeds e^epsilon P(N(0, 1)) by, summed up wherever it does."""
+    mu = math.sqrt(steps) / sigma
+    x = np.linspace(-14, 18, 2_000_001)
+    excess = norm.pdf(x, mu) - np.exp(dp.epsilon(sigma, 1, steps, delta)) * norm.pdf(x)
+    assert np.trapezoid(np.maximum(excess, 0), x) == pytest.approx(delta, rel=1e-3)
+
+
+def test_the_noise_of_a_single_release_is_that_of_the_analytic_gaussian_mechanism():
+    assert dp.noise_multiplier(1, 1, 1, 1e-5) == pytest.approx(3.7306, rel=2e-4)  # Balle & Wang's algorithm 1
+    assert dp.noise_multiplier(10, 1, 1, 1e-5) == pytest.approx(0.4999, rel=2e-4)
+
+
+@pytest.mark.parametrize(("target", "rate", "steps"), [(1, 0.1, 40), (10, 0.1, 40), (1, 1, 20)])
+def test_the_noise_keeps_the_epsilon_and_is_not_more_than_it_takes(target, rate, steps):
+    sigma = dp.noise_multiplier(target, rate, steps, 1e-5)
+    assert dp.epsilon(sigma, rate, steps, 1e-5) <= target < dp.epsilon(sigma * 0.999, rate, steps, 1e-5)
+
+
+def test_infinity_takes_no_noise():
+    assert dp.noise_multiplier(INFINITY, 0.1, 10, 1e-5) == 0
+
+
+@pytest.mark.parametrize(("call", "words"), [
+    (lambda: dp.epsilon(0, 0.1, 10, 1e-5), "sigma = 0: expected above 0: without noise no epsilon"),
+    (lambda: dp.epsilon(math.nan, 0.1, 10, 1e-5), "sigma = nan"),
+    (lambda: dp.noise_multiplier(0, 0.1, 10, 1e-5), "epsilon = 0: expected above 0"),
+    (lambda: dp.noise_multiplier(-1, 0.1, 10, 1e-5), "epsilon = -1"),
+    (lambda: dp.noise_multiplier(1, 0.1, 10, 0), "delta = 0: expected between 0 and 1"),
+    (lambda: dp.epsilon(1, 0.1, 10, 1), "delta = 1: expected between"),
+    (lambda: dp.epsilon(1, 1.5, 10, 1e-5), "rate = 1.5: expected above 0 and at most 1"),
+    (lambda: dp.epsilon(1, 0.1, 0, 1e-5), "steps = 0: expected a whole number of at least 1"),
+    (lambda: dp.epsilon(1, 0.1, 10, 1e-5, "gdp"), "accountant = 'gdp': expected one of rdp, prv"),
+    (lambda: dp.noise_multiplier(1e-5, 1, 10**6, 1e-9), "expected one that a sigma of 10000 keeps: make fewer releases"),
+    (lambda: dp.sampling_rate(80, 60), "batch = 80: expected above 0 and at most 60, the people who can be in it"),
+    (lambda: dp.sampling_rate(0, 60), "batch = 0: expected above 0")])
+def test_what_cannot_be_promised_is_refused(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+# ---------------------------------------------------------------- what a promise means
+
+def test_the_wall_is_the_worst_mechanism_there_is():
+    """With delta everything is told; else the honest bit with probability e^epsilon / (1 + e^epsilon)."""
+    epsilon, delta = 1.3, 0.05
+    honest = (1 - delta) / (1 + np.exp(-epsilon))
+    for fpr, tpr in ((1 - delta - honest, honest + delta), (0, delta), (1 - delta, 1)):
+        assert dp.highest_tpr(epsilon, delta, fpr) == pytest.approx(tpr)
+
+
+def test_no_gaussian_mechanism_crosses_its_wall_and_it_comes_near():
+    fpr = np.linspace(1e-6, 1 - 1e-6, 10_001)
+    for epsilon in (1, 10):
+        below = dp.highest_tpr(epsilon, 1e-5, fpr) - dp.gaussian_tpr(dp.gaussian_mu(epsilon, 1e-5), fpr)
+        assert (below > 0).all()
+    assert dp.gaussian_tpr(0, 0.3) == pytest.approx(0.3)
+
+
+def test_the_best_test_of_two_gaussians_is_as_good_as_it_is_said_to_be():
+    rng = np.random.default_rng(0)
+    threshold = np.quantile(rng.normal(0, 1, 400_000), 0.99)
+    assert np.mean(rng.normal(1.5, 1, 400_000) > threshold) == pytest.approx(dp.gaussian_tpr(1.5, 0.01), abs=0.004)
+
+
+# ---------------------------------------------------------------- the brick
+
+def test_clipping_keeps_directions_and_short_vectors():
+    vectors = torch.randn(50, 7, generator=generator(0, "vectors")) * torch.logspace(-3, 3, 50)[:, None]
+    vectors[7] = 0
+    clipped = dp.clip(vectors, 0.5)
+    assert (clipped.norm(dim=1) <= 0.5 * (1 + 1e-6)).all()
+    short = vectors.norm(dim=1) <= 0.5
+    assert 5 < short.sum() < 45 and torch.equal(clipped[short], vectors[short])
+    assert torch.allclose(F.cosine_similarity(clipped[~short], vectors[~short]), torch.ones(()))
+
+
+def test_a_poisson_batch_is_a_coin_for_everybody():
+    drawn = [dp.poisson(40, 0.1, generator(0, "batch", t)) for t in range(4000)]
+    sizes = np.array([len(chosen) for chosen in drawn])
+    assert sizes.mean() == pytest.approx(4, abs=0.15) and sizes.var() == pytest.approx(3.6, rel=0.1)
+    assert (sizes == 0).mean() == pytest.approx(0.9**40, abs=0.006)
+    times = np.bincount(torch.cat(drawn), minlength=40)
+    assert (abs(times - 400) < 5 * np.sqrt(360)).all()
+
+
+def test_the_noise_has_the_variance_that_is_accounted():
+    drawn = dp.noise((200_000,), 2.5, generator(0, "noise")).double()
+    assert float(drawn.std()) == pytest.approx(2.5, rel=0.01) and abs(float(drawn.mean())) < 0.03
+    assert float((drawn.abs() > 5).double().mean()) == pytest.approx(2 * norm.sf(2), rel=0.05)
+
+
+# ---------------------------------------------------------------- DP-SGD
+
+@every_network
+def test_gradients_of_single_examples_are_those_of_a_loop(kind):
+    net, images, labels = network(kind), pictures(5), LABELS[:5]
+    found = dpt.gradients(net, images, labels)
+    for one, image, label in zip(found, images, labels):
+        loss = F.cross_entropy(net(image[None]), label[None])
+        expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(net.parameters()))])
+        assert torch.allclose(one, expected, atol=1e-5)
+
+
+@every_network
+def test_every_gradient_is_clipped(kind):
+    clipped = torch.cat(list(dpt.clipped_gradients(network(kind), 30 * pictures(), LABELS, 0.1)))
+    assert len(clipped) == 24 and (clipped.norm(dim=1) <= 0.1 * (1 + 1e-5)).all()
+    assert (clipped.norm(dim=1) > 0.0999).all(), "or the test says nothing"
+
+
+def test_nobody_moves_the_gradient_sum_by_more_than_the_clipping_length():
+    net, images, how = network(), 5 * pictures(), settings(sigma=0.0)
+    whole = dpt.noisy_sum(net, images, LABELS, how, generator(0))
+    for left_out in range(len(images)):
+        rest = torch.arange(len(images)) != left_out
+        assert (whole - dpt.noisy_sum(net, images[rest], LABELS[rest], how, generator(0))).norm() <= 0.5 * (1 + 1e-4)
+
+
+def test_a_gradient_sum_has_the_noise_that_is_accounted_even_over_nobody():
+    none = dpt.noisy_sum(network(), pictures()[:0], LABELS[:0], settings(sigma=3.0), generator(0, "noise"))
+    assert float(none.std()) == pytest.approx(1.5, rel=0.02)
+
+
+def by_hand(how, seed=5):
+    """DP-SGD in a loop over people, with the noise that `train` draws."""
+    images, net = pictures(), network()
+    secret = dpt.derive(seed, dpt.fingerprint({"settings": dpt.asdict(how), "seed": seed,
+                                               "data": data.digest(images, LABELS)}))
+    for step in range(how.steps):
+        total = [torch.zeros_like(weight) for weight in net.parameters()]
+        coins = torch.rand(len(images), generator=generator(secret, "batch", step))
+        for person in torch.nonzero(coins < how.batch / len(images)).flatten().tolist():
+            loss = F.cross_entropy(net(images[person:person + 1]), LABELS[person:person + 1])
+            found = torch.autograd.grad(loss, list(net.parameters()))
+            length = torch.sqrt(sum(g.square().sum() for g in found))
+            total = [t + g * min(1, how.clip / float(length)) for t, g in zip(total, found)]
+        z = dp.noise((sum(t.numel() for t in total),), how.sigma * how.clip, generator(secret, "noise", step))
+        with torch.no_grad():
+            for weight, t, n in zip(net.parameters(), total, z.split([t.numel() for t in total])):
+                weight -= how.lr * (t + n.view(t.shape)) / how.batch
+    return net
+
+
+def test_dp_sgd_is_its_algorithm():
+    net = network()
+    dpt.train(net, pictures(), LABELS, settings(), seed=5)
+    for a, b in zip(net.parameters(), by_hand(settings()).parameters()):
+        assert torch.allclose(a, b, atol=1e-5)
+
+
+def test_empty_batches_are_released_too():
+    net = network()
+    dpt.train(net, pictures(), LABELS, settings(batch=0.01), seed=5)
+    assert all(weight.isfinite().all() for weight in net.parameters())
+
+
+def test_a_witness_is_scored_by_its_scalar_products_with_what_is_released():
+    images, how, net = pictures(), settings(sigma=0.0, steps=1, batch=24), network()
+    net.requires_grad_(True)
+    gradients = torch.cat(list(dpt.clipped_gradients(net, images, LABELS, how.clip)))
+    scores = dpt.train(net, images, LABELS, how, seed=5, witnesses=(images[:3], LABELS[:3]))
+    assert torch.allclose(scores.float(), gradients[:3] @ gradients.sum(0), atol=1e-4)
+
+
+# ---------------------------------------------------------------- releases
+
+@every_embedding
+def test_every_embedding_is_clipped(embedding):
+    how = query(embedding=embedding, clip=0.3)
+    assert (dpc.embedding(SHAPE, how, 0, 0)(100 * pictures()).norm(dim=1) <= 0.3 * (1 + 1e-5)).all()
+
+
+@every_embedding
+def test_one_person_moves_the_release_of_their_class_alone_and_by_the_clipping_length_at_most(embedding):
+    how, images = query(embedding=embedding, rate=1, sigma=0.0, clip=0.3), 5 * pictures()
+    embedded = dpc.embedding(SHAPE, how, 0, 0)
+    whole = dpc.noisy_sums(embedded, images, LABELS, 3, how, 0, 0)
+    for left_out in range(len(images)):
+        rest = torch.arange(len(images)) != left_out
+        moved = (whole - dpc.noisy_sums(embedded, images[rest], LABELS[rest], 3, how, 0, 0)).norm(dim=1)
+        others = torch.arange(3) != LABELS[left_out]
+        assert (moved[others] == 0).all() and 0 < moved[LABELS[left_out]] <= 0.3 * (1 + 1e-4)
+
+
+@every_embedding
+def test_a_release_over_nobody_is_noise_of_the_accounted_deviation(embedding):
+    how = query(embedding=embedding, size=500 if embedding == "fourier" else 60, rate=1e-9, sigma=2.0, clip=0.3)
+    sums = dpc.noisy_sums(dpc.embedding(SHAPE, how, 0, 0), pictures(), LABELS, 3, how, 7, 0)
+    assert float(sums.std()) == pytest.approx(0.6, rel=0.1)
+
+
+def test_a_class_without_anybody_is_released_like_any_other():
+    sums = dpc.release(pictures(8), torch.zeros(8, dtype=torch.int64), 3, query(), seed=0)
+    assert sums.shape[:2] == (3, 3) and (sums.std(dim=2) > 0.5).all()
+
+
+def stopped_before(number, steps):
+    yield from list(steps)[:number]
+    signal.raise_signal(signal.SIGTERM)
+
+
+def released(seed=5, images=None, checkpoint=None, progress=iter, **changes):
+    return dpc.release(pictures() if images is None else images, LABELS, 3, query(**changes), seed=seed,
+                       checkpoint=checkpoint, progress=progress)
+
+
+def trained(seed=5, images=None, checkpoint=None, progress=iter, **changes):
+    net = network()
+    dpt.train(net, pictures() if images is None else images, LABELS, settings(**changes), seed=seed,
+              checkpoint=checkpoint, progress=progress)
+    return torch.cat([weight.detach().flatten() for weight in net.parameters()])
+
+
+@pytest.fixture
+def streams(monkeypatch):
+    """How often every stream of noise was begun, by its seed and purpose."""
+    begun = Counter()
+
+    def counted(*purpose):
+        begun[purpose] += purpose[1] == "noise"
+        return generator(*purpose)
+    for module in (dpc, dpt):
+        monkeypatch.setattr(module, "generator", counted)
+    return begun
+
+
+@pytest.mark.parametrize(("make", "accounted"), [(released, 3), (trained, 4)])
+def test_a_stopped_run_releases_what_is_accounted_and_nothing_else(make, accounted, tmp_path, streams, interruptible):
+    unbroken = make()
+    assert sorted(streams[key] for key in streams if key[1] == "noise") == [1] * accounted
+    checkpoint = tmp_path / "state.npz"
+    with pytest.raises(KeyboardInterrupt):
+        make(checkpoint=checkpoint, progress=lambda steps: stopped_before(2, steps))
+    assert torch.equal(make(checkpoint=checkpoint), unbroken)
+    noises = [key for key in streams if key[1] == "noise"]
+    assert len(noises) == accounted and all(streams[key] == 2 for key in noises), "the same releases, made twice"
+
+
+@pytest.mark.parametrize("make", [released, trained])
+def test_a_release_that_was_lost_in_a_kill_is_made_again_with_the_same_noise(make, tmp_path, streams, monkeypatch):
+    unbroken, checkpoint = make(), tmp_path / "state.npz"
+    keep = dpc.Checkpoint.keep
+
+    def killed(self, state):
+        if len(state.get("sums", state.get("sizes"))) == 2:
+            raise SystemExit  # after the release was computed, before it was kept
+        keep(self, state)
+    monkeypatch.setattr(dpc.Checkpoint, "keep", killed)
+    with pytest.raises(SystemExit):
+        make(checkpoint=checkpoint)
+    monkeypatch.setattr(dpc.Checkpoint, "keep", keep)
+    assert torch.equal(make(checkpoint=checkpoint), unbroken)
+
+
+@pytest.mark.parametrize("make", [released, trained])
+def test_other_data_and_other_settings_never_meet_the_same_noise(make, streams):
+    changed = pictures()
+    changed[0, 0, 0, 0] += 0.01
+    for call in (make, lambda: make(images=changed), lambda: make(sigma=0.1), lambda: make(clip=0.4), lambda: make(seed=6)):
+        call()
+    noises = [key for key in streams if key[1] == "noise"]
+    assert len(noises) == 5 * len({key[2] for key in noises}) and all(streams[key] == 1 for key in noises)
+
+
+@pytest.mark.parametrize("make", [released, trained])
+def test_a_state_of_other_data_is_refused(make, tmp_path):
+    checkpoint = tmp_path / "state.npz"
+    with pytest.raises(KeyboardInterrupt):
+        make(checkpoint=checkpoint, progress=lambda steps: stopped_before(2, steps))
+    with pytest.raises(RuntimeError, match="was made with data"):
+        make(checkpoint=checkpoint, images=pictures(purpose="others"))
+
+
+def test_more_releases_than_accounted_are_refused():
+    with pytest.raises(RuntimeError, match="4 noisy sums were released, but 3 are accounted for"):
+        dp.executed(4, 3)
+    with pytest.raises(RuntimeError, match="4 noisy sums were released, but 3 are accounted for"):
+        dp.resumable({"sums": np.zeros((4, 3, 2))}, "sums", 3)
+
+
+# ---------------------------------------------------------------- the fit
+
+@every_embedding
+def test_the_gradient_of_the_fit_equals_finite_differences(embedding):
+    embedded = dpc.embedding(SHAPE, query(embedding=embedding), 0, 0)
+    images, means = pictures(6), torch.randn(3, embedded(pictures(1)).shape[1], generator=generator(0, "means"))
+
+    def loss(at):
+        own = embedded(at).double()
+        return sum(float((means[c].double() - own[2 * c:2 * c + 2].mean(0)).square().sum()) for c in range(3))
+    gradient, value = dpc.matching_gradient(embedded, means, images, 2)
+    assert value == pytest.approx(loss(images), rel=1e-5)
+    way = torch.randn(images.shape, generator=generator(0, "way"))
+    slope = (loss(images + 1e-2 * way) - loss(images - 1e-2 * way)) / 2e-2
+    assert float((gradient * way).sum()) == pytest.approx(slope, rel=0.02)
+
+
+@every_embedding
+def test_without_noise_the_images_come_to_have_the_means_of_the_members(embedding):
+    how = query(embedding=embedding, sigma=0.0, rate=1, size=8)
+    sums = released(embedding=embedding, sigma=0.0, rate=1, size=8)
+    made = dpc.fit(sums, SHAPE, 8, how, dpc.Fit(2, 40, 0.1), seed=5)
+    assert made["loss"][-3:].mean() < 0.4 * made["loss"][:3].mean()
+    assert made["images"].shape == (6, 1, 16, 16) and made["labels"].tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_stopped_fit_goes_on_to_the_same_bits_and_leaves_the_releases_alone(tmp_path, interruptible):
+    sums = released()
+    before = sums.clone()
+
+    def made(**more):
+        return dpc.fit(sums, SHAPE, 8, query(), dpc.Fit(2, 7, 0.1), seed=5, **more)
+    unbroken, checkpoint = made(), tmp_path / "state.npz"
+    with pytest.raises(KeyboardInterrupt):
+        made(checkpoint=checkpoint, progress=lambda steps: stopped_before(4, steps))
+    resumed = made(checkpoint=checkpoint)
+    assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken) and torch.equal(sums, before)
+
+
+# ---------------------------------------------------------------- the audit of the releases
+
+@every_embedding
+def test_without_noise_the_releases_name_every_member(embedding):
+    everybody, member = pictures(), torch.rand(24, generator=generator(0, "coins")) < 0.5
+    how = query(embedding=embedding, rate=1, sigma=0.0, size=16)
+    sums = dpc.release(everybody[member], LABELS[member], 3, how, seed=5)
+    found = dpc.members_by_least_squares(sums, everybody, LABELS, how, 5)
+    assert np.abs(found - member.numpy()).max() < 0.01
+
+
+def test_the_least_squares_are_those_of_a_gaussian_posterior():
+    """b ~ N(1/2, 1/4) for each person and s = F' b + noise: the mean of b given s, by its textbook formula."""
+    everybody, how = pictures(), query(rate=1, sigma=2.0, clip=0.3, releases=2)
+    sums = dpc.release(everybody[::2], LABELS[::2], 3, how, seed=5)
+    found = dpc.members_by_least_squares(sums, everybody, LABELS, how, 5)
+    for label in range(3):
+        f = torch.cat([dpc.embedding(SHAPE, how, 5, t)(everybody[LABELS == label]) for t in range(2)], 1).double().numpy()
+        s = np.concatenate([one[label] for one in sums.double().numpy()])
+        covariance = f.T @ f / 4 + 0.6**2 * np.eye(f.shape[1])
+        expected = 0.5 + f / 4 @ np.linalg.solve(covariance, s - f.sum(0) / 2)
+        assert found[LABELS == label] == pytest.approx(expected, abs=1e-4)
+
+
+def guessed(claimed, part_of_the_noise, seed):
+    """A mean of 400 people with claimed epsilon, released with a part of the noise: the audit's two bounds."""
+    rng, canaries, n = np.random.default_rng(seed), 400, 800
+    sigma = part_of_the_noise * dp.noise_multiplier(claimed, 1, 1, 1e-5)
+    vectors = rng.normal(size=(canaries, n))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)                 # everybody of length 1
+    member = rng.random(canaries) < 0.5
+    released = member @ vectors + rng.normal(0, sigma, n)
+    scores = np.linalg.solve(vectors @ vectors.T + 4 * sigma**2 * np.eye(canaries), vectors @ (released - vectors.sum(0) / 2))
+    right = audit.right_guesses(scores, member, 200)
+    return audit.one_run(right, 200, canaries, 1e-5), audit.one_run_gaussian(right, 200, canaries, 1e-5)
+
+
+def test_a_tenth_of_the_noise_is_caught_by_the_audit_and_the_whole_of_it_is_not():
+    for seed in range(5):
+        assert max(guessed(1.0, 1.0, seed)) <= 1.0
+        assert min(guessed(1.0, 0.1, seed)) > 1.0
