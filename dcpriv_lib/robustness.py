@@ -19,7 +19,8 @@ from torch.nn import functional as F
 from . import metrics
 
 BATCH = 256
-MASKED = 0.01      # share of right images without a gradient, or right at the largest epsilon, that is suspicious
+MASKED = 0.01       # share of right images without a gradient, or right at the largest epsilon, that is suspicious
+BEYOND = 1e-4       # how much farther than to a boundary DeepFool walks, lest it creep up to it for ever
 SQUARE_WINS = 0.05  # share of images that the attack without gradients flips and PGD does not: likewise
 
 
@@ -102,8 +103,7 @@ def deepfool(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, 
 
     The network is taken for linear where the image is. Then the nearest boundary, that to class k, is at the distance
     |f_k| / ||w_k|| with f_k = z_k - z_y and w_k = grad f_k, and the image moves there (their algorithm 2). This is repeated until
-    the image has crossed a boundary; the whole way is made longer by `overshoot`. All images walk side by side. Pixels that would
-    leave 0..1 stay where they are and are left out of w: their paper sets no limit, and the walk would stall there.
+    the image has crossed a boundary; the whole way is made longer by `overshoot`, and then cut to 0..1. All images walk side by side.
 
     Parameters
     ----------
@@ -142,13 +142,11 @@ def _to_the_boundary(network: nn.Module, images: torch.Tensor, labels: torch.Ten
     gradients = torch.stack([torch.autograd.grad(one.sum(), points, retain_graph=True)[0] for one in logits.unbind(1)], 1)
     own = torch.arange(len(images), device=images.device)
     f, w = logits.detach() - logits.detach()[own, labels, None], gradients - gradients[own, labels, None]
-    stuck = ((images[:, None] <= 0) & (w < 0)) | ((images[:, None] >= 1) & (w > 0))
-    w = w.masked_fill(stuck, 0.0)
     norm = w.flatten(2).norm(dim=2)
     distance = torch.where(norm > 0, f.abs() / norm, torch.inf)
     distance[own, labels] = torch.inf
     k = distance.argmin(1)
-    length = torch.where(distance[own, k].isfinite(), distance[own, k] / norm[own, k], 0.0)
+    length = torch.where(distance[own, k].isfinite(), (distance[own, k] + BEYOND) / norm[own, k], 0.0)
     return length.view(-1, 1, 1, 1) * w[own, k]
 
 

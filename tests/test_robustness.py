@@ -79,7 +79,7 @@ def test_deepfool_goes_as_far_as_the_nearest_boundary():
     expected = (margin / w.norm(dim=2)).amin(1)
     for overshoot in (1e-6, 0.02):
         moved, distances = robustness.deepfool(network, images, labels, overshoot=overshoot)
-        assert torch.allclose(distances, (1 + overshoot) * expected, rtol=1e-9)
+        assert torch.allclose(distances, (1 + overshoot) * (expected + robustness.BEYOND), rtol=1e-9)
         assert torch.allclose((moved - images).flatten(1).norm(dim=1), distances) and (own_labels(network, moved) != labels).all()
 
 
@@ -135,7 +135,7 @@ def foolbox_model(trained):
     return foolbox, foolbox.PyTorchModel(trained[0].eval(), bounds=(0, 1), device="cpu")
 
 
-def test_fgsm_and_pgd_succeed_on_the_images_on_which_foolbox_does(foolbox_model, trained):
+def test_fgsm_and_pgd_make_the_images_that_foolbox_makes(foolbox_model, trained):
     foolbox, model = foolbox_model
     network, images, labels = trained
     flipped = set()
@@ -144,32 +144,34 @@ def test_fgsm_and_pgd_succeed_on_the_images_on_which_foolbox_does(foolbox_model,
         ours = robustness.fgsm(network, images, labels, epsilon)
         assert torch.allclose(ours, theirs, atol=1e-6)
         assert torch.equal(own_labels(network, ours) != labels, success)
+
+        low, high = robustness._box(images, epsilon)
+        start = low + torch.rand(images.shape, generator=generator(9)) * (high - low)  # a random one of theirs would be another
         pgd = foolbox.attacks.LinfPGD(rel_stepsize=0.25, steps=10, random_start=True)
-        _, _, success = pgd(model, images, labels, epsilons=epsilon)
+        pgd.get_random_start = lambda x0, epsilon: foolbox_tensor(start)
+        _, theirs, success = pgd(model, images, labels, epsilons=epsilon)
         ours = robustness.pgd(network, images, labels, epsilon, steps=10, generator=generator(9))
-        found = own_labels(network, ours) != labels
-        assert (found != success).sum() <= 6, "a start may decide about an image at the limit"
-        assert abs(int(found.sum()) - int(success.sum())) <= 4
+        assert (~torch.isclose(ours, theirs, atol=1e-6)).float().mean() < 0.002, "where a gradient is zero but for rounding"
+        assert torch.equal(own_labels(network, ours) != labels, success)
         flipped.add(int(success.sum()))
     assert len(flipped) > 2, "some images survive and some do not"
 
 
-def test_deepfool_is_as_far_as_foolbox_goes_and_nearer_where_pixels_are_black(foolbox_model, trained):
+def foolbox_tensor(tensor):
+    return pytest.importorskip("eagerpy").astensor(tensor)
+
+
+def test_deepfool_goes_where_foolbox_goes(foolbox_model, trained):
     foolbox, model = foolbox_model
-    network, images, labels = trained
+    network, images, _ = trained
     by_foolbox = foolbox.attacks.L2DeepFoolAttack(steps=50, candidates=3, overshoot=0.02)
-    for lighter in (0.0, 0.3):  # then no pixel meets an edge
+    for lighter in (0.0, 0.3):  # pixels that are cut at 0, and at both ends
         some = images + lighter
         labels = own_labels(network, some)
         _, theirs, success = by_foolbox(model, some, labels, epsilons=None)
         moved, ours = robustness.deepfool(network, some, labels)
-        expected = (theirs - some).flatten(1).norm(dim=1)
-        flipped = own_labels(network, moved) != labels
-        flipped &= ours.isfinite()  # on a boundary to the last bit, the answer depends on the batch
-        assert success.all() and flipped.sum() >= 0.9 * len(flipped)
-        if lighter:
-            assert 0 < moved.min() and moved.max() < 1 and torch.allclose(ours[flipped], expected[flipped], rtol=0.01)
-        assert ours.median() <= 1.001 * expected.median() and (ours <= 1.05 * expected)[flipped].all()
+        assert success.all() and (own_labels(network, moved) != labels).all()
+        assert torch.allclose(moved, theirs, atol=1e-3) and torch.allclose(ours, (theirs - some).flatten(1).norm(dim=1), rtol=1e-3)
 
 
 # ---------------------------------------------------------------- an examination
