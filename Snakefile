@@ -276,6 +276,7 @@ rule methods:
     output:
         RESULTS / "notebooks/09_methods.ipynb",
         RESULTS / "methods.csv",
+        RESULTS / "leaks.csv",
     message:
         "9. comparing methods of condensation: accuracy and leak"
     threads: workflow.cores
@@ -291,6 +292,7 @@ rule robustness_and_fairness:
         RESULTS / "targets.csv",
         RESULTS / "shadows.csv",
         RESULTS / "references.csv",
+        RESULTS / "leaks.csv",
         EXTRA,
     output:
         RESULTS / "notebooks/10_robustness_and_fairness.ipynb",

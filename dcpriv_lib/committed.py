@@ -47,6 +47,7 @@ TABLES = {  # likewise
     "across_networks": "Images made with one network, used by another.",
     "four_properties": "Accuracy, leak, robustness and fairness of every training set.",
     "chen_claims": "What Chen et al. say, and what this run says.",
+    "chen_claims_by_set": "The same for every training set.",
     "robustness": "How many images withstand an attack that changes their pixels.",
     "gradient_checks": "Did the attacks on pixels work?",
     "fairness": "How alike the classes are treated, and what of it is luck.",

@@ -323,39 +323,47 @@ def safer(models: pd.DataFrame, target: str) -> tuple[str, str]:
 
 # ---------------------------------------------------------------- the second source
 
+EQUAL = "(control) {} at equal accuracy"
+# A sentence, what was measured about it, the value that means no effect, how it is written, and the verdicts for an interval above it,
+# below it, or around it.
+CHEN_RULES = (
+    (paper.CHEN["leak"], "leak", 0.5, lambda *one: f"AUC {tables.percent(*one)}", ("supported", "not seen", "not seen")),
+    (paper.CHEN["robustness"], "kept", 0, lambda *one: f"right images that withstand: {tables.points(*one)} against the original",
+     ("more robust", "less robust", "cannot be told")),
+    (EQUAL.format("robustness"), "robustness, equal", 0,
+     lambda *one: f"images that withstand: {tables.points(*one)} against as accurate real images",
+     ("more robust", "less robust", "cannot be told")),
+    (paper.CHEN["fairness"], "amplification", 1, lambda *one: f"spread {tables.number(*one)} times the original's",
+     ("supported", "contradicted", "cannot be told")),
+    (EQUAL.format("fairness"), "spread, equal", 0, lambda *one: f"spread: {tables.points(*one)} against as accurate real images",
+     ("less fair", "fairer", "cannot be told")))
+
+
 def chen_claims(measured: dict[str, dict[str, tuple[float, float, float] | None]]) -> pd.DataFrame:
-    """Return Chen et al.'s sentences, what this run has to say about them, and a verdict by a fixed rule, one row a target and sentence.
+    """Return Chen et al.'s sentences, what this run has to say about them, and a verdict by a fixed rule, one row a sentence and set.
 
     Each rule asks on which side of "no effect" a 95 % interval lies (`supports`). The rows marked as controls compare with
     models of real images that are as accurate, because a less accurate model has less to lose; without such models, they are left out.
 
     Parameters
     ----------
-    measured : condensed target to (value, low, high) of "leak", an AUC; "kept", how much larger than the original's is the share of right
+    measured : training set to (value, low, high) of "leak", an AUC; "kept", how much larger than the original's is the share of right
         images that withstand an attack; "amplification", the spread over the classes, divided by the original's; and "robustness,
         equal" and "spread, equal", how far the model is above as accurate ones of real images (None if there are none).
     """
     rows = []
-    for target, of in measured.items():
-        leak, kept = supports(*of["leak"][1:], limit=0.5), supports(*of["kept"][1:])
-        rows.append((paper.CHEN["leak"], target, f"AUC {tables.percent(*of['leak'])}",
-                     leak if leak == "supported" else "not seen by this attack"))
-        degrees = {"supported": "supported: more robust", "contradicted": "supported: less robust"}
-        rows.append((paper.CHEN["robustness"], target,
-                     f"right images that withstand: {tables.points(*of['kept'])} against the original", degrees.get(kept, kept)))
-        rows += _equally_accurate("robustness", target, of["robustness, equal"], ("more robust", "less robust"))
-        rows.append((paper.CHEN["fairness"], target, f"spread {tables.number(*of['amplification'])} times the original's",
-                     supports(*of["amplification"][1:], limit=1.0)))
-        rows += _equally_accurate("fairness", target, of["spread, equal"], ("less fair", "fairer"))
-    return pd.DataFrame(rows, columns=["Chen et al. say", "target", "this run", "verdict"])
+    for sentence, key, limit, write, (above, below, around) in CHEN_RULES:
+        words = {"supported": above, "contradicted": below, "cannot be told": around}
+        rows += [(sentence, name, write(*of[key]), words[supports(*of[key][1:], limit=limit)])
+                 for name, of in measured.items() if of[key] is not None]
+    return pd.DataFrame(rows, columns=["Chen et al. say", "trained on", "this run", "verdict"])
 
 
-def _equally_accurate(claim: str, target: str, found: tuple | None, words: tuple[str, str]) -> list[tuple]:
-    """Return the row of a control, or none; `words` are for a difference above and below zero."""
-    if found is None:
-        return []
-    answer = dict(zip(("supported", "contradicted"), words))
-    what = {"robustness": "images that withstand", "fairness": "spread"}[claim]
-    verdict_ = supports(*found[1:])
-    return [(f"(control) {claim} at equal accuracy", target, f"{what}: {tables.points(*found)} against as accurate real images",
-             answer.get(verdict_, verdict_))]
+def chen_in_short(claims: pd.DataFrame) -> pd.DataFrame:
+    """Return for how many training sets `chen_claims` gave which verdict, one row a sentence; every verdict of its rule is named."""
+    rows = []
+    for sentence, *_, words in CHEN_RULES:
+        found = list(claims.loc[claims["Chen et al. say"] == sentence, "verdict"])
+        counts = [f"{word} for {found.count(word)}" for word in dict.fromkeys(words)]
+        rows.append((sentence, f"{len(found)} training sets", ", ".join(counts)))
+    return pd.DataFrame(rows, columns=["Chen et al. say", "this run", "verdict"])

@@ -21,7 +21,7 @@ from .seeding import derive, generator
 
 MADE_BY = {"split": "01_data_split", "targets": "02_condensation", "condensed_sets": "02_condensation",
            "shadows": "03_shadow_training", "attacks": "04_attack", "references": "06_stronger_attacks",
-           "every_model": "06_stronger_attacks", "controls": "07_controls", "methods": "09_methods",
+           "every_model": "06_stronger_attacks", "controls": "07_controls", "methods": "09_methods", "leaks": "09_methods",
            "properties": "10_robustness_and_fairness", "formal_privacy": "11_formal_privacy"}
 
 

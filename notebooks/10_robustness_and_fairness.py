@@ -66,37 +66,61 @@ import torch
 
 from dcpriv_lib import (attacks, comparison, elsewhere, evaluation, fairness, metrics,
                         parameters, plots, robustness, tables)
+from dcpriv_lib.schedules import settings_of
 from dcpriv_lib.shadow import membership_matrix
 from dcpriv_lib.study import Study
+from dcpriv_lib.training import epochs_for
 
 study = Study(**parameters.check(globals()))
 
 # %% [markdown]
 # ## The models
 #
-# The targets of notebook 2: models of all members, of random subsets and of condensed images. A less accurate model has less to
-# lose, so there must also be models of few *real* images, as many of every class (`sizes`), that reach the accuracies in between.
-# They are trained here, for as many epochs as the targets. Everything below goes through this one list: a name, and the models of
-# that name.
+# First the targets of notebook 2: models of all members, of random subsets and of condensed images. Everything below goes through
+# one list: a name, and the models of that name.
 
 # %%
 targets, M, N = study.load("targets"), study.members, study.non_members
 y, classes = study.labels[N].numpy(), study.classes      # the exam: labels of non-members, [n]
 smallest = int(np.bincount(study.labels[M]).min())
 parameters.check_at_most("sizes", max(sizes), smallest, "members of the smallest class")
-epochs = targets.settings["parameters"]["epochs"]
-
 names = list(targets.table["target"].unique())
 models = {name: targets[(targets.table["target"] == name).to_numpy()] for name in names}
+runs = len(models["original"])
+
+# %% [markdown]
+# Then the methods of notebook 9, and its choices of real images. Each condenses the members once for every run, with the settings
+# that it was compared with there; `DC-10` are ten images a class by gradient matching.
+
+# %%
+examined = study.load("leaks")                           # of notebook 9
+examined.index = examined["method"] + "-" + examined["ipc"].astype(str)
+examined = examined[examined["ipc"] >= examined["ipc"].iloc[0]]              # not a single image
+made = study.made("leaks")["inputs"]["parameters"]
+scale = {name: made[name] for name in ("width", "real_batch", "effort")}
+steps_each = made["training_steps"]
+for name, (method, ipc, factor) in examined[["method", "ipc", "factor"]].iterrows():
+    settings = settings_of(method, ipc, factor=factor, **scale)
+    sets = study.condense(name, {run: (M, settings) for run in range(runs)})
+    models[name] = study.population(name, sets, epochs_for(steps_each, len(sets[0]["labels"])))
+
+# %% [markdown]
+# A less accurate model has less to lose. So there must also be models of few *real* images, as many of every class (`sizes`), that
+# reach the accuracies in between. They are trained here, for as many optimiser steps as those of the methods.
+
+# %%
 for size in sorted(sizes):
-    chosen = {(f"{size} a class", run): study.choose_balanced(M, size, "real", size, run)
-              for run in range(len(models[names[0]]))}
-    models[f"{size} a class"] = study.population("real images", chosen, epochs)
+    few = {run: study.choose_balanced(M, size, "real", size, run) for run in range(runs)}
+    models[f"{size} a class"] = study.population(f"real images, {size}", few, epochs_for(
+        steps_each, size * len(classes)))
 answers = elsewhere.targets(extra_targets, study)        # (name, 0) to what it answers
 
-def colour(name):                                        # original, real images, other ones
-    real_ones = name.startswith("subset") or name.endswith("a class")
-    return "0.3" if name == "original" else plots.MEMBER if real_ones else plots.SYNTHETIC
+def made_of(name):                                       # all members, real images, other ones
+    real_ones = name.startswith(("subset", *parameters.CORESETS)) or name.endswith("a class")
+    return "all" if name == "original" else "real" if real_ones else "condensed"
+
+colour = {"all": "0.3", "real": plots.MEMBER, "condensed": plots.SYNTHETIC}
+marks = dict(zip([*models, *(name for name, _ in answers)], 5 * "os^Dv<>pP*X"))
 
 # %% [markdown]
 # ## One adversarial image
@@ -189,7 +213,8 @@ for name in shown:
     clean = found[name]["clean"].mean()
     for ax, attack, whole in zip(axes, ("FGSM", "PGD", "PGD"), (1, 1, clean)):
         left = np.array([clean, *found[name][attack].mean((0, 2))]) / whole
-        ax.plot(range(len(left)), 100 * left, marker="o", markersize=3, label=name)
+        ax.plot(range(len(left)), 100 * left, marker=marks[name], markersize=4, alpha=0.8,
+                color=colour[made_of(name)], linewidth=1, label=name)
         ax.set(title=f"{attack}{'' if whole == 1 else ', of those right'}",
                xlabel=r"$\varepsilon$")
         ax.set_xticks(range(len(left)), [f"{e:g}" for e in [0, *epsilons]])
@@ -209,7 +234,8 @@ figure, ax = plt.subplots(figsize=(6.5, 3.2))
 distances = {name: np.where(of["clean"], of["DeepFool"], np.nan) for name, of in found.items()}
 for name in shown:
     far = np.sort(distances[name][~np.isnan(distances[name])])
-    ax.plot(far, 100 * np.arange(1, len(far) + 1) / len(far), label=name)
+    ax.plot(far, 100 * np.arange(1, len(far) + 1) / len(far), marker=marks[name], markevery=0.1,
+            markersize=4, alpha=0.8, color=colour[made_of(name)], linewidth=1, label=name)
 ax.set(xlabel="distance of the adversarial picture", ylabel="right pictures (%)")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 study.figure(figure, "deepfool_distances")
@@ -228,22 +254,19 @@ study.figure(figure, "deepfool_distances")
 
 # %%
 few = pictures[np.linspace(0, len(pictures) - 1, strong_pictures).astype(int)]
-first_run = targets.table["run"].min()
-firsts = targets[(targets.table["run"] == first_run).to_numpy()]             # one a name
-tried = study.attacked(firsts, few, robustness.strongest, epsilon=epsilon, steps=pgd_steps,
-                       queries=queries, rivals=rivals)
-strong = {name: {key: of[i] for key, of in tried.items()}
-          for i, name in enumerate(firsts.table["target"])}
+last = {name: study.attacked(some[:1], few, robustness.strongest, epsilon=epsilon,
+                             steps=pgd_steps, queries=queries, rivals=rivals)
+        for name, some in models.items()}                # arrays [1, few]
 
 # %%
 checks = []
-for name, last in strong.items():
-    first = {key: value[0] for key, value in found[name].items()}
+for name in last:
+    first, strong = ({key: value[0] for key, value in of[name].items()} for of in (found, last))
     after = {"clean": "right without an attack"} | {
         attack: f"right after {attack}" for attack in ("PGD", "Square", "AutoAttack")}
     checks.append({"trained on": name, "pictures": len(few)} | {
-        title: tables.percent(*metrics.rate(int(last[attack].sum()), len(few)))
-        for attack, title in after.items()} | {"gradients": robustness.gradients(first, last)})
+        title: tables.percent(*metrics.rate(int(strong[attack].sum()), len(few)))
+        for attack, title in after.items()} | {"gradients": robustness.gradients(first, strong)})
 study.table(pd.DataFrame(checks), "gradient_checks")
 
 # %% [markdown]
@@ -276,16 +299,15 @@ study.table(pd.DataFrame(rows), "robustness")
 line = [f"{size} a class" for size in sorted(sizes)] + [name for name in names
                                                          if name == "original"]
 real = [(found[name]["clean"], pgd[name]) for name in line]
-figure, ax = plt.subplots(figsize=(7, 3.4))
+figure, ax = plt.subplots(figsize=(8, 4.6))
 ax.plot(*np.transpose([(100 * clean.mean(), 100 * kept.mean()) for clean, kept in real]),
         color="0.7", linewidth=1, zorder=0)
-for i, name in enumerate(found):
+for name, of in found.items():
     middle, low, high = 100 * np.array(metrics.mean_rate(pgd[name]))
-    ax.errorbar(100 * found[name]["clean"].mean(), middle, [[middle - low], [high - middle]],
-                capsize=3, marker="os^Dv<>p"[i % 8], linestyle="none", label=name,
-                color=colour(name))
+    ax.errorbar(100 * of["clean"].mean(), middle, [[middle - low], [high - middle]], capsize=2,
+                marker=marks[name], linestyle="none", label=name, color=colour[made_of(name)])
 ax.set(xlabel="right without an attack (%)", ylabel="right after PGD (%)")
-ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
 study.figure(figure, "robustness_and_accuracy")
 
 # %% [markdown]
@@ -301,15 +323,32 @@ right |= {name: answer.logits[None, ~study.is_member, 0].argmax(2) == y
 by_class = {name: fairness.by_class(of, y, classes) for name, of in right.items()}
 judged_names = [name for name in right if not name.endswith("a class")]
 columns = ["accuracy", "accuracy_low", "accuracy_high"]
-figure, axes = plt.subplots(1, len(judged_names), figsize=(2.3 * len(judged_names), 3.2),
-                            sharey=True, sharex=True, squeeze=False)
-for ax, name in zip(axes[0], judged_names):
-    for one, tint, offset in ((names[0], "0.75", 0.2), (name, colour(name), 0)):
+shown_first = [*names, *(name for name, _ in answers)][:4]
+figure, axes = plots.panels(len(shown_first), 4)
+for ax, name in zip(axes, shown_first):
+    for one, tint, offset in ((names[0], "0.75", 0.2), (name, colour[made_of(name)], 0)):
         plots.intervals(ax, *100 * by_class[one][columns].to_numpy().T, classes, tint, offset,
                         markersize=4)
     ax.set(title=name, xlabel="right (%)")
-axes[0, 0].set_ylabel("class")
+axes[0].set_ylabel("class")
 study.figure(figure, "accuracy_by_class")
+
+# %% [markdown]
+# All training sets in one picture: how many points each class is above (blue) or below (red) the same class of the original.
+
+# %%
+accuracy = {name: of["accuracy"].to_numpy() for name, of in by_class.items()}
+above = 100 * np.array([accuracy[name] - accuracy["original"] for name in judged_names[1:]])
+figure, ax = plt.subplots(figsize=(0.62 * len(classes) + 1.5, 0.32 * len(above) + 0.8))
+ax.imshow(above, cmap="RdBu", vmin=-40, vmax=40, aspect="auto")
+for (row, column), value in np.ndenumerate(above):
+    ax.text(column, row, f"{value:+.0f}", ha="center", va="center", fontsize=7,
+            color="white" if abs(value) > 25 else "black")
+ax.set_yticks(range(len(above)), judged_names[1:])
+ax.set_xticks(range(len(classes)), classes)
+ax.set(xlabel="class")
+ax.grid(False)
+study.figure(figure, "classes_against_the_original")
 
 # %% [markdown]
 # One number for it is the *spread*, the standard deviation of the accuracies $a_c$ over the $C$ classes, with the mean $\bar a$:
@@ -351,65 +390,69 @@ study.table(pd.DataFrame(rows), "fairness")
 #
 # ## Joined: is the hardest class the one that leaks?
 #
-# Notebook 6's attack asks every model who was a member; it is the one of its attacks that did best there. For each class we take
-# the AUC among the people of this class. Part of it is luck of the split, which the models show that were trained on *nobody* here,
-# the shadow models: their AUC of the class is taken away. For the original there is a better witness: the reference models of
-# notebook 6, each a target of the others, whose members were decided by coins.
+# For the methods the leak is that of notebook 9, class by class, where the attacker condenses too and coins decide about members.
+# The targets of notebook 2 are asked by notebook 6's best attack. Part of what it finds in a class is luck of the split, which the
+# models show that were trained on *nobody* here, the shadow models: their AUC of the class is taken away. For the original there is
+# a better witness, the reference models of notebook 6, each a target of the others.
 
 # %%
 pool, is_member, labels = study.pool, study.is_member, study.labels[study.pool].numpy()
 trained, shadows = study.load("references"), study.load("shadows")
 keep = membership_matrix(len(pool), len(trained), study.rng("pool"))
 references = study.references(keep, trained, trained.settings["parameters"]["shift"])
-known = study.load("every_model").set_index("attack")["auc"]
-suite = ("Bayesian LiRA", "RMIA online", "LiRA online, fixed variance",
-         "LiRA offline, fixed variance")                 # those of notebook 7
-attack = known.loc[list(suite)].idxmax()
+attack = evaluation.best_attack(study.load("every_model"), attacks.CANDIDATES)
 prepared = {attack: attacks.STRONG[attack](references)}
 print("the attack:", attack)
 
 # %%
 asked = {(name, run): attacks.Answers(logits[pool], labels, logits[study.attacker],
                                       study.labels[study.attacker].numpy())
-         for name, some in (models | {"unrelated": shadows}).items()
+         for name, some in (models | {"unrelated": shadows}).items() if name not in examined.index
          for run, logits in enumerate(study.ask(some, trained.settings["parameters"]["shift"]))}
 scores, judged = evaluation.judge(asked | answers, prepared, is_member,
                                   evaluation.strong(study))
 judged = evaluation.mean_over_runs(judged).xs(attack, level="attack")
 judged = judged.reindex([*right, "unrelated"])           # RMIA is left out for some answers
+ends = ("", "_low", "_high")
+for mine, theirs in (("auc", "auc"), ("tpr_at_0.01", "tpr")):
+    for end in ends:
+        judged.loc[examined.index, mine + end] = examined[theirs + end]
 
 # %%
+def auc_by_class(scores, keep):
+    return evaluation.aucs_by_class(scores, keep, ~keep, labels, len(classes)).mean(0)
+
 by_name = {}
 for (name, _, _), score in scores.items():
     by_name.setdefault(name, []).append(score)           # [runs, people]
-leaks = {name: evaluation.aucs_by_class(np.array(of), np.tile(is_member, (len(of), 1)),
-                                        np.tile(~is_member, (len(of), 1)), labels,
-                                        len(classes)).mean(0) for name, of in by_name.items()}
+leaks = {name: auc_by_class(np.array(of), np.tile(is_member, (len(of), 1)))
+         for name, of in by_name.items()}
 luck = leaks.pop("unrelated")                            # [classes]
 leaks = {name: of - luck for name, of in leaks.items()}
 by_coins = evaluation.leave_pair_out(references, {attack: attacks.STRONG[attack]})[attack]
-leaks[names[0]] = evaluation.aucs_by_class(by_coins, keep, ~keep, labels,
-                                           len(classes)).mean(0) - 0.5
+leaks["original"] = auc_by_class(by_coins, keep) - 0.5
+per_class = [f"auc of {name}" for name in classes]
+leaks |= {name: of.to_numpy() - 0.5 for name, of in examined[per_class].iterrows()}
 
 # %%
 withstand = {name: fairness.class_accuracies(of, picture_labels, len(classes)).mean(0)
              for name, of in pgd.items()}
-accuracy = {name: of["accuracy"].to_numpy() for name, of in by_class.items()}
+best = sorted(examined.index, key=lambda name: -accuracy[name].mean())[:3]
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True)
 for ax, measure, title in zip(axes, (accuracy, withstand), ("right", "right after PGD")):
-    both = [name for name in judged_names if name in measure and name in leaks]
-    for i, name in enumerate(both):
+    both = [name for name in [*shown_first, *best] if name in measure and name in leaks]
+    for i, name in enumerate(both[:6]):
         for c, of_class in enumerate(classes):
             ax.scatter(100 * measure[name][c], 100 * leaks[name][c], color=f"C{i % 6}", s=45,
                        marker=f"${of_class[:2]}$", label=name if c == 0 else None)
     ax.axhline(0, color="0.6", linestyle=":", linewidth=1)
     ax.set_xlabel(f"{title}, of the class (%)")
 axes[0].set_ylabel("AUC above luck (points)")
-axes[0].legend(loc="upper left", bbox_to_anchor=(2.1, 1))
+axes[1].legend(*axes[0].get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(1, 1))
 study.figure(figure, "classes_joined")
 
 # %% [markdown]
-# Each sign is a class, each colour a training set. Is there an order in it? Spearman's rank correlation is 1 if the two orders of
+# Each sign is a class, each colour a training set: the targets of notebook 2, and the most accurate of the methods. Is there an order in it? Spearman's rank correlation is 1 if the two orders of
 # the classes agree and -1 if one is the other's reverse. Its interval asks whether it would hold for *other classes* like these.
 
 # %%
@@ -437,19 +480,26 @@ def kept(of, clean, other, other_clean):
     return of.sum() / clean.sum() - other.sum() / other_clean.sum()
 
 measured, exams = {}, [(right[one], right[one]) for one in line]
-for name in (name for name in shown if not name.startswith(("original", "subset"))):
-    base, own = found[names[0]]["clean"], found[name]["clean"]
-    rng = study.rng("verdict", name)
+base = found["original"]["clean"]
+for name in (name for name in shown if made_of(name) == "condensed"):
+    own, rng = found[name]["clean"], study.rng("verdict", name)
     measured[name] = {
         "leak": tuple(judged.loc[name, ["auc", "auc_low", "auc_high"]]),
-        "kept": metrics.bootstrap(kept, [pgd[name], own, pgd[names[0]], base],
+        "kept": metrics.bootstrap(kept, [pgd[name], own, pgd["original"], base],
                                   picture_labels, rng),
         "robustness, equal": evaluation.above_as_accurate(own, pgd[name], real, np.mean,
                                                           picture_labels, rng),
         "amplification": amplified[name],
         "spread, equal": evaluation.above_as_accurate(
             right[name], right[name], exams, spread, y, rng)}
-study.table(comparison.chen_claims(measured), "chen_claims")
+claims = comparison.chen_claims(measured)
+study.table(claims, "chen_claims_by_set")
+
+# %% [markdown]
+# In short, for how many training sets which verdict was given:
+
+# %%
+study.table(comparison.chen_in_short(claims), "chen_claims")
 
 # %% [markdown]
 # ## Four properties, one table
@@ -461,14 +511,14 @@ study.table(comparison.chen_claims(measured), "chen_claims")
 rows = []
 for name, of in right.items():
     row = {"accuracy": metrics.mean_rate(of)}
-    row["leak"] = judged.loc[name, ["auc", "auc_low", "auc_high"]]
-    row["TPR"] = judged.loc[name, [f"tpr_at_0.01{end}" for end in ("", "_low", "_high")]]
+    row["leak"] = judged.loc[name, ["auc" + end for end in ends]]
+    row["TPR"] = judged.loc[name, ["tpr_at_0.01" + end for end in ends]]
     row["withstands"] = (metrics.mean_rate(pgd[name], among=found[name]["clean"])
                          if name in found else (np.nan,) * 3)
     row["spread"] = metrics.bootstrap(spread, [of], y, study.rng("spread", name))
     rows.append({"trained on": name, "runs": len(of)} | {
         measure + end: value for measure, triple in row.items()
-        for end, value in zip(("", "_low", "_high"), triple)})
+        for end, value in zip(ends, triple)})
 properties = pd.DataFrame(rows)
 study.save("properties", properties)
 titles = {"accuracy": "accuracy", "leak": "leak (AUC)", "TPR": "TPR at 1 % FPR",
@@ -484,7 +534,7 @@ figure, axes = plt.subplots(1, 4, figsize=(11, 0.35 * len(properties) + 1), shar
 for ax, (measure, which) in zip(axes, better.items()):
     values = 100 * properties[[measure, f"{measure}_low", f"{measure}_high"]].to_numpy()
     for i, (row, name) in enumerate(zip(values, properties["trained on"])):
-        plots.intervals(ax, *row[:, None], [""], colour(name), offset=len(values) - 1 - i)
+        plots.intervals(ax, *row[:, None], [""], colour[made_of(name)], len(values) - 1 - i)
     ax.set(yticks=range(len(values))[::-1], yticklabels=properties["trained on"],
            title=f"{measure}: {which}", xlabel="AUC (%)" if measure == "leak" else
            "points" if measure == "spread" else "%")

@@ -32,7 +32,7 @@ def test_every_stage_leaves_its_tables(tiny):
             "canaries", "dose_and_response", "nearest_images", "real_start", "verdict", "step_sizes", "methods",
             "methods_at_equal_accuracy", "methods_shown", "methods_ipc", "methods_start", "methods_crowds",
             "methods_claims", "methods_seconds", "across_networks", "gradient_checks", "robustness", "fairness", "rank_correlations",
-            "chen_claims", "four_properties", "formal_privacy", "formal_verdict"))):
+            "chen_claims", "chen_claims_by_set", "four_properties", "formal_privacy", "formal_verdict"))):
         assert len(pd.read_csv(tiny / name)), name
     targets = pd.read_csv(tiny / "targets.csv")
     assert sorted(targets["target"].unique()) == ["condensed-2", "original", "subset-2"]
@@ -381,7 +381,8 @@ def test_what_was_made_elsewhere_goes_through_the_notebooks(tiny, tmp_path):
         return papermill(paths.NOTEBOOKS / f"{stage}.ipynb", tmp_path / f"{stage}.ipynb", "-f", str(paths.PROFILES / "tiny.yaml"),
                          "-p", "profile", "tiny", *arguments, results=tmp_path)
     for stage, arguments in (("02_condensation", ["-p", "synthetic_sets", str(kept)]), ("04_attack", extra),
-                             ("05_results", []), ("06_stronger_attacks", extra), ("10_robustness_and_fairness", extra)):
+                             ("05_results", []), ("06_stronger_attacks", extra), ("09_methods", []),
+                             ("10_robustness_and_fairness", extra)):
         done = run(stage, *arguments)
         assert done.returncode == 0, done.stderr[-2000:]
     again = pd.read_csv(tmp_path / "tiny/targets.csv")

@@ -141,14 +141,19 @@ def test_the_verdict_on_chen_et_al_follows_from_the_side_on_which_an_interval_li
                                 "amplification": (2.0, 1.2, 3.0), "spread, equal": low},
                 "condensed-2": {"leak": (0.5, 0.45, 0.55), "kept": none, "robustness, equal": None,
                                 "amplification": (0.5, 0.3, 0.9), "spread, equal": none}}
-    table = comparison.chen_claims(measured).set_index(["target", "Chen et al. say"])["verdict"]
+    claims = comparison.chen_claims(measured)
+    table = claims.set_index(["trained on", "Chen et al. say"])["verdict"]
     assert table["condensed-1"].to_dict() == {
-        paper.CHEN["leak"]: "supported", paper.CHEN["robustness"]: "supported: less robust",
+        paper.CHEN["leak"]: "supported", paper.CHEN["robustness"]: "less robust",
         "(control) robustness at equal accuracy": "more robust", paper.CHEN["fairness"]: "supported",
         "(control) fairness at equal accuracy": "fairer"}
     assert table["condensed-2"].to_dict() == {
-        paper.CHEN["leak"]: "not seen by this attack", paper.CHEN["robustness"]: "cannot be told",
+        paper.CHEN["leak"]: "not seen", paper.CHEN["robustness"]: "cannot be told",
         paper.CHEN["fairness"]: "contradicted", "(control) fairness at equal accuracy": "cannot be told"}
+    short = comparison.chen_in_short(claims).set_index("Chen et al. say")
+    assert short.loc[paper.CHEN["leak"]].tolist() == ["2 training sets", "supported for 1, not seen for 1"]
+    assert short.loc["(control) robustness at equal accuracy"].tolist() == [
+        "1 training sets", "more robust for 1, less robust for 0, cannot be told for 0"]
 
 
 @pytest.mark.parametrize("wrong", [-1, 4])
