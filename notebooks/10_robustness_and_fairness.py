@@ -48,7 +48,6 @@ profile: str = "quick"      # name of this run; its files are in results/<profil
 dataset: str = "digits"     # must be what 01_data_split divided
 seed: int = 0               # must be what 01_data_split used
 device: str = "auto"        # cpu, cuda, mps, or auto
-sizes: list = [5, 10, 20]   # members per class of the real images to compare with
 n_pictures: int = 20        # non-members of every class that are changed to fool a model
 epsilons: list = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5]  # how far a pixel may move, of 0 to 1
 epsilon: float = 0.05       # the one of these that the tables are about
@@ -82,8 +81,6 @@ study = Study(**parameters.check(globals()))
 # %%
 targets, M, N = study.load("targets"), study.members, study.non_members
 y, classes = study.labels[N].numpy(), study.classes      # the exam: labels of non-members, [n]
-smallest = int(np.bincount(study.labels[M]).min())
-parameters.check_at_most("sizes", max(sizes), smallest, "members of the smallest class")
 names = list(targets.table["target"].unique())
 models = {name: targets[(targets.table["target"] == name).to_numpy()] for name in names}
 runs = len(models["original"])
@@ -98,18 +95,18 @@ examined.index = examined["method"] + "-" + examined["ipc"].astype(str)
 examined = examined[examined["ipc"] >= examined["ipc"].iloc[0]]              # not a single image
 made = study.made("leaks")["inputs"]["parameters"]
 scale = {name: made[name] for name in ("width", "real_batch", "effort")}
-steps_each = made["training_steps"]
+steps_each, sizes = made["training_steps"], sorted(made["real_sizes"])
 for name, (method, ipc, factor) in examined[["method", "ipc", "factor"]].iterrows():
     settings = settings_of(method, ipc, factor=factor, **scale)
     sets = study.condense(name, {run: (M, settings) for run in range(runs)})
     models[name] = study.population(name, sets, epochs_for(steps_each, len(sets[0]["labels"])))
 
 # %% [markdown]
-# A less accurate model has less to lose. So there must also be models of few *real* images, as many of every class (`sizes`), that
+# A less accurate model has less to lose. So there must also be models of few *real* images, as many of every class, that
 # reach the accuracies in between. They are trained here, for as many optimiser steps as those of the methods.
 
 # %%
-for size in sorted(sizes):
+for size in sizes:
     few = {run: study.choose_balanced(M, size, "real", size, run) for run in range(runs)}
     models[f"{size} a class"] = study.population(f"real images, {size}", few, epochs_for(
         steps_each, size * len(classes)))
@@ -296,7 +293,7 @@ for name, of in found.items():
 study.table(pd.DataFrame(rows), "robustness")
 
 # %%
-line = [f"{size} a class" for size in sorted(sizes)] + [name for name in names
+line = [f"{size} a class" for size in sizes] + [name for name in names
                                                          if name == "original"]
 real = [(found[name]["clean"], pgd[name]) for name in line]
 figure, ax = plt.subplots(figsize=(8, 4.6))
