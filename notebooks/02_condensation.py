@@ -245,7 +245,8 @@ study.figure(figure, "matching_loss")
 # ones that it started from, and lost against them from blurred ones (`start = "means"`; see the solutions). Notebook
 # 7 asks what a start gives away, notebook 9 which method does better.
 # Each row of a panel is a class, from 0 at the top; of larger sets the first ten images per class are
-# shown. Before you look: would you recognise a person's handwriting in such an image?
+# shown. Where all pixels are nearly black, as noise is that starts on the scale of raw pixels, the picture is
+# made brighter, and says so. Before you look: would you recognise a person's handwriting in such an image?
 
 # %%
 first_sets = {n: condensed[n, k] for n, k in reversed(condensed)}            # one set per ipc
@@ -257,8 +258,10 @@ for n, synthetic in sorted(first_sets.items()):
     for ax, iteration in zip(axes.flat, columns):
         of_class = stages[iteration].unflatten(0, (len(study.classes), -1))[:, :10]
         pixels = study.split.grey_levels(of_class.flatten(0, 1))
-        plots.images(ax, pixels, of_class.shape[1],
-                     "made elsewhere" if given else f"after {iteration} iterations")
+        times = 1 if pixels.max() > 0.5 else 1 / max(float(pixels.max()), 1 / 255)
+        plots.images(ax, times * pixels, of_class.shape[1],
+                     ("made elsewhere" if given else f"after {iteration} iterations")
+                     + (f", {times:.0f} x as bright" if times > 1 else ""))
     plots.name_rows(axes[0, 0], study.classes)
     figure.suptitle(f"{n} images per class" + (", the first ten of them" if n > 10 else ""))
     study.figure(figure, f"figure4_condensed_{n}_ipc")

@@ -24,7 +24,7 @@
 # A training set can be judged by four things: how *accurate* its models are, how much they *leak*, how *robust* they are against
 # images made to fool them, and how *fair*, that is, how evenly right over the classes. Chen et al. (2023) name these four and say
 # that condensing costs something of each. This notebook measures the last two on the models whose accuracy and leak are known from
-# notebooks 2 and 6, and puts all four into one table.
+# notebooks 2, 6 and 9, and puts all four into one table.
 #
 # **In this notebook you will learn**
 #
@@ -35,7 +35,7 @@
 # 5. why both have to be compared at equal accuracy;
 # 6. whether the hardest class is the one that leaks most, and how little ten classes can say about it.
 #
-# **You need** notebooks 1 to 3 and 6, and to know what a gradient is. Reading takes three quarters of an hour; running takes about
+# **You need** notebooks 1 to 3, 6 and 9, and to know what a gradient is. Reading takes three quarters of an hour; running takes about
 # a minute at the quick scale.
 #
 # > **Threat model.** There are two attackers. The one of notebook 6 asks who was a *member*, sees the model's answers, and holds the
@@ -311,7 +311,8 @@ study.figure(figure, "robustness_and_accuracy")
 # ## Fairness: right for everybody alike?
 #
 # A model that is right in 90 % of the cases may be right on 99 % of the ones and on 70 % of the eights. If a class is a kind of
-# people, that is unfair. Here the exam is all non-members, and each class has a rate with its interval. Grey is the original.
+# people, that is unfair. Here the exam is all non-members, and each class has a rate with its interval. The targets of notebook 2,
+# each beside the original in grey:
 
 # %%
 right = {name: some.logits[:, N].argmax(2) == y for name, some in models.items()}
@@ -320,9 +321,9 @@ right |= {name: answer.logits[None, ~study.is_member, 0].argmax(2) == y
 by_class = {name: fairness.by_class(of, y, classes) for name, of in right.items()}
 judged_names = [name for name in right if not name.endswith("a class")]
 columns = ["accuracy", "accuracy_low", "accuracy_high"]
-shown_first = [*names, *(name for name, _ in answers)][:4]
-figure, axes = plots.panels(len(shown_first), 4)
-for ax, name in zip(axes, shown_first):
+brought = [*names[1:], *(name for name, _ in answers)]
+figure, axes = plots.panels(len(brought), 4)
+for ax, name in zip(axes, brought):
     for one, tint, offset in ((names[0], "0.75", 0.2), (name, colour[made_of(name)], 0)):
         plots.intervals(ax, *100 * by_class[one][columns].to_numpy().T, classes, tint, offset,
                         markersize=4)
@@ -437,8 +438,8 @@ withstand = {name: fairness.class_accuracies(of, picture_labels, len(classes)).m
 best = sorted(examined.index, key=lambda name: -accuracy[name].mean())[:3]
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True)
 for ax, measure, title in zip(axes, (accuracy, withstand), ("right", "right after PGD")):
-    both = [name for name in [*shown_first, *best] if name in measure and name in leaks]
-    for i, name in enumerate(both[:6]):
+    both = [name for name in [*names[:3], *best] if name in measure and name in leaks]
+    for i, name in enumerate(both):
         for c, of_class in enumerate(classes):
             ax.scatter(100 * measure[name][c], 100 * leaks[name][c], color=f"C{i % 6}", s=45,
                        marker=f"${of_class[:2]}$", label=name if c == 0 else None)
@@ -463,14 +464,15 @@ study.table(pd.DataFrame(rows), "rank_correlations")
 
 # %% [markdown]
 # **What it does not show.** Ten classes are ten points, and an interval over ten points is wide: only a very strong relation can be
-# told. Each point is itself uncertain, the leak most of all, and noise in the points pulls every correlation towards zero. And a
+# told. Each point is itself uncertain, the leak most of all, and noise in the points pulls every correlation towards zero. Of all
+# these intervals one in twenty excludes zero by luck, so a single one says little and a whole column of one sign says more. And a
 # correlation between classes says nothing about people: the exposed ones of notebook 6 are single images in all classes.
 #
 # ## The verdict
 #
 # Chen et al. (2023) can be quoted with three sentences; their abstract has no numbers. The rules are fixed: a 95 % interval on one
-# side of "no effect" supports or contradicts, any other "cannot be told". "At equal accuracy" compares with the line of the real
-# images.
+# side of "no effect" gives a verdict, any other "cannot be told". "At equal accuracy" compares with the line of the real images. (Of
+# these intervals, too, one in twenty is on one side by luck.)
 
 # %%
 def kept(of, clean, other, other_clean):
@@ -501,8 +503,9 @@ study.table(comparison.chen_in_short(claims), "chen_claims")
 # %% [markdown]
 # ## Four properties, one table
 #
-# Accuracy on the non-members; leak as the AUC of the attack, and members found at 1 % false alarms; robustness as the share of
-# right pictures that withstand PGD; fairness as the spread over the classes.
+# Accuracy on the non-members; leak as the AUC of the attack, and members found at 1 % false alarms (for the methods those of notebook
+# 9, whose attacker condenses too); robustness as the share of right pictures that withstand PGD; fairness as the spread over the
+# classes.
 
 # %%
 rows = []
