@@ -92,7 +92,7 @@ runs = len(models["original"])
 # %%
 examined = study.load("leaks")                           # of notebook 9
 examined.index = examined["method"] + "-" + examined["ipc"].astype(str)
-examined = examined[examined["ipc"] >= examined["ipc"].iloc[0]]              # not a single image
+examined = examined[examined["ipc"] >= examined["ipc"].iloc[0]]
 made = study.made("leaks")["inputs"]["parameters"]
 scale = {name: made[name] for name in ("width", "real_batch", "effort")}
 steps_each, sizes = made["training_steps"], sorted(made["real_sizes"])
@@ -257,13 +257,15 @@ last = {name: study.attacked(some[:1], few, robustness.strongest, epsilon=epsilo
 
 # %%
 checks = []
+after = {"clean": "right without an attack"} | {
+    attack: f"right after {attack}" for attack in ("PGD", "Square", "AutoAttack")}
 for name in last:
     first, strong = ({key: value[0] for key, value in of[name].items()} for of in (found, last))
-    after = {"clean": "right without an attack"} | {
-        attack: f"right after {attack}" for attack in ("PGD", "Square", "AutoAttack")}
-    checks.append({"trained on": name, "pictures": len(few)} | {
-        title: tables.percent(*metrics.rate(int(strong[attack].sum()), len(few)))
-        for attack, title in after.items()} | {"gradients": robustness.gradients(first, strong)})
+    kept = {title: metrics.rate(int(strong[attack].sum()), len(few))
+            for attack, title in after.items()}
+    checks.append({"trained on": name, "pictures": len(few)}
+                  | {title: tables.percent(*rate) for title, rate in kept.items()}
+                  | {"gradients": robustness.gradients(first, strong)})
 study.table(pd.DataFrame(checks), "gradient_checks")
 
 # %% [markdown]
@@ -405,7 +407,8 @@ print("the attack:", attack)
 # %%
 asked = {(name, run): attacks.Answers(logits[pool], labels, logits[study.attacker],
                                       study.labels[study.attacker].numpy())
-         for name, some in (models | {"unrelated": shadows}).items() if name not in examined.index
+         for name, some in (models | {"unrelated": shadows}).items()
+         if name not in examined.index
          for run, logits in enumerate(study.ask(some, trained.settings["parameters"]["shift"]))}
 scores, judged = evaluation.judge(asked | answers, prepared, is_member,
                                   evaluation.strong(study))

@@ -668,7 +668,9 @@ def senseless(name: str) -> list:
     fits_half, fits_zero = (parameters.TABLE[name].fits(value) for value in (0.5, 0))
     many = {"ipc": [[3, 3], [0], [0.5]], "iterations": [[0]], "condensed_sets": [[0]], "epochs": [[0]],
             "training_sets": [["subset"] * 2, ["subste"]], "grid_C": [[1, 1], [0]],
-            "grid_gamma": [[1, 1.0], [0]], "factors": [[1, 1.0], [0]], "other_ipc": [[3, 3], [0], [0.5]]}
+            "grid_gamma": [[1, 1.0], [0]], "factors": [[1, 1.0], [0]], "other_ipc": [[3, 3], [0], [0.5]],
+            "epsilons": [[0.2, 0.1], [0.1, 0.1], [-0.1], [1.5]], "dp_epsilons": [[1, 1], [0]],
+            "dp_steps": [[3, 3], [0], [0.5]], "releases": [[3, 3], [0], [0.5]]}
     return (NUMBERS + LISTS + many.get(name, [[1]]) + [0.5] * (not fits_half) + [1.0] * (not fits_half)
             + [0] * (not fits_zero))
 
@@ -682,8 +684,8 @@ def test_senseless_values_are_refused_by_name(name, refused):
 
 def test_only_these_parameters_may_be_zero_or_no_whole_number():
     zero, half = ({name for name, rule in parameters.TABLE.items() if rule.fits(value)} for value in (0, 0.5))
-    assert zero == {"seed", "outer", "inner", "first_run", "first_shadow", "merge_step", "shift"}
-    assert half == {"image_lr", "effort"}
+    assert zero == {"seed", "outer", "inner", "first_run", "first_shadow", "merge_step", "shift", "epsilon"}
+    assert half == {"image_lr", "effort", "epsilon", "dp_clip", "dp_lr"}
 
 
 @pytest.mark.parametrize("name", parameters.TABLE)
@@ -702,6 +704,8 @@ def test_a_misspelt_parameter_is_refused_with_the_nearest(name, refused):
     ({"n_references": 7}, ["n_references = 7", "even"]), ({"n_models": 5}, ["n_models = 5", "even"]),
     ({"start": "zeros"}, ["start = 'zeros'", "one of noise, real, means"]),
     ({"folds": 1}, ["folds = 1", "from 2"]), ({"shift": 14}, ["shift = 14", "from 0 to 13"]),
+    ({"epsilons": [0.1, 0.05]}, ["epsilons = [0.1, 0.05]", "each larger than the one before"]),
+    ({"epsilons": [0.1], "epsilon": 0.2}, ["epsilon = 0.2", "expected one of epsilons = [0.1]"]),
     ({"merge_step": 10}, ["merge_step = 10", "from 0 to 0.1"]), ({"first_shadow": 1000}, ["to 999"]),
     ({"ipc": "[10, 50]"}, ["ipc = '[10, 50]'", "this is text, write {ipc: [10, 50]}"]),
     ({"epochs": [5], "__annotations__": {"epochs": int}}, ["epochs = [5]", "expected one int here"])])

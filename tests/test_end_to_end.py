@@ -266,7 +266,7 @@ def compared(tiny):
     chosen, labels = rng.permutation(1198)[:20], truth[pool].copy()
     labels[chosen] = (labels[chosen] + rng.integers(1, 10, 20)) % 10
     models = {method: np.stack([np.load(next(  # notebook 7 trains for other epochs
-        path for path in (tiny / "models").glob(f"{method}-{j}-*.npz")
+        path for path in (tiny / "models").glob(f"{method}-{j}-{10 * '?'}.npz")
         if artefacts.read_sidecar(path)["inputs"]["epochs"] == 3))["logits"] for j in range(6)])
         for method in profiles.read("tiny")["09_methods"]["methods"]}
     return keep, pool, labels, np.isin(np.arange(1198), chosen), models, split["attacker"], truth
