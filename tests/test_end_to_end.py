@@ -275,22 +275,26 @@ def compared(tiny):
 def test_accuracy_and_leak_of_every_method_are_recomputed_from_the_stored_answers(tiny, compared):
     keep, pool, labels, canary, models, attacker, truth = compared
     table = pd.read_csv(tiny / "methods.csv").set_index("method")
+    leaks = pd.read_csv(tiny / "leaks.csv", index_col=["method", "ipc"]).xs(2, level="ipc")
+    properties = pd.read_csv(tiny / "properties.csv").set_index("trained on")
     in_notebook_6 = pd.read_csv(tiny / "every_model.csv").set_index("attack")["auc"]
     attack = max(attacks.CANDIDATES, key=in_notebook_6.get)
     for method, logits in models.items():
         right = [np.mean(one[pool].argmax(1)[out] == labels[out]) for one, out in zip(logits, ~keep & ~canary)]
         assert table.loc[method, "accuracy"] == pytest.approx(np.mean(right))
-        auc = {"average": [], "canary": []}
+        auc = {"average": [], "canary": [], "7": []}
         for j in range(6):
             others = [k for k in range(6) if k // 2 != j // 2]
             known = attacks.References(keep[others], logits[others][:, pool, None], labels,
                                        logits[others][:, attacker, None], truth[attacker])
             score = attacks.STRONG[attack](known).score(attacks.Answers(
                 logits[j][pool][:, None], labels, logits[j][attacker][:, None], truth[attacker]))
-            for who, group in (("average", ~canary), ("canary", canary)):
+            for who, group in (("average", ~canary), ("canary", canary), ("7", ~canary & (labels == 7))):
                 auc[who].append(roc_auc_score(keep[j][group], score[group]))
         assert table.loc[method, "average_auc"] == pytest.approx(np.mean(auc["average"]), abs=1e-6)
         assert table.loc[method, "canary_auc"] == pytest.approx(np.mean(auc["canary"]), abs=1e-6)
+        assert leaks.loc[method, "auc of 7"] == pytest.approx(np.mean(auc["7"]), abs=1e-6)
+        assert leaks.loc[method, "auc"] == table.loc[method, "average_auc"] == properties.loc[f"{method}-2", "leak"]
 
 
 def test_made_up_members_of_no_method_are_recognised_and_planted_ones_of_all(compared):
