@@ -12,6 +12,7 @@ RUNS = {  # in the order of the page; others follow
     "digits": "The digits with 40 models of every recipe, for notebook 7's questions.",
     "mnist-small": "MNIST at a reduced scale, all notebooks but the eighth, 12 models of every recipe.",
     "mnist-small-raw": "The same with raw pixels, 0 to 255, as the authors fed them.",
+    "cifar-small": "4,000 images of CIFAR-10, JPEG copy, in colour: 1,000 members, whom the original knows by heart.",
     "quick": "1,797 small scans of digits: what `make report` runs, and the notebooks as they are committed.",
 }
 TABLES = {  # likewise

@@ -4,16 +4,18 @@ torchvision and scikit-learn are imported where they are used: they take seconds
 and most processes of a run need neither.
 """
 
+import functools
 import hashlib
 import os
 import struct
 import warnings
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from . import artefacts, parameters, paths
 from .artefacts import ArtefactError
@@ -31,6 +33,7 @@ MNIST_MD5 = {"train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
              "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
              "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
              "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637"}
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # torchvision's
 AGAIN = "correct it and save the file again"
 
 
@@ -73,7 +76,7 @@ def digest(*arrays) -> str:
     return state.hexdigest()[:16]
 
 
-def load(name: str) -> Dataset:
+def load(name: str, keep: Path | None = None) -> Dataset:
     """Load a data set into memory.
 
     Parameters
@@ -81,7 +84,10 @@ def load(name: str) -> Dataset:
     name : "digits" (scikit-learn's 1,797 scans, no download), "mnist", "fashion_mnist",
         "cifar10" (found under ``DCPRIV_DATA`` or downloaded by torchvision), the path of
         an ``.npz`` in MedMNIST's layout, or the path of a folder with one subfolder of
-        images a class (see `_image_folder`).
+        images a class (see `_image_folder`). A relative path that does not exist here is one
+        below the folder of the data sets.
+    keep : folder for the pixels of an image folder, which are decoded once (see `_decoded`);
+        without it they are decoded every time.
 
     Raises
     ------
@@ -92,17 +98,30 @@ def load(name: str) -> Dataset:
         return _digits()
     if name in NAMES:
         return _torchvision(name)
+    path = _own(name)
     if name.endswith(".npz"):
-        own = _npz(Path(name))
-    elif name.strip() and Path(name).is_dir():
-        own = _image_folder(Path(name))
+        own = _npz(path)
+    elif name.strip() and path.is_dir():
+        own = _image_folder(path, keep)
     else:
         raise DataError(f"dataset = {name!r} is neither one of {', '.join(NAMES)} nor the path of an "
-                        ".npz file or of a folder with one subfolder of images a class")
+                        f".npz file or of a folder with one subfolder of images a class{_places(name)}")
     if len(own.classes) < 2:
         raise DataError(f"{name} has one class only ({own.classes[0]}): expected two or more, which networks "
                         "learn to tell apart: add images of another class")
     return own
+
+
+def _own(name: str) -> Path:
+    """Return where somebody's own data lie: at the path itself, else below the folder of the data sets."""
+    path, below = Path(name), paths.data() / name
+    return below if below.exists() and not path.exists() else path
+
+
+def _places(name: str) -> str:
+    """Return the end of an error message: where `_own` looked for a relative path."""
+    relative = name.strip() and not Path(name).is_absolute()
+    return f": looked for {Path(name).absolute()} and {paths.data() / name}: correct the path" if relative else ""
 
 
 def _digits() -> Dataset:
@@ -181,6 +200,9 @@ def check_idx_files(folder: Path, md5: dict) -> None:
 
 def _npz(path: Path) -> Dataset:
     """Return a person's own data: train_images, train_labels, test_images, test_labels."""
+    if not path.is_file():
+        raise DataError(f"dataset = {str(path)!r}: there is no file {path.absolute()}"
+                        f"{_places(str(path)) or ': correct the path'}")
     arrays = npz_arrays(path, "dataset", "save the images as uint8 and the labels as integers",
                         ("train_images", "train_labels", "test_images", "test_labels"))
     tensors = []
@@ -261,23 +283,48 @@ def _checked_labels(path, key: str, labels: np.ndarray, count: int) -> torch.Ten
     return torch.from_numpy(labels.reshape(-1).astype(np.int64))
 
 
-def _image_folder(path: Path) -> Dataset:
+def _image_folder(path: Path, keep: Path | None) -> Dataset:
     """Return the images of a folder with one subfolder a class, which may hold folders of its own.
 
     Files and folders with a hidden name (a leading dot) are no data, nor are files without the ending
     of an image. A class may be a link to a folder; links to folders inside a class are refused.
     """
-    files = _image_files(path)
-    images, labels, classes = [], [], sorted({label for label, _ in files})
-    for label, file in files:
+    labels, files = zip(*_image_files(path))
+    classes = sorted(set(labels))
+    images = _decoded(path, files, keep) if keep else _pixels(files)
+    return _dataset(str(path), images, [classes.index(label) for label in labels], classes=classes)
+
+
+def _decoded(path: Path, files: tuple[Path, ...], keep: Path) -> torch.Tensor:
+    """Return the pixels of image files, uint8 [N, 3, H, W]; decoded once and kept below `keep`.
+
+    To decode tens of thousands of small files takes minutes, and every notebook loads them. They are decoded
+    again once a file was added, removed or renamed, or has another size or time of modification, and by
+    another version of Pillow, since decoders of JPEG may differ in the last bit.
+    """
+    import PIL
+    listing = hashlib.sha256()
+    for file in files:
+        try:
+            found = file.stat()
+        except OSError as error:  # a link to nowhere
+            raise DataError(f"{file} is not a readable image ({error}): replace or delete it") from error
+        listing.update(repr((file.relative_to(path).as_posix(), found.st_size, found.st_mtime_ns)).encode())
+    inputs = {"files": listing.hexdigest(), "pillow": PIL.__version__}
+    return torch.from_numpy(artefacts.cached(keep / "decoded", inputs, lambda _: {"images": _pixels(files)})["images"])
+
+
+def _pixels(files: tuple[Path, ...]) -> torch.Tensor:
+    """Return the pixels of image files, uint8 [N, 3, H, W]."""
+    images = []
+    for file in tqdm(files, desc="reading images", delay=2):
         image = _image(file)
         if image.shape != images[0].shape if images else image.shape[1] != image.shape[2]:
             expected = tuple(images[0].shape) if images else "a square image"
             raise DataError(f"{file} has shape {tuple(image.shape)}: expected {expected}, "
                             "so that all images fit one tensor: crop or pad the images")
         images.append(image)
-        labels.append(classes.index(label))
-    return _dataset(str(path), torch.stack(images), labels, classes=classes)
+    return torch.stack(images)
 
 
 def _image_files(path: Path) -> list[tuple[str, Path]]:
@@ -287,24 +334,24 @@ def _image_files(path: Path) -> list[tuple[str, Path]]:
     if not files:
         raise DataError(f"{path} is not an image folder (it has no subfolders): expected one subfolder of "
                         "images a class")
-    places = {}
+    places, folder = {}, functools.cache(os.path.realpath)  # to ask for every file takes seconds
     for _, file in files:
-        first = places.setdefault(os.path.realpath(file), file)
+        place = os.path.realpath(file) if file.is_symlink() else os.path.join(folder(file.parent), file.name)
+        first = places.setdefault(place, file)
         if first is not file:
             raise DataError(f"{file} is the same file as {first}: expected one image once: delete the link")
     return files
 
 
 def _class_files(folder: Path) -> list[Path]:
-    from torchvision.datasets.folder import IMG_EXTENSIONS
     below = [file for file in folder.rglob("*") if not any(map(_hidden, file.relative_to(folder).parts))]
     for file in below:
         if file.is_symlink() and file.is_dir():
             raise DataError(f"{file} is a link to a folder, inside a class: replace it by its images")
-    files = [file for file in below if file.name.lower().endswith(IMG_EXTENSIONS) and not file.is_dir()]
+    files = [file for file in below if file.name.lower().endswith(IMAGE_ENDINGS) and not file.is_dir()]
     if not files:
         raise DataError(f"{folder.parent} is not an image folder ({folder.name} holds no image): expected "
-                        f"one subfolder of images a class, ending in {', '.join(IMG_EXTENSIONS)}")
+                        f"one subfolder of images a class, ending in {', '.join(IMAGE_ENDINGS)}")
     return sorted(files, key=lambda file: (str(file.parent), file.name))
 
 
@@ -477,7 +524,25 @@ def pixel_scale(images: torch.Tensor, pixels: str) -> tuple:
     return mean.float().view(1, -1, 1, 1), deviation.float().clamp(min=1e-6).view(1, -1, 1, 1)
 
 
-def make_split(folder: Path, *, profile: str, dataset: str, seed: int, pixels: str) -> Split:
+def some_images(dataset: Dataset, number: int, seed: int) -> Dataset:
+    """Return a data set of `number` of the images, chosen at random, in their order; of all if it is 0.
+
+    The test file stays whole.
+
+    Raises
+    ------
+    ParameterError
+        If there are fewer.
+    """
+    count = len(dataset.images)
+    parameters.check_at_most("n_images", number, count, f"images in {dataset.name}")
+    if number == 0:
+        return dataset
+    chosen = np.sort(np.random.default_rng(derive(seed, "images")).permutation(count)[:number])
+    return replace(dataset, images=dataset.images[chosen], labels=dataset.labels[chosen])
+
+
+def make_split(folder: Path, *, profile: str, dataset: str, seed: int, pixels: str, n_images: int = 0) -> Split:
     """Split a data set and save who holds what to ``folder/split.npz``.
 
     Parameters
@@ -487,11 +552,12 @@ def make_split(folder: Path, *, profile: str, dataset: str, seed: int, pixels: s
     pixels : "standard" (mean 0, deviation 1 a channel over the whole training file, the
         field's published constants), "unit" (0 to 1), or "raw" (0 to 255, as the paper's
         code feeds them).
+    n_images : how many images there are to be, see `some_images`.
 
     Raises
     ------
     DataError, ParameterError
-        As `load` and `split_indices`, and for images too small for the paper's network; for
+        As `load`, `some_images` and `split_indices`, and for images too small for the paper's network; for
         a parameter that `parameters.check` refuses.
 
     Warns
@@ -499,17 +565,17 @@ def make_split(folder: Path, *, profile: str, dataset: str, seed: int, pixels: s
     UserWarning
         If many non-members are copies of members.
     """
-    parameters.check({"profile": profile, "dataset": dataset, "seed": seed, "pixels": pixels})
-    loaded = load(dataset)
+    inputs = {"profile": profile, "dataset": dataset, "seed": seed, "pixels": pixels}
+    parameters.check(inputs | {"n_images": n_images})
+    loaded = some_images(load(dataset, folder), n_images, seed)
     size = loaded.images.shape[-1]
     if size < MIN_SIZE:  # here, because condensation would take its hours before the network refuses
         raise DataError(f"{dataset}: the images are {size}x{size}: expected at least {MIN_SIZE}x{MIN_SIZE} "
                         "pixels, which the paper's network needs: enlarge them first")
     indices = split_indices(loaded, seed)
     _warn_of_copies(loaded, indices)
-    inputs = {"profile": profile, "dataset": dataset, "seed": seed, "pixels": pixels,
-              "data": loaded.digest()}
-    artefacts.save_arrays(folder / "split.npz", indices, inputs)
+    inputs["data"] = loaded.digest()  # which tells the images: n_images is recorded, but identifies nothing
+    artefacts.save_arrays(folder / "split.npz", indices, inputs | {"n_images": n_images})
     return Split(loaded, indices, inputs)
 
 
@@ -536,7 +602,7 @@ def load_split(folder: Path, *, profile: str, dataset: str, seed: int) -> Split:
     expect = {"profile": profile, "dataset": dataset, "seed": seed}
     indices = artefacts.load_arrays(folder / "split.npz", expect, made_by)
     inputs = artefacts.read_sidecar(folder / "split.npz")["inputs"]
-    loaded = load(dataset)
+    loaded = some_images(load(dataset, folder), inputs.pop("n_images", 0), seed)
     if loaded.digest() != inputs["data"]:
         raise ArtefactError(f"the data set {dataset} is not the one that {paths.shown(folder)}/split.npz "
                             f"divides: it has changed since; re-run {made_by}")

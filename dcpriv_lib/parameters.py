@@ -97,6 +97,8 @@ TABLE = {
     "pixels": one_of(*PIXELS),
     "device": one_of("auto", "cpu", "cuda", "mps"),
     "epochs": one_or_many(whole(1)),
+    # 1
+    "n_images": whole(0),
     # 2
     "ipc": one_or_many(whole(1, 10_000), distinct=True),
     "iterations": one_or_many(whole(1)),

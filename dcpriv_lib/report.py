@@ -14,6 +14,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 
 from . import artefacts, paths, profiles
+from .tables import data_set
 
 TITLE = "Does dataset condensation protect the people in the training data?"
 # The notebooks that end in verdicts: their table there, and its columns with the question and the answer.
@@ -157,7 +158,7 @@ def run(tables: Path) -> str:
         return ""
     record = artefacts.read_sidecar(records[0].with_suffix(""))
     made, inputs = record["provenance"], record["inputs"]
-    return (f"Profile {inputs['profile']} on {inputs['dataset']}, run on {made['written'][:10]} on "
+    return (f"Profile {inputs['profile']} on {data_set(inputs['dataset'])}, run on {made['written'][:10]} on "
             f"{made['processor']}, commit {(made['git_commit'] or 'unknown')[:10]}.")
 
 

@@ -101,10 +101,10 @@ class Study:
         self.classes = self.split.dataset.classes
 
     @classmethod
-    def divide(cls, profile: str, dataset: str, seed: int, pixels: str, **others) -> "Study":
+    def divide(cls, profile: str, dataset: str, seed: int, pixels: str, n_images: int = 0, **others) -> "Study":
         """Divide a data set into members, non-members and the attacker's (see `data.make_split`)."""
-        data.make_split(paths.results(profile), profile=profile, dataset=dataset, seed=seed, pixels=pixels)
-        return cls(profile, dataset, seed, pixels=pixels, **others)
+        data.make_split(paths.results(profile), profile=profile, dataset=dataset, seed=seed, pixels=pixels, n_images=n_images)
+        return cls(profile, dataset, seed, pixels=pixels, n_images=n_images, **others)
 
     def with_canaries(self, number: int) -> "Study":
         """Return a copy in which so many images of the pool, the canaries, have a wrong label.

@@ -4,6 +4,14 @@ import numpy as np
 import pandas as pd
 
 
+COPIES = {"CIFAR-10-images/train": "CIFAR-10, JPEG copy"}  # compressed anew, so not to be called by the name alone
+
+
+def data_set(name: str) -> str:
+    """Return what a data set is called where its numbers stand; `name` is the notebooks' ``dataset`` parameter."""
+    return next((title for folder, title in COPIES.items() if f"/{name}".endswith(f"/{folder}")), name)
+
+
 def percent(value: float, low: float, high: float) -> str:
     """Return "51.2 % [50.1, 52.3]" for fractions; "undefined" for NaN.
 

@@ -45,6 +45,7 @@ profile: str = "quick"      # name of this run; its files go to results/<profile
 dataset: str = "digits"     # digits, mnist, fashion_mnist, cifar10, or the path of your own
 seed: int = 0               # one seed for the whole report; 0 gives the paper's own MNIST split
 pixels: str = "standard"    # standard (mean 0, deviation 1), unit (0 to 1) or raw (0 to 255)
+n_images: int = 0           # images to use, chosen at random; 0: all of the data set
 
 # %%
 import matplotlib.pyplot as plt
@@ -91,7 +92,8 @@ study.figure(figure, "the_game")
 # The quick profile uses scikit-learn's digits: 1,797 real scans, small enough for a laptop and
 # bundled, so nothing is downloaded. The `paper` profile uses MNIST. To use your own images, set
 # `dataset` to the path of an `.npz` file in MedMNIST's layout or of a folder with one subfolder a
-# class; nothing else changes.
+# class; nothing else changes. Of a large data set, `n_images` takes some: models of few people
+# know them better.
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 1.8))

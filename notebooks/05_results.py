@@ -230,8 +230,8 @@ chosen, made = study.made("targets")["inputs"]["parameters"], study.made("attack
 condensing = ("method", "ipc", "iterations", "outer", "inner", "width", "real_batch",
               "image_lr", "start")
 names = (("synthetic_sets",) if chosen["synthetic_sets"] else condensing) + ("epochs",)
-pd.Series({"profile": profile, "data set": dataset, "pixels": study.inputs["pixels"],
-           "seed": seed}
+pd.Series({"profile": profile, "data set": tables.data_set(dataset),
+           "pixels": study.inputs["pixels"], "seed": seed}
           | {name: chosen[name] for name in names}
           | {"shadow models": f"{made['inputs']['shadows']}, ds = {made['inputs']['ds']}"}
           | made["provenance"]).to_frame("value")

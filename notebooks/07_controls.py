@@ -221,7 +221,8 @@ for i, name in enumerate(models):
                 marker="os^Dv<>p"[i % 8], linestyle="none", label=name)
 ax.axhline(50, color="0.6", linestyle=":", linewidth=1)
 ax.set(xlabel="accuracy on non-members (%)", ylabel="AUC of the attack (%)", yscale="log")
-ax.set_yticks([50, 55, 60, 65], [50, 55, 60, 65])
+ticks = [tick for tick in (50, 55, 60, 65, 70, 80, 90, 100) if tick <= ax.get_ylim()[1]]
+ax.set_yticks(ticks, ticks)
 ax.minorticks_off()
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 study.figure(figure, "leak_and_accuracy")

@@ -1,10 +1,14 @@
 """Who holds what: the paper's indices, disjoint parts, pixels."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from dcpriv_lib import data
+from dcpriv_lib import artefacts, data, parameters, report, study
 from dcpriv_lib.shadow import shadow_split
 
 
@@ -67,9 +71,163 @@ def test_a_data_set_that_changed_after_the_split_is_noticed(tmp_path, monkeypatc
     data.make_split(tmp_path, profile="p", dataset="digits", seed=0, pixels="unit")
     changed = data.load("digits")
     changed.images[0, 0, 0, 0] ^= 1
-    monkeypatch.setattr(data, "load", lambda name: changed)
+    monkeypatch.setattr(data, "load", lambda name, keep: changed)
     with pytest.raises(data.ArtefactError, match="changed since; re-run notebooks/01_data_split"):
         data.load_split(tmp_path, profile="p", dataset="digits", seed=0)
+
+
+# ---------------------------------------------------------------- a folder of images
+
+@pytest.fixture
+def pets(tmp_path):
+    """A folder with 24 JPEG files of noise in each of two classes, all of one size."""
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (tmp_path / "data/pets" / label).mkdir(parents=True)
+        for number in range(24):
+            noise = rng.integers(0, 256, (14, 14, 3), dtype=np.uint8)
+            file = tmp_path / f"data/pets/{label}/{number:02}.jpg"
+            Image.fromarray(noise).save(file)
+            file.write_bytes(file.read_bytes().ljust(4000, b"\0"))  # what follows the end of a JPEG is no picture
+    return tmp_path / "data/pets"
+
+
+def undecodable(file):
+    raise AssertionError(f"{file} is decoded")
+
+
+def test_an_image_folder_is_decoded_once_and_to_the_same_bits(pets, tmp_path, monkeypatch):
+    direct, kept = data.load(str(pets)), data.load(str(pets), tmp_path / "kept")
+    monkeypatch.setattr(data, "_image", undecodable)
+    again = data.load(str(pets), tmp_path / "kept")
+    files = [file for label in ("cat", "dog") for file in sorted((pets / label).iterdir())]
+    pixels = np.stack([np.asarray(Image.open(file)).transpose(2, 0, 1) for file in files])
+    for found in (direct, kept, again):
+        assert np.array_equal(found.images, pixels) and found.labels.tolist() == [0] * 24 + [1] * 24
+    assert direct.digest() == kept.digest() == again.digest() and direct.classes == again.classes
+    with pytest.raises(AssertionError, match="cat/00.jpg is decoded"):  # the planted error is live
+        data.load(str(pets))
+    assert not list(pets.rglob("*.npz"))
+
+
+def overwritten(folder):
+    """Another picture in a file of the same size: only the time tells."""
+    (folder / "cat/00.jpg").write_bytes((folder / "dog/00.jpg").read_bytes())
+
+
+@pytest.mark.parametrize("change", [
+    overwritten, lambda folder: (folder / "cat/00.jpg").unlink(),
+    lambda folder: (folder / "cat/00.jpg").rename(folder / "cat/99.jpg"),
+    lambda folder: Image.new("RGB", (14, 14)).save(folder / "dog/more.png")],
+    ids=["changed", "removed", "renamed", "added"])
+def test_a_changed_image_folder_is_decoded_again(change, pets, tmp_path):
+    before = data.load(str(pets), tmp_path / "kept")
+    change(pets)
+    after = data.load(str(pets), tmp_path / "kept")
+    assert after.digest() == data.load(str(pets)).digest() != before.digest()
+
+
+def test_another_pillow_decodes_again(pets, tmp_path, monkeypatch):
+    data.load(str(pets), tmp_path / "kept")
+    monkeypatch.setattr("PIL.__version__", "1.0")
+    monkeypatch.setattr(data, "_image", undecodable)
+    with pytest.raises(AssertionError, match="is decoded"):
+        data.load(str(pets), tmp_path / "kept")
+
+
+def test_damaged_pixels_are_decoded_again(pets, tmp_path, capsys):
+    whole = data.load(str(pets), tmp_path / "kept").digest()
+    kept, = (tmp_path / "kept").glob("decoded-*.npz")
+    content = bytearray(kept.read_bytes())
+    content[len(content) // 2] ^= 1
+    kept.write_bytes(content)
+    assert data.load(str(pets), tmp_path / "kept").digest() == whole
+    assert "truncated or was changed" in capsys.readouterr().err and kept.read_bytes() != bytes(content)
+
+
+@pytest.mark.parametrize("moment", ["while it decodes", "between its record and its pixels"])
+def test_another_process_that_decodes_at_the_same_time_does_no_harm(moment, pets, tmp_path, monkeypatch):
+    """Here the other one begins and ends at the worst moments of the first."""
+    keep, others, place = tmp_path / "kept", [], (data, "_image") if moment.startswith("while") else (os, "replace")
+    usual = getattr(*place)
+
+    def interrupted(*arguments):
+        if len(others) < 1 + (place[1] == "replace"):    # of the two renamings of the first, before each
+            others.append(None)
+            monkeypatch.setattr(*place, usual)
+            others[-1] = data.load(str(pets), keep).digest()
+            monkeypatch.setattr(*place, interrupted)
+        return usual(*arguments)
+
+    monkeypatch.setattr(*place, interrupted)
+    found = data.load(str(pets), keep).digest()
+    assert {found, *others} == {data.load(str(pets)).digest()}
+    kept, = keep.glob("decoded-*.npz")
+    assert artefacts.load_arrays(kept, {}, "")["images"].shape == (48, 3, 14, 14)
+    assert len(list(keep.iterdir())) == 2                 # the pixels and their record: nothing half written
+
+
+def test_the_endings_of_images_are_torchvisions():
+    from torchvision.datasets.folder import IMG_EXTENSIONS
+    assert data.IMAGE_ENDINGS == IMG_EXTENSIONS
+
+
+def test_a_relative_path_is_looked_for_here_and_then_among_the_data_sets(pets, tmp_path, monkeypatch):
+    monkeypatch.setenv("DCPRIV_DATA", str(tmp_path / "data"))
+    (tmp_path / "here/pets").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert len(data.load("pets").images) == 48
+    monkeypatch.chdir(tmp_path / "here")                  # where a folder of that name is, though without images
+    with pytest.raises(data.DataError, match="^pets is not an image folder"):
+        data.load("pets")
+
+
+@pytest.mark.parametrize("name", ["gone/pets", "gone.npz"])
+def test_both_places_of_a_path_that_is_nowhere_are_named(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("DCPRIV_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    places = f"looked for {tmp_path}/{name} and {tmp_path}/data/{name}: correct the path"
+    with pytest.raises(data.DataError, match=places):
+        data.load(name)
+
+
+def test_some_images_of_a_data_set(pets, tmp_path):
+    """They are drawn once, in file order, and every later notebook finds the same ones."""
+    which = {"profile": "p", "dataset": str(pets), "seed": 1}
+    split = data.make_split(tmp_path / "some", **which, pixels="unit", n_images=40)
+    whole = data.load(str(pets))
+    assert [len(rows) for rows in split.indices.values()] == [10, 10, 20]
+    place = {image.numpy().tobytes(): row for row, image in enumerate(whole.images)}
+    rows = [place[image.numpy().tobytes()] for image in split.dataset.images]
+    assert rows == sorted(set(rows)) and split.dataset.labels.tolist() == whole.labels[rows].tolist()
+    again = data.load_split(tmp_path / "some", **which)
+    assert again.dataset.digest() == split.dataset.digest() and again.inputs == split.inputs
+    another = data.some_images(whole, 40, seed=2)
+    assert another.digest() != split.dataset.digest()
+    with pytest.raises(parameters.ParameterError, match="n_images = 49: there are 48 images in .*pets"):
+        data.make_split(tmp_path / "some", **which, pixels="unit", n_images=49)
+
+
+def test_all_images_are_identified_as_before_there_was_a_choice(tmp_path):
+    """Whatever was computed of a whole data set is found again, by splits of today and of before."""
+    which = {"profile": "p", "dataset": "digits", "seed": 0}
+    made = data.make_split(tmp_path, **which, pixels="standard")
+    assert artefacts.fingerprint(made.inputs) == "72ab1e42b9"
+    assert artefacts.fingerprint(data.load_split(tmp_path, **which).inputs) == "72ab1e42b9"
+    record = artefacts.read_sidecar(tmp_path / "split.npz")["inputs"]
+    del record["n_images"]
+    artefacts.save_arrays(tmp_path / "split.npz", made.indices, record)
+    assert artefacts.fingerprint(data.load_split(tmp_path, **which).inputs) == "72ab1e42b9"
+
+
+def test_the_jpeg_copy_is_called_so_on_the_front_page(pets, tmp_path, monkeypatch):
+    monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("DCPRIV_DATA", str(tmp_path))
+    (tmp_path / "CIFAR-10-images").mkdir()
+    pets.rename(tmp_path / "CIFAR-10-images/train")
+    own = study.Study.divide("mine", "CIFAR-10-images/train", 1, "unit")
+    own.table(study.pd.DataFrame({"a": [1]}), "a")
+    assert report.run(own.folder / "tables").startswith("Profile mine on CIFAR-10, JPEG copy, run on ")
 
 
 @pytest.mark.mnist
