@@ -321,7 +321,8 @@ def test_all_but_the_choice_of_a_step_size_is_the_same_for_every_method(tiny):
     real = {}
     for path in (path for path in (tiny / "condensed").glob("*.npz.json") if not path.name.startswith("state-")):
         made = artefacts.read_sidecar(path.with_suffix(""))["inputs"]
-        real.setdefault(made["kind"], {})[tuple(made["key"])] = made["real"]
+        if "real" in made:  # notebook 11 fits images to what was released
+            real.setdefault(made["kind"], {})[tuple(made["key"])] = made["real"]
     same = [real[kind] for kind in profiles.read("tiny")["09_methods"]["methods"]]
     assert len(same) == 4 and all(one == same[0] for one in same) and len(set(same[0].values())) == 6
     for path in (tiny / "condensed").glob("tuning-*.npz"):
