@@ -16,7 +16,7 @@ import torch
 from . import data
 from .artefacts import fingerprint
 from .checkpoint import Checkpoint
-from .differential_privacy import clip, executed, noise, poisson, resumable
+from .differential_privacy import NOBODY, batch, canary_scores, clip, executed, noisy_sums, resumable
 from .distribution_matching import features as embed
 from .networks import ConvNet, initialise
 from .seeding import derive, generator
@@ -97,50 +97,58 @@ def embedding(shape: tuple[int, int, int], how: Query, seed: int, number: int) -
 
 
 @torch.no_grad()
-def noisy_sums(embedded: Callable, images: torch.Tensor, labels: torch.Tensor, classes: int, how: Query,
-               secret: int, number: int) -> torch.Tensor:
-    """Return one release: the sum of the embeddings of a Poisson batch a class, plus noise, float [classes, n].
+def embedding_sums(embedded: Callable, images: torch.Tensor, labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """Return the sum of the embeddings of each class, float [classes, n].
 
-    A person is in one class only, so that adding or removing one moves one row of the sum, by `clip` at most: the
-    releases of all classes together cost no more than that of one (parallel composition).
+    A person is in one class only, so that adding or removing one moves one row of the sum, by the clipping length at
+    most: the releases of all classes together cost no more than that of one (parallel composition).
 
     Parameters
     ----------
     embedded : from `embedding`.
-    images, labels : the members, float32 [N, C, H, W], int64 [N].
+    images, labels : of a batch, which may be empty, float32 [B, C, H, W], int64 [B].
     classes : their number.
-    how : see `Query`.
-    secret, number : the seed of batches and noise, and which release this is.
     """
-    chosen = poisson(len(images), how.rate, generator(secret, "batch", number)).to(images.device)
-    vectors = embedded(images[chosen])
-    sums = torch.zeros(classes, vectors.shape[1], device=images.device).index_add_(0, labels[chosen], vectors)
-    return sums + noise(sums.shape, how.sigma * how.clip, generator(secret, "noise", number)).to(sums)
+    vectors = embedded(images)
+    return torch.zeros(classes, vectors.shape[1], device=images.device).index_add_(0, labels, vectors)
 
 
 def release(images: torch.Tensor, labels: torch.Tensor, classes: int, how: Query, *, seed: int,
-            checkpoint: Path | None = None, progress: Callable = iter) -> torch.Tensor:
-    """Return all releases, float32 [releases, classes, n], each made once.
+            coins: torch.Tensor = NOBODY, checkpoint: Path | None = None,
+            progress: Callable = iter) -> dict[str, torch.Tensor]:
+    """Return all releases, each the noisy sums of a Poisson batch, made once.
 
     Parameters
     ----------
-    images, labels, classes : as in `noisy_sums`.
+    images, labels : the members, float32 [N, C, H, W], int64 [N].
+    classes : their number.
     how : see `Query`.
     seed : of the embeddings, which are public, and together with settings and data of the batches and the noise (see
         `dp_training.train`).
+    coins : as in `dp_training.train`.
     checkpoint : file of the releases made so far; a resumed run goes on with the next one.
     progress : wraps the releases.
+
+    Returns
+    -------
+    dict with "sums" float32 [releases, classes, n], and "scores" float64 [canaries], the auditor's score of each canary
+    (`differential_privacy.canary_scores`).
     """
-    known = {"query": asdict(how), "seed": seed, "data": data.digest(images.cpu(), labels.cpu())}
+    known = {"query": asdict(how), "seed": seed, "data": data.digest(images.cpu(), labels.cpu(), coins)}
     secret, shape = derive(seed, fingerprint(known)), (images.shape[1], images.shape[2], classes)
+    first = {"sums": torch.zeros(0), "scores": torch.zeros(len(coins), dtype=torch.float64)}
     with Checkpoint(checkpoint, known) as saved:
-        state = resumable(saved.load() or {"sums": torch.zeros(0)}, "sums", how.releases)
+        state = resumable(saved.load() or first, "sums", how.releases)
         for number in progress(range(len(state["sums"]), how.releases)):
-            one = noisy_sums(embedding(shape, how, seed, number), images, labels, classes, how, secret, number)
-            state = {"sums": torch.cat([state["sums"].reshape(-1, *one.shape), one[None].cpu()])}
+            rows, canaries = batch(len(images), coins, how.rate, generator(secret, "batch", number))
+            rows = rows.to(images.device)
+            sums = embedding_sums(embedding(shape, how, seed, number), images[rows], labels[rows], classes)
+            one = noisy_sums(sums, canaries, how, seed, secret, number)
+            state = {"sums": torch.cat([state["sums"].reshape(-1, *one.shape), one[None].cpu()]),
+                     "scores": state["scores"] + canary_scores(one - sums, len(coins), how.clip, seed, number)}
             saved.keep(state)
     executed(len(state["sums"]), how.releases)
-    return state["sums"]
+    return state
 
 
 def fit(sums: torch.Tensor, shape: tuple[int, int, int], people: float, how: Query, until: Fit, *, seed: int,

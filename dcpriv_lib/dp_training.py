@@ -13,7 +13,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from . import data
 from .artefacts import fingerprint
 from .checkpoint import Checkpoint
-from .differential_privacy import clip, executed, noise, poisson, resumable
+from .differential_privacy import NOBODY, batch, canary_scores, clip, executed, noisy_sums, resumable
 from .seeding import derive, generator
 
 CHUNK = 64  # examples whose gradients are held at a time
@@ -63,18 +63,16 @@ def clipped_gradients(network: nn.Module, images: torch.Tensor, labels: torch.Te
             yield clip(gradients(network, some, their_labels), length)
 
 
-def noisy_sum(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, how: Settings,
-              draw: torch.Generator) -> torch.Tensor:
-    """Return the sum of the clipped gradients of a batch, which may be empty, plus noise, float [weights]."""
+def gradient_sum(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, length: float) -> torch.Tensor:
+    """Return the sum of the clipped gradients of a batch, which may be empty, float [weights]."""
     total = torch.zeros_like(parameters_to_vector(network.parameters()).detach())
-    for some in clipped_gradients(network, images, labels, how.clip):
+    for some in clipped_gradients(network, images, labels, length):
         total += some.sum(0)
-    return total + noise(total.shape, how.sigma * how.clip, draw).to(total)
+    return total
 
 
 def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, how: Settings, *, seed: int,
-          witnesses: tuple[torch.Tensor, torch.Tensor] | None = None, checkpoint: Path | None = None,
-          progress: Callable = iter) -> torch.Tensor:
+          coins: torch.Tensor = NOBODY, checkpoint: Path | None = None, progress: Callable = iter) -> torch.Tensor:
     """Train `network` in place by DP-SGD (Abadi et al. 2016, algorithm 1).
 
     In each step everybody is in the batch with probability q = batch / N, and the weights move by
@@ -90,31 +88,31 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, how: S
     images, labels : the members, float32 [N, C, H, W] and int64 [N], on the network's device.
     how : see `Settings`.
     seed : of the batches and the noise.
-    witnesses : images and labels of people whose membership is to be guessed by somebody who sees every noisy sum.
+    coins : bool [canaries], which artificial people are members too, for an audit (`differential_privacy.noisy_sums`).
     checkpoint : as in `training.train`.
     progress : wraps the steps.
 
     Returns
     -------
-    float64 [witnesses], the sum over the steps of the scalar product of each witness' clipped gradient with the
-    noisy sum: higher for a member (Nasr et al. 2023). It is for audits, no part of the private training.
+    float64 [canaries], the auditor's score of each canary, higher for a member (`differential_privacy.canary_scores`).
     """
-    known = {"settings": asdict(how), "seed": seed, "data": data.digest(images.cpu(), labels.cpu())}
+    known = {"settings": asdict(how), "seed": seed, "data": data.digest(images.cpu(), labels.cpu(), coins)}
     secret, weights = derive(seed, fingerprint(known)), list(network.parameters())
-    asked = witnesses or (images[:0], labels[:0])
     first = {"weights": parameters_to_vector(weights).detach().cpu(), "sizes": torch.zeros(0),
-             "scores": torch.zeros(len(asked[0]), dtype=torch.float64)}
+             "scores": torch.zeros(len(coins), dtype=torch.float64)}
     with Checkpoint(checkpoint, known) as saved:
         state = resumable(saved.load() or first, "sizes", how.steps)
         vector_to_parameters(state["weights"].clone().to(images), weights)
         for step in progress(range(len(state["sizes"]), how.steps)):
-            chosen = poisson(len(images), how.batch / len(images), generator(secret, "batch", step)).to(images.device)
-            released = noisy_sum(network, images[chosen], labels[chosen], how, generator(secret, "noise", step))
-            found = [some @ released for some in clipped_gradients(network, *asked, how.clip)]
-            moved = parameters_to_vector(weights).detach() - how.lr / how.batch * released
+            rows, canaries = batch(len(images), coins, how.batch / len(images), generator(secret, "batch", step))
+            rows = rows.to(images.device)
+            total = gradient_sum(network, images[rows], labels[rows], how.clip)[None]
+            released = noisy_sums(total, canaries, how, seed, secret, step)
+            moved = parameters_to_vector(weights).detach() - how.lr / how.batch * released[0]
             vector_to_parameters(moved.clone(), weights)
-            state = {"weights": moved.cpu(), "sizes": torch.cat([state["sizes"], torch.tensor([float(len(chosen))])]),
-                     "scores": state["scores"] + torch.cat([*found, released[:0]]).double().cpu()}
+            found = canary_scores(released - total, len(coins), how.clip, seed, step)
+            state = {"weights": moved.cpu(), "sizes": torch.cat([state["sizes"], torch.tensor([float(len(rows))])]),
+                     "scores": state["scores"] + found}
             saved.keep(state)
     executed(len(state["sizes"]), how.steps)
     return state["scores"]

@@ -160,6 +160,7 @@ TABLE = {
     "rivals": whole(1, 1000),
     # 11
     "private_models": even(6),
+    "n_directions": whole(8, 100_000),
     "dp_epsilons": entries(number(0.01, 1000), distinct=True),
     "delta": number(1e-15, 0.1),
     "dp_steps": entries(whole(1), distinct=True),

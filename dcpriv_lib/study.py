@@ -224,19 +224,22 @@ class Study:
         table = table.assign(images=[job.size for job in jobs], file=[job.path(self).name for job in jobs])
         return self._models(table, answers)
 
-    def private_sets(self, kind: str, wanted: dict) -> dict:
+    def private_sets(self, kind: str, wanted: dict, coins: np.ndarray | None = None) -> dict:
         """Release noisy sums of real images, and fit one synthetic set a key to them; what was made before is loaded.
 
         Parameters
         ----------
         kind : what the sets are for.
         wanted : key to the real images, as rows of the data set, `dp_condensation.Query` and `dp_condensation.Fit`.
+        coins : bool [sets, canaries], which artificial people are members too, for an audit (see
+            `dp_condensation.release`); None for no audit.
 
         Returns
         -------
-        dict of key to what `dp_condensation.fit` returns, as numpy arrays, and "sums", the releases.
+        dict of key to what `dp_condensation.fit` and `dp_condensation.release` return, as numpy arrays.
         """
-        jobs = [_PrivateSet(kind, _key(key), np.asarray(rows), query, fit) for key, (rows, query, fit) in wanted.items()]
+        jobs = [_PrivateSet(kind, _key(key), np.asarray(rows), query, fit, of_key)
+                for (key, (rows, query, fit)), of_key in zip(wanted.items(), _coins(coins, wanted))]
         return dict(zip(wanted, self._made(jobs, "private sets")))
 
     def members_in_releases(self, kind: str, wanted: dict, sets: dict) -> np.ndarray:
@@ -252,21 +255,23 @@ class Study:
             torch.as_tensor(sets[key]["sums"]), self.images[rows], self.labels[rows], query, derive(self.seed, kind, *_key(key)))
             for key, (_, query, _) in wanted.items()])
 
-    def private_population(self, kind: str, wanted: dict, witnesses: np.ndarray) -> tuple[Models, np.ndarray]:
+    def private_population(self, kind: str, wanted: dict, coins: np.ndarray | None = None,
+                           network: str = "PaperCNN") -> tuple[Models, np.ndarray]:
         """Train one model a key by DP-SGD; models trained before are loaded.
 
         Parameters
         ----------
         kind : what the models are for.
         wanted : key to the members, as rows of the data set, and `dp_training.Settings`.
-        witnesses : rows of people about whom an auditor asks who sees every noisy gradient.
+        coins : bool [models, canaries], as in `private_sets`.
+        network : as in `population`.
 
         Returns
         -------
-        Models as from `population`, and the auditor's scores, float64 [models, witnesses] (see `dp_training.train`).
+        Models as from `population`, and the auditor's scores, float64 [models, canaries] (see `dp_training.train`).
         """
-        jobs = [_PrivateTraining(kind, _key(key), np.asarray(rows), settings, np.asarray(witnesses))
-                for key, (rows, settings) in wanted.items()]
+        jobs = [_PrivateTraining(kind, _key(key), np.asarray(rows), settings, of_key, network)
+                for (key, (rows, settings)), of_key in zip(wanted.items(), _coins(coins, wanted))]
         answers = self._made(jobs, f"{kind} models")
         table = pd.DataFrame({"model": list(wanted), "images": [len(job.rows) for job in jobs],
                               "file": [job.path(self).name for job in jobs]})
@@ -440,6 +445,10 @@ def _condensations(kind: str, wanted: dict) -> list["_Condensation"]:
     return [_Condensation(kind, _key(key), settings, np.asarray(rows)) for key, (rows, settings) in wanted.items()]
 
 
+def _coins(coins: np.ndarray | None, wanted: dict) -> np.ndarray:
+    return np.zeros((len(wanted), 0), bool) if coins is None else coins
+
+
 def _rows_or_pair(training_set) -> np.ndarray | tuple:
     return (training_set["images"], training_set["labels"]) if isinstance(training_set, dict) else training_set
 
@@ -535,18 +544,19 @@ def _answers(study: Study, network: torch.nn.Module) -> dict:
 
 @dataclass(frozen=True, eq=False)
 class _PrivateTraining:
-    """One model to be trained by DP-SGD: on whom, how, and about whom an auditor asks."""
+    """One model to be trained by DP-SGD: on whom, how, and with which canaries of an audit."""
 
     kind: str
     key: tuple
     rows: np.ndarray
     settings: dp_training.Settings
-    witnesses: np.ndarray
+    coins: np.ndarray
+    network: str
 
     def _inputs(self, study: Study) -> dict:
         return study.inputs | asdict(self.settings) | {
             "kind": self.kind, "key": self.key, "members": data.digest(self.rows, study.labels[self.rows]),
-            "witnesses": data.digest(self.witnesses, study.labels[self.witnesses])}
+            "coins": data.digest(self.coins), "network": self.network}
 
     def _at(self, study: Study) -> Path:
         return study.folder / "models" / "-".join([self.kind, *map(str, self.key)]).replace(" ", "_")
@@ -557,11 +567,10 @@ class _PrivateTraining:
     def arrays(self, study: Study, progress: Callable = iter) -> dict:
         """Return the arrays, computed and kept unless they are there already."""
         def compute(unfinished: Path) -> dict:
-            network = study.network(self.kind, *self.key).to(study.device)
-            members, asked = ((study.images[rows].to(study.device), study.labels[rows].to(study.device))
-                              for rows in (self.rows, self.witnesses))
+            network = study.network(self.kind, *self.key, network=self.network).to(study.device)
+            members = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
             scores = dp_training.train(network, *members, self.settings, seed=derive(study.seed, self.kind, *self.key),
-                                       witnesses=asked, checkpoint=unfinished, progress=progress)
+                                       coins=torch.as_tensor(self.coins), checkpoint=unfinished, progress=progress)
             return _answers(study, network) | {"scores": scores}
         return artefacts.cached(self._at(study), self._inputs(study), compute)
 
@@ -575,10 +584,12 @@ class _PrivateSet:
     rows: np.ndarray
     query: dp_condensation.Query
     fit: dp_condensation.Fit
+    coins: np.ndarray
 
     def _inputs(self, study: Study) -> dict:
         return study.inputs | asdict(self.query) | {
-            "kind": self.kind, "key": self.key, "members": data.digest(self.rows, study.labels[self.rows])}
+            "kind": self.kind, "key": self.key, "members": data.digest(self.rows, study.labels[self.rows]),
+            "coins": data.digest(self.coins)}
 
     def _at(self, study: Study, folder: str) -> Path:
         return study.folder / folder / "-".join([self.kind, *map(str, self.key)]).replace(" ", "_")
@@ -592,13 +603,14 @@ class _PrivateSet:
         images, labels = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
 
         def released(unfinished: Path) -> dict:
-            return {"sums": dp_condensation.release(images, labels, classes, self.query, seed=seed, checkpoint=unfinished)}
+            return dp_condensation.release(images, labels, classes, self.query, seed=seed,
+                                           coins=torch.as_tensor(self.coins), checkpoint=unfinished)
 
         def fitted(unfinished: Path) -> dict:
-            sums = artefacts.cached(self._at(study, "releases"), self._inputs(study), released)["sums"]
-            return {"sums": sums} | dp_condensation.fit(
-                torch.as_tensor(sums).to(study.device), study.split.shape, len(self.rows) / classes, self.query, self.fit,
-                seed=seed, checkpoint=unfinished, progress=progress)
+            found = artefacts.cached(self._at(study, "releases"), self._inputs(study), released)
+            return found | dp_condensation.fit(
+                torch.as_tensor(found["sums"]).to(study.device), study.split.shape, len(self.rows) / classes, self.query,
+                self.fit, seed=seed, checkpoint=unfinished, progress=progress)
         return artefacts.cached(self._at(study, "condensed"), self._inputs(study) | asdict(self.fit), fitted)
 
 

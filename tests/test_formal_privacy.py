@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from scipy.stats import norm
+from scipy.stats import kstest, norm
 from torch.nn import functional as F
 
 from dcpriv_lib import audit, data, networks
@@ -18,6 +18,7 @@ from dcpriv_lib.seeding import generator
 
 SHAPE = (1, 16, 3)
 LABELS = torch.arange(3).repeat(8)
+COINS = torch.rand(12, generator=generator(0, "coins")) < 0.5
 INFINITY = math.inf
 every_embedding = pytest.mark.parametrize("embedding", dpc.EMBEDDINGS)
 every_network = pytest.mark.parametrize("kind", [networks.PaperCNN, lambda *shape: networks.ConvNet(*shape, width=4)],
@@ -175,23 +176,22 @@ def test_every_gradient_is_clipped(kind):
 
 
 def test_nobody_moves_the_gradient_sum_by_more_than_the_clipping_length():
-    net, images, how = network(), 5 * pictures(), settings(sigma=0.0)
-    whole = dpt.noisy_sum(net, images, LABELS, how, generator(0))
+    net, images = network(), 5 * pictures()
+    whole = dpt.gradient_sum(net, images, LABELS, 0.5)
     for left_out in range(len(images)):
         rest = torch.arange(len(images)) != left_out
-        assert (whole - dpt.noisy_sum(net, images[rest], LABELS[rest], how, generator(0))).norm() <= 0.5 * (1 + 1e-4)
+        assert (whole - dpt.gradient_sum(net, images[rest], LABELS[rest], 0.5)).norm() <= 0.5 * (1 + 1e-4)
 
 
-def test_a_gradient_sum_has_the_noise_that_is_accounted_even_over_nobody():
-    none = dpt.noisy_sum(network(), pictures()[:0], LABELS[:0], settings(sigma=3.0), generator(0, "noise"))
-    assert float(none.std()) == pytest.approx(1.5, rel=0.02)
+def test_a_gradient_sum_over_nobody_is_zero():
+    assert not dpt.gradient_sum(network(), pictures()[:0], LABELS[:0], 0.5).any()
 
 
 def by_hand(how, seed=5):
     """DP-SGD in a loop over people, with the noise that `train` draws."""
     images, net = pictures(), network()
     secret = dpt.derive(seed, dpt.fingerprint({"settings": dpt.asdict(how), "seed": seed,
-                                               "data": data.digest(images, LABELS)}))
+                                               "data": data.digest(images, LABELS, dp.NOBODY)}))
     for step in range(how.steps):
         total = [torch.zeros_like(weight) for weight in net.parameters()]
         coins = torch.rand(len(images), generator=generator(secret, "batch", step))
@@ -220,14 +220,6 @@ def test_empty_batches_are_released_too():
     assert all(weight.isfinite().all() for weight in net.parameters())
 
 
-def test_a_witness_is_scored_by_its_scalar_products_with_what_is_released():
-    images, how, net = pictures(), settings(sigma=0.0, steps=1, batch=24), network()
-    net.requires_grad_(True)
-    gradients = torch.cat(list(dpt.clipped_gradients(net, images, LABELS, how.clip)))
-    scores = dpt.train(net, images, LABELS, how, seed=5, witnesses=(images[:3], LABELS[:3]))
-    assert torch.allclose(scores.float(), gradients[:3] @ gradients.sum(0), atol=1e-4)
-
-
 # ---------------------------------------------------------------- releases
 
 @every_embedding
@@ -240,23 +232,16 @@ def test_every_embedding_is_clipped(embedding):
 def test_one_person_moves_the_release_of_their_class_alone_and_by_the_clipping_length_at_most(embedding):
     how, images = query(embedding=embedding, rate=1, sigma=0.0, clip=0.3), 5 * pictures()
     embedded = dpc.embedding(SHAPE, how, 0, 0)
-    whole = dpc.noisy_sums(embedded, images, LABELS, 3, how, 0, 0)
+    whole = dpc.embedding_sums(embedded, images, LABELS, 3)
     for left_out in range(len(images)):
         rest = torch.arange(len(images)) != left_out
-        moved = (whole - dpc.noisy_sums(embedded, images[rest], LABELS[rest], 3, how, 0, 0)).norm(dim=1)
+        moved = (whole - dpc.embedding_sums(embedded, images[rest], LABELS[rest], 3)).norm(dim=1)
         others = torch.arange(3) != LABELS[left_out]
         assert (moved[others] == 0).all() and 0 < moved[LABELS[left_out]] <= 0.3 * (1 + 1e-4)
 
 
-@every_embedding
-def test_a_release_over_nobody_is_noise_of_the_accounted_deviation(embedding):
-    how = query(embedding=embedding, size=500 if embedding == "fourier" else 60, rate=1e-9, sigma=2.0, clip=0.3)
-    sums = dpc.noisy_sums(dpc.embedding(SHAPE, how, 0, 0), pictures(), LABELS, 3, how, 7, 0)
-    assert float(sums.std()) == pytest.approx(0.6, rel=0.1)
-
-
 def test_a_class_without_anybody_is_released_like_any_other():
-    sums = dpc.release(pictures(8), torch.zeros(8, dtype=torch.int64), 3, query(), seed=0)
+    sums = dpc.release(pictures(8), torch.zeros(8, dtype=torch.int64), 3, query(), seed=0)["sums"]
     assert sums.shape[:2] == (3, 3) and (sums.std(dim=2) > 0.5).all()
 
 
@@ -266,15 +251,16 @@ def stopped_before(number, steps):
 
 
 def released(seed=5, images=None, checkpoint=None, progress=iter, **changes):
-    return dpc.release(pictures() if images is None else images, LABELS, 3, query(**changes), seed=seed,
-                       checkpoint=checkpoint, progress=progress)
+    found = dpc.release(pictures() if images is None else images, LABELS, 3, query(**changes), seed=seed, coins=COINS,
+                        checkpoint=checkpoint, progress=progress)
+    return torch.cat([found["sums"].flatten().double(), found["scores"]])
 
 
 def trained(seed=5, images=None, checkpoint=None, progress=iter, **changes):
     net = network()
-    dpt.train(net, pictures() if images is None else images, LABELS, settings(**changes), seed=seed,
-              checkpoint=checkpoint, progress=progress)
-    return torch.cat([weight.detach().flatten() for weight in net.parameters()])
+    scores = dpt.train(net, pictures() if images is None else images, LABELS, settings(**changes), seed=seed, coins=COINS,
+                       checkpoint=checkpoint, progress=progress)
+    return torch.cat([weight.detach().flatten().double() for weight in net.parameters()] + [scores])
 
 
 @pytest.fixture
@@ -285,7 +271,7 @@ def streams(monkeypatch):
     def counted(*purpose):
         begun[purpose] += purpose[1] == "noise"
         return generator(*purpose)
-    for module in (dpc, dpt):
+    for module in (dp, dpc, dpt):
         monkeypatch.setattr(module, "generator", counted)
     return begun
 
@@ -364,14 +350,14 @@ def test_the_gradient_of_the_fit_equals_finite_differences(embedding):
 @every_embedding
 def test_without_noise_the_images_come_to_have_the_means_of_the_members(embedding):
     how = query(embedding=embedding, sigma=0.0, rate=1, size=8)
-    sums = released(embedding=embedding, sigma=0.0, rate=1, size=8)
+    sums = dpc.release(pictures(), LABELS, 3, how, seed=5)["sums"]
     made = dpc.fit(sums, SHAPE, 8, how, dpc.Fit(2, 40, 0.1), seed=5)
     assert made["loss"][-3:].mean() < 0.4 * made["loss"][:3].mean()
     assert made["images"].shape == (6, 1, 16, 16) and made["labels"].tolist() == [0, 0, 1, 1, 2, 2]
 
 
 def test_a_stopped_fit_goes_on_to_the_same_bits_and_leaves_the_releases_alone(tmp_path, interruptible):
-    sums = released()
+    sums = dpc.release(pictures(), LABELS, 3, query(), seed=5)["sums"]
     before = sums.clone()
 
     def made(**more):
@@ -389,7 +375,7 @@ def test_a_stopped_fit_goes_on_to_the_same_bits_and_leaves_the_releases_alone(tm
 def test_without_noise_the_releases_name_every_member(embedding):
     everybody, member = pictures(), torch.rand(24, generator=generator(0, "coins")) < 0.5
     how = query(embedding=embedding, rate=1, sigma=0.0, size=16)
-    sums = dpc.release(everybody[member], LABELS[member], 3, how, seed=5)
+    sums = dpc.release(everybody[member], LABELS[member], 3, how, seed=5)["sums"]
     found = dpc.members_by_least_squares(sums, everybody, LABELS, how, 5)
     assert np.abs(found - member.numpy()).max() < 0.01
 
@@ -397,7 +383,7 @@ def test_without_noise_the_releases_name_every_member(embedding):
 def test_the_least_squares_are_those_of_a_gaussian_posterior():
     """b ~ N(1/2, 1/4) for each person and s = F' b + noise: the mean of b given s, by its textbook formula."""
     everybody, how = pictures(), query(rate=1, sigma=2.0, clip=0.3, releases=2)
-    sums = dpc.release(everybody[::2], LABELS[::2], 3, how, seed=5)
+    sums = dpc.release(everybody[::2], LABELS[::2], 3, how, seed=5)["sums"]
     found = dpc.members_by_least_squares(sums, everybody, LABELS, how, 5)
     for label in range(3):
         f = torch.cat([dpc.embedding(SHAPE, how, 5, t)(everybody[LABELS == label]) for t in range(2)], 1).double().numpy()
@@ -407,20 +393,100 @@ def test_the_least_squares_are_those_of_a_gaussian_posterior():
         assert found[LABELS == label] == pytest.approx(expected, abs=1e-4)
 
 
-def guessed(claimed, part_of_the_noise, seed):
-    """A mean of 400 people with claimed epsilon, released with a part of the noise: the audit's two bounds."""
-    rng, canaries, n = np.random.default_rng(seed), 400, 800
-    sigma = part_of_the_noise * dp.noise_multiplier(claimed, 1, 1, 1e-5)
-    vectors = rng.normal(size=(canaries, n))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)                 # everybody of length 1
-    member = rng.random(canaries) < 0.5
-    released = member @ vectors + rng.normal(0, sigma, n)
-    scores = np.linalg.solve(vectors @ vectors.T + 4 * sigma**2 * np.eye(canaries), vectors @ (released - vectors.sum(0) / 2))
-    right = audit.right_guesses(scores, member, 200)
-    return audit.one_run(right, 200, canaries, 1e-5), audit.one_run_gaussian(right, 200, canaries, 1e-5)
+# ---------------------------------------------------------------- the canaries of the audit
+
+def of_training(coins, sigma, rate, releases, seed=5):
+    """The scores of canaries in DP-SGD."""
+    how = settings(steps=releases, batch=24 * rate, sigma=sigma)
+    return dpt.train(network(), pictures(), LABELS, how, seed=seed, coins=coins).numpy()
 
 
-def test_a_tenth_of_the_noise_is_caught_by_the_audit_and_the_whole_of_it_is_not():
-    for seed in range(5):
-        assert max(guessed(1.0, 1.0, seed)) <= 1.0
-        assert min(guessed(1.0, 0.1, seed)) > 1.0
+def of_sums(coins, sigma, rate, releases, seed=5):
+    """The scores of canaries in sums a class."""
+    how = query(embedding="fourier", size=1000, releases=releases, rate=rate, sigma=sigma, clip=0.3)
+    return dpc.release(pictures(), LABELS, 3, how, seed=seed, coins=coins)["scores"].numpy()
+
+
+every_mechanism = pytest.mark.parametrize("scored", [of_training, of_sums])
+
+
+def tossed(canaries, purpose="tossed"):
+    return torch.rand(canaries, generator=generator(0, purpose)) < 0.5
+
+
+def bound(scores, member):
+    return audit.one_run(audit.right_guesses(scores, member.numpy(), len(scores) // 4), len(scores) // 4, len(scores), 1e-5)
+
+
+def test_directions_have_length_1_and_nothing_to_do_with_each_other():
+    drawn = torch.stack([dp.direction(4000, seed, number, canary)
+                         for seed in range(2) for number in range(3) for canary in range(10)]).double()
+    cosines = drawn @ drawn.T
+    assert torch.allclose(cosines.diagonal(), torch.ones(60, dtype=torch.float64), atol=1e-6)
+    others = cosines[~torch.eye(60, dtype=torch.bool)]
+    assert others.abs().max() < 5 / math.sqrt(4000) and float(others.var()) == pytest.approx(1 / 4000, rel=0.1)
+
+
+def test_a_canary_moves_the_sum_of_its_class_alone_and_by_the_clipping_length():
+    how, sums = query(sigma=0.0, clip=0.3), torch.randn(3, 500, generator=generator(0, "sums"))
+    for canary in range(5):
+        moved = (dp.noisy_sums(sums, torch.tensor([canary]), how, 1, 2, 0) - sums).norm(dim=1)
+        assert moved[canary % 3] == pytest.approx(0.3, rel=1e-5) and (moved > 0).sum() == 1
+
+
+def test_the_coin_of_a_canary_changes_nobody_elses_batch():
+    for number in range(50):
+        coins, draw = tossed(20), lambda: generator(0, "batch", number)
+        people, canaries = dp.batch(30, coins, 0.5, draw())
+        assert coins[canaries].all() and torch.equal(people, dp.batch(30, ~coins, 0.5, draw())[0])
+        coins[7] = ~coins[7]
+        people_then, canaries_then = dp.batch(30, coins, 0.5, draw())
+        assert torch.equal(people, people_then)
+        assert torch.equal(canaries[canaries != 7], canaries_then[canaries_then != 7])
+
+
+def test_canaries_outside_change_nothing_that_is_released():
+    how = query(sigma=0.0, rate=1)
+    with_some, without = (dpc.release(pictures(), LABELS, 3, how, seed=5, coins=coins)["sums"]
+                          for coins in (torch.zeros(9, dtype=torch.bool), dp.NOBODY))
+    assert torch.equal(with_some, without)
+
+
+def test_the_noise_in_a_release_is_what_is_accounted_even_over_nobody():
+    how = query(sigma=2.0, clip=0.3)
+    noises = dp.noisy_sums(torch.zeros(3, 20_000), torch.zeros(0, dtype=torch.int64), how, 1, 2, 0)
+    assert float(noises.std()) == pytest.approx(0.6, rel=0.02)
+
+
+@every_mechanism
+@pytest.mark.parametrize("sigma", [0.05, 2.0])
+@pytest.mark.parametrize(("rate", "releases"), [(1, 1), (1 / 3, 8)])
+def test_scores_are_gaussian_with_the_mean_and_the_deviation_that_follow_from_the_noise(scored, sigma, rate, releases):
+    coins = tossed(300)
+    scores = scored(coins, sigma, rate, releases)
+    members, others = scores[coins.numpy()], scores[~coins.numpy()]
+    size, classes = (23_566, 1) if scored is of_training else (2000, 3)
+    overlap = rate * len(members) / classes / size        # of other canaries' directions
+    without = releases * (sigma**2 + overlap)
+    within = without + releases * rate * (1 - rate)
+    for found, mean, variance in ((members, releases * rate, within), (others, 0, without)):
+        assert found.mean() == pytest.approx(mean, abs=4 * math.sqrt(variance / len(found)))
+        assert found.var() == pytest.approx(variance, rel=5 * math.sqrt(2 / len(found)))
+    assert kstest(others / math.sqrt(without), "norm").pvalue > 1e-3
+
+
+@every_mechanism
+def test_a_tenth_of_the_noise_is_caught_and_the_whole_of_it_is_not(scored):
+    rate, releases = 0.25, 8
+    sigma = dp.noise_multiplier(1, rate, releases, 1e-5)
+    for seed in range(3):
+        coins = tossed(300, f"coins {seed}")
+        assert bound(scored(coins, sigma, rate, releases, seed), coins) <= 1
+        assert bound(scored(coins, 0.1 * sigma, rate, releases, seed), coins) > 1
+
+
+@every_mechanism
+def test_invented_coins_refute_nothing(scored):
+    scores = scored(tossed(300), 0.0, 1, 1)
+    bounds = [bound(scores, tossed(300, f"invented {draw}")) for draw in range(60)]
+    assert np.mean(np.array(bounds) > 0) < 0.12 and bound(scores, tossed(300)) > 3
