@@ -475,7 +475,7 @@ pd.DataFrame([{"way": method, "T": T, "q": f"{q:.2f}", "sigma": f"{sigma:.2f}",
                "caught in 8 of 10": f"{enough[method]:.2f} of the noise or less",
                "epsilon at that noise, at most":
                f"{dp.epsilon(enough[method] * sigma, q, T, delta):.1f}"}
-              for method, (T, q, sigma) in claims.items() if enough[method] is not None])
+              for method, (T, q, sigma) in claims.items() if pd.notna(enough[method])])
 
 # %%
 figure, ax = plt.subplots(figsize=(6, 3))
