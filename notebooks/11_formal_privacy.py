@@ -294,8 +294,9 @@ for name, of_way in how.items():
 
 # %%
 for epsilon in dp_epsilons:
-    name, of_way = f"DP-SGD on ConvNet, epsilon {epsilon:g}", how[f"DP-SGD, epsilon {epsilon:g}"]
-    wanted, how[name] = {j: (half, of_way) for j, half in halves.items()}, of_way
+    name = f"DP-SGD on ConvNet, epsilon {epsilon:g}"
+    how[name] = how[f"DP-SGD, epsilon {epsilon:g}"]
+    wanted = {j: (half, how[name]) for j, half in halves.items()}
     models[name], scores[name] = world.private_population(name, wanted, coins, "ConvNet")
 
 # %% [markdown]
@@ -472,8 +473,9 @@ power = pd.Series(power).unstack(0)[list(claims)]        # [parts, methods]
 enough = power[power >= 0.8].apply(pd.Series.last_valid_index)
 pd.DataFrame([{"way": method, "T": T, "q": f"{q:.2f}", "sigma": f"{sigma:.2f}",
                "caught in 8 of 10": f"{enough[method]:.2f} of the noise or less",
-               "epsilon at that noise, at most": f"{dp.epsilon(enough[method] * sigma, q, T, delta):.1f}"}
-              for method, (T, q, sigma) in claims.items() if enough[method] is not None])
+               "epsilon at that noise, at most":
+               f"{dp.epsilon(enough[method] * sigma, q, T, delta):.1f}"}
+              for method, (T, q, sigma) in claims.items() if pd.notna(enough[method])])
 
 # %%
 figure, ax = plt.subplots(figsize=(6, 3))
