@@ -221,24 +221,33 @@ def detectable(values: np.ndarray, power: float = 0.8) -> float:
     return float(error * (stdtrit(freedom, (1 + metrics.LEVEL) / 2) + stdtrit(freedom, power)))
 
 
-def at_equal_accuracy(accuracy: float, by_size: dict[str, tuple[float, np.ndarray]]) -> np.ndarray | None:
-    """Return the values that models of real images would have at an accuracy, between those of two sizes.
+def at_equal_accuracy(accuracy: np.ndarray, by_size: dict[str, tuple[np.ndarray, np.ndarray]]) -> np.ndarray | None:
+    """Return the values that models of real images would have at the accuracy of others, between those of two sizes.
+
+    On the straight line between the sizes that are a little less and a little more accurate, with weights 1 - w and w by the means,
+
+        r_j = (1 - w) a_j + w b_j + s (x_j - (1 - w) l_j - w h_j),
+
+    x being the accuracies of the models in question, l and h those of the two sizes, a and b their values, and s the slope of
+    the line. The last term is zero on average. It carries the uncertainty of the accuracies into the interval `over_pairs`: who is
+    more accurate by luck is compared with a luckier rival.
 
     Parameters
     ----------
-    accuracy : to be reached.
-    by_size : mean accuracy and values, float [models], of models of each size.
+    accuracy : float [models], the mean of which is to be reached.
+    by_size : accuracies and values, float [models] each, of models of each size.
 
     Returns
     -------
-    float [models], model by model, interpolated linearly between the neighbours in accuracy; None where the accuracy
-        is below the lowest or above the highest.
+    float [models], model by model; None where the mean accuracy is below the lowest or above the highest.
     """
-    ordered = sorted(by_size.values(), key=lambda one: one[0])
+    ordered = sorted(by_size.values(), key=lambda one: one[0].mean())
     for (low, a), (high, b) in zip(ordered, ordered[1:]):
-        if low <= accuracy <= high:
-            weight = (accuracy - low) / (high - low) if high > low else 0.5
-            return (1 - weight) * a + weight * b
+        if low.mean() <= accuracy.mean() <= high.mean():
+            width = high.mean() - low.mean()
+            weight = (accuracy.mean() - low.mean()) / width if width > 0 else 0.5
+            slope = (b.mean() - a.mean()) / width if width > 0 else 0.0
+            return (1 - weight) * a + weight * b + slope * (accuracy - (1 - weight) * low - weight * high)
     return None
 
 

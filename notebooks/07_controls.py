@@ -233,11 +233,11 @@ study.figure(figure, "leak_and_accuracy")
 # models can tell; the last column says how large a difference would have been told.
 
 # %%
-by_size = {name: (accuracy[name].mean(), auc[name]) for name in line}
+by_size = {name: (accuracy[name], auc[name]) for name in line}
 compared = []
 for start in starts:
     name = f"condensed from {start}"
-    rival = evaluation.at_equal_accuracy(accuracy[name].mean(), by_size)
+    rival = evaluation.at_equal_accuracy(accuracy[name], by_size)
     if rival is not None:
         compared.append({"trained on": name,
                          "accuracy": evaluation.rate_text(accuracy[name]),

@@ -301,10 +301,10 @@ study.figure(figure, "methods")
 # large a difference would have been told. A method that is more or less accurate than all of the line has no rival there.
 
 # %%
-by_size = {size: (accuracy[size].mean(), auc[size]) for size in line}
+by_size = {size: (accuracy[size], auc[size]) for size in line}
 rows = []
 for method in methods:
-    rival = evaluation.at_equal_accuracy(accuracy[method].mean(), by_size)
+    rival = evaluation.at_equal_accuracy(accuracy[method], by_size)
     above, told = 2 * ["beyond the line"]
     if rival is not None:
         above = tables.points(*evaluation.over_pairs(auc[method] - rival))

@@ -35,7 +35,7 @@ KINDS = {"of some sets": OF_SETS, "chosen": "chosen", "seconds": "seconds", "the
          "withstands": "withstand|^right|those right$", "worst class": "worst class", "correlation": "and leak|and robustness",
          "times": "times|amplification", "luck": "luck|^classes$", "distance": "distance", "a few pictures": "gradient_checks",
          "spread": "±|spread", "points": "points", "AUC": "AUC", "share": "nearest|nearer|above every",
-         "rate": "TPR|recall|said to", "at a prior": "prior", "precision": "precision", "epsilon": "epsilon",
+         "rate": "TPR|recall|said to", "at a prior": "prior", "precision": "precision", "epsilon": "epsilon|at least, from|the same, Gaussian",
          "accuracy": "accuracy|against|members"}
 BEYOND = "beyond the line"  # where the accuracy of a method is near an end of the line it is compared with, this can turn
 VERDICTS = ("verdict", "answer", "told from guessing?")

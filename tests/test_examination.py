@@ -144,9 +144,31 @@ def test_accuracies_count_only_those_who_are_asked():
 
 
 def test_equal_accuracy_is_between_the_neighbours():
-    by_size = {"large": (0.9, np.array([0.6, 0.8])), "small": (0.5, np.array([0.5, 0.5])), "all": (1.0, np.ones(2))}
-    assert evaluation.at_equal_accuracy(0.8, by_size) == pytest.approx([0.575, 0.725])
-    assert evaluation.at_equal_accuracy(0.4, by_size) is None and evaluation.at_equal_accuracy(1.1, by_size) is None
+    by_size = {"large": (np.array([0.9, 0.9]), np.array([0.6, 0.8])), "small": (np.array([0.5, 0.5]), np.array([0.5, 0.5])),
+               "all": (np.ones(2), np.ones(2))}
+    assert evaluation.at_equal_accuracy(np.array([0.8, 0.8]), by_size) == pytest.approx([0.575, 0.725])
+    luck = evaluation.at_equal_accuracy(np.array([0.7, 0.9]), by_size)  # the line rises by 0.2 in 0.4
+    assert luck == pytest.approx([0.525, 0.775]) and luck.mean() == pytest.approx(0.65)
+    assert evaluation.at_equal_accuracy(np.full(2, 0.4), by_size) is None
+    assert evaluation.at_equal_accuracy(np.full(2, 1.1), by_size) is None
+
+
+def test_models_on_the_line_are_found_there_however_uncertain_their_accuracy_is():
+    """Also where the line is steep: an interval that takes the mean accuracy for exact holds 0 far too seldom."""
+    rng, held, exact = np.random.default_rng(3), 0, 0
+    for _ in range(400):
+        def models(middle):  # the leak rises by 1.5 points with each point of accuracy
+            accuracy = middle + 0.03 * rng.standard_normal(10)
+            return accuracy, 0.5 + 1.5 * (middle - 0.2) + 0.003 * rng.standard_normal(10)
+        accuracy, auc = models(0.26)
+        line = {"few": models(0.2), "many": models(0.3)}
+        rival = evaluation.at_equal_accuracy(accuracy, line)
+        low, high = evaluation.over_pairs(auc - rival)[1:]
+        held += low <= 0 <= high
+        fixed = {name: (np.full(10, one.mean()), values) for name, (one, values) in line.items()}
+        low, high = evaluation.over_pairs(auc - evaluation.at_equal_accuracy(np.full(10, accuracy.mean()), fixed))[1:]
+        exact += low <= 0 <= high
+    assert held >= 0.93 * 400 and exact < 0.5 * 400
 
 
 # ---------------------------------------------------------------- Bayesian LiRA
