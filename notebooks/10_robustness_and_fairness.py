@@ -22,9 +22,9 @@
 # the classes, and is the class that suffers also the one that leaks?
 #
 # A training set can be judged by four things: how *accurate* its models are, how much they *leak*, how *robust* they are against
-# images made to fool them, and how *fair*, that is, how evenly right over the classes. Chen et al. (2023) name these four and say
-# that condensing costs something of each. This notebook measures the last two on the models whose accuracy and leak are known from
-# notebooks 2, 6 and 9, and puts all four into one table.
+# images made to fool them, and how *fair*, that is, how evenly right over the classes. Chen et al. (2023) judge condensed
+# data by these four, and see harm in the last three. This notebook measures the last two on the models whose accuracy and leak are
+# known from notebooks 2, 6 and 9, and puts all four into one table.
 #
 # **In this notebook you will learn**
 #
