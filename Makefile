@@ -18,7 +18,7 @@ help:  ## list the targets
 report: .venv/ready  ## the quick profile on the bundled digits: minutes on two cores
 	@$(call run,quick)
 
-mnist-small: .venv/ready  ## real MNIST at a reduced scale: an hour or two on two cores
+mnist-small: .venv/ready  ## real MNIST at a reduced scale: hours on two cores
 	@$(call run,mnist-small)
 
 paper: .venv/ready  ## the paper's experiment on MNIST, condensation cut to fit: hours on two cores

@@ -445,6 +445,11 @@ def _condensations(kind: str, wanted: dict) -> list["_Condensation"]:
     return [_Condensation(kind, _key(key), settings, np.asarray(rows)) for key, (rows, settings) in wanted.items()]
 
 
+def _place(study: Study, folder: str, kind: str, key: tuple) -> Path:
+    """Return where the result of one job lies, less what tells its inputs (`artefacts.cached_path`)."""
+    return study.folder / folder / "-".join([kind, *map(str, key)]).replace(" ", "_")
+
+
 def _coins(coins: np.ndarray | None, wanted: dict) -> np.ndarray:
     return np.zeros((len(wanted), 0), bool) if coins is None else coins
 
@@ -468,7 +473,7 @@ class _Condensation:
         return inputs if iterations else {name: value for name, value in inputs.items() if name != "iterations"}
 
     def _at(self, study: Study, prefix: str) -> Path:
-        return study.folder / "condensed" / "-".join([prefix + self.kind, *map(str, self.key)]).replace(" ", "_")
+        return _place(study, "condensed", prefix + self.kind, self.key)
 
     def path(self, study: Study) -> Path:
         return artefacts.cached_path(self._at(study, ""), self._inputs(study))
@@ -515,7 +520,7 @@ class _Training:
                                        "training_set": data.digest(*self._examples(study))}
 
     def _at(self, study: Study) -> Path:
-        return study.folder / "models" / "-".join([self.kind, *map(str, self.key)]).replace(" ", "_")
+        return _place(study, "models", self.kind, self.key)
 
     def path(self, study: Study) -> Path:
         return artefacts.cached_path(self._at(study), self._inputs(study))
@@ -559,7 +564,7 @@ class _PrivateTraining:
             "coins": data.digest(self.coins), "network": self.network}
 
     def _at(self, study: Study) -> Path:
-        return study.folder / "models" / "-".join([self.kind, *map(str, self.key)]).replace(" ", "_")
+        return _place(study, "models", self.kind, self.key)
 
     def path(self, study: Study) -> Path:
         return artefacts.cached_path(self._at(study), self._inputs(study))
@@ -592,7 +597,7 @@ class _PrivateSet:
             "coins": data.digest(self.coins)}
 
     def _at(self, study: Study, folder: str) -> Path:
-        return study.folder / folder / "-".join([self.kind, *map(str, self.key)]).replace(" ", "_")
+        return _place(study, folder, self.kind, self.key)
 
     def path(self, study: Study) -> Path:
         return artefacts.cached_path(self._at(study, "condensed"), self._inputs(study) | asdict(self.fit))

@@ -64,8 +64,7 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, epo
     """
     network.train()
     weights = list(network.parameters())
-    optimiser = Adam(weights, lr)
-    history = []
+    optimiser, history = Adam(weights, lr), []
     known = {"images": len(images), "lr": lr, "batch_size": batch_size, "weights": sum(map(torch.numel, weights))}
     with Checkpoint(checkpoint, known) as saved:
         if state := saved.load():

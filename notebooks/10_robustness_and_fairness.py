@@ -205,7 +205,8 @@ for name, network in elsewhere.networks_on_pixels(extra_targets, study).items():
 
 # %%
 shown = [name for name in found if not name.endswith("a class")]
-figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True)
+tall = max(3.4, 0.2 * len(shown))                         # room for the legend
+figure, axes = plt.subplots(1, 3, figsize=(11, tall), sharey=True)
 for name in shown:
     clean = found[name]["clean"].mean()
     for ax, attack, whole in zip(axes, ("FGSM", "PGD", "PGD"), (1, 1, clean)):
@@ -216,7 +217,7 @@ for name in shown:
                xlabel=r"$\varepsilon$")
         ax.set_xticks(range(len(left)), [f"{e:g}" for e in [0, *epsilons]])
 axes[0].set_ylabel("right (%)")
-axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
 study.figure(figure, "accuracy_by_epsilon")
 
 # %% [markdown]
@@ -227,14 +228,14 @@ study.figure(figure, "accuracy_by_epsilon")
 # model.)
 
 # %%
-figure, ax = plt.subplots(figsize=(6.5, 3.2))
+figure, ax = plt.subplots(figsize=(6.5, tall))
 distances = {name: np.where(of["clean"], of["DeepFool"], np.nan) for name, of in found.items()}
 for name in shown:
     far = np.sort(distances[name][~np.isnan(distances[name])])
     ax.plot(far, 100 * np.arange(1, len(far) + 1) / len(far), marker=marks[name], markevery=0.1,
             markersize=4, alpha=0.8, color=colour[made_of(name)], linewidth=1, label=name)
 ax.set(xlabel="distance of the adversarial picture", ylabel="right pictures (%)")
-ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
 study.figure(figure, "deepfool_distances")
 
 # %% [markdown]
@@ -345,7 +346,7 @@ for (row, column), value in np.ndenumerate(above):
     ax.text(column, row, f"{value:+.0f}", ha="center", va="center", fontsize=7,
             color="white" if abs(value) > 25 else "black")
 ax.set_yticks(range(len(above)), judged_names[1:])
-ax.set_xticks(range(len(classes)), classes)
+ax.set_xticks(range(len(classes)), classes, rotation=30 * (max(map(len, classes)) > 2))
 ax.set(xlabel="class")
 ax.grid(False)
 study.figure(figure, "classes_against_the_original")
