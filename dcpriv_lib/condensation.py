@@ -266,9 +266,11 @@ def _train_inner(network, images, labels, epochs: int, draw: torch.Generator, au
 #   draw : the generator of all that is random in this iteration;
 #   network : a network freshly drawn from it, to be used or changed at will.
 METHODS = {"DC": match_gradients, "DSA": partial(match_gradients, augmented=True),
-           "DM": distribution_matching.match_distributions, "MTT": trajectory_matching.match_trajectories,
-           "IDC": multi_formation.match_formations, "IDM": multi_formation.match_expanded,
-           "KIP": kernel.induce_points, "KIP-labels": partial(kernel.induce_points, learn_labels=True)}
+           "DM": distribution_matching.match_distributions,
+           "DM-DSA": partial(distribution_matching.match_distributions, augmented=True),
+           "MTT": trajectory_matching.match_trajectories, "IDC": multi_formation.match_formations,
+           "IDM": multi_formation.match_expanded, "KIP": kernel.induce_points,
+           "KIP-labels": partial(kernel.induce_points, learn_labels=True)}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from . import augmentation
 from .training import momentum_step
 
 CPU_CHUNK = 2**20  # activations of the first layer in one pass on CPUs, 4 MiB: what stays in the cache
@@ -21,10 +22,16 @@ def features(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def class_means(network: nn.Module, real, size: int, draw: torch.Generator) -> torch.Tensor:
-    """Return the mean of `features` over `size` random real images of each class, float [classes, n]."""
-    return torch.stack([features(network, real.images[real.some(label, size, draw)]).mean(0)
-                        for label in range(len(real.by_class))])
+def class_means(network: nn.Module, real, size: int, draw: torch.Generator,
+                changes: list[Callable] | None = None) -> torch.Tensor:
+    """Return the mean of `features` over `size` random real images of each class, float [classes, n].
+
+    `changes` has a function of images for each class, which is applied first; None leaves them as they are.
+    """
+    batches = [real.images[real.some(label, size, draw)] for label in range(len(real.by_class))]
+    if changes:
+        batches = [change(images) for change, images in zip(changes, batches)]
+    return torch.stack([features(network, images).mean(0) for images in batches])
 
 
 def matching_gradient(network: nn.Module, means: torch.Tensor, synthetic: torch.Tensor,
@@ -48,19 +55,26 @@ def matching_gradient(network: nn.Module, means: torch.Tensor, synthetic: torch.
     return torch.autograd.grad(loss, pixels)[0], loss.item()
 
 
-def match_distributions(state: dict, real, settings, draw: torch.Generator,
-                        network: nn.Module) -> tuple[dict[str, torch.Tensor], float]:
+def match_distributions(state: dict, real, settings, draw: torch.Generator, network: nn.Module,
+                        augmented: bool = False) -> tuple[dict[str, torch.Tensor], float]:
     """Make one iteration of distribution matching (Zhao & Bilen, algorithm 1).
 
     With the freshly drawn network and one batch of real images a class, the synthetic images make
     `outer` steps along the gradient of `matching_gradient` (SGD on the pixels, momentum 0.5); the
     authors make one. The arguments and what is returned are those of `condensation.METHODS`.
+
+    With `augmented`, `augmentation.siamese` changes the real and the synthetic images of a class alike before they
+    are embedded, another time in each iteration; the authors' published accuracies are of this variant.
     """
     network.requires_grad_(False)
     synthetic, velocity, total = state["images"], state["velocity"], 0.0
-    means = class_means(network, real, settings.real_batch, draw)
+    changes = [augmentation.siamese(draw) for _ in synthetic] if augmented else None
+    means = class_means(network, real, settings.real_batch, draw, changes)
+
+    def changed(images):
+        return torch.stack([change(own) for change, own in zip(changes, images)])[:, :, None]
     for _ in range(settings.outer):
-        gradient, loss = matching_gradient(network, means, synthetic)
+        gradient, loss = matching_gradient(network, means, synthetic, changed if augmented else None)
         synthetic, velocity = momentum_step(synthetic, velocity, gradient, settings.image_lr)
         total += loss
     return {"images": synthetic, "velocity": velocity}, total / (settings.outer * len(synthetic))

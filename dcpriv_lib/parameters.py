@@ -19,7 +19,7 @@ PAPER_LOOPS = (1, 10, 50)  # the ipc for which the condensation paper gives its 
 PIXELS = ("standard", "unit", "raw")
 # names of condensation.METHODS and STARTS, of the others in schedules.SCHEDULES, and of networks.NETWORKS, which take
 # seconds to import
-METHODS = ("DC", "DSA", "DM", "MTT", "IDC", "IDM", "KIP", "KIP-labels")
+METHODS = ("DC", "DSA", "DM", "DM-DSA", "MTT", "IDC", "IDM", "KIP", "KIP-labels")
 CORESETS = ("random", "herding", "k-center")
 STARTS = ("noise", "real", "means", "mean noise", "tiles", "herding", "k-center")
 NETWORKS = ("ConvNet", "PaperCNN", "linear")

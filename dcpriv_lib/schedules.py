@@ -34,6 +34,7 @@ SCHEDULES = {
     "DC": Schedule(10, 5, 5, 1.0),
     "DSA": Schedule(8, 5, 5, 1.0),
     "DM": Schedule(60, 1, 0, 30.0),
+    "DM-DSA": Schedule(60, 1, 0, 30.0),
     "MTT": Schedule(2, 10, 10, 30.0),
     "IDC": Schedule(2, 10, 8, 0.01, "tiles"),
     "IDM": Schedule(14, 4, 5, 10.0, "tiles"),

@@ -235,17 +235,20 @@ def test_the_loss_of_distribution_matching_is_the_plain_sum_and_its_gradient_tha
         assert gradient[position].item() == pytest.approx(expected, rel=1e-5, abs=1e-9)
 
 
-def test_distribution_matching_is_plain_sgd_on_a_network_an_iteration():
-    made = condense(method="DM")
+@pytest.mark.parametrize("method", ["DM", "DM-DSA"])
+def test_distribution_matching_is_plain_sgd_on_a_network_an_iteration(method):
+    made = condense(method=method)
     pixels = pictures()[made["started_from"][:, 0]].requires_grad_()
     optimizer = torch.optim.SGD([pixels], lr=0.01, momentum=0.5)
     for iteration in range(3):
         draw = generator(5, "iteration", iteration)
         net = networks.initialise(networks.ConvNet(*SHAPE, width=4), draw)
+        change = [augmentation.siamese(draw) if method == "DM-DSA" else lambda images: images for _ in range(3)]
         rows = [torch.nonzero(LABELS == label).flatten()[torch.randperm(10, generator=draw)[:4]] for label in range(3)]
         for _ in range(2):
             optimizer.zero_grad()
-            sum(F.mse_loss(net.embed(pictures()[rows[label]]).mean(0), net.embed(pixels[2 * label:2 * label + 2]).mean(0),
+            sum(F.mse_loss(net.embed(change[label](pictures()[rows[label]])).mean(0),
+                           net.embed(change[label](pixels[2 * label:2 * label + 2])).mean(0),
                            reduction="sum") for label in range(3)).backward()
             optimizer.step()
     assert torch.allclose(made["images"], pixels.detach(), atol=1e-5)

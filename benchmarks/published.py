@@ -1,0 +1,177 @@
+"""Do the methods reach what their authors published? Their protocol, as far as two cores go with it.
+
+    python benchmarks/published.py        # make published; stopped and started again, it goes on
+
+The whole training file of MNIST is condensed, new ConvNet-3-128 are trained on the synthetic images as the authors of
+DC, DSA and DM did, and the test file is asked. What is cut is the condensing: fewer updates, by a network of half
+the width, with a quarter of the real images in a batch. So the accuracy is shown over the updates, with the published one as a line.
+Nothing is chosen on the test file: step sizes are those that notebook 9 chose on other images.
+"""
+
+import functools
+import itertools
+from dataclasses import dataclass, replace
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import torch
+from scipy import stats
+from side_by_side import one_per_core
+from torch import nn
+from torch.nn import functional as F
+
+from dcpriv_lib import artefacts, augmentation, condensation, data, kernel, networks, paper, paths, plots, schedules, tables
+from dcpriv_lib import training
+from dcpriv_lib.seeding import generator
+
+WIDTH, REAL_BATCH = 64, 64  # of condensing; the authors: 128 and 256
+EPOCHS, LR, BATCH = 1000, 0.01, 256  # of the networks that are examined
+MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
+CHUNK = 32  # images whose activations stay in the cache
+FOLDER = paths.results("published")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method: after which iterations its images are examined, and by how many networks each time."""
+
+    method: str
+    iterations: tuple[int, ...]
+    examined: tuple[int, ...]
+    factor: float = 1.0  # of the usual step size, as chosen in notebook 9
+    inner: int | None = None
+    by: str = "ConvNet"
+
+
+ROWS = {"random": Row("random", (0,), (5,)),
+        "DM": Row("DM-DSA", (30, 100, 300, 1000), (2, 2, 2, 5), 0.3),
+        "DSA": Row("DSA", (2, 6, 20, 60), (2, 2, 2, 5), 0.3, inner=10),
+        "KIP": Row("KIP", (5, 20, 100, 500), (1, 1, 1, 5), 3.0, by="kernel")}
+IPCS = (1, 10)
+
+
+@functools.cache
+def mnist() -> tuple[torch.Tensor, ...]:
+    """Return the images of the training file, standardised, their labels, and the same of the test file."""
+    whole = data.load("mnist")
+    mean, deviation = (value / 255 for value in (whole.images.double().mean(), whole.images.double().std()))
+    ready = ((images.float() / 255 - mean) / deviation for images in (whole.images, whole.test_images))
+    return next(ready).float(), whole.labels, next(ready).float(), whole.test_labels
+
+
+def settings(row: Row, ipc: int, iterations: int) -> condensation.Settings:
+    """Return how `row` condenses."""
+    usual = schedules.settings_of(row.method, ipc, width=WIDTH, real_batch=REAL_BATCH, factor=row.factor)
+    return replace(usual, iterations=iterations, inner=usual.inner if row.inner is None else row.inner)
+
+
+def condensed(name: str, ipc: int, iterations: int, run: int) -> dict:
+    """Return what a method makes of the training file."""
+    how = settings(ROWS[name], ipc, iterations)
+    images, labels, *_ = mnist()
+    goes_on = FOLDER / "states" / f"{name}-{ipc}-{run}.npz"  # one chain: the state of fewer iterations is on the way to more
+    goes_on.parent.mkdir(exist_ok=True)
+    return artefacts.cached(FOLDER / "sets" / f"{name}-{ipc}", how.inputs() | {"run": run}, lambda _: condensation.condense(
+        images, labels, how, seed=run, checkpoint=goes_on,
+        make_network=lambda: networks.ConvNet(*images.shape[1:3], 10, width=WIDTH)))
+
+
+def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: int, draw: torch.Generator) -> None:
+    """Train `network` in place as the authors' evaluation does (``evaluate_synset`` of their code).
+
+    SGD with momentum and weight decay, `epochs` + 1 epochs, each batch under one operation of DSA with a strength
+    for each image; the rate falls to a tenth after epoch `epochs` // 2 + 1, with the momentum forgotten.
+    """
+    weights, lr = list(network.parameters()), LR
+    momenta = [torch.zeros_like(weight) for weight in weights]
+    for epoch in range(epochs + 1):
+        for rows in torch.randperm(len(images), generator=draw).split(BATCH):
+            some = augmentation.each(images[rows], draw)
+            for weight, momentum, gradient in zip(weights, momenta, gradients(network, weights, some, labels[rows])):
+                with torch.no_grad():
+                    momentum.mul_(MOMENTUM).add_(gradient + WEIGHT_DECAY * weight)
+                    weight -= lr * momentum
+        if epoch == epochs // 2 + 1:
+            lr, momenta = 0.1 * lr, [torch.zeros_like(weight) for weight in weights]
+
+
+def gradients(network: nn.Module, weights: list, images: torch.Tensor, labels: torch.Tensor) -> list[torch.Tensor]:
+    """Return the gradients of the mean cross-entropy, summed over chunks."""
+    parts = [torch.autograd.grad(F.cross_entropy(network(some), theirs, reduction="sum") / len(images), weights)
+             for some, theirs in zip(images.split(CHUNK), labels.split(CHUNK))]
+    return [sum(part) for part in zip(*parts)]
+
+
+def examined(name: str, ipc: int, iterations: int, run: int) -> float:
+    """Return the accuracy on the test file of one network that is trained on the images, or of the kernel with them.
+
+    A new run of random images and of KIP, which are cheap, has images of its own; the others have one set.
+    """
+    torch.set_num_threads(1)
+    row = ROWS[name]
+    made = condensed(name, ipc, iterations, run if name in ("random", "KIP") else 0)
+    images, labels, (_, _, test, truth) = torch.as_tensor(made["images"]), torch.as_tensor(made["labels"]), mnist()
+
+    def right(_):
+        if row.by == "kernel":
+            return {"accuracy": training.accuracy(kernel.predictions(test, images, kernel.centred(labels, 10)), truth)}
+        network = networks.initialise(networks.ConvNet(*test.shape[1:3], 10), generator(run))
+        train(network, images, labels, EPOCHS, generator(run, "order"))
+        return {"accuracy": training.accuracy(training.predict(network, test, CHUNK), truth)}
+    inputs = settings(row, ipc, iterations).inputs() | {"run": run, "epochs": EPOCHS, "images": data.digest(images)}
+    accuracy = float(artefacts.cached(FOLDER / "accuracies" / f"{name}-{ipc}", inputs, right)["accuracy"])
+    print(f"{name}, {ipc} per class, {iterations} iterations, {row.by} {run}: {accuracy:.1%}", flush=True)
+    return accuracy
+
+
+def chain(name: str, ipc: int, run: int) -> None:
+    """Condense as long as the longest of a row, keeping the images on the way."""
+    torch.set_num_threads(1)
+    for iterations in ROWS[name].iterations:
+        condensed(name, ipc, iterations, run)
+        print(f"{name}, {ipc} per class, set {run}: {settings(ROWS[name], ipc, iterations).updates} updates", flush=True)
+
+
+def table(found: pd.DataFrame) -> pd.DataFrame:
+    """Return accuracies at the end of each method beside the published ones, with 95 % intervals over networks or sets."""
+    rows = []
+    for (name, ipc), own in found.groupby(["method", "ipc"], sort=False):
+        last = own[own["updates"] == own["updates"].max()]["accuracy"]
+        published, (low, high) = paper.PUBLISHED[name, ipc], stats.t.interval(0.95, len(last) - 1, last.mean(), stats.sem(last))
+        rows.append({"method": name, "images per class": ipc, "judged by": ROWS[name].by, "updates": own["updates"].max(),
+                     "accuracy": tables.percent(last.mean(), low, high),
+                     "published": f"{published:.1%}", "difference": f"{100 * (last.mean() - published):+.1f} points"})
+    return pd.DataFrame(rows)
+
+
+def picture(found: pd.DataFrame):
+    """Return the figure: accuracy over updates, the published one as a line."""
+    names = [name for name in ROWS if len(ROWS[name].iterations) > 1]
+    figure, axes = plt.subplots(1, len(names), figsize=(3.2 * len(names), 3.2), sharey=True)
+    for ax, name in zip(axes, names):
+        for ipc, marker in zip(IPCS, "os"):
+            own = found[(found["method"] == name) & (found["ipc"] == ipc)].groupby("updates")["accuracy"]
+            line, = ax.plot(own.mean().index, 100 * own.mean(), marker + "-", label=f"{ipc} per class")
+            ax.axhline(100 * paper.PUBLISHED[name, ipc], color=line.get_color(), linestyle="--", linewidth=1)
+        ax.set(title=name, xscale="log", xlabel="updates")
+    axes[0].set_ylabel("accuracy on the test file (%)")
+    axes[0].legend(loc="lower right", fontsize=8)
+    return figure
+
+
+if __name__ == "__main__":
+    runs = {name: max(row.examined) if name in ("random", "KIP") else 1 for name, row in ROWS.items()}
+    wanted = [(name, ipc, iterations, run) for ipc, (name, row) in itertools.product(reversed(IPCS), ROWS.items())
+              for iterations, count in zip(row.iterations, row.examined) for run in range(count)]
+    with one_per_core() as pool:
+        pool(chain, [(name, ipc, run) for ipc in reversed(IPCS) for name in reversed(ROWS) for run in range(runs[name])])
+        accuracies = pool(examined, wanted)
+    found = pd.DataFrame(wanted, columns=["method", "ipc", "iterations", "run"]).assign(accuracy=accuracies)
+    found["updates"] = [settings(ROWS[name], ipc, iterations).updates for name, ipc, iterations, _ in wanted]
+    inputs = {"protocol": __doc__, "epochs": EPOCHS, "width": WIDTH, "real_batch": REAL_BATCH}
+    artefacts.save_table(FOLDER / "tables" / "published.csv", found, inputs)
+    shown = table(found)
+    artefacts.save_table(FOLDER / "tables" / "published_protocol.csv", shown, inputs)
+    artefacts.write(FOLDER / "tables" / "published_protocol.md", (tables.markdown(shown) + "\n").encode())
+    plots.save(picture(found), FOLDER, "published_protocol")
+    print(tables.markdown(shown))
