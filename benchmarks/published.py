@@ -43,10 +43,10 @@ class Row:
     by: str = "ConvNet"
 
 
-ROWS = {"random": Row("random", (0,), (5,)),
-        "DM": Row("DM-DSA", (30, 100, 300, 1000), (2, 2, 2, 5), 0.3),
-        "DSA": Row("DSA", (2, 6, 20, 60), (2, 2, 2, 5), 0.3, inner=10),
-        "KIP": Row("KIP", (5, 20, 100, 500), (1, 1, 1, 5), 3.0, by="kernel")}
+ROWS = {"random": Row("random", (0,), (3,)),
+        "DM": Row("DM-DSA", (100, 300, 1000), (1, 1, 5), 0.3),
+        "DSA": Row("DSA", (6, 20, 60), (1, 1, 5), 0.3, inner=10),
+        "KIP": Row("KIP", (20, 100, 500), (1, 1, 3), 3.0, by="kernel")}
 IPCS = (1, 10)
 
 
