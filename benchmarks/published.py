@@ -28,7 +28,6 @@ WIDTH, REAL_BATCH = 64, 64  # of condensing; the authors: 128 and 256
 EPOCHS, LR, BATCH = 1000, 0.01, 256  # of the networks that are examined
 MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
 CHUNK = 32  # images whose activations stay in the cache
-FOLDER = paths.results("published")
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,10 @@ def condensed(name: str, ipc: int, iterations: int, run: int) -> dict:
     """Return what a method makes of the training file."""
     how = settings(ROWS[name], ipc, iterations)
     images, labels, *_ = mnist()
-    goes_on = FOLDER / "states" / f"{name}-{ipc}-{run}.npz"  # one chain: the state of fewer iterations is on the way to more
+    folder = paths.results("published")
+    goes_on = folder / "states" / f"{name}-{ipc}-{run}.npz"  # one chain: the state of fewer iterations is on the way to more
     goes_on.parent.mkdir(exist_ok=True)
-    return artefacts.cached(FOLDER / "sets" / f"{name}-{ipc}", how.inputs() | {"run": run}, lambda _: condensation.condense(
+    return artefacts.cached(folder / "sets" / f"{name}-{ipc}", how.inputs() | {"run": run}, lambda _: condensation.condense(
         images, labels, how, seed=run, checkpoint=goes_on,
         make_network=lambda: networks.ConvNet(*images.shape[1:3], 10, width=WIDTH)))
 
@@ -119,7 +119,7 @@ def examined(name: str, ipc: int, iterations: int, run: int) -> float:
         train(network, images, labels, EPOCHS, generator(run, "order"))
         return {"accuracy": training.accuracy(training.predict(network, test, CHUNK), truth)}
     inputs = settings(row, ipc, iterations).inputs() | {"run": run, "epochs": EPOCHS, "images": data.digest(images)}
-    accuracy = float(artefacts.cached(FOLDER / "accuracies" / f"{name}-{ipc}", inputs, right)["accuracy"])
+    accuracy = float(artefacts.cached(paths.results("published") / "accuracies" / f"{name}-{ipc}", inputs, right)["accuracy"])
     print(f"{name}, {ipc} per class, {iterations} iterations, {row.by} {run}: {accuracy:.1%}", flush=True)
     return accuracy
 
@@ -168,10 +168,10 @@ if __name__ == "__main__":
         accuracies = pool(examined, wanted)
     found = pd.DataFrame(wanted, columns=["method", "ipc", "iterations", "run"]).assign(accuracy=accuracies)
     found["updates"] = [settings(ROWS[name], ipc, iterations).updates for name, ipc, iterations, _ in wanted]
-    inputs = {"protocol": __doc__, "epochs": EPOCHS, "width": WIDTH, "real_batch": REAL_BATCH}
-    artefacts.save_table(FOLDER / "tables" / "published.csv", found, inputs)
+    folder, inputs = paths.results("published"), {"protocol": __doc__, "epochs": EPOCHS, "width": WIDTH, "real_batch": REAL_BATCH}
+    artefacts.save_table(folder / "tables" / "published.csv", found, inputs)
     shown = table(found)
-    artefacts.save_table(FOLDER / "tables" / "published_protocol.csv", shown, inputs)
-    artefacts.write(FOLDER / "tables" / "published_protocol.md", (tables.markdown(shown) + "\n").encode())
-    plots.save(picture(found), FOLDER, "published_protocol")
+    artefacts.save_table(folder / "tables" / "published_protocol.csv", shown, inputs)
+    artefacts.write(folder / "tables" / "published_protocol.md", (tables.markdown(shown) + "\n").encode())
+    plots.save(picture(found), folder, "published_protocol")
     print(tables.markdown(shown))

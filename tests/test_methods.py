@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from dcpriv_lib import (augmentation, condensation, coresets, distribution_matching, kernel, multi_formation, networks,
-                        parameters, schedules, trajectory_matching)
+                        parameters, paths, schedules, trajectory_matching)
 from dcpriv_lib.seeding import generator
 
 SHAPE = (1, 16, 3)  # channels, size, classes
@@ -594,3 +594,27 @@ def test_the_step_of_one_image_does_not_depend_on_how_many_there_are(method):
 def test_an_unknown_method_of_a_comparison_names_the_nearest():
     with pytest.raises(ValueError, match="method = 'herdin': there is no such method: did you mean 'herding'"):
         schedules.settings_of("herdin", 10, width=4, real_batch=8)
+
+
+# ---------------------------------------------------------------- the published protocol
+
+def test_networks_of_the_published_protocol_are_trained_as_torch_trains_them(monkeypatch):
+    monkeypatch.syspath_prepend(paths.REPOSITORY / "benchmarks")
+    import published
+    monkeypatch.setattr(published, "BATCH", 20)
+    monkeypatch.setattr(published, "CHUNK", 7)
+    images, ours, theirs = pictures(dtype=torch.float64), network().requires_grad_(True), network().requires_grad_(True)
+    published.train(ours, images, LABELS, 4, generator(3))
+    draw, lr, epochs = generator(3), 0.01, 4
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=lr, momentum=0.9, weight_decay=5e-4)
+    for epoch in range(epochs + 1):
+        for rows in torch.randperm(30, generator=draw).split(20):
+            optimizer.zero_grad()
+            F.cross_entropy(theirs(augmentation.each(images[rows], draw)), LABELS[rows]).backward()
+            optimizer.step()
+        if epoch == epochs // 2 + 1:
+            lr *= 0.1
+            optimizer = torch.optim.SGD(theirs.parameters(), lr=lr, momentum=0.9, weight_decay=5e-4)
+    for a, b in zip(ours.parameters(), theirs.parameters()):
+        assert torch.allclose(a, b, rtol=1e-9, atol=1e-12)
+    assert not torch.equal(next(ours.parameters()), next(network().parameters()))
