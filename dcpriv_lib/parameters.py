@@ -174,7 +174,6 @@ TABLE = {
     "updates": whole(1),
     "psg_networks": entries(whole(1, 100_000), distinct=True),
     "psg_looks": whole(1, 100_000),
-    "psg_lr": number(1e-9, 1e6),
     "gan_steps": whole(1),
     "generator_steps": whole(1),
     "drawn_per_class": whole(1, 100_000),

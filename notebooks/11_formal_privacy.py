@@ -46,7 +46,7 @@ dataset: str = "digits"     # must be what 01_data_split divided
 seed: int = 0               # must be what 01_data_split used
 device: str = "auto"        # cpu, cuda, mps, or auto
 control_ipc: int = 10       # synthetic images per class, one of notebook 2's ipc
-private_models: int = 8     # models of every way, an even number; each is a target
+private_models: int = 6     # models of every way, an even number; each is a target
 n_canaries: int = 60        # images of the pool with a wrong label
 n_directions: int = 64      # artificial people of an audit, in every model
 dp_epsilons: list = [1, 10]  # guarantees to be kept, from the strictest on
@@ -62,7 +62,6 @@ frequencies: int = 300      # of the random features of the mean embedding
 updates: int = 60           # steps in which synthetic images are fitted to the releases
 psg_networks: list = [5, 10]  # networks in which PSG asks, to choose from by rehearsal
 psg_looks: int = 4          # noisy gradients of PSG in each of them
-psg_lr: float = 10.0        # step size of PSG on the pixels
 gan_steps: int = 1000       # steps of the GAN
 generator_steps: int = 200  # steps in which DP-MERF's generator is fitted to the releases
 drawn_per_class: int = 50   # images of each class that are drawn from a generator
@@ -373,7 +372,7 @@ for name, query in asked.items():
 
 # %%
 plan = private_gradient_matching.Settings(
-    control_ipc, 1, psg_looks, dp_batch, dp_clip, sigma=0.0, image_lr=psg_lr, size=dp_width,
+    control_ipc, 1, psg_looks, dp_batch, dp_clip, sigma=0.0, image_lr=10.0, size=dp_width,
     network_steps=5)
 tried = {(epsilon, k): (train_on, replace(plan, iterations=k, sigma=dp.noise_multiplier(
     epsilon, dp_batch / len(train_on), k * psg_looks, delta)))
@@ -456,8 +455,8 @@ for ax, name in zip(axes, shown_sets):
 study.figure(figure, "generated_images")
 
 # %% [markdown]
-# Three images of each class. A GAN that has few people to learn from tends to draw the same image again and again (*mode collapse*).
-# A mean says little about how people differ, and so DP-MERF's images of a class hardly differ either.
+# Three images of each class. A GAN tends to draw the same image again and again (*mode collapse*): nothing in its loss asks for more
+# than one that $D$ takes for real. DP-MERF knows of the members only some noisy means, and draws what has such means, noise included.
 #
 # ## Noise on the model is not enough
 #
@@ -682,9 +681,9 @@ study.figure(figure, "roc_and_forbidden_region")
 # %% [markdown]
 # At the left end of a curve a handful of canaries decide; a band that reaches out of the region refutes nothing.
 #
-# And all on one axis: to the right, how accurate; up, how much of $\varepsilon$. An open circle is the guarantee, at the top edge
+# And all on one axis: to the right, how accurate; up, how much of $\varepsilon$. An open mark is the guarantee, at the top edge
 # where there is none; the filled one below it is what was shown, from the releases where there are any and else from answers. A
-# cross *above* its open circle is a broken guarantee.
+# cross *above* its open mark is a broken guarantee.
 
 # %%
 figure, ax = plt.subplots(figsize=(8, 4.2))
@@ -693,13 +692,14 @@ shown_bound = compared["at least, from releases"].fillna(compared["at least, fro
 methods = list(compared["way"].str.split(",").str[0].unique())
 for (_, one), most in zip(compared.iterrows(), shown_bound):
     method = one["way"].split(",")[0]
-    x, y, colour = 100 * one["accuracy"], min(one["epsilon"], top), f"C{methods.index(method)}"
+    x, y, i = 100 * one["accuracy"], min(one["epsilon"], top), methods.index(method)
+    colour, marker = f"C{i}", "o" if i < 6 else "s"      # there are six colours
     ax.plot([x, x], [y, max(most, bottom)], "-", color=colour, linewidth=1)
-    ax.plot(x, y, "o", color=colour, markerfacecolor="white")
-    ax.plot(x, max(most, bottom), "X" if one["refuted"] else "o", color=colour, zorder=3,
+    ax.plot(x, y, marker, color=colour, markerfacecolor="white")
+    ax.plot(x, max(most, bottom), "X" if one["refuted"] else marker, color=colour, zorder=3,
             markersize=10 if one["refuted"] else 6, markeredgecolor="white")
 for i, method in enumerate(methods):
-    ax.plot([], [], "o", color=f"C{i}", label=method)
+    ax.plot([], [], "o" if i < 6 else "s", color=f"C{i}", label=method)
 ax.set(yscale="log", xlabel="accuracy on non-members (%)", ylabel=r"$\varepsilon$",
        ylim=(bottom * 0.8, top * 1.3))
 ax.set_yticks([bottom, 0.1, 1, 10, top], ["0", "0.1", "1", "10", "no guarantee"])
@@ -757,8 +757,9 @@ tables.shown(pd.DataFrame(published))
 #
 # **What is missing.** DP-Sinkhorn is only in the table of published numbers: its authors make 400 passes over the data with a noisy
 # gradient for every 50 images, more than this report can pay for. Every way had at most two settings to choose from; whoever
-# searches longer, on people who are no members, may find better ones. And the audit asks only about canaries, whose contribution is as long and as new as it can be, in every release. A mistake that spares them and harms real
-# people, in how a gradient is computed for instance, would not be seen. The tests of the library look for such mistakes.
+# searches longer, on people who are no members, may find better ones. And the audit asks only about canaries, whose contribution is
+# as long and as new as it can be, in every release. A mistake that spares them and harms real people, in how a gradient is computed
+# for instance, would not be seen. The tests of the library look for such mistakes.
 #
 # Not every number with a privacy label has a proof. The paper of this report mentions the generator DPGEN as an alternative with
 # differential privacy; Dockhorn et al. (2023) show that its proof fails, so it is not among the ways here.

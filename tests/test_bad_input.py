@@ -686,7 +686,7 @@ def test_senseless_values_are_refused_by_name(name, refused):
 def test_only_these_parameters_may_be_zero_or_no_whole_number():
     zero, half = ({name for name, rule in parameters.TABLE.items() if rule.fits(value)} for value in (0, 0.5))
     assert zero == {"seed", "outer", "inner", "first_run", "first_shadow", "merge_step", "shift", "epsilon", "n_images"}
-    assert half == {"image_lr", "effort", "epsilon", "dp_clip", "dp_lr", "psg_lr"}
+    assert half == {"image_lr", "effort", "epsilon", "dp_clip", "dp_lr"}
 
 
 @pytest.mark.parametrize("name", parameters.TABLE)
