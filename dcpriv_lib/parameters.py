@@ -172,6 +172,11 @@ TABLE = {
     "dp_width": whole(1, 4096),
     "frequencies": whole(1, 100_000),
     "updates": whole(1),
+    "psg_networks": entries(whole(1, 100_000), distinct=True),
+    "psg_looks": whole(1, 100_000),
+    "gan_steps": whole(1),
+    "generator_steps": whole(1),
+    "drawn_per_class": whole(1, 100_000),
     # 8
     "clone": Rule(lambda value: type(value) is str and (value == "" or value.strip()),
                   "the path of a folder, or '' for the one among the data sets"),

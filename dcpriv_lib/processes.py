@@ -21,7 +21,8 @@ _study = None  # in a worker: the study whose jobs it does
 def run(study, jobs: list) -> Iterator:
     """Do ``job.arrays(study)`` for every job, in as many processes as there are cores.
 
-    A job keeps its own result in a file; nothing is returned by it. The number of cores is
+    A job keeps its own result in a file; nothing is returned by it. What it imports late, and slowly, it may name in
+    `imports`; that of the first jobs ever is then imported once for all. The number of cores is
     joblib's: ``LOKY_MAX_CPU_COUNT`` lowers it. Ctrl-C and SIGTERM reach all processes, which save
     the states of their computations (see `checkpoint`) before they end.
 
@@ -30,7 +31,8 @@ def run(study, jobs: list) -> Iterator:
     None, once for each job that is done.
     """
     with _nothing_in_main(), _without_interrupts():
-        multiprocessing.set_forkserver_preload(["dcpriv_lib.study"])  # loaded once, then workers are forked from it
+        multiprocessing.set_forkserver_preload(  # loaded once, then workers are forked from it
+            ["dcpriv_lib.study", *getattr(jobs[0], "imports", ())])
         forkserver.ensure_running()
     workers = min(len(jobs), joblib.cpu_count())
     with ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), _start, (study,)) as pool:

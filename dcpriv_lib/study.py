@@ -16,13 +16,27 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from . import artefacts, condensation, data, dp_condensation, dp_training, networks, paths, processes, tables, training
+from . import (
+    artefacts,
+    condensation,
+    data,
+    dp_condensation,
+    dp_training,
+    generators,
+    networks,
+    paths,
+    private_gradient_matching,
+    processes,
+    tables,
+    training,
+)
 from .seeding import derive, generator
 
 MADE_BY = {"split": "01_data_split", "targets": "02_condensation", "condensed_sets": "02_condensation",
            "shadows": "03_shadow_training", "attacks": "04_attack", "references": "06_stronger_attacks",
            "every_model": "06_stronger_attacks", "controls": "07_controls", "methods": "09_methods", "leaks": "09_methods",
            "properties": "10_robustness_and_fairness", "formal_privacy": "11_formal_privacy"}
+COMPILER = ("torch._dynamo",)  # what the gradients of single examples import at first, seconds in every process
 
 
 @dataclass
@@ -229,18 +243,36 @@ class Study:
 
         Parameters
         ----------
-        kind : what the sets are for.
-        wanted : key to the real images, as rows of the data set, `dp_condensation.Query` and `dp_condensation.Fit`.
+        kind : what the sets are for. With the same kind and coins another fit finds the releases that were made before.
+        wanted : key to the real images, as rows of the data set, `dp_condensation.Query`, and how images are fitted to
+            the releases: `dp_condensation.Fit`, or `generators.Settings` for images of a generator. Or key to the
+            real images and `private_gradient_matching.Settings`.
         coins : bool [sets, canaries], which artificial people are members too, for an audit (see
             `dp_condensation.release`); None for no audit.
 
         Returns
         -------
-        dict of key to what `dp_condensation.fit` and `dp_condensation.release` return, as numpy arrays.
+        dict of key to what `dp_condensation.release` and the fit, or `private_gradient_matching.condense`, return, as
+        numpy arrays.
         """
-        jobs = [_PrivateSet(kind, _key(key), np.asarray(rows), query, fit, of_key)
-                for (key, (rows, query, fit)), of_key in zip(wanted.items(), _coins(coins, wanted))]
+        jobs = [(_PrivateSet if len(how) == 2 else _Condensed)(kind, _key(key), np.asarray(rows), *how, of_key)
+                for (key, (rows, *how)), of_key in zip(wanted.items(), _coins(coins, wanted))]
         return dict(zip(wanted, self._made(jobs, "private sets")))
+
+    def generated_sets(self, kind: str, wanted: dict) -> dict:
+        """Train one GAN a key on real images, and return images drawn from it; what was made before is loaded.
+
+        Parameters
+        ----------
+        kind : what the sets are for.
+        wanted : key to the real images, as rows of the data set, and `generators.Settings`.
+
+        Returns
+        -------
+        dict of key to what `generators.train` returns, as numpy arrays.
+        """
+        jobs = [_Condensed(kind, _key(key), np.asarray(rows), how) for key, (rows, how) in wanted.items()]
+        return dict(zip(wanted, self._made(jobs, "generated sets")))
 
     def members_in_releases(self, kind: str, wanted: dict, sets: dict) -> np.ndarray:
         """Return how much of everybody in the pool is in what `private_sets` released, float64 [sets, n].
@@ -558,6 +590,8 @@ class _PrivateTraining:
     coins: np.ndarray
     network: str
 
+    imports = COMPILER
+
     def _inputs(self, study: Study) -> dict:
         return study.inputs | asdict(self.settings) | {
             "kind": self.kind, "key": self.key, "members": data.digest(self.rows, study.labels[self.rows]),
@@ -588,7 +622,7 @@ class _PrivateSet:
     key: tuple
     rows: np.ndarray
     query: dp_condensation.Query
-    fit: dp_condensation.Fit
+    fit: dp_condensation.Fit | generators.Settings
     coins: np.ndarray
 
     def _inputs(self, study: Study) -> dict:
@@ -613,10 +647,46 @@ class _PrivateSet:
 
         def fitted(unfinished: Path) -> dict:
             found = artefacts.cached(self._at(study, "releases"), self._inputs(study), released)
-            return found | dp_condensation.fit(
+            module = generators if isinstance(self.fit, generators.Settings) else dp_condensation
+            return found | module.fit(
                 torch.as_tensor(found["sums"]).to(study.device), study.split.shape, len(self.rows) / classes, self.query,
                 self.fit, seed=seed, checkpoint=unfinished, progress=progress)
         return artefacts.cached(self._at(study, "condensed"), self._inputs(study) | asdict(self.fit), fitted)
+
+
+@dataclass(frozen=True, eq=False)
+class _Condensed:
+    """One synthetic set to be made by private gradient matching, or by a GAN, which has no canaries."""
+
+    kind: str
+    key: tuple
+    rows: np.ndarray
+    settings: private_gradient_matching.Settings | generators.Settings
+    coins: np.ndarray | None = None
+
+    imports = COMPILER
+
+    def _inputs(self, study: Study) -> dict:
+        audited = {} if self.coins is None else {"coins": data.digest(self.coins)}
+        return study.inputs | asdict(self.settings) | audited | {
+            "kind": self.kind, "key": self.key, "members": data.digest(self.rows, study.labels[self.rows])}
+
+    def _at(self, study: Study) -> Path:
+        return _place(study, "condensed", self.kind, self.key)
+
+    def path(self, study: Study) -> Path:
+        return artefacts.cached_path(self._at(study), self._inputs(study))
+
+    def arrays(self, study: Study, progress: Callable = iter) -> dict:
+        """Return the arrays, computed and kept unless they are there already."""
+        make, audited = ((generators.train, {}) if self.coins is None else
+                         (private_gradient_matching.condense, {"coins": torch.as_tensor(self.coins)}))
+
+        def compute(unfinished: Path) -> dict:
+            members = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
+            return make(*members, len(study.classes), self.settings, seed=derive(study.seed, self.kind, *self.key),
+                        checkpoint=unfinished, progress=progress, **audited)
+        return artefacts.cached(self._at(study), self._inputs(study), compute)
 
 
 @dataclass(frozen=True, eq=False)

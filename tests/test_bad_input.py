@@ -670,7 +670,8 @@ def senseless(name: str) -> list:
             "training_sets": [["subset"] * 2, ["subste"]], "grid_C": [[1, 1], [0]],
             "grid_gamma": [[1, 1.0], [0]], "factors": [[1, 1.0], [0]], "other_ipc": [[3, 3], [0], [0.5]],
             "epsilons": [[0.2, 0.1], [0.1, 0.1], [-0.1], [1.5]], "dp_epsilons": [[1, 1], [0]],
-            "dp_steps": [[3, 3], [0], [0.5]], "releases": [[3, 3], [0], [0.5]]}
+            "dp_steps": [[3, 3], [0], [0.5]], "releases": [[3, 3], [0], [0.5]],
+            "psg_networks": [[3, 3], [0], [0.5]]}
     return (NUMBERS + LISTS + many.get(name, [[1]]) + [0.5] * (not fits_half) + [1.0] * (not fits_half)
             + [0] * (not fits_zero))
 

@@ -1,5 +1,6 @@
-"""Differential privacy: the brick, the accountants, DP-SGD and private condensation, each against something known."""
+"""Differential privacy: the brick, the accountants, DP-SGD, private condensation and generators, each against something known."""
 
+import copy
 import math
 import signal
 from collections import Counter
@@ -10,11 +11,13 @@ import torch
 from scipy.stats import kstest, norm
 from torch.nn import functional as F
 
-from dcpriv_lib import audit, data, networks
+from dcpriv_lib import audit, data, generators, networks
 from dcpriv_lib import differential_privacy as dp
 from dcpriv_lib import dp_condensation as dpc
 from dcpriv_lib import dp_training as dpt
-from dcpriv_lib.seeding import generator
+from dcpriv_lib import private_gradient_matching as pgm
+from dcpriv_lib.seeding import derive, generator
+from dcpriv_lib.study import Study
 
 SHAPE = (1, 16, 3)
 LABELS = torch.arange(3).repeat(8)
@@ -39,6 +42,11 @@ def query(**changes):
 
 def settings(**changes):
     return dpt.Settings(**dict(steps=4, batch=8, clip=0.5, sigma=1.0, lr=0.1) | changes)
+
+
+def matching(**changes):
+    return pgm.Settings(**dict(ipc=2, iterations=2, looks=2, batch=8, clip=0.5, sigma=1.0, image_lr=0.5, size=4,
+                               network_steps=2) | changes)
 
 
 # ---------------------------------------------------------------- accounting
@@ -175,8 +183,9 @@ def test_every_gradient_is_clipped(kind):
     assert (clipped.norm(dim=1) > 0.0999).all(), "or the test says nothing"
 
 
-def test_nobody_moves_the_gradient_sum_by_more_than_the_clipping_length():
-    net, images = network(), 5 * pictures()
+@every_network
+def test_nobody_moves_the_gradient_sum_by_more_than_the_clipping_length(kind):
+    net, images = network(kind), 5 * pictures()
     whole = dpt.gradient_sum(net, images, LABELS, 0.5)
     for left_out in range(len(images)):
         rest = torch.arange(len(images)) != left_out
@@ -218,6 +227,78 @@ def test_empty_batches_are_released_too():
     net = network()
     dpt.train(net, pictures(), LABELS, settings(batch=0.01), seed=5)
     assert all(weight.isfinite().all() for weight in net.parameters())
+
+
+# ---------------------------------------------------------------- private gradient matching
+
+@pytest.fixture
+def looks(monkeypatch):
+    """What every look asked and was told: the network as it was, and the noisy gradient."""
+    seen, step = [], pgm.step
+
+    def watched(net, noisy, *others):
+        seen.append((copy.deepcopy(net), noisy))
+        return step(net, noisy, *others)
+    monkeypatch.setattr(pgm, "step", watched)
+    return seen
+
+
+def test_without_noise_and_clipping_the_gradient_of_everybody_is_the_mean_gradient(looks):
+    pgm.condense(pictures(), LABELS, 3, matching(batch=24, clip=1e6, sigma=0.0), seed=5)
+    assert len(looks) == 4
+    for net, noisy in looks:
+        net = net.double()
+        loss = F.cross_entropy(net(pictures().double()), LABELS)
+        expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(net.parameters()))])
+        assert torch.allclose(noisy.double(), expected, atol=1e-6)
+    first, second, third, fourth = (torch.cat([w.flatten() for w in net.parameters()]).float() for net, _ in looks)
+    assert 0 < (second - first).norm() < 0.5 * (third - second).norm(), "trained a little, then drawn anew"
+    assert (fourth - third).norm() < 0.5 * (third - first).norm()
+
+
+def test_one_person_moves_a_look_by_the_clipping_length_at_most(looks):
+    images = 5 * pictures()
+    for some in (slice(24), slice(23)):
+        pgm.condense(images[some], LABELS[some], 3, matching(batch=len(LABELS[some]), sigma=0.0), seed=5)
+    (_, whole), (_, rest) = looks[0], looks[4]  # later networks were trained on other images
+    assert 0 < (24 * whole - 23 * rest).norm() <= 0.5 * (1 + 1e-4)
+
+
+def distance_by_hand(net, noisy, images, labels):
+    """One minus the cosine for every output of every weight tensor, in a loop."""
+    found = torch.autograd.grad(F.cross_entropy(net(images), labels), list(net.parameters()), create_graph=True)
+    distance, at = 0, 0
+    for one in found:
+        part = noisy[at:at + one.numel()].view(one.shape)
+        at += one.numel()
+        if one.ndim > 1:
+            distance = distance + sum(1 - F.cosine_similarity(a.flatten(), b.flatten(), dim=0) for a, b in zip(one, part))
+    return distance
+
+
+def test_images_move_along_the_gradient_of_the_distance_with_momentum(looks):
+    how, labels = matching(iterations=1, looks=3), torch.arange(3).repeat_interleave(2)
+    made = pgm.condense(pictures(), LABELS, 3, how, seed=5)
+    images, velocity = torch.randn(6, 1, 16, 16, generator=generator(5, "start")).double(), 0
+    for number, (net, noisy) in enumerate(looks):
+        images = images.detach().requires_grad_()
+        distance = distance_by_hand(net.double(), noisy.double(), images, labels)
+        gradient, = torch.autograd.grad(distance, images)
+        assert made["loss"][number] == pytest.approx(distance.item(), rel=1e-3)
+        velocity = 0.5 * velocity + gradient
+        images = images - how.image_lr * velocity
+    assert torch.allclose(made["images"].double(), images, atol=2e-3) and made["labels"].tolist() == labels.tolist()
+
+
+def test_a_network_is_trained_on_the_synthetic_images_by_plain_sgd():
+    net = network(lambda *shape: networks.ConvNet(*shape, width=4))
+    expected = copy.deepcopy(net).double()
+    pgm.train_network(net, pictures(6), LABELS[:6], 2)
+    for _ in range(2):
+        loss = F.cross_entropy(expected(pictures(6).double()), LABELS[:6])
+        for weight, g in zip(expected.parameters(), torch.autograd.grad(loss, list(expected.parameters()))):
+            weight.data -= 0.01 * g
+    assert all(torch.allclose(a.double(), b, atol=1e-6) for a, b in zip(net.parameters(), expected.parameters()))
 
 
 # ---------------------------------------------------------------- releases
@@ -263,6 +344,15 @@ def trained(seed=5, images=None, checkpoint=None, progress=iter, **changes):
     return torch.cat([weight.detach().flatten().double() for weight in net.parameters()] + [scores])
 
 
+def matched(seed=5, images=None, checkpoint=None, progress=iter, **changes):
+    found = pgm.condense(pictures() if images is None else images, LABELS, 3, matching(**changes), seed=seed, coins=COINS,
+                         checkpoint=checkpoint, progress=progress)
+    return torch.cat([found["images"].flatten().double(), found["scores"]])
+
+
+every_way = pytest.mark.parametrize("make", [released, trained, matched])
+
+
 @pytest.fixture
 def streams(monkeypatch):
     """How often every stream of noise was begun, by its seed and purpose."""
@@ -271,12 +361,12 @@ def streams(monkeypatch):
     def counted(*purpose):
         begun[purpose] += purpose[1] == "noise"
         return generator(*purpose)
-    for module in (dp, dpc, dpt):
+    for module in (dp, dpc, dpt, pgm):
         monkeypatch.setattr(module, "generator", counted)
     return begun
 
 
-@pytest.mark.parametrize(("make", "accounted"), [(released, 3), (trained, 4)])
+@pytest.mark.parametrize(("make", "accounted"), [(released, 3), (trained, 4), (matched, 4)])
 def test_a_stopped_run_releases_what_is_accounted_and_nothing_else(make, accounted, tmp_path, streams, interruptible):
     unbroken = make()
     assert sorted(streams[key] for key in streams if key[1] == "noise") == [1] * accounted
@@ -288,13 +378,13 @@ def test_a_stopped_run_releases_what_is_accounted_and_nothing_else(make, account
     assert len(noises) == accounted and all(streams[key] == 2 for key in noises), "the same releases, made twice"
 
 
-@pytest.mark.parametrize("make", [released, trained])
+@every_way
 def test_a_release_that_was_lost_in_a_kill_is_made_again_with_the_same_noise(make, tmp_path, streams, monkeypatch):
     unbroken, checkpoint = make(), tmp_path / "state.npz"
     keep = dpc.Checkpoint.keep
 
     def killed(self, state):
-        if len(state.get("sums", state.get("sizes"))) == 2:
+        if len(next(state[key] for key in ("sums", "sizes", "loss") if key in state)) == 2:
             raise SystemExit  # after the release was computed, before it was kept
         keep(self, state)
     monkeypatch.setattr(dpc.Checkpoint, "keep", killed)
@@ -304,7 +394,7 @@ def test_a_release_that_was_lost_in_a_kill_is_made_again_with_the_same_noise(mak
     assert torch.equal(make(checkpoint=checkpoint), unbroken)
 
 
-@pytest.mark.parametrize("make", [released, trained])
+@every_way
 def test_other_data_and_other_settings_never_meet_the_same_noise(make, streams):
     changed = pictures()
     changed[0, 0, 0, 0] += 0.01
@@ -314,7 +404,7 @@ def test_other_data_and_other_settings_never_meet_the_same_noise(make, streams):
     assert len(noises) == 5 * len({key[2] for key in noises}) and all(streams[key] == 1 for key in noises)
 
 
-@pytest.mark.parametrize("make", [released, trained])
+@every_way
 def test_a_state_of_other_data_is_refused(make, tmp_path):
     checkpoint = tmp_path / "state.npz"
     with pytest.raises(KeyboardInterrupt):
@@ -369,6 +459,108 @@ def test_a_stopped_fit_goes_on_to_the_same_bits_and_leaves_the_releases_alone(tm
     assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken) and torch.equal(sums, before)
 
 
+# ---------------------------------------------------------------- generators
+
+PLANTED = torch.tensor([-1.0, 1.0]).repeat_interleave(20)[:, None, None, None].expand(40, 1, 16, 16).contiguous()
+
+
+def generated(**more):
+    return generators.train(PLANTED, torch.arange(2).repeat_interleave(20), 2,
+                            generators.Settings(**dict(drawn=5, updates=300, lr=1e-3, batch=20, width=32)), seed=5, **more)
+
+
+def mean_embedding(**changes):
+    how = query(**dict(embedding="fourier", releases=1, rate=1, sigma=0.1, size=100) | changes)
+    return how, dpc.release(pictures(), LABELS, 3, how, seed=5)["sums"]
+
+
+def fitted(updates=60, **more):
+    how, sums = mean_embedding()
+    return generators.fit(sums, SHAPE, 8, how, generators.Settings(4, updates, 3e-3, 24, 32), seed=5, **more)
+
+
+def test_a_gan_draws_images_of_the_right_class():
+    made = generated()
+    assert made["images"].shape == (10, 1, 16, 16) and made["labels"].tolist() == [0] * 5 + [1] * 5
+    distances = torch.stack([(made["images"] - value).square().flatten(1).mean(1) for value in (-1, 1)])
+    assert distances.argmin(0).tolist() == made["labels"].tolist()
+    assert (distances.max(0).values > 2 * distances.min(0).values).all()
+
+
+def test_a_gan_that_was_not_trained_draws_no_class():
+    made = generators.train(PLANTED, torch.arange(2).repeat_interleave(20), 2, generators.Settings(5, 1, 1e-9, 20, 32), seed=5)
+    assert made["images"].abs().max() < 0.6, "or the test above says nothing"
+
+
+def test_the_images_of_a_generator_come_to_have_the_released_means():
+    made, (how, sums) = fitted(150), mean_embedding()
+    embedded = dpc.embedding(SHAPE, how, 5, 0)
+
+    def distance(images):
+        return sum(float((sums[0, c] / 8 - embedded(images[4 * c:4 * c + 4]).mean(0)).square().sum()) for c in range(3))
+    assert made["images"].shape == (12, 1, 16, 16) and made["labels"].tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert distance(made["images"]) < 0.8 * distance(torch.randn(12, 1, 16, 16, generator=generator(0, "noise")))
+    assert made["loss"][-10:].mean() < 0.8 * made["loss"][:10].mean()
+
+
+def test_the_weights_of_a_generator_move_along_the_gradient_of_the_loss():
+    """The first step of Adam is a step of its size against the sign of the gradient, found in float64 by autograd."""
+    (how, sums), until = mean_embedding(), generators.Settings(1, 1, 1e-3, 6, 8)
+    maker = networks.initialise(generators.Generator(SHAPE, 8), generator(5, "generator"))
+    before = copy.deepcopy(maker).double()
+    labels, codes = torch.arange(3).repeat_interleave(2), torch.randn(6, generators.CODE, generator=generator(5, "update", 0))
+    images = before(codes.double(), labels)
+    own = dpc.embedding(SHAPE, how, 5, 0)(images).unflatten(0, (3, 2)).mean(1)
+    gradients = torch.autograd.grad((sums[0].double() / 8 - own).square().sum(), list(before.parameters()))
+    drawn = torch.randn(3, generators.CODE, generator=generator(5, "drawn"))
+    expected = copy.deepcopy(before)
+    for weight, g in zip(expected.parameters(), gradients):
+        weight.data -= 1e-3 * g / (g.abs() + 1e-8)
+    made = generators.fit(sums, SHAPE, 8, how, until, seed=5)
+    moved = expected(drawn.double(), torch.arange(3)) - before(drawn.double(), torch.arange(3))
+    assert torch.allclose(made["images"].double() - before(drawn.double(), torch.arange(3)), moved, atol=2e-4)
+    assert moved.abs().max() > 2e-3, "or the test says nothing"
+
+
+@pytest.mark.parametrize("make", [generated, fitted])
+def test_a_stopped_generator_goes_on_to_the_same_bits(make, tmp_path, interruptible):
+    unbroken, checkpoint = make(), tmp_path / "state.npz"
+    with pytest.raises(KeyboardInterrupt):
+        make(checkpoint=checkpoint, progress=lambda steps: stopped_before(20, steps))
+    resumed = make(checkpoint=checkpoint)
+    assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
+
+
+def test_another_fit_asks_nobody_again(tmp_path, monkeypatch):
+    """The generator is fitted to the very sums that images were fitted to, even if the members have changed since."""
+    monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path))
+    study = Study.divide("mine", "digits", 0, "standard")
+    half, how = study.members[:100], query(embedding="fourier", size=30, releases=1, rate=1)
+    coins = np.array([[True, False]])
+    of_images = study.private_sets("asked", {0: (half, how, dpc.Fit(1, 2, 0.1))}, coins)[0]
+    until = generators.Settings(2, 3, 1e-3, 20, 8)
+    expected = generators.fit(torch.as_tensor(of_images["sums"]), study.split.shape, 10, how, until,
+                              seed=derive(0, "asked", 0))["images"]
+    study.images = torch.full_like(study.images, torch.nan)
+    found = study.private_sets("asked", {0: (half, how, until)}, coins)[0]
+    assert np.array_equal(found["sums"], of_images["sums"]) and np.array_equal(found["scores"], of_images["scores"])
+    assert np.array_equal(found["images"], expected) and len(found["labels"]) == 20
+
+
+def test_the_study_makes_the_sets_that_the_library_makes(tmp_path, monkeypatch):
+    monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path))
+    study = Study.divide("mine", "digits", 0, "standard")
+    half, coins = study.members[:60], np.array([[True, False, True]])
+    members = study.images[half], study.labels[half], 10
+    how, until = matching(ipc=1), generators.Settings(2, 3, 1e-3, 20, 8)
+    found = study.private_sets("matched", {0: (half, how)}, coins)[0]
+    expected = pgm.condense(*members, how, seed=derive(0, "matched", 0), coins=torch.as_tensor(coins[0]))
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    found = study.generated_sets("drawn", {0: (half, until)})[0]
+    expected = generators.train(*members, until, seed=derive(0, "drawn", 0))
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+
 # ---------------------------------------------------------------- the audit of the releases
 
 @every_embedding
@@ -407,7 +599,15 @@ def of_sums(coins, sigma, rate, releases, seed=5):
     return dpc.release(pictures(), LABELS, 3, how, seed=seed, coins=coins)["scores"].numpy()
 
 
-every_mechanism = pytest.mark.parametrize("scored", [of_training, of_sums])
+def of_matching(coins, sigma, rate, releases, seed=5):
+    """The scores of canaries in private gradient matching."""
+    how = matching(iterations=releases, looks=1, batch=24 * rate, sigma=sigma, size=32)
+    return pgm.condense(pictures(), LABELS, 3, how, seed=seed, coins=coins)["scores"].numpy()
+
+
+every_mechanism = pytest.mark.parametrize("scored", [of_training, of_sums, of_matching])
+# numbers that a release has for each class, or for all together, and how many of these there are
+SIZES = {of_training: (23_566, 1), of_sums: (2000, 3), of_matching: (19_395, 1)}
 
 
 def tossed(canaries, purpose="tossed"):
@@ -465,7 +665,7 @@ def test_scores_are_gaussian_with_the_mean_and_the_deviation_that_follow_from_th
     coins = tossed(300)
     scores = scored(coins, sigma, rate, releases)
     members, others = scores[coins.numpy()], scores[~coins.numpy()]
-    size, classes = (23_566, 1) if scored is of_training else (2000, 3)
+    size, classes = SIZES[scored]
     overlap = rate * len(members) / classes / size        # of other canaries' directions
     without = releases * (sigma**2 + overlap)
     within = without + releases * rate * (1 - rate)
