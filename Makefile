@@ -11,7 +11,7 @@ DCPRIV_AGAIN="make $@" snakemake --cores all --nolock --rerun-incomplete --quiet
 @echo && cat $(RESULTS)/$(1)/tables/summary.md && echo && echo "Report: $(RESULTS)/$(1)/report/index.html"
 endef
 
-.PHONY: help report mnist-small paper authors test check-notebooks check-library notebooks figures site sync clean
+.PHONY: help report mnist-small paper authors published test check-notebooks check-library notebooks figures site sync clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -28,6 +28,9 @@ authors: .venv/ready  ## what the authors of the paper published, from a clone o
 	@TQDM_MININTERVAL=30 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m dcpriv_lib.step \
 		notebooks/08_the_authors_models.ipynb $(RESULTS)/authors/notebooks/08_the_authors_models.ipynb
 	@cat $(RESULTS)/authors/tables/authors_claims.md
+
+published: .venv/ready  ## the methods of condensation by their authors' protocol, cut to fit: an hour or two on two cores
+	@OMP_NUM_THREADS=1 python benchmarks/published.py
 
 test: .venv/ready  ## every check, in two processes: the notebooks at quick scale and what they find, and the tests
 	@$(MAKE) --no-print-directory --jobs 2 check-notebooks check-library

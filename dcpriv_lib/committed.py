@@ -13,6 +13,7 @@ RUNS = {  # in the order of the page; others follow
     "mnist-small": "MNIST at a reduced scale, all notebooks but the eighth, 12 models of every recipe.",
     "mnist-small-raw": "The same with raw pixels, 0 to 255, as the authors fed them.",
     "cifar-small": "4,000 images of CIFAR-10, JPEG copy, in colour: 1,000 members, whom the original knows by heart.",
+    "published": "Methods of condensation by their authors' protocol: the whole training file, ConvNet-3-128, the test file.",
     "quick": "1,797 small scans of digits: what `make report` runs, and the notebooks as they are committed.",
 }
 TABLES = {  # likewise
@@ -44,6 +45,7 @@ TABLES = {  # likewise
     "methods_start": "One method from several starts.",
     "methods_crowds": "One method with fewer people, and fewer classes.",
     "methods_claims": "What Chen et al. say of the leak, and what this run says.",
+    "published_protocol": "What the methods reach, and what their authors published.",
     "step_sizes": "The step size of every method, chosen on the attacker's images.",
     "across_networks": "Images made with one network, used by another.",
     "four_properties": "Accuracy, leak, robustness and fairness of every training set.",
