@@ -16,20 +16,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from . import (
-    artefacts,
-    condensation,
-    data,
-    dp_condensation,
-    dp_training,
-    generators,
-    networks,
-    paths,
-    private_gradient_matching,
-    processes,
-    tables,
-    training,
-)
+from . import (artefacts, condensation, data, dp_condensation, dp_training, generators, networks, paths,
+               private_gradient_matching, processes, tables, training)
 from .seeding import derive, generator
 
 MADE_BY = {"split": "01_data_split", "targets": "02_condensation", "condensed_sets": "02_condensation",
