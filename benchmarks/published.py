@@ -53,9 +53,8 @@ IPCS = (1, 10)
 def mnist() -> tuple[torch.Tensor, ...]:
     """Return the images of the training file, standardised, their labels, and the same of the test file."""
     whole = data.load("mnist")
-    mean, deviation = (value / 255 for value in (whole.images.double().mean(), whole.images.double().std()))
-    ready = ((images.float() / 255 - mean) / deviation for images in (whole.images, whole.test_images))
-    return next(ready).float(), whole.labels, next(ready).float(), whole.test_labels
+    split = data.Split(whole, data.split_indices(whole), {"pixels": "standard"})
+    return split.pixels(whole.images), whole.labels, split.pixels(whole.test_images), whole.test_labels
 
 
 def settings(row: Row, ipc: int, iterations: int) -> condensation.Settings:
@@ -82,24 +81,18 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs
     SGD with momentum and weight decay, `epochs` + 1 epochs, each batch under one operation of DSA with a strength
     for each image; the rate falls to a tenth after epoch `epochs` // 2 + 1, with the momentum forgotten.
     """
-    weights, lr = list(network.parameters()), LR
-    momenta = [torch.zeros_like(weight) for weight in weights]
+    def optimiser(lr: float) -> torch.optim.SGD:
+        return torch.optim.SGD(network.parameters(), lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+    now = optimiser(LR)
     for epoch in range(epochs + 1):
         for rows in torch.randperm(len(images), generator=draw).split(BATCH):
+            now.zero_grad()
             some = augmentation.each(images[rows], draw)
-            for weight, momentum, gradient in zip(weights, momenta, gradients(network, weights, some, labels[rows])):
-                with torch.no_grad():
-                    momentum.mul_(MOMENTUM).add_(gradient + WEIGHT_DECAY * weight)
-                    weight -= lr * momentum
+            for part, theirs in zip(some.split(CHUNK), labels[rows].split(CHUNK)):
+                (F.cross_entropy(network(part), theirs, reduction="sum") / len(rows)).backward()
+            now.step()
         if epoch == epochs // 2 + 1:
-            lr, momenta = 0.1 * lr, [torch.zeros_like(weight) for weight in weights]
-
-
-def gradients(network: nn.Module, weights: list, images: torch.Tensor, labels: torch.Tensor) -> list[torch.Tensor]:
-    """Return the gradients of the mean cross-entropy, summed over chunks."""
-    parts = [torch.autograd.grad(F.cross_entropy(network(some), theirs, reduction="sum") / len(images), weights)
-             for some, theirs in zip(images.split(CHUNK), labels.split(CHUNK))]
-    return [sum(part) for part in zip(*parts)]
+            now = optimiser(0.1 * LR)
 
 
 def examined(name: str, ipc: int, iterations: int, run: int) -> float:

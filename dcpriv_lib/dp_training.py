@@ -71,6 +71,29 @@ def gradient_sum(network: nn.Module, images: torch.Tensor, labels: torch.Tensor,
     return total
 
 
+def look(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, how, *, seed: int, secret: int, number: int,
+         coins: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Release the noisy sum of the clipped gradients of a Poisson batch.
+
+    Parameters
+    ----------
+    network, images, labels : as in `train`.
+    how : has the attributes batch, clip and sigma of `Settings`.
+    seed : of the canaries' directions, which are public.
+    secret, number : the seed of the batch and the noise, and which release this is.
+    coins : as in `train`.
+
+    Returns
+    -------
+    The noisy sum, float32 [weights], the canaries' scores in it, float64 [canaries], and how many people were in the batch.
+    """
+    rows, canaries = batch(len(images), coins, how.batch / len(images), generator(secret, "batch", number))
+    rows = rows.to(images.device)
+    total = gradient_sum(network, images[rows], labels[rows], how.clip)[None]
+    released = noisy_sums(total, canaries, how, seed, secret, number)
+    return released[0], canary_scores(released - total, len(coins), how.clip, seed, number), len(rows)
+
+
 def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, how: Settings, *, seed: int,
           coins: torch.Tensor = NOBODY, checkpoint: Path | None = None, progress: Callable = iter) -> torch.Tensor:
     """Train `network` in place by DP-SGD (Abadi et al. 2016, algorithm 1).
@@ -104,14 +127,10 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, how: S
         state = resumable(saved.load() or first, "sizes", how.steps)
         vector_to_parameters(state["weights"].clone().to(images), weights)
         for step in progress(range(len(state["sizes"]), how.steps)):
-            rows, canaries = batch(len(images), coins, how.batch / len(images), generator(secret, "batch", step))
-            rows = rows.to(images.device)
-            total = gradient_sum(network, images[rows], labels[rows], how.clip)[None]
-            released = noisy_sums(total, canaries, how, seed, secret, step)
-            moved = parameters_to_vector(weights).detach() - how.lr / how.batch * released[0]
+            noisy, found, size = look(network, images, labels, how, seed=seed, secret=secret, number=step, coins=coins)
+            moved = parameters_to_vector(weights).detach() - how.lr / how.batch * noisy
             vector_to_parameters(moved.clone(), weights)
-            found = canary_scores(released - total, len(coins), how.clip, seed, step)
-            state = {"weights": moved.cpu(), "sizes": torch.cat([state["sizes"], torch.tensor([float(len(rows))])]),
+            state = {"weights": moved.cpu(), "sizes": torch.cat([state["sizes"], torch.tensor([float(size)])]),
                      "scores": state["scores"] + found}
             saved.keep(state)
     executed(len(state["sizes"]), how.steps)

@@ -19,8 +19,8 @@ from . import data
 from .artefacts import fingerprint
 from .checkpoint import Checkpoint
 from .condensation import NETWORK_LR, matching_distance, weight_gradients
-from .differential_privacy import NOBODY, batch, canary_scores, executed, noisy_sums, resumable
-from .dp_training import gradient_sum
+from .differential_privacy import NOBODY, executed, resumable
+from .dp_training import look
 from .networks import ConvNet, initialise
 from .seeding import derive, generator
 from .training import momentum_step
@@ -98,12 +98,8 @@ def condense(images: torch.Tensor, labels: torch.Tensor, classes: int, how: Sett
                 initialise(network, generator(seed, "network", number // how.looks))
             else:
                 vector_to_parameters(state["weights"].clone().to(images), network.parameters())
-            rows, canaries = batch(len(images), coins, how.batch / len(images), generator(secret, "batch", number))
-            rows = rows.to(images.device)
-            total = gradient_sum(network, images[rows], labels[rows], how.clip)[None]
-            released = noisy_sums(total, canaries, how, seed, secret, number)
-            scores = state["scores"] + canary_scores(released - total, len(coins), how.clip, seed, number)
-            state = step(network, released[0] / how.batch, state, of_images, how) | {"scores": scores}
+            noisy, found, _ = look(network, images, labels, how, seed=seed, secret=secret, number=number, coins=coins)
+            state = step(network, noisy / how.batch, state, of_images, how) | {"scores": state["scores"] + found}
             saved.keep(state)
     executed(len(state["loss"]), how.releases)
     return {name: state[name] for name in ("images", "loss", "scores")} | {"labels": of_images.cpu()}

@@ -243,7 +243,7 @@ class Study:
         dict of key to what `dp_condensation.release` and the fit, or `private_gradient_matching.condense`, return, as
         numpy arrays.
         """
-        jobs = [(_PrivateSet if len(how) == 2 else _Condensed)(kind, _key(key), np.asarray(rows), *how, of_key)
+        jobs = [(_PrivateSet if isinstance(how[0], dp_condensation.Query) else _Condensed)(kind, _key(key), np.asarray(rows), *how, of_key)
                 for (key, (rows, *how)), of_key in zip(wanted.items(), _coins(coins, wanted))]
         return dict(zip(wanted, self._made(jobs, "private sets")))
 
@@ -667,8 +667,8 @@ class _Condensed:
 
     def arrays(self, study: Study, progress: Callable = iter) -> dict:
         """Return the arrays, computed and kept unless they are there already."""
-        make, audited = ((generators.train, {}) if self.coins is None else
-                         (private_gradient_matching.condense, {"coins": torch.as_tensor(self.coins)}))
+        make = generators.train if isinstance(self.settings, generators.Settings) else private_gradient_matching.condense
+        audited = {} if self.coins is None else {"coins": torch.as_tensor(self.coins)}
 
         def compute(unfinished: Path) -> dict:
             members = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)

@@ -324,15 +324,20 @@ def question(epsilon, T, q, **more):
     sigma = dp.noise_multiplier(epsilon, q, T, delta)
     return dp_condensation.Query(releases=T, rate=q, sigma=sigma, **more)
 
+def rehearse(name, tried):
+    """The accuracy of models of the sets that are tried, on the attacker's other images."""
+    made = study.private_sets(f"rehearsal {name}", tried)
+    trained = study.population(f"rehearsal {name}", made, length)
+    right = signals.accuracies(trained.logits[:, test_on], study.labels[test_on])
+    return pd.Series(right, pd.MultiIndex.from_tuples(tried)).unstack().rename_axis("epsilon")
+
+# %%
 fit = dp_condensation.Fit(control_ipc, updates, lr=0.1)
 length = training.epochs_for(steps, control_ipc * len(classes))
 tried = {(epsilon, T): (train_on, question(epsilon, T, dm_rate, size=dp_width), fit)
          for epsilon in ways for T in releases}
-made = study.private_sets("rehearsal DM", tried)
-rehearsed = study.population("rehearsal DM", made, length)
-right = signals.accuracies(rehearsed.logits[:, test_on], study.labels[test_on])
-of_dm = pd.Series(right, pd.MultiIndex.from_tuples(tried)).unstack()
-of_dm.rename_axis("epsilon").rename_axis("releases", axis=1).round(3)
+of_dm = rehearse("DM", tried)
+of_dm.rename_axis("releases", axis=1).round(3)
 
 # %% [markdown]
 # The simplest such method asks a single question. **DP-MERF** (Harder et al. 2021) takes random Fourier features, $f(x) = (\cos w_k
@@ -348,14 +353,6 @@ asked |= {f"mean embedding, epsilon {epsilon:g}":
 for name in ("DM", "mean embedding"):
     strict = asked[f"{name}, epsilon {strictest:g}"]
     asked[f"{name}, a tenth of the noise"] = replace(strict, sigma=0.1 * strict.sigma)
-
-# %%
-wanted, synthetic = {}, {}
-for name, query in asked.items():
-    wanted[name] = {j: (half, query, fit) for j, half in halves.items()}
-    synthetic[name] = world.private_sets(name, wanted[name], coins)
-    scores[name] = np.stack([made["scores"] for made in synthetic[name].values()])
-    models[name] = world.population(name, synthetic[name], length)
 
 # %% [markdown]
 # ### Asking in every step: PSG
@@ -377,11 +374,8 @@ plan = private_gradient_matching.Settings(
 tried = {(epsilon, k): (train_on, replace(plan, iterations=k, sigma=dp.noise_multiplier(
     epsilon, dp_batch / len(train_on), k * psg_looks, delta)))
     for epsilon in ways for k in psg_networks}
-made = study.private_sets("rehearsal PSG", tried)
-rehearsed = study.population("rehearsal PSG", made, length)
-right = signals.accuracies(rehearsed.logits[:, test_on], study.labels[test_on])
-of_psg = pd.Series(right, pd.MultiIndex.from_tuples(tried)).unstack()
-of_psg.rename_axis("epsilon").rename_axis("networks", axis=1).round(3)
+of_psg = rehearse("PSG", tried)
+of_psg.rename_axis("networks", axis=1).round(3)
 
 # %%
 best, matched = of_psg.idxmax(axis=1), {}
@@ -391,9 +385,17 @@ for epsilon in ways:
     matched[f"PSG, epsilon {epsilon:g}"] = replace(plan, iterations=k, sigma=sigma)
 strict = matched[f"PSG, epsilon {strictest:g}"]
 matched["PSG, a tenth of the noise"] = replace(strict, sigma=0.1 * strict.sigma)
-for name, settings_of_way in matched.items():
-    wanted[name] = {j: (half, settings_of_way) for j, half in halves.items()}
-    synthetic[name] = world.private_sets(name, wanted[name], coins)
+
+# %% [markdown]
+# All is chosen. Now the members are asked, for every way and every model, and models are trained on what comes of it:
+
+# %%
+shared = {name: (query, fit) for name, query in asked.items()}
+shared |= {name: (settings_of_way,) for name, settings_of_way in matched.items()}
+synthetic = {}
+for name, of_way in shared.items():
+    wanted = {j: (half, *of_way) for j, half in halves.items()}
+    synthetic[name] = world.private_sets(name, wanted, coins)
     scores[name] = np.stack([made["scores"] for made in synthetic[name].values()])
     models[name] = world.population(name, synthetic[name], length)
 
@@ -478,16 +480,14 @@ distance = float((vectors["with"] - vectors["without"]).norm())
 print(f"one person moves the {len(vectors['with']):,} weights by {distance:.2f} or more")
 
 # %%
-def noised(deviation, draw):
-    weights = vectors["with"]
+weights, deviations = vectors["with"], np.geomspace(0.003, 30, 12)
+accuracies = np.empty((len(deviations), 5))
+for i, draw in np.ndindex(accuracies.shape):
     z = torch.randn(weights.shape, generator=study.generator("output noise", draw))
-    vector_to_parameters(weights + deviation * z.to(weights), network.parameters())
+    vector_to_parameters(weights + deviations[i] * z.to(weights), network.parameters())
     logits = training.predict(network, study.images[test_on])
-    return training.accuracy(logits, study.labels[test_on])
+    accuracies[i, draw] = training.accuracy(logits, study.labels[test_on])
 
-deviations = np.geomspace(0.003, 30, 12)
-accuracies = np.array([[noised(deviation, draw) for draw in range(5)]
-                       for deviation in deviations])
 figure, ax = plt.subplots(figsize=(6, 3))
 ax.errorbar(deviations, 100 * accuracies.mean(1), 100 * accuracies.std(1, ddof=1), marker="o",
             capsize=3)
