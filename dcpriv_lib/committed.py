@@ -74,7 +74,7 @@ def _run(name: str) -> str:
     folder = paths.FIGURES / name
     tables = _in_order([file.stem for file in folder.glob("*.md")], TABLES)
     figures = " · ".join(f"[{file.stem}]({_link(file)})" for file in sorted(folder.glob("*.png")))
-    lines = [f"## {name}\n", f"{RUNS.get(name, '')} {_made(folder)}".strip() + "\n", f"Figures: {figures}\n"]
+    lines = [f"## {name}\n", f"{RUNS.get(name, '')} {_made(folder)}".strip() + "\n", *[f"Figures: {figures}\n"] * bool(figures)]
     for table in tables:
         source = folder / f"{table}.md"
         title = TABLES.get(table, table.replace("_", " ").capitalize() + ".")
