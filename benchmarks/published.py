@@ -5,8 +5,8 @@
 The whole training file of MNIST is condensed, new ConvNet-3-128 are trained on the synthetic images as the authors of
 DC, DSA and DM did, and the test file is asked. What is cut is the condensing: fewer updates, by a network of half
 the width, with a quarter of the real images in a batch (KIP, which has no network, sees all of its 5,000). So notebook 9
-shows the accuracy over the updates, with the published one as a line. Nothing is chosen on the test file: step sizes are
-those that notebook 9 chose on other images.
+shows the accuracy over the updates, with the published one as a line. Step sizes are those that notebook 9 chose on
+other images, not on the test file.
 """
 
 import functools

@@ -74,7 +74,9 @@ def _run(name: str) -> str:
     folder = paths.FIGURES / name
     tables = _in_order([file.stem for file in folder.glob("*.md")], TABLES)
     figures = " · ".join(f"[{file.stem}]({_link(file)})" for file in sorted(folder.glob("*.png")))
-    lines = [f"## {name}\n", f"{RUNS.get(name, '')} {_made(folder)}".strip() + "\n", *[f"Figures: {figures}\n"] * bool(figures)]
+    lines = [f"## {name}\n", f"{RUNS.get(name, '')} {_made(folder)}".strip() + "\n"]
+    if figures:
+        lines.append(f"Figures: {figures}\n")
     for table in tables:
         source = folder / f"{table}.md"
         title = TABLES.get(table, table.replace("_", " ").capitalize() + ".")

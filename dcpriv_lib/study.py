@@ -243,8 +243,9 @@ class Study:
         dict of key to what `dp_condensation.release` and the fit, or `private_gradient_matching.condense`, return, as
         numpy arrays.
         """
-        jobs = [(_PrivateSet if isinstance(how[0], dp_condensation.Query) else _Condensed)(kind, _key(key), np.asarray(rows), *how, of_key)
-                for (key, (rows, *how)), of_key in zip(wanted.items(), _coins(coins, wanted))]
+        jobs = [(_PrivateSet if isinstance(how[0], dp_condensation.Query) else _Condensed)(
+            kind, _key(key), np.asarray(rows), *how, of_key)
+            for (key, (rows, *how)), of_key in zip(wanted.items(), _coins(coins, wanted))]
         return dict(zip(wanted, self._made(jobs, "private sets")))
 
     def generated_sets(self, kind: str, wanted: dict) -> dict:
