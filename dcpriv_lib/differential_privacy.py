@@ -10,6 +10,7 @@ The proofs assume noise that nobody else knows. Here it comes from a seed, so th
 whoever knows the seed can subtract the noise.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -79,6 +80,7 @@ def epsilon(sigma: float, rate: float, steps: int, delta: float, accountant: str
     return float(book.get_epsilon(delta))
 
 
+@functools.cache  # an accountant can take seconds, and notebook 11 asks for the same guarantee more than once
 def noise_multiplier(target: float, rate: float, steps: int, delta: float) -> float:
     """Return the smallest sigma for which `epsilon` is at most `target`, to a ten-thousandth from above.
 

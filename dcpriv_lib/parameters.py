@@ -65,10 +65,10 @@ def one_of(*names: str) -> Rule:
     return Rule(lambda value: type(value) is str and value in names, f"one of {', '.join(names)}", names)
 
 
-def entries(rule: Rule, distinct: bool = False) -> Rule:
-    """Allow a list of at least one entry, each allowed by `rule`."""
+def entries(rule: Rule, distinct: bool = False, at_least: int = 1) -> Rule:
+    """Allow a list of `at_least` entries or more, each allowed by `rule`."""
     def fits(value) -> bool:
-        return (type(value) is list and len(value) > 0 and all(map(rule.fits, value))
+        return (type(value) is list and len(value) >= at_least and all(map(rule.fits, value))
                 and not (distinct and len(set(value)) < len(value)))
     return Rule(fits, f"a list, each {rule.expected}" + (", none of them twice" if distinct else ""))
 
@@ -134,7 +134,7 @@ TABLE = {
     "starts": entries(one_of(*STARTS), distinct=True),
     "sizes": entries(whole(2), distinct=True),
     "n_canaries": whole(8),
-    "doses": entries(whole(10), distinct=True),
+    "doses": entries(whole(10), distinct=True, at_least=0),
     "draws": whole(2, 100_000),
     # 9
     "methods": entries(one_of(*CORESETS, *METHODS), distinct=True),

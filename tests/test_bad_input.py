@@ -672,7 +672,7 @@ def senseless(name: str) -> list:
             "epsilons": [[0.2, 0.1], [0.1, 0.1], [-0.1], [1.5]], "dp_epsilons": [[1, 1], [0]],
             "dp_steps": [[3, 3], [0], [0.5]], "releases": [[3, 3], [0], [0.5]],
             "psg_networks": [[3, 3], [0], [0.5]]}
-    return (NUMBERS + LISTS + many.get(name, [[1]]) + [0.5] * (not fits_half) + [1.0] * (not fits_half)
+    return (NUMBERS + LISTS[name == "doses":] + many.get(name, [[1]]) + [0.5] * (not fits_half) + [1.0] * (not fits_half)
             + [0] * (not fits_zero))
 
 
@@ -683,8 +683,9 @@ def test_senseless_values_are_refused_by_name(name, refused):
             parameters.check({name: value})
 
 
-def test_only_these_parameters_may_be_zero_or_no_whole_number():
-    zero, half = ({name for name, rule in parameters.TABLE.items() if rule.fits(value)} for value in (0, 0.5))
+def test_only_these_parameters_may_be_zero_or_no_whole_number_or_an_empty_list():
+    zero, half, empty = ({name for name, rule in parameters.TABLE.items() if rule.fits(value)} for value in (0, 0.5, []))
+    assert empty == {"doses", "synthetic_sets", "extra_targets"}
     assert zero == {"seed", "outer", "inner", "first_run", "first_shadow", "merge_step", "shift", "epsilon", "n_images"}
     assert half == {"image_lr", "effort", "epsilon", "dp_clip", "dp_lr"}
 

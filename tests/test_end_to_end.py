@@ -57,12 +57,13 @@ def run_again(tiny, folder, stage, **changes):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_the_controls_need_no_start_from_real_images(tiny, tmp_path):
+def test_the_controls_need_no_start_from_real_images_and_no_dose(tiny, tmp_path):
     table = tmp_path / "tiny/tables/real_start.csv"
     shutil.copytree(tiny, tmp_path / "tiny")
     table.unlink()
-    run_again(tiny, tmp_path, "07_controls", starts=["noise"])
+    run_again(tiny, tmp_path, "07_controls", starts=["noise"], doses=[])
     assert not table.exists()
+    assert set(pd.read_csv(tmp_path / "tiny/tables/dose_and_response.csv")["members"]) == {599}
 
 
 @pytest.mark.parametrize(("method", "images"), [("IDM", 80), ("KIP-labels", 20)])
