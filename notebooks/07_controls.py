@@ -373,7 +373,7 @@ tables.shown(committed("mnist-small", "dose_and_response")[0])
 
 # %% [markdown]
 # At every dose the condensed images and as many real ones leak alike, as far as these intervals tell. What decides is how many
-# people share an image: three to an image are easily recognised, twenty just so, and sixty no more.
+# people share an image: three to an image are easily recognised, twenty only just, and sixty no longer.
 #
 # ## What the start gives away
 #
