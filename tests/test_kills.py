@@ -71,14 +71,15 @@ def replace_for_ever(saves, path, first):
 def test_an_artefact_that_is_replaced_is_the_old_or_the_new_one(tmp_path):
     path, rng = tmp_path / "a.npz", random.Random(0)
     artefacts.save_arrays(path, array(0), INPUTS)
-    found, cut_short = 0, 0
-    for _ in range(KILLS):
+    found, kills, cut_short = 0, 0, 0
+    while cut_short < KILLS // 2 and kills < 20 * KILLS:  # how many fall inside a save is the machine's business
         last = kill_once(rng, replace_for_ever, path, found + 1)
+        kills += 1
         cut_short += len(partial_files(tmp_path)) > 0 or "replaces" in artefacts.read_sidecar(path)
         found = number_in(artefacts.load_arrays(path, INPUTS, "x"))
         assert found in (last - 1, last)
-    print(f"{cut_short} of {KILLS} kills were inside a save")
-    assert cut_short > KILLS / 4
+    print(f"{cut_short} of {kills} kills were inside a save")
+    assert cut_short >= KILLS // 2
     artefacts.save_arrays(path, array(0), INPUTS)
     assert not partial_files(tmp_path)
     assert "replaces" not in artefacts.read_sidecar(path)
