@@ -3,8 +3,8 @@
     python benchmarks/methods.py [IDM:tiles DM:real DC:noise ...] [--ipc 10] [--factor 1] [--seconds 60] [--models 5]
 
 Every method condenses the same 15,000 images of the attacker (seed 0), by a ConvNet-3-32 and the usual schedule, with
-`factor` times its usual step, until its time is up; models of the paper's CNN, 100 epochs each, are examined on the attacker's other 15,000. Seconds are
-those that the processor worked, so that other work beside it matters little.
+`factor` times its usual step, until its time is up; models of the paper's CNN, 100 epochs each, are examined on the
+attacker's other 15,000. Seconds are those that the processor worked, so that other work beside it matters little.
 """
 
 import argparse
