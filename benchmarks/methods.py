@@ -1,10 +1,12 @@
 """How accurate a method's images are after how many seconds of one core: the methods side by side, on real MNIST.
 
-    python benchmarks/methods.py [IDM:tiles DM:real DC:noise ...] [--ipc 10] [--factor 1] [--seconds 60] [--models 5]
+    python benchmarks/methods.py [IDM:tiles DM:real DC:noise ...] [--ipc 10] [--factor 1] [--loops OUTER INNER]
+                                 [--seconds 60] [--models 5]
 
 Every method condenses the same 15,000 images of the attacker (seed 0), by a ConvNet-3-32 and the usual schedule, with
-`factor` times its usual step, until its time is up; models of the paper's CNN, 100 epochs each, are examined on the
-attacker's other 15,000. Seconds are those that the processor worked, so that other work beside it matters little.
+`factor` times its usual step and perhaps other loops, until its time is up; models of the paper's CNN, 100 epochs each,
+are examined on the attacker's other 15,000. Seconds are those that the processor worked, so that other work beside it
+matters little.
 """
 
 import argparse
@@ -24,12 +26,11 @@ from dcpriv_lib.seeding import generator
 WIDTH, REAL_BATCH = 32, 64
 
 
-def stages(method: str, start: str, ipc: int, factor: float, seconds: float, images, labels):
+def stages(usual: condensation.Settings, seconds: float, images, labels):
     """Yield updates, seconds and what was condensed, after 1, 2, 4, 8 ... iterations, until the time is up."""
     spent, iterations = 0.0, 1
     with tempfile.TemporaryDirectory() as folder:
         while spent < seconds:
-            usual = schedules.settings_of(method, ipc, width=WIDTH, real_batch=REAL_BATCH, factor=factor, start=start)
             how = dataclasses.replace(usual, iterations=iterations)
             begun = time.process_time()
             made = condensation.condense(images, labels, how, seed=0, checkpoint=Path(folder) / "state.npz",
@@ -54,6 +55,7 @@ if __name__ == "__main__":
     parser.add_argument("methods", nargs="*", default=["KIP:real", "IDM:tiles", "DM:real", "DC:real", "KIP:noise", "DC:noise"])
     parser.add_argument("--ipc", type=int, default=10)
     parser.add_argument("--factor", type=float, default=1)
+    parser.add_argument("--loops", type=int, nargs=2, default=(), metavar=("OUTER", "INNER"))
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--models", type=int, default=5)
     arguments = parser.parse_args()
@@ -67,8 +69,10 @@ if __name__ == "__main__":
     print("| method | start | updates | seconds | accuracy of the paper's CNN |\n|---|---|---|---|---|")
     for name in arguments.methods:
         method, start = name.split(":")
-        for updates, spent, made in stages(method, start, arguments.ipc, arguments.factor, arguments.seconds,
-                                           pixels[own], mnist.labels[own]):
+        usual = schedules.settings_of(method, arguments.ipc, width=WIDTH, real_batch=REAL_BATCH, factor=arguments.factor,
+                                      start=start)
+        usual = dataclasses.replace(usual, **dict(zip(("outer", "inner"), arguments.loops)))
+        for updates, spent, made in stages(usual, arguments.seconds, pixels[own], mnist.labels[own]):
             found = accuracy(made, pixels[other], mnist.labels[other], arguments.models)
             print(f"| {method} | {start} | {updates} | {spent:.0f} | {100 * mean(found):.1f} ± {100 * stdev(found):.1f} |",
                   flush=True)
