@@ -10,7 +10,7 @@ RUNS = {  # in the order of the page; others follow
     "authors": "The models and images that the paper's authors published, judged by this report's attacks on MNIST.",
     "paper": "The paper's experiment on MNIST, with the condensation cut to what two cores can do.",
     "digits": "The digits with 40 models of every recipe, for notebook 7's questions.",
-    "mnist-small": "MNIST at a reduced scale, all notebooks but the eighth, 12 models of every recipe.",
+    "mnist-small": "MNIST at a reduced scale, all notebooks but the eighth, 12 models of every recipe, 20 of every method.",
     "mnist-small-raw": "The same with raw pixels, 0 to 255, as the authors fed them.",
     "cifar-small": "4,000 images of CIFAR-10, JPEG copy, in colour: 1,000 members, whom the original knows by heart.",
     "published": "Methods of condensation by their authors' protocol: the whole training file, ConvNet-3-128, the test file.",
