@@ -167,11 +167,12 @@ def box(ax, centre, text: str, colour: str = "0.35", size=(2.2, 0.9)):
 
 
 def arrow(ax, start, end, text: str = ""):
-    """Draw an arrow between two points of a diagram, with an optional label above it."""
+    """Draw an arrow from left to right between two points of a diagram, with an optional label above it."""
     ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color="0.25",
                                  shrinkA=2, shrinkB=2))
     middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.08
-    ax.text(*middle, text, ha="center", va="bottom", fontsize=8, color="0.25")
+    beside = {-1: "left", 0: "center", 1: "right"}[np.sign(end[1] - start[1])]  # a slope would cross its label
+    ax.text(*middle, text, ha=beside, va="bottom", fontsize=8, color="0.25")
     return ax
 
 

@@ -408,7 +408,7 @@ for ax, (target, run) in zip(axes, first.items()):
         if (target, run, attack) in scores:
             plots.roc_log(ax, scores[target, run, attack], is_member, attack)
     ax.set_title(target)
-axes[0].legend(loc="upper left", fontsize=7)
+axes[min(2, len(first) - 1)].legend(loc="upper left", bbox_to_anchor=(1, 1))
 study.figure(figure, "roc_log")
 
 # %% [markdown]

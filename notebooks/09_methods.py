@@ -63,6 +63,7 @@ crowds: list = [200]        # how many members it condenses, besides half of the
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.patheffects import withStroke
 
 from dcpriv_lib import (attacks, comparison, evaluation, paper, parameters, plots, schedules,
                         signals, tables)
@@ -279,11 +280,11 @@ study.table(texts, "methods")
 figure, ax = plt.subplots(figsize=(7.5, 4.4))
 ax.plot([100 * accuracy[size].mean() for size in line],
         [100 * auc[size].mean() for size in line], color="0.7", marker="|", linewidth=1,
-        zorder=0, label="random real images")
+        zorder=0, label="random real images\n(how many a class)")
 for size in line:
-    ax.annotate(f"{size} a class", (100 * accuracy[size].mean(), 100 * auc[size].mean()),
-                textcoords="offset points", xytext=(-4, 3), ha="right", fontsize=7,
-                color="0.5")
+    ax.annotate(size, (100 * accuracy[size].mean(), 100 * auc[size].mean()),
+                textcoords="offset points", xytext=(-4, 3), ha="right", fontsize=8,
+                color="0.3", path_effects=[withStroke(linewidth=3, foreground="white")])
 for i, method in enumerate(methods):
     (x, *x_ends), (y, *y_ends) = (100 * np.array(evaluation.over_pairs(of[method]))
                                   for of in (accuracy, auc))
