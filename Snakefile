@@ -66,14 +66,15 @@ def made_with(file):
 if MAIN and SYNTHETIC:
     print("notebooks 7 and 11 are left out: nobody here can condense as the maker of synthetic_sets did")
 
-# Whoever ran a notebook by hand with other settings in this folder replaced what it leaves to the
-# next one. That is removed; the notebook, which runs again, finds its models as they were.
+# Whoever ran a notebook by hand with other settings in this folder replaced what it leaves to the next
+# one, and so did a part of it, if the engine was stopped before the whole notebook. That is removed;
+# the notebook, which runs again, finds its models as they were.
 for stage, file in LEFT_BEHIND.items() if MAIN else ():
     found = made_with(file)
-    finished = (RESULTS / "notebooks" / f"{stage}.ipynb").exists() and (RESULTS / file).exists()
-    if finished and any(found.get(name) != value for name, value in PROFILE[stage].items()):
-        print(f"{paths.shown(RESULTS / file)} was made with other settings than this profile's: notebook "
-              f"{int(stage[:2])} runs again")
+    if (RESULTS / file).exists() and any(found.get(name) != value for name, value in PROFILE[stage].items()):
+        if (RESULTS / "notebooks" / f"{stage}.ipynb").exists():  # else it is only what a part left
+            print(f"{paths.shown(RESULTS / file)} was made with other settings than this profile's: notebook "
+                  f"{int(stage[:2])} runs again")
         (RESULTS / file).unlink()
 
 # The engine itself asks MKL and OpenBLAS for a thread a core; every process here has one. The tunables

@@ -21,14 +21,15 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def engine(folder, profile="tiny", **popen):
-    """Start the engine with its results in `folder`; its own state stays in `folder` too."""
+def engine(folder, profile="tiny", targets=(), **popen):
+    """Start the engine with its results in `folder`; its own state stays in `folder` too. Without targets: all of it."""
     folder.mkdir(exist_ok=True)
     environment = os.environ | {"DCPRIV_RESULTS": str(folder), "PATH": os.pathsep.join(
         [os.path.dirname(sys.executable), os.environ["PATH"]])}
     return subprocess.Popen(
         ["snakemake", "--cores", "2", "--nolock", "--rerun-incomplete", "--quiet", "all", "--directory",
-         str(folder), "--snakefile", str(paths.REPOSITORY / "Snakefile"), "--config", f"profile={profile}"],
+         str(folder), "--snakefile", str(paths.REPOSITORY / "Snakefile"), "--config", f"profile={profile}", "--",
+         *map(str, targets)],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **popen)
 
 

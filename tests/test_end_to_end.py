@@ -238,6 +238,18 @@ def test_a_killed_run_goes_on_and_ends_in_identical_artefacts(tiny, tmp_path):
     assert all((tmp_path / "tiny" / name).stat().st_mtime_ns == stamp for name, stamp in times.items())
 
 
+def test_what_a_part_left_behind_is_not_taken_for_the_whole(tiny, tmp_path):
+    """Stopped after one part of notebook 2, which left its own targets: who asks for a later step gets them all."""
+    shutil.copytree(tiny, tmp_path / "tiny")
+    left = tmp_path / "tiny/targets.csv"
+    pd.read_csv(left).head(1).to_csv(left, index=False)
+    of = tmp_path / "tiny/targets.csv.json"
+    of.write_text(of.read_text().replace('"n_runs": 2', '"n_runs": 1'))
+    (tmp_path / "tiny/notebooks/02_condensation.ipynb").unlink()
+    output, _ = engine(tmp_path, targets=[left]).communicate()
+    assert left.read_bytes() == (tiny / "targets.csv").read_bytes(), output[-3000:]
+
+
 def test_a_terminated_step_leaves_its_state(tiny, tmp_path):
     (tmp_path / "tiny").mkdir()
     for file in tiny.glob("split.npz*"):
