@@ -167,8 +167,8 @@ tables.shown(on_mnist)
 # - **The original leaks.** It does, as little as the paper found: the interval lies above one half, but not far. Enough
 #   members and non-members make even a useless attack significant, so look at how far, not only at whether.
 # - **Condensed images are worth more than as many real ones.** True of ten a class, long before the condensation is done.
-#   For fifty a class this run stops too early to say: its curve in `figures/paper/accuracy_by_iterations.png` is still
-#   climbing where it ends, and a random subset is better there.
+#   For fifty a class this run stops too early to say: it makes 120 updates where the paper's settings make 50,000
+#   (`figures/paper/accuracy_by_iterations.png`), and a random subset is better there.
 # - **Members of condensed data are safe.** This attack does not find them. Nor does it find those of the random subset, or
 #   those of a model that never saw any of them, where there is nothing to find. An attack that gives the same answer
 #   in all three cases has not tested the claim; notebooks 6 and 7 do.
