@@ -221,7 +221,8 @@ def two_gaussians(ax, out: tuple[float, float], inside: tuple[float, float], phi
 
 
 def inset(ax, picture):
-    """Draw one picture, float [1, C, H, W] from 0 to 1, small into the upper left corner of a plot."""
+    """Draw one picture, float [1, C, H, W] from 0 to 1, small into the upper left corner of a plot, above its curves."""
+    ax.set_ylim(top=1.7 * ax.get_ylim()[1])
     return images(ax.inset_axes((0.02, 0.62, 0.25, 0.36)), picture, 1)
 
 
