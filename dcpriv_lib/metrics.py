@@ -170,8 +170,9 @@ def tpr_at_fpr(scores: np.ndarray, is_member: np.ndarray, fpr: float,
     """Return the true positive rate at `threshold_at_fpr` and its 95 % interval (bootstrap percentiles).
 
     Members and non-members are both resampled, and the threshold is chosen anew each time: the
-    interval of the members above one fixed threshold would be much too narrow. Constant scores give 0:
-    nobody can be called a member without calling everybody one.
+    interval of the members above one fixed threshold would be much too narrow. Where no member is above, it ends
+    where the Clopper-Pearson interval does. Constant scores give 0: nobody can be called a member without
+    calling everybody one.
 
     NaN three times where the non-members cannot resolve `fpr`: where fewer than `FEWEST` of them may
     lie above the threshold, no interval can be trusted.
@@ -197,12 +198,17 @@ def _tpr_interval(members: np.ndarray, others: np.ndarray, allowed: int, rng: np
 
     The (k + 1)-th largest of n resampled scores is the score at the quantile 1 - B of the sample, with
     B ~ Beta(k + 1, n - k); of the members above it a binomial number is drawn. No sample need be drawn whole.
+
+    Resampling nobody gives nobody, with certainty. So the interval reaches at least as far as the Clopper-Pearson
+    interval of no member in all, and of all.
     """
     n = len(others)
     place = n - 1 - np.minimum((n * rng.beta(allowed + 1, n - allowed, draws)).astype(int), n - 1)
     above = len(members) - np.searchsorted(members, others[place], side="right")
     shares = rng.binomial(len(members), above / len(members)) / len(members)
-    return tuple(map(float, np.quantile(shares, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])))
+    low, high = np.quantile(shares, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    (_, of_none), (of_all, _) = (clopper_pearson(k, len(members)) for k in (0, len(members)))
+    return float(min(low, of_all)), float(max(high, of_none))
 
 
 def roc_band(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,
