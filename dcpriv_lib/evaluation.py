@@ -153,7 +153,8 @@ def examine(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> dict
     "auc", "tpr" and "low_tpr" (at false positive rates of 1 and 0.1 %, NaN if the smallest number of
     non-members cannot resolve it) and "above_all" (the share of members with a score above
     that of every non-member; a guesser has 1 in the number of non-members and one), each also with "_low" and
-    "_high" by `over_pairs`; "auc_detectable", the AUC that would have been told from one half in 8 of
+    "_high" by `over_pairs`, and for the rates never narrower than if nobody, or everybody, had been found;
+    "auc_detectable", the AUC that would have been told from one half in 8 of
     10 repetitions; and "n_members", "n_non_members" and "pairs", what all this rests on.
     """
     kinds = [(model[a], model[b]) for model, a, b in zip(scores, inside, outside)]
@@ -161,10 +162,26 @@ def examine(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> dict
              "tpr": [_tpr(*kind, 0.01) for kind in kinds],
              "low_tpr": [_tpr(*kind, 0.001) for kind in kinds],
              "above_all": [metrics.share_above(*kind, 0) for kind in kinds]}
-    return {name + end: value for name, values in found.items()
-            for end, value in zip(("", "_low", "_high"), np.clip(over_pairs(np.array(values)), 0, 1).tolist())} | {
-        "auc_detectable": 0.5 + detectable(found["auc"]), "n_members": float(inside.sum(1).mean()),
-        "n_non_members": float(outside.sum(1).mean()), "pairs": len(scores) // 2}
+    n_members, pairs = float(inside.sum(1).mean()), len(scores) // 2
+    with_ends = {name: np.clip(over_pairs(np.array(values)), 0, 1) for name, values in found.items()}
+    for name in ("tpr", "low_tpr", "above_all"):
+        with_ends[name] = _beyond_none_and_all(*with_ends[name], int(n_members * pairs))
+    return {name + end: float(value) for name, triple in with_ends.items()
+            for end, value in zip(("", "_low", "_high"), triple)} | {
+        "auc_detectable": 0.5 + detectable(found["auc"]), "n_members": n_members,
+        "n_non_members": float(outside.sum(1).mean()), "pairs": pairs}
+
+
+def _beyond_none_and_all(rate: float, low: float, high: float, asked: int) -> tuple[float, float, float]:
+    """Return a rate whose interval reaches at least as far as the Clopper-Pearson intervals of none and of all of `asked`.
+
+    Models of which none recognises anybody have no spread, and yet the next one may. Every pair of models asks about
+    everybody, twice as many answers as one model has members; `over_pairs` takes them for half as many.
+    """
+    if np.isnan(rate) or asked == 0:
+        return rate, low, high
+    (_, of_none), (of_all, _) = (metrics.clopper_pearson(k, asked) for k in (0, asked))
+    return rate, min(low, of_all), max(high, of_none)
 
 
 def _tpr(members: np.ndarray, non_members: np.ndarray, fpr: float) -> float:

@@ -15,11 +15,12 @@ def data_set(name: str) -> str:
 def percent(value: float, low: float, high: float) -> str:
     """Return "51.2 % [50.1, 52.3]" for fractions; "undefined" for NaN.
 
-    An interval narrower than 0.2 % gets two decimals, "0.01 % [0.00, 0.04]": with one, both ends would look alike.
+    An interval narrower than 0.2 % gets two decimals, "0.01 % [0.00, 0.04]", and one narrower than 0.02 % three: with
+    fewer, both ends could look alike.
     """
     if np.isnan(value):
         return "undefined"
-    digits = 2 if high - low < 0.002 else 1
+    digits = 1 + (high - low < 0.002) + (high - low < 0.0002)
     return f"{100 * value:.{digits}f} % [{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
 
 

@@ -226,6 +226,7 @@ def test_an_attack_that_never_says_member_has_no_precision(rng):
 
 def test_a_narrow_interval_is_written_with_two_ends():
     assert tables.percent(*metrics.rate(0, 15_000)) == "0.00 % [0.00, 0.02]"
+    assert tables.percent(*metrics.rate(0, 120_000)) == "0.000 % [0.000, 0.003]"
     assert tables.percent(*metrics.rate(585, 15_000)) == "3.9 % [3.6, 4.2]"
 
 

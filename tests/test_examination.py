@@ -88,6 +88,18 @@ def test_pairs_that_are_each_others_references_are_not_independent():
     assert naive < 0.90 * 200 and honest >= 0.93 * 200
 
 
+@pytest.mark.parametrize("rate", [1e-4, 1e-3, 0.999])
+def test_intervals_of_rates_that_few_or_nearly_all_reach_hold(rate):
+    """Most draws of the first find nobody in any model, and their spread alone would be an interval of no width."""
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(200):
+        keep = shadow.membership_matrix(200, 8, rng)
+        scores = np.where(keep & (rng.random(keep.shape) < rate), 2.0, np.where(keep, 0.0, 1.0))
+        found = evaluation.examine(scores, keep, ~keep)
+        held += found["above_all_low"] <= rate <= found["above_all_high"]
+    assert held >= 0.93 * 200
+
+
 @pytest.mark.parametrize(("auc", "least"), [(0.51, 0.15), (0.52, 0.6), (0.55, 1.0)])
 def test_planted_leaks_are_found_as_often_as_the_size_says(auc, least):
     found = [evaluation.examine(scores, keep, ~keep)["auc_low"] > 0.5 for scores, keep in (
