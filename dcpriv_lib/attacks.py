@@ -365,5 +365,6 @@ STRONG = {"loss threshold": partial(from_rows, fit_loss_threshold),
           "Bayesian LiRA": fit_bayesian_lira,
           "RMIA online": fit_rmia_online,
           "RMIA offline": fit_rmia}
-# of these, what notebooks 7 and 9 choose from: one of each idea that is worth its time on many small populations
+# of these, what notebooks 7 and 9 choose from: one of each idea that is worth its time on many small populations, those
+# first that need few models (`evaluation.best_attack`)
 CANDIDATES = ("Bayesian LiRA", "RMIA online", "LiRA online, fixed variance", "LiRA offline, fixed variance")

@@ -218,9 +218,18 @@ def over_pairs(values: np.ndarray) -> tuple[float, float, float]:
     return mean, mean - reach, mean + reach
 
 
-def best_attack(examined: pd.DataFrame, among) -> str:
-    """Return which of some attacks had the highest AUC, in rows of `examine` with a column "attack"."""
-    return examined.set_index("attack")["auc"].loc[list(among)].idxmax()
+def best_attack(examined: pd.DataFrame, among, lead: float = 0.001) -> str:
+    """Return which of some attacks had the highest AUC.
+
+    Parameters
+    ----------
+    examined : rows of `examine` with a column "attack".
+    among : their names, in the order of preference.
+    lead : an AUC that is lower by no more than this is as good: the first of the best is returned. A smaller lead is an
+        accident of a few models, and should not decide between an attack that is made for few models and one that is not.
+    """
+    auc = examined.set_index("attack")["auc"].loc[list(among)]
+    return auc.index[auc >= auc.max() - lead][0]
 
 
 def rate_text(rates: np.ndarray) -> str:

@@ -298,6 +298,14 @@ def test_guesses_are_the_most_telling_scores():
             audit.one_run(*bad)
 
 
+def test_a_lead_too_small_to_mean_anything_does_not_choose_the_attack():
+    examined = pd.DataFrame({"attack": ["online", "Bayesian", "RMIA"], "auc": [0.5641, 0.5639, 0.546]})
+    assert evaluation.best_attack(examined, ["Bayesian", "RMIA", "online"]) == "Bayesian"
+    assert evaluation.best_attack(examined, ["RMIA", "online", "Bayesian"]) == "online"
+    assert evaluation.best_attack(examined.assign(auc=[0.566, 0.5639, 0.546]), ["Bayesian", "RMIA", "online"]) == "online"
+    assert evaluation.best_attack(examined, ["RMIA"]) == "RMIA"
+
+
 # ---------------------------------------------------------------- canaries
 
 def test_canaries_are_images_of_the_pool_that_everybody_believes_to_be_something_else(tmp_path, monkeypatch):
