@@ -10,6 +10,8 @@ from sklearn.metrics import roc_auc_score
 from . import audit, metrics, tables
 from .attacks import Answers, Attack, References
 
+LEAD = 0.001  # of an AUC; a smaller one is an accident of a few models, and should not choose the attack
+
 
 def judge(targets: dict[tuple, Answers], suite: dict[str, Attack], is_member: np.ndarray,
           measure: Callable[..., dict]) -> tuple[dict, pd.DataFrame]:
@@ -154,8 +156,8 @@ def examine(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> dict
     non-members cannot resolve it) and "above_all" (the share of members with a score above
     that of every non-member; a guesser has 1 in the number of non-members and one), each also with "_low" and
     "_high" by `over_pairs`, and for the rates never narrower than if nobody, or everybody, had been found;
-    "auc_detectable", the AUC that would have been told from one half in 8 of
-    10 repetitions; and "n_members", "n_non_members" and "pairs", what all this rests on.
+    "auc_detectable", the AUC that would have been told from one half in 8 of 10 repetitions; and "n_members",
+    "n_non_members" and "pairs", what all this rests on.
     """
     kinds = [(model[a], model[b]) for model, a, b in zip(scores, inside, outside)]
     found = {"auc": aucs(scores, inside, outside),
@@ -163,25 +165,13 @@ def examine(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> dict
              "low_tpr": [_tpr(*kind, 0.001) for kind in kinds],
              "above_all": [metrics.share_above(*kind, 0) for kind in kinds]}
     n_members, pairs = float(inside.sum(1).mean()), len(scores) // 2
-    with_ends = {name: np.clip(over_pairs(np.array(values)), 0, 1) for name, values in found.items()}
-    for name in ("tpr", "low_tpr", "above_all"):
-        with_ends[name] = _beyond_none_and_all(*with_ends[name], int(n_members * pairs))
-    return {name + end: float(value) for name, triple in with_ends.items()
-            for end, value in zip(("", "_low", "_high"), triple)} | {
+    with_ends = {name: np.clip(over_pairs(np.array(values)), 0, 1).tolist() for name, values in found.items()}
+    for name in ("tpr", "low_tpr", "above_all"):  # a pair has twice n_members answers, and `over_pairs` counts half of them
+        rate, low, high = with_ends[name]
+        with_ends[name] = rate, *metrics.beyond_none_and_all(low, high, int(n_members * pairs))
+    return {name + end: value for name, triple in with_ends.items() for end, value in zip(("", "_low", "_high"), triple)} | {
         "auc_detectable": 0.5 + detectable(found["auc"]), "n_members": n_members,
         "n_non_members": float(outside.sum(1).mean()), "pairs": pairs}
-
-
-def _beyond_none_and_all(rate: float, low: float, high: float, asked: int) -> tuple[float, float, float]:
-    """Return a rate whose interval reaches at least as far as the Clopper-Pearson intervals of none and of all of `asked`.
-
-    Models of which none recognises anybody have no spread, and yet the next one may. Every pair of models asks about
-    everybody, twice as many answers as one model has members; `over_pairs` takes them for half as many.
-    """
-    if np.isnan(rate) or asked == 0:
-        return rate, low, high
-    (_, of_none), (of_all, _) = (metrics.clopper_pearson(k, asked) for k in (0, asked))
-    return rate, min(low, of_all), max(high, of_none)
 
 
 def _tpr(members: np.ndarray, non_members: np.ndarray, fpr: float) -> float:
@@ -218,18 +208,16 @@ def over_pairs(values: np.ndarray) -> tuple[float, float, float]:
     return mean, mean - reach, mean + reach
 
 
-def best_attack(examined: pd.DataFrame, among, lead: float = 0.001) -> str:
-    """Return which of some attacks had the highest AUC.
+def best_attack(examined: pd.DataFrame, among) -> str:
+    """Return which of some attacks had the highest AUC; of those within `LEAD` of it the first.
 
     Parameters
     ----------
     examined : rows of `examine` with a column "attack".
     among : their names, in the order of preference.
-    lead : an AUC that is lower by no more than this is as good: the first of the best is returned. A smaller lead is an
-        accident of a few models, and should not decide between an attack that is made for few models and one that is not.
     """
     auc = examined.set_index("attack")["auc"].loc[list(among)]
-    return auc.index[auc >= auc.max() - lead][0]
+    return auc.index[auc >= auc.max() - LEAD][0]
 
 
 def rate_text(rates: np.ndarray) -> str:

@@ -43,6 +43,15 @@ def clopper_pearson(successes, trials, level: float = LEVEL) -> tuple[np.ndarray
     return low, high
 
 
+def beyond_none_and_all(low: float, high: float, trials: int) -> tuple[float, float]:
+    """Return the interval of a rate, widened to reach as far as the Clopper-Pearson intervals of none and of all.
+
+    An interval that comes from the spread of what was found has no width where nobody was found, or everybody.
+    """
+    (_, of_none), (of_all, _) = (clopper_pearson(k, trials) for k in (0, trials))
+    return float(np.minimum(low, of_all)), float(np.maximum(high, of_none))
+
+
 def rate(successes: int, trials: int) -> tuple[float, float, float]:
     """Return successes/trials and its Clopper-Pearson interval; NaN three times for no trials."""
     if trials == 0:
@@ -199,16 +208,13 @@ def _tpr_interval(members: np.ndarray, others: np.ndarray, allowed: int, rng: np
     The (k + 1)-th largest of n resampled scores is the score at the quantile 1 - B of the sample, with
     B ~ Beta(k + 1, n - k); of the members above it a binomial number is drawn. No sample need be drawn whole.
 
-    Resampling nobody gives nobody, with certainty. So the interval reaches at least as far as the Clopper-Pearson
-    interval of no member in all, and of all.
+    Resampling nobody gives nobody, with certainty: see `beyond_none_and_all`.
     """
     n = len(others)
     place = n - 1 - np.minimum((n * rng.beta(allowed + 1, n - allowed, draws)).astype(int), n - 1)
     above = len(members) - np.searchsorted(members, others[place], side="right")
     shares = rng.binomial(len(members), above / len(members)) / len(members)
-    low, high = np.quantile(shares, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    (_, of_none), (of_all, _) = (clopper_pearson(k, len(members)) for k in (0, len(members)))
-    return float(min(low, of_all)), float(max(high, of_none))
+    return beyond_none_and_all(*np.quantile(shares, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), len(members))
 
 
 def roc_band(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,

@@ -520,9 +520,9 @@ tables.shown(committed("mnist-small", "verdict")[0])
 tables.shown(committed("paper", "verdict")[0])
 
 # %% [markdown]
-# A model of all members gives every canary away; of the models of few images, real or condensed, none does, and the average
-# person is hidden in all of them, or nearly so. (Of five such rows one is recognised, by little; RMIA, in the table `controls`,
-# does not confirm it.) And at equal accuracy:
+# A model of all members gives nearly every canary away. In models of few images, real or condensed, the canaries are not
+# recognised, and the average person is hidden or nearly so. (Of five such rows one is recognised, by little; RMIA, in the
+# table `controls`, does not confirm it.) And at equal accuracy:
 
 # %%
 tables.shown(committed("paper", "equal_accuracy")[0])
