@@ -235,6 +235,15 @@ def test_many_rows_need_a_correction(rng):
     assert wrong <= 5 and without > 50                       # 60 x 0.025 = 1.5; more than 5 with a chance below 0.002
 
 
+def test_a_leak_that_does_not_survive_the_correction_is_a_perhaps(rng):
+    frame = pd.DataFrame([found_in(rng, 0, 0, models=12, n=300) for _ in range(4)])
+    frame["auc_p"], frame["tpr_p"] = [0.001, 0.01, 0.3, 0.4], 0.5
+    answers = evaluation.verdicts(frame)
+    assert answers[0] == "recognised (AUC)" and answers[1].startswith("perhaps (AUC), not after correction; detectable: AUC 5")
+    assert answers[2].startswith("no leak detected; detectable: AUC 5")
+    assert evaluation.verdicts(frame[1:2])[0] == "recognised (AUC)"      # of two questions it counts
+
+
 def test_the_line_under_a_table_counts_what_luck_would_give(rng):
     frame = pd.DataFrame([found_in(rng, 0, 0, models=12, n=300) for _ in range(4)])
     frame["auc_p"] = [0.001, 0.02, 0.3, 0.4]
