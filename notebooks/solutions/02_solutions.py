@@ -213,8 +213,8 @@ for kind in ("random subset", "random subset, ten times as many"):
 # %% [markdown]
 # ## No exercise: how the start of the quick scale was chosen
 #
-# Notebook 2 starts from real members. Whether that is a good choice must not be asked of the members themselves, so it was asked of
-# the attacker's images: one half is condensed in several ways, three times each, and models of the result are examined on the other half.
+# Notebook 2 starts from real members. The members themselves must not decide whether that is a good choice, so the attacker's
+# images did: one half is condensed by several methods, three times each, and models of the result are judged on the other half.
 
 # %%
 shuffled = study.choose(study.attacker, len(study.attacker), "start")
