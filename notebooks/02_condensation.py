@@ -147,7 +147,7 @@ print(f"D before {before:.2f}, after one step {after:.2f}, "
 
 # %% [markdown]
 # Two gradients that have nothing to do with each other have a cosine near 0 in every unit, so $D$ would be about the
-# number of units. Noise is not so far off: its gradient asks for zeros too.
+# number of units. Where noise starts below that, it is because its gradient asks for zeros too.
 #
 # This is the gradient of a gradient: `create_graph=True` lets us differentiate $\nabla_\theta \ell(S_c)$
 # once more, now by the pixels. One step made the distance smaller, for one class and one network. Where
