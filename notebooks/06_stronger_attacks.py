@@ -344,10 +344,11 @@ for alpha in (0.01, 0.001):
 #
 # ### Many questions find something
 #
-# Three measures of ten attacks are thirty questions. Each compares a number with what a guesser has and asks how often luck
-# alone gives so much: the *p-value*. A leak counts where that is below 2.5 %. If there is nothing to find, how often does a
-# table of thirty questions contain a "leak"? *Holm's correction* multiplies the smallest of $m$ p-values by $m$, the next by
-# $m - 1$, and so on, and never lets one fall below the one before it. Let a thousand such tables be filled by luck:
+# Three measures of ten attacks are thirty questions (twenty where 0.1 % cannot be resolved). Each compares a number with what
+# a guesser has and asks how often luck alone gives so much: the *p-value*. A leak counts where that is below 2.5 %. If there
+# is nothing to find, how often does a table of thirty questions contain a "leak"? *Holm's correction* multiplies the smallest
+# of $m$ p-values by $m$, the next by $m - 1$, and so on, and never lets one fall below the one before it. Let a thousand such
+# tables be filled by luck:
 
 # %%
 p = study.rng("nothing leaks").random((1000, 30))          # p-values where nothing leaks
