@@ -165,7 +165,7 @@ examined = pd.DataFrame(rows)
 tables.shown(evaluation.examined_texts(examined), evaluation.luck(examined))
 
 # %% [markdown]
-# Online the two differ little at the quick scale. Offline the published code detects hardly anything. Members have a *higher*
+# Online the two differ little at the quick scale. Offline the published code loses most of its AUC. Members have a *higher*
 # $\phi$ than models without them would give, and hardly ever a much lower one. A two-sided score accuses both ends, and so
 # mixes the surest members with people who are least likely to be members. So this report runs LiRA as the paper's text has
 # it, which is the stronger attack here. How the two compare with other data or many more models, this does not say.
