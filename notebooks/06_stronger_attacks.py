@@ -113,7 +113,7 @@ labels, other_labels = study.labels[pool].numpy(), study.labels[study.attacker].
 references = study.references(keep, models, shift)
 
 # %% [markdown]
-# ## What a single image gives away
+# ## What the outputs say about a single image
 #
 # How sure is a model of the true class $y$ of an image that it was not trained on? Ask several models about the same image
 # and their outputs differ: by how much? The probabilities $p_y$ crowd at 1, where a good model cannot become any surer. So
@@ -387,6 +387,11 @@ for ax, (measure, name) in zip(axes, measures.items()):
     ax.set_xlabel(f"{name} (%)")
 study.figure(figure, "every_model")
 
+# %%
+best = examined.loc[examined["auc"].idxmax()]
+print(f"loss threshold: AUC {examined['auc'][0]:.1%}, TPR at 1 % FPR {examined['tpr'][0]:.1%}; "
+      f"{best['attack']}: {best['auc']:.1%} and {best['tpr']:.1%}")
+
 # %% [markdown]
 # These intervals are far narrower than those of a single target: this is what many small examinations buy. (The models are
 # each other's references, so their results are not independent; the intervals allow for the worst case of that, which
@@ -428,9 +433,12 @@ mean["auc, text"].unstack("target").reindex(**order).fillna("-")
 
 # %% [markdown]
 # Rows that leave 50 % in the last column do so by luck: nothing can leak from a model that saw nobody here. Allow for the same
-# luck in the other columns. (These are many questions about one split. The verdict stands in the table before this one, over
-# many splits and corrected.) A ceiling for every attack is the balanced accuracy of the best threshold that somebody
-# could have chosen who *knows* the answer. It is no attack, and always a little above one half:
+# luck in the other columns. (These are many questions about one split. The verdict of the table before this one is over
+# many splits, and corrected.) At the quick scale the column `condensed-50` is near that of `subset-50`, and `condensed-10` near
+# `subset-10`. So it matters how many images a model saw. Whether condensing matters too, notebook 7 asks.
+#
+# How well could a threshold do at best? Suppose somebody *knows* who is a member and chooses the threshold by that. Its
+# balanced accuracy is no attack, and always a little above one half, but no threshold on these scores can do better:
 
 # %%
 best = (100 * mean["best_balanced_accuracy"]).round(1).unstack("target")

@@ -225,8 +225,9 @@ few = {(f"reference-{ipc}", j): study.choose(study.attacker, ipc * len(study.cla
 few = study.population("few", few, epochs)
 
 # %% [markdown]
-# The rivals of the condensed models are trained here too: *our* models of the authors' condensed images, of as many random
-# members (the paper's "subset"), and of as many members of every class, all for as many epochs and therefore as many steps.
+# The rivals of the condensed models are trained here too: *our* models of the authors' condensed images, of the same number of
+# random members (the paper's "subset"), and of the same number of members of every class. All have the same number of epochs,
+# and therefore of steps.
 
 # %%
 condensed = {ipc: authors.condensed(published, ipc) for ipc in authors.CONDENSED}

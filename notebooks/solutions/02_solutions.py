@@ -202,7 +202,7 @@ for kind in ("random subset", "random subset, ten times as many"):
 
 # %% [markdown]
 # One image a class is far better than guessing and, after as short a condensation as this one, falls short of the
-# larger subset. More than 100 % in the first line would mean that the condensed images beat as many random
+# larger subset. More than 100 % in the first line would mean that the condensed images beat the same number of random
 # members. Before that is credited to the matching, compare with one random member of each class. The condensed
 # set has every class, while ten uniform draws from ten equally frequent classes hit only about 6.5 of them on
 # average, and a model cannot name a class it has not seen. The balanced rival takes this advantage away. What
