@@ -39,7 +39,7 @@ def table_2(targets: pd.DataFrame, mean: pd.DataFrame, papers_data: bool) -> pd.
                 "precision": found["precision, text"], "recall": found["recall, text"],
                 "accuracy": found["accuracy, text"], "AUC": found["auc, text"],
                 "verdict": attack_verdict(says, found, papers_data),
-                "distinguishable from chance?": better_than_guessing(found)}
+                "told from guessing?": better_than_guessing(found)}
     return pd.DataFrame([row(found) for _, found in mean.reset_index().iterrows()])
 
 
@@ -57,8 +57,8 @@ def summary(targets: pd.DataFrame, mean: pd.DataFrame) -> pd.DataFrame:
 def claims(targets: pd.DataFrame, mean: pd.DataFrame) -> pd.DataFrame:
     """Return each claim of the paper, what this run has to say about it, and a verdict.
 
-    A difference of accuracies counts if the 95 % interval of Welch's t test over the runs excludes 0, an
-    attack (the paper's SVM) if its AUC's interval lies above one half.
+    A difference of accuracies counts when Welch's t test over the runs tells it from 0 at the 95 % level, an
+    attack (the paper's SVM) when its AUC's interval lies above one half.
     """
     svm = mean.xs("SVM", level="attack")
     accuracy = {target: runs["non_members"] for target, runs in targets.groupby("target")}
@@ -75,17 +75,17 @@ def claims(targets: pd.DataFrame, mean: pd.DataFrame) -> pd.DataFrame:
 
 
 def attack_works(svm: pd.DataFrame, target: str) -> tuple[str, str]:
-    """Return the evidence that members are recognised, and "holds" or "no leak detected"; no verdict without the target."""
+    """Return the evidence that members are recognised, and "holds" or "cannot be told"; no verdict without the target."""
     if target not in svm.index:
         return "", ""
-    return f"AUC {svm.loc[target, 'auc, text']}", "holds" if svm.loc[target, "auc_low"] > 0.5 else "no leak detected"
+    return f"AUC {svm.loc[target, 'auc, text']}", "holds" if svm.loc[target, "auc_low"] > 0.5 else "cannot be told"
 
 
 def no_attack(svm: pd.DataFrame, target: str) -> tuple[str, str]:
     """Return the same evidence for the opposite claim."""
     evidence, found = attack_works(svm, target)
     consistent = "as it should be" if target == "unrelated" else "consistent, but this attack may be blind"
-    return evidence, {"holds": "not seen: the attack works", "no leak detected": consistent}.get(found, "")
+    return evidence, {"holds": "not seen: the attack works", "cannot be told": consistent}.get(found, "")
 
 
 def recall_alone(svm: pd.DataFrame, target: str) -> tuple[str, str]:
@@ -97,12 +97,12 @@ def recall_alone(svm: pd.DataFrame, target: str) -> tuple[str, str]:
 
 
 def larger(a: pd.Series, b: pd.Series | None) -> tuple[str, str]:
-    """Return both means, and "holds" if the runs `a` have the larger one, "the reverse holds", or "no difference detected"."""
+    """Return both means, and "holds" if the runs `a` have the larger one, "the reverse holds", or "cannot be told"."""
     if b is None:
         return "", ""
-    found = supports(*difference(a, b)[1:]) if min(len(a), len(b)) > 1 else ""
+    found = supports(*difference(a, b)[1:]) if min(len(a), len(b)) > 1 else "cannot be told"
     return (f"{a.mean():.1%} against {b.mean():.1%}",
-            {"supported": "holds", "contradicted": "the reverse holds"}.get(found, "no difference detected"))
+            {"supported": "holds", "contradicted": "the reverse holds"}.get(found, found))
 
 
 def difference(a: pd.Series, b: pd.Series) -> tuple[float, float, float]:
@@ -129,7 +129,7 @@ def verdict(says: float | None, low: float, high: float, tolerance: float, paper
 
 
 def attack_verdict(says: dict | None, row: pd.Series, papers_data: bool) -> str:
-    """Return the `verdict` on an attack's accuracy, but "both at chance" where neither is distinguishable from chance."""
+    """Return the `verdict` on an attack's accuracy, but "both at chance" where neither is told from guessing."""
     found = verdict(says and says["accuracy"], row["accuracy_low"], row["accuracy_high"], 0, papers_data)
     if found != "agrees":
         return found

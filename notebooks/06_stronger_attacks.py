@@ -419,7 +419,7 @@ scores, judged = evaluation.judge(asked, suite, is_member, evaluation.strong(stu
 study.save("strong_judged", judged)
 for key in asked:
     if missing := [name for name in suite if (*key, name) not in scores]:
-        print(f"{key[0]} has no outputs for the attacker's images, which is what "
+        print(f"{key[0]} does not answer for the attacker's images, which is what "
               f"{' and '.join(missing)} would need")
 
 # %% [markdown]

@@ -38,7 +38,7 @@ KINDS = {"of some sets": OF_SETS, "chosen": "chosen", "seconds": "seconds", "the
          "rate": "TPR|recall|said to", "at a prior": "prior", "precision": "precision", "epsilon": "epsilon|at least, from|the same, Gaussian",
          "accuracy": "accuracy|against|members"}
 BEYOND = "beyond the line"  # where the accuracy of a method is near an end of the line it is compared with, this can turn
-VERDICTS = ("verdict", "answer", "distinguishable from chance?")
+VERDICTS = ("verdict", "answer", "told from guessing?")
 NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*")
 
 
