@@ -78,7 +78,8 @@ figure, ax = plots.diagram(12.6, 3.6)
 for y, name in ((3.0, "1"), (1.8, "2"), (0.6, "k")):
     plots.box(ax, (1.2, y), f"attacker's images,\nshuffle {name}", plots.ATTACKER)
     plots.box(ax, (4.2, y), f"shadow model {name}", plots.MEMBER)
-    plots.box(ax, (7.5, y), "members' outputs: label 1\nnon-members': label 0", "0.6", (2.5, 0.9))
+    plots.box(ax, (7.5, y), "members' outputs: label 1\nnon-members': label 0", "0.6",
+              (2.5, 0.9))
     plots.arrow(ax, (2.35, y), (3.05, y), "train")
     plots.arrow(ax, (5.35, y), (6.2, y), "ask")
     plots.arrow(ax, (8.8, y), (10.1, 1.8 + (y - 1.8) / 3))

@@ -285,7 +285,7 @@ five.assign(**{"false positive rate": called[1] / 2,
 # same people again and again with repetition (the *bootstrap*). This is the curve of a real target:
 
 # %%
-some = next(iter(answers))                                           # the first target's first run
+some = next(iter(answers))                                           # the first target and run
 figure, ax = plt.subplots(figsize=(3.8, 3.8))
 for attack in suite:
 

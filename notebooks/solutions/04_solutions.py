@@ -46,7 +46,7 @@ study = Study(**parameters.check(globals()))
 # %%
 targets, judged = study.load("targets"), study.load("attacks")
 labels, is_member = study.labels[study.pool].numpy(), study.is_member        # [n]
-outputs = {key: logits[study.pool] for key, logits in targets.items()}         # [n, classes] each
+outputs = {key: logits[study.pool] for key, logits in targets.items()}       # [n, classes] each
 
 # %% [markdown]
 # ## Exercise 1
