@@ -140,7 +140,8 @@ study.figure(figure, "figure1_softmax")
 # %% [markdown]
 # The hatched bar is the true class, whose probability $p_y$ stands in the title. In the median there is nothing to
 # see: a good model is sure of members and non-members alike. The difference is in the tail, among the images that the
-# model finds hard. About most people this output says little; about a few it may say a lot.
+# model finds hard. About most people this output says little; about a few it may say a lot. (Two *different* images are
+# compared here. Notebook 6 asks models with and without one and the same image.)
 #
 # ## The leak: the distribution of losses
 #

@@ -288,7 +288,6 @@ five.assign(**{"false positive rate": called[1] / 2,
 some = next(iter(answers))                                           # the first target and run
 figure, ax = plt.subplots(figsize=(3.8, 3.8))
 for attack in suite:
-
     plots.roc(ax, scores[*some, attack], study.is_member, attack)
 ax.set_title(f"{some[0]}, run {some[1]}")
 ax.legend(loc="lower right", fontsize=8)
