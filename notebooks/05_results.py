@@ -132,8 +132,8 @@ tables.shown(table_2.drop(columns=["image updates", "precision", "recall"]))
 #
 # ## In one table
 #
-# The accuracy of every target and the AUC of every attack, in per cent. An AUC whose interval starts above 50 is better
-# than guessing. This is the table that `make report` prints.
+# The accuracy of every target and the AUC of every attack, in per cent. An AUC is distinguishable from chance if its
+# interval lies above 50 %.
 
 # %%
 study.table(comparison.summary(targets, mean), "summary")
