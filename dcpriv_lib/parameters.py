@@ -20,7 +20,7 @@ PIXELS = ("standard", "unit", "raw")
 # names of condensation.METHODS and STARTS, of the others in schedules.SCHEDULES, and of networks.NETWORKS, which take
 # seconds to import
 METHODS = ("DC", "DSA", "DM", "DM-DSA", "MTT", "IDC", "IDM", "KIP", "KIP-labels")
-CORESETS = ("random", "herding", "k-center")
+CORESETS = ("random", "herding", "k-center", "tiles")
 STARTS = ("noise", "real", "means", "mean noise", "tiles", "herding", "k-center")
 NETWORKS = ("ConvNet", "PaperCNN", "linear")
 MANY = 1_000_000
