@@ -124,6 +124,19 @@ def gain(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
     return float(np.mean(a) - np.mean(b)), float(low), float(high)
 
 
+def luck(intervals: list[tuple[float, float, float]], limit: float = 0.0) -> str:
+    """Return the sentence to stand under a table of 95 % intervals: how many would exclude `limit` by luck alone, and how many do.
+
+    Parameters
+    ----------
+    intervals : (value, low, high); NaN does not count.
+    """
+    known = [one for one in intervals if not np.isnan(one[1])]
+    outside = sum(supports(*one[1:], limit) != "no difference detected" for one in known)
+    return (f"{len(known)} intervals of 95 %: where there is no difference, about {(1 - metrics.LEVEL) * len(known):.1f} of them exclude "
+            f"{limit:g} by luck; {outside} do.")
+
+
 def supports(low: float, high: float, limit: float = 0.0) -> str:
     """Return whether an interval supports "larger than `limit`", contradicts it, or (NaN too) neither."""
     return "supported" if low > limit else "contradicted" if high < limit else "no difference detected"

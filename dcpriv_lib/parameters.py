@@ -142,6 +142,7 @@ TABLE = {
     "effort": number(1e-3, 1e4),
     "training_steps": whole(1),
     "n_per_method": even(6),
+    "published_steps": whole(1),
     "real_sizes": entries(whole(2), distinct=True),
     "other_ipc": entries(whole(1, 10_000), distinct=True),
     "more_of": entries(one_of(*METHODS), distinct=True),
