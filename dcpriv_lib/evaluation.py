@@ -387,28 +387,31 @@ def verdicts(frame: pd.DataFrame) -> list[str]:
     """Return what follows from rows of `examine`, one text each: by which measures members are recognised.
 
     Every row is asked once for each of `MEASURES` that its non-members resolve. A leak is believed if its one-sided p-value, corrected
-    by `holm` for all these questions, is below 2.5 %; else the text says which leak would have been found in 8 of 10 repetitions.
+    by `holm` for all these questions, is below 2.5 %. "perhaps" is said where it is so before the correction only. Unless a leak is
+    believed, the text says which one would have been found in 8 of 10 repetitions.
 
     Parameters
     ----------
     frame : rows of `examine`. A column "ceiling", if there is one, holds the highest AUC that is possible (see `ceiling`), or NaN.
     """
     p = frame[[f"{name}_p" for name in MEASURES]].to_numpy(dtype=np.float64)
-    found, questions = holm(p.ravel()).reshape(p.shape) < (1 - metrics.LEVEL) / 2, int(np.isfinite(p).sum())
-    return [_verdict(row, [name for name, yes in zip(MEASURES, of_row) if yes], questions)
-            for (_, row), of_row in zip(frame.iterrows(), found)]
+    level, questions = (1 - metrics.LEVEL) / 2, int(np.isfinite(p).sum())
+    believed = holm(p.ravel()).reshape(p.shape) < level
+    return [_verdict(row, *([name for name, yes in zip(MEASURES, which) if yes] for which in (of_row, by_itself)), questions)
+            for (_, row), of_row, by_itself in zip(frame.iterrows(), believed, p < level)]
 
 
-def _verdict(row: pd.Series, recognised: list[str], questions: int) -> str:
+def _verdict(row: pd.Series, recognised: list[str], by_itself: list[str], questions: int) -> str:
+    by = ", ".join(MEASURES[name].removesuffix(" FPR") for name in recognised or by_itself)
     if recognised:
-        by = ", ".join(MEASURES[name].removesuffix(" FPR") for name in recognised)
         most = row.get("ceiling", np.inf)
         accident = f", by accident: an AUC of at most {100 * most:.2f} % is possible"
         return f"recognised ({by})" + (accident if "auc" in recognised and row["auc"] > most else "")
     least = {name: row[f"{name}_chance"] + _detectable(row[f"{name}_error"], int(row["freedom"]), questions)
              for name in MEASURES if np.isfinite(row[f"{name}_p"])}
     told = [_with_value(MEASURES[name], value) for name, value in least.items() if value < 1]
-    return f"no leak detected; detectable: {', '.join(told)}" if told else "too few to say"
+    answer = f"perhaps ({by}), not after correction" if by_itself else "no leak detected"
+    return f"{answer}; detectable: {', '.join(told)}" if told else "too few to say"
 
 
 def _with_value(measure: str, value: float) -> str:
