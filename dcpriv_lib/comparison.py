@@ -1,5 +1,7 @@
 """Our tables beside the paper's: what it says, what we got, and a verdict by fixed rules."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -124,17 +126,17 @@ def gain(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
     return float(np.mean(a) - np.mean(b)), float(low), float(high)
 
 
-def luck(intervals: list[tuple[float, float, float]], limit: float = 0.0) -> str:
-    """Return the sentence to stand under a table of 95 % intervals: how many would exclude `limit` by luck alone, and how many do.
+def luck(intervals: Collection[tuple[float, float, float]]) -> str:
+    """Return the sentence to stand under a table of 95 % intervals of differences: how many would exclude 0 by luck alone, and how many do.
 
     Parameters
     ----------
     intervals : (value, low, high); NaN does not count.
     """
     known = [one for one in intervals if not np.isnan(one[1])]
-    outside = sum(supports(*one[1:], limit) != "no difference detected" for one in known)
-    return (f"{len(known)} intervals of 95 %: where there is no difference, about {(1 - metrics.LEVEL) * len(known):.1f} of them exclude "
-            f"{limit:g} by luck; {outside} do.")
+    found = sum(supports(*one[1:]) != "no difference detected" for one in known)
+    return (f"{len(known)} intervals of 95 % stand here. If there were no difference anywhere, about {(1 - metrics.LEVEL) * len(known):.1f} of them "
+            f"would show one by luck; {found} do.")
 
 
 def supports(low: float, high: float, limit: float = 0.0) -> str:
@@ -384,6 +386,11 @@ def chen_claims(measured: dict[str, dict[str, tuple[float, float, float] | None]
         rows += [(sentence, name, write(*of[key]), words[supports(*of[key][1:], limit=limit)])
                  for name, of in measured.items() if of[key] is not None]
     return pd.DataFrame(rows, columns=["Chen et al. say", "trained on", "this run", "verdict"])
+
+
+def chen_luck(measured: dict[str, dict[str, tuple[float, float, float] | None]]) -> str:
+    """Return `luck` about all intervals that `chen_claims` judges; the argument is the same."""
+    return luck([tuple(end - limit for end in of[key]) for _, key, limit, *_ in CHEN_RULES for of in measured.values() if of[key]])
 
 
 def chen_in_short(claims: pd.DataFrame) -> pd.DataFrame:

@@ -150,6 +150,9 @@ def test_the_verdict_on_chen_et_al_follows_from_the_side_on_which_an_interval_li
     assert table["condensed-2"].to_dict() == {
         paper.CHEN["leak"]: "no leak detected", paper.CHEN["robustness"]: "no difference detected",
         paper.CHEN["fairness"]: "contradicted", "(control) fairness at equal accuracy": "no difference detected"}
+    assert comparison.chen_luck(measured) == (
+        "9 intervals of 95 % stand here. If there were no difference anywhere, about 0.5 of them would show one by luck; 6 do.")
+    assert comparison.luck([(0.1, 0.0, 0.2), (0.1, -0.1, 0.3), (np.nan,) * 3, (-1, -2, -0.5)]).endswith("about 0.2 of them would show one by luck; 1 do.")
     short = comparison.chen_in_short(claims).set_index("Chen et al. say")
     assert short.loc[paper.CHEN["leak"]].tolist() == ["2 training sets", "supported for 1, no leak detected for 1"]
     assert short.loc["(control) robustness at equal accuracy"].tolist() == [
