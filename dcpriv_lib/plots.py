@@ -173,6 +173,7 @@ def name_points(ax, points, names, colours):
                            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6, "shrinkA": 0, "shrinkB": 2})
         for distance, angle in itertools.product((7, 12, 18, 26, 36, 48, 62, 80), np.radians(np.arange(0, 360, 30))):
             text.set(position=(distance * np.cos(angle), distance * np.sin(angle)), ha="left" if np.cos(angle) > -1e-9 else "right")
+            text.update_positions(ax.figure.canvas.get_renderer())
             box_ = Text.get_window_extent(text)  # without the line
             inside = ax.bbox.contains(*box_.min) and ax.bbox.contains(*box_.max)
             if inside and not any(box_.overlaps(one) for one in taken):

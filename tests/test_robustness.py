@@ -11,7 +11,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from dcpriv_lib import elsewhere, networks, parameters, paths, robustness
+from dcpriv_lib import elsewhere, networks, parameters, paths, plots, robustness
 from dcpriv_lib.data import pixel_scale
 from dcpriv_lib.seeding import generator
 from dcpriv_lib.study import Models, Study
@@ -350,6 +350,26 @@ def test_a_target_without_weights_is_named_and_one_with_weights_is_attacked(stud
     alone = Models(pd.DataFrame({"target": ["answers.npz"], "run": [0]}), logits[None], logits[None, :0])
     with pytest.raises(ValueError, match="^answers.npz has answers and no weights: .* leave it out here, or name a file of its weights"):
         study.attacked(alone, study.pool[:2], robustness.examine, epsilons=[0.1], steps=1)
+
+
+# ---------------------------------------------------------------- who is who in a picture
+
+def test_every_point_has_its_name_and_no_name_covers_another_or_a_point():
+    figure, ax = plots.plt.subplots(figsize=(9, 5.5))
+    points = np.random.default_rng(0).normal([85, 40], [6, 9], (23, 2))
+    points[5:9] = points[4] + [[0.1, 0], [0, 0.1], [0.2, 0.3], [0.3, 0.1]]  # nearly on top of each other
+    names = [f"method-{number}" for number in range(23)]
+    ax.plot(*points.T, "o")
+    ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())
+    plots.name_points(ax, points, names, 23 * ["k"])
+    figure.draw_without_rendering()
+    texts = list(ax.texts)
+    boxes = [plots.Text.get_window_extent(text) for text in texts]
+    assert [text.get_text() for text in texts] == names and np.allclose([text.xy for text in texts], points)
+    assert not any(a.overlaps(b) for number, a in enumerate(boxes) for b in boxes[:number])
+    assert not any(box.contains(*place) for box in boxes for place in ax.transData.transform(points))
+    assert all(ax.bbox.contains(*corner) for box in boxes for corner in (box.min, box.max))
+    plots.plt.close(figure)
 
 
 # ---------------------------------------------------------------- on an accelerator
