@@ -76,11 +76,12 @@ from dcpriv_lib.training import epochs_for
 study = Study(**parameters.check(globals()))
 
 # %% [markdown]
-# The attack was chosen in notebook 6, on other models: the best of four there. Everything that could be too large for this data set
-# is noticed here, before anything is computed.
+# The attacks were chosen in notebook 6, on other models: the best of four there, by the AUC and by the true positive rate. Everything that
+# could be too large for this data set is noticed here, before anything is computed.
 
 # %%
-attack = evaluation.best_attack(study.load("every_model"), attacks.CANDIDATES)
+best = evaluation.best_attacks(study.load("every_model"), attacks.CANDIDATES)  # by measure
+suite = {name: attacks.STRONG[name] for name in dict.fromkeys(best.values())}
 pool, classes = study.pool, study.classes
 few = control_ipc * len(classes)                         # images of a condensed set
 smallest = int(np.bincount(study.labels[pool]).min()) // 3
@@ -90,7 +91,7 @@ for name, most in (("control_ipc", control_ipc), ("other_ipc", max(other_ipc)),
 parameters.check_at_most("n_canaries", n_canaries, len(pool) // 4, "a quarter of the pool")
 parameters.check_at_most("class_counts", max(class_counts), len(classes), "classes")
 parameters.check_at_most("crowds", max(crowds), len(pool) // 2, "images in half of the pool")
-print("the attack:", attack)
+print(f"the AUC is read by {best['auc']}, rates by {best['tpr']}")
 
 # %% [markdown]
 # Further below, fewer people or fewer classes are condensed. These have smaller pools of their own, divided into halves as often as
@@ -238,11 +239,16 @@ for size in sorted(real_sizes):
                                   epochs_for(training_steps, size * len(classes)))
 
 def examined(world, keep, trained, inside, outside):
-    """The accuracy of every model on its non-members, and the attack's scores."""
+    """The accuracy of every model on its non-members, the attacks' scores, and the leak."""
     references = world.references(keep, trained)
-    scores = evaluation.leave_pair_out(references, {attack: attacks.STRONG[attack]})[attack]
+    scores = evaluation.leave_pair_out(references, suite)
     right = signals.accuracies(references.logits[:, :, 0], references.labels, outside)
-    return right, scores, evaluation.per_model(scores, inside, outside)
+    return right, scores, measured(scores, inside, outside)
+
+def measured(scores, inside, outside):
+    """Every measure of every model, each read by its own attack."""
+    return {measure: evaluation.per_model(scores[attack], inside, outside)[measure]
+            for measure, attack in best.items()}
 
 inside, outside = keep & ~canary, ~keep & ~canary        # the average person: [models, n] each
 accuracy, scores, leak = ({}, {}, {})                    # leak: measure to [models]
@@ -259,12 +265,12 @@ members = keep.sum(1).mean()                             # N, in one half
 ceiling = {size: evaluation.ceiling(size * len(classes), members) for size in line}
 most_of = {"random": few, "tiles": few * condensation.STARTS["tiles"]}       # n, at most
 people = {"average": (inside, outside), "canary": (keep & canary, ~keep & canary)}
-average, worst = (pd.DataFrame([evaluation.examine(scores[method], *people[who])
+average, worst = (pd.DataFrame([evaluation.examine_by(best, scores[method], *people[who])
                                 for method in methods]) for who in people)
 average["ceiling"] = [evaluation.ceiling(min(most_of[method], members), members)
                       if method in most_of else np.nan for method in methods]
 for size in line:
-    seen = evaluation.per_model(scores[size], chosen[size] & ~canary, outside)
+    seen = measured(scores[size], chosen[size] & ~canary, outside)
     share = (chosen[size] & inside).sum() / inside.sum()
     leak[size] = {measure: evaluation.of_subset(seen[measure],
                                                 average[f"{measure}_chance"][0], share)
@@ -330,8 +336,9 @@ study.figure(figure, "methods")
 # Blue circles are real images, green squares are condensed ones.
 #
 # The same as numbers: how far above (+) or below (-) the line each method is at its own accuracy, by the AUC and by the true positive rate. An interval that holds 0 says
-# that no difference from real images at equal accuracy was detected, and the column beside it how large a difference would have
-# been. Read both together: where real images leak little themselves, an interval that holds 0 may well hold "no leak at all" too. A method that is more or less accurate than all of the line has no rival there.
+# that no difference from real images at equal accuracy was detected, and "detectable" how large a difference would have
+# been. "Own" is how far the real images themselves are above chance: an interval that reaches down to minus this value does not exclude that the method protects completely.
+# A method that is more or less accurate than all of the line has no rival there.
 
 # %%
 titles = {"auc": "AUC", "tpr": "TPR at 1 % FPR"}
@@ -342,12 +349,15 @@ def beside_real(right, own):
     for measure, title in titles.items():
         rival = evaluation.at_equal_accuracy(right, {
             size: (accuracy[size], leak[size][measure]) for size in line})
-        found[f"{title}, above real images"] = found[f"detectable, {title}"] = "beyond the line"
+        columns = (f"{title}, above real images", f"{title}, real images' own",
+                   f"{title}, detectable")
+        found |= dict.fromkeys(columns, "beyond the line")
         if rival is not None:
             above.append(evaluation.over_pairs(own[measure] - rival))
-            found[f"{title}, above real images"] = tables.points(*above[-1])
-            found[f"detectable, {title}"] = (
-                f"{100 * evaluation.detectable(own[measure] - rival):.1f} points")
+            theirs = rival.mean() - average[f"{measure}_chance"][0]
+            found |= dict(zip(columns, (
+                tables.points(*above[-1]), f"{100 * theirs:.1f} points",
+                f"{100 * evaluation.detectable(own[measure] - rival):.1f} points")))
     return found, above
 
 rows, intervals = [], []
@@ -378,7 +388,7 @@ for method, (sets, _, _) in made.items():
               "other members": (inside & ~shown, outside & ~partners)}
     rows += [{"method": method, "whose": whose, "people": round(who.sum(1).mean()),
               "ceiling": 0.5 if method in most_of and whose != "shown" else np.nan}
-             | evaluation.examine(scores[method], who, others)
+             | evaluation.examine_by(best, scores[method], who, others)
              for whose, (who, others) in groups.items() if who.any()]
 of_shown = pd.DataFrame(rows)
 study.table(evaluation.examined_texts(of_shown).drop(columns="pairs"), "methods_shown",
@@ -397,22 +407,24 @@ study.table(evaluation.examined_texts(of_shown).drop(columns="pairs"), "methods_
 # %%
 seconds = [(method, control_ipc, took) for method, (_, _, took) in made.items()]
 by_ipc, sets_of, right_of, rows, intervals = {}, {}, dict(accuracy), [], []
-leaks = {(method, control_ipc): scores[method] for method in methods}        # [models, n] each
+leaks = {(method, control_ipc): scores[method] for method in methods}        # attack: scores
 for ipc in sorted({control_ipc, *other_ipc}):
     for method in [*more_of, "random"]:
         settings = settings_of(method, ipc, factor=factor_of.get(method, 1), **scale)
         sets_of[method, ipc], trained, took = condensed(
             world, method if ipc == control_ipc else f"{method} {ipc}", halves, settings)
         right, leaks[method, ipc], own = examined(world, keep, trained, inside, outside)
-        by_ipc[method, ipc], right_of[method] = own["auc"], accuracy.get(method, right)
-        if ipc != control_ipc:
+        by_ipc[method, ipc] = own["auc"]
+        if ipc == control_ipc:
+            right_of[method] = right
+        else:
             seconds.append((method, ipc, took))
         found, above = beside_real(right, own)
         intervals += above
         most = evaluation.ceiling(ipc * len(classes), members) if method == "random" else np.nan
         rows.append({"method": method, "images per class": ipc, "ceiling": most,
                      "accuracy": evaluation.rate_text(right)}
-                    | evaluation.examine(leaks[method, ipc], inside, outside) | found)
+                    | evaluation.examine_by(best, leaks[method, ipc], inside, outside) | found)
 
 # %%
 of_ipc = pd.DataFrame(rows)
@@ -425,9 +437,9 @@ study.table(evaluation.examined_texts(of_ipc).drop(columns="pairs"), "methods_ip
 # %%
 study.save("leaks", pd.DataFrame([
     {"method": method, "ipc": ipc, "factor": factor_of.get(method, 1)}
-    | evaluation.examine(of, inside, outside)
+    | evaluation.examine_by(best, of, inside, outside)
     | dict(zip([f"auc of {name}" for name in classes], np.nanmean(evaluation.aucs_by_class(
-        of, inside, outside, labels, len(classes)), axis=0)))
+        of[best["auc"]], inside, outside, labels, len(classes)), axis=0)))
     for (method, ipc), of in leaks.items()]))
 
 # %% [markdown]
@@ -448,9 +460,9 @@ study.table(clock.assign(seconds=clock["seconds"].map("{:.1f}".format)), "method
 
 # %%
 few_halves = list(range(min(4, len(halves))))
-best = max((method for method in methods if method in schedules.CONDENSING),
-           key=lambda method: tuned[method].max())
-twice = [method for method in dict.fromkeys(["tiles", more_of[0], best]) if method in methods]
+accurate = max((method for method in methods if method in schedules.CONDENSING),
+               key=lambda method: tuned[method].max())
+twice = [name for name in dict.fromkeys(["tiles", more_of[0], accurate]) if name in methods]
 sets_of |= {(method, control_ipc): made[method][0] for method in twice}
 published = {"network": "ConvNet", "recipe": "published"}
 ways = {"ours, 3 times as long": (3 * training_steps, 128, {}),
@@ -501,7 +513,7 @@ for start in factor_starts:
     right, of_start, own = examined(world, keep, trained, inside, outside)
     by_start[start] = own["auc"]
     rows.append({"start": start, "accuracy": evaluation.rate_text(right)}
-                | evaluation.examine(of_start, inside, outside))
+                | evaluation.examine_by(best, of_start, inside, outside))
 starts = pd.DataFrame(rows)
 study.table(evaluation.examined_texts(starts), "methods_start", evaluation.luck(starts))
 
@@ -521,13 +533,13 @@ for key, some in smaller.items():
 
 # %%
 rows = [{"classes": count, "members": members, "accuracy": evaluation.rate_text(right)}
-        | evaluation.examine(*of_pool)
+        | evaluation.examine_by(best, *of_pool)
         for (count, members), (right, *of_pool) in sorted(by_pool.items())]
 crowded = pd.DataFrame(rows)
 study.table(evaluation.examined_texts(crowded), "methods_crowds", evaluation.luck(crowded))
 
 # %%
-of_crowd = {members: evaluation.aucs(*of_pool)
+of_crowd = {members: measured(*of_pool)["auc"]
             for (count, members), (_, *of_pool) in sorted(by_pool.items())
             if count == len(classes)}
 of_size = {ipc: values for (method, ipc), values in by_ipc.items() if method == more_of[0]}
@@ -566,7 +578,7 @@ claims = [depends("the distillation rate", of_size[many_ipc], of_size[few_ipc],
                   f"{factor_method}, {crowd:,} members", f"{all_of_them:,}"),
           depends("the initialisation", by_start[factor_starts[-1]], by_start[factor_starts[0]],
                   f"{factor_method} from {factor_starts[-1]}", f"from {factor_starts[0]}")]
-claims += [depends("the number of classes", evaluation.aucs(*of_pool), of_crowd[all_of_them],
+claims += [depends("the number of classes", measured(*of_pool)["auc"], of_crowd[all_of_them],
                    f"{factor_method}, {count} classes", f"{len(classes)}")
            for (count, _), (_, *of_pool) in sorted(by_pool.items()) if count < len(classes)]
 claims, apart = zip(*claims)

@@ -164,10 +164,10 @@ study.figure(figure, "one_adversarial_image")
 #
 # ### On which scale?
 #
-# The network was not trained on pixels from 0 to 1, but on *standardised* ones, less their mean and divided by their deviation. An
-# $\varepsilon$ there is another one: it is multiplied by the deviation, which differs from data set to data set, and a limit of 0
-# to 1 cuts half of the picture away. (A published benchmark of condensed sets does just that, so its $\varepsilon$ cannot be
-# compared with anybody's.) Here the standardisation is part of the network, so that $\varepsilon$ always means the same:
+# The network was not trained on pixels from 0 to 1, but on *standardised* ones, less their mean and divided by their deviation. On
+# standardised pixels the same $\varepsilon$ is a different change, another one for every data set, and clipping to 0 to 1 destroys the
+# picture. (A published benchmark of condensed sets does just that, so its $\varepsilon$ cannot be compared with anybody's.) Here
+# the standardisation is part of the network, so that $\varepsilon$ always means the same:
 
 # %%
 deviation = study.split.scale[1].flatten().tolist()      # in grey levels, of every channel
@@ -404,7 +404,7 @@ study.table(pd.DataFrame(rows), "fairness")
 # ## Joined: is the hardest class the one that leaks?
 #
 # For the methods the leak is that of notebook 9, class by class, where the attacker condenses too and coins decide about members.
-# The targets of notebook 2 are asked by notebook 6's best attack. Part of what it finds in a class is luck of the split. Shadow models saw
+# The targets of notebook 2 are asked by notebook 6's best attacks. Part of what it finds in a class is luck of the split. Shadow models saw
 # nobody here, so their AUC is pure luck; we subtract it. For the original there is a better witness, the reference models of notebook
 # 6, each a target of the others.
 
@@ -413,9 +413,9 @@ pool, is_member, labels = study.pool, study.is_member, study.labels[study.pool].
 trained, shadows = study.load("references"), study.load("shadows")
 keep = membership_matrix(len(pool), len(trained), study.rng("pool"))
 references = study.references(keep, trained, trained.settings["parameters"]["shift"])
-attack = evaluation.best_attack(study.load("every_model"), attacks.CANDIDATES)
-prepared = {attack: attacks.STRONG[attack](references)}
-print("the attack:", attack)
+best = evaluation.best_attacks(study.load("every_model"), attacks.CANDIDATES)  # by measure
+prepared = {name: attacks.STRONG[name](references) for name in dict.fromkeys(best.values())}
+print(f"the AUC is read by {best['auc']}, rates by {best['tpr']}")
 
 # %%
 asked = {(name, run): attacks.Answers(logits[pool], labels, logits[study.attacker],
@@ -425,9 +425,10 @@ asked = {(name, run): attacks.Answers(logits[pool], labels, logits[study.attacke
          for run, logits in enumerate(study.ask(some, trained.settings["parameters"]["shift"]))}
 scores, judged = evaluation.judge(asked | answers, prepared, is_member,
                                   evaluation.strong(study))
-judged = evaluation.mean_over_runs(judged).xs(attack, level="attack")
-judged = judged.reindex([*right, "unrelated"])           # RMIA is left out for some answers
 ends = ("", "_low", "_high")
+by_auc, by_tpr = (evaluation.mean_over_runs(judged).xs(best[measure], level="attack").reindex(
+    [*right, "unrelated"]) for measure in ("auc", "tpr"))  # RMIA is left out for some answers
+judged = by_auc.assign(**{f"tpr_at_0.01{end}": by_tpr[f"tpr_at_0.01{end}"] for end in ends})
 for mine, theirs in (("auc", "auc"), ("tpr_at_0.01", "tpr")):
     for end in ends:
         judged.loc[examined.index, mine + end] = examined[theirs + end]
@@ -437,12 +438,14 @@ def auc_by_class(scores, keep):
     return evaluation.aucs_by_class(scores, keep, ~keep, labels, len(classes)).mean(0)
 
 by_name = {}
-for (name, _, _), score in scores.items():
-    by_name.setdefault(name, []).append(score)           # [runs, people]
+for (name, _, attack), score in scores.items():
+    if attack == best["auc"]:
+        by_name.setdefault(name, []).append(score)           # [runs, people]
 leaks = {name: auc_by_class(np.array(of), np.tile(is_member, (len(of), 1)))
          for name, of in by_name.items()}
 luck = leaks.pop("unrelated")                            # [classes]
 leaks = {name: of - luck for name, of in leaks.items()}
+attack = best["auc"]
 by_coins = evaluation.leave_pair_out(references, {attack: attacks.STRONG[attack]})[attack]
 leaks["original"] = auc_by_class(by_coins, keep) - 0.5
 per_class = [f"auc of {name}" for name in classes]
@@ -451,8 +454,8 @@ leaks |= {name: of.to_numpy() - 0.5 for name, of in examined[per_class].iterrows
 # %%
 withstand = {name: fairness.class_accuracies(of, picture_labels, len(classes)).mean(0)
              for name, of in pgd.items()}
-best = sorted(examined.index, key=lambda name: -accuracy[name].mean())[:3]
-joined = [name for name in dict.fromkeys([*names[:3], *best])
+most_accurate = sorted(examined.index, key=lambda name: -accuracy[name].mean())[:3]
+joined = [name for name in dict.fromkeys([*names[:3], *most_accurate])
           if name in accuracy and name in withstand and name in leaks]
 figure, axes = plt.subplots(2, len(joined), figsize=(2.1 * len(joined), 4.8), sharey=True,
                             sharex="row", squeeze=False)
