@@ -64,7 +64,6 @@ crowds: list = [200]        # how many members it condenses, besides half of the
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.patheffects import withStroke
 
 from dcpriv_lib import (attacks, comparison, condensation, evaluation, paper, parameters, plots,
                         published_protocol, schedules, signals, tables)
