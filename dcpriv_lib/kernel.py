@@ -39,8 +39,9 @@ def tangent_kernel(a: torch.Tensor, b: torch.Tensor, depth: int = DEPTH) -> torc
     own_a, own_b = (WEIGHT_VARIANCE * x.square().mean(1) + BIAS_VARIANCE for x in (a, b))
     tangent = kernel
     for _ in range(depth):
-        norm = (own_a[:, None] * own_b).sqrt()
-        cosine = kernel / norm
+        squared = own_a[:, None] * own_b
+        inverse = squared.rsqrt()  # torch's sqrt is MKL's, by an instruction that every make of processor rounds in its own way
+        norm, cosine = squared * inverse, kernel * inverse
         apart = cosine < 1 - 4 * torch.finfo(cosine.dtype).eps  # of a point and itself: acos has no derivative at 1
         angle = torch.where(apart, cosine.where(apart, 0).acos(), 0)
         kernel = WEIGHT_VARIANCE * norm * (angle.sin() + (math.pi - angle) * cosine) / (2 * math.pi) + BIAS_VARIANCE
