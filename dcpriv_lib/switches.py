@@ -29,7 +29,7 @@ def switch() -> None:
         return
     missing = {name: value for name, value in SWITCHES.items() if name not in os.environ}
     loaded = [name for name in ("numpy", "torch") if name in sys.modules]
-    if missing and loaded:
+    if missing and loaded and "snakemake" not in sys.modules:  # the engine only starts what computes
         print(f"{' and '.join(loaded)} had been imported before dcpriv_lib could set {', '.join(missing)}: the last digits may "
               "be other ones here. For Jupyter, this helps once for all: python -m dcpriv_lib.arithmetic kernel", file=sys.stderr)
     os.environ.update(missing)
