@@ -392,7 +392,7 @@ class Study:
         """
         identity = [data.digest(value) if isinstance(value, np.ndarray) else value for value in arguments]
         return artefacts.cached(self.folder / "once" / name, self.inputs | {"arguments": identity},
-                                lambda _: function(*arguments))
+                                lambda _: function(*arguments), by=(function,))
 
     def save(self, name: str, content, **settings) -> None:
         """Keep `Models`, a DataFrame or a dict of arrays under a name for the notebooks that follow."""
@@ -512,7 +512,8 @@ class _Condensation:
                 make_network=lambda: networks.build(self.settings.network, study.split.shape, self.settings.width, True),
                 seed=derive(study.seed, self.kind, *self.key), checkpoint=state, progress=progress)
             return made | {"started_from": self.rows[made["started_from"].numpy()]}
-        return artefacts.cached(self._at(study, ""), self._inputs(study), compute)
+        by = condensation.condense, *condensation.chosen(self.settings)
+        return artefacts.cached(self._at(study, ""), self._inputs(study), compute, by)
 
 
 @dataclass(frozen=True, eq=False)
@@ -600,7 +601,7 @@ class _PrivateTraining:
             scores = dp_training.train(network, *members, self.settings, seed=derive(study.seed, self.kind, *self.key),
                                        coins=torch.as_tensor(self.coins), checkpoint=unfinished, progress=progress)
             return _answers(study, network) | {"scores": scores}
-        return artefacts.cached(self._at(study), self._inputs(study), compute)
+        return artefacts.cached(self._at(study), self._inputs(study), compute, by=(dp_training.train,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -634,13 +635,15 @@ class _PrivateSet:
             return dp_condensation.release(images, labels, classes, self.query, seed=seed,
                                            coins=torch.as_tensor(self.coins), checkpoint=unfinished)
 
+        fit = generators.fit if isinstance(self.fit, generators.Settings) else dp_condensation.fit
+
         def fitted(unfinished: Path) -> dict:
-            found = artefacts.cached(self._at(study, "releases"), self._inputs(study), released)
-            module = generators if isinstance(self.fit, generators.Settings) else dp_condensation
-            return found | module.fit(
+            found = artefacts.cached(self._at(study, "releases"), self._inputs(study), released, by=(dp_condensation.release,))
+            return found | fit(
                 torch.as_tensor(found["sums"]).to(study.device), study.split.shape, len(self.rows) / classes, self.query,
                 self.fit, seed=seed, checkpoint=unfinished, progress=progress)
-        return artefacts.cached(self._at(study, "condensed"), self._inputs(study) | asdict(self.fit), fitted)
+        return artefacts.cached(self._at(study, "condensed"), self._inputs(study) | asdict(self.fit), fitted,
+                                by=(dp_condensation.release, fit))
 
 
 @dataclass(frozen=True, eq=False)
@@ -675,7 +678,7 @@ class _Condensed:
             members = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
             return make(*members, len(study.classes), self.settings, seed=derive(study.seed, self.kind, *self.key),
                         checkpoint=unfinished, progress=progress, **audited)
-        return artefacts.cached(self._at(study), self._inputs(study), compute)
+        return artefacts.cached(self._at(study), self._inputs(study), compute, by=(make,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -710,7 +713,7 @@ class _Attacked:
             network, = study.on_pixels(Models(pd.DataFrame({"file": [self.file]}), np.empty(0), np.empty(0)))
             return self.examine(network, study.grey_pixels(self.rows).to(study.device), study.labels[self.rows].to(study.device),
                                 generator=study.generator("attacked", self.examine.__name__, self.file), **dict(self.how))
-        return artefacts.cached(self._at(study), self._inputs(study), compute)
+        return artefacts.cached(self._at(study), self._inputs(study), compute, by=(self.examine,))
 
 
 def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:
