@@ -22,12 +22,13 @@ from .paths import shown
 
 LIBRARY = Path(__file__).parent
 SOURCES = {path.stem: path.read_text() for path in LIBRARY.glob("*.py")}  # as they are while this process imports them
+STAMPS = {name: (LIBRARY / f"{name}.py").stat().st_mtime_ns for name in SOURCES}
 HOUSE = {"__init__", "artefacts", "checkpoint", "committed", "findings", "fresh", "origin", "parameters", "paths", "plots",
          "processes", "profiles", "report", "screen", "step"}
 CHOICES = {"study": {"attacks", "condensation", "dp_condensation", "dp_training", "generators", "private_gradient_matching",
                      "robustness", "tables"},
            "condensation": {"coresets", "distribution_matching", "kernel", "multi_formation", "trajectory_matching"}}
-EDITED = "edited while it ran"   # in place of a hash: nobody can tell which version was imported
+EDITED = "edited while it ran"    # in place of a hash
 BY_HAND = "cells of no notebook"  # in place of a file
 UNKNOWN = "code that is not on record"
 INJECTED = "# Parameters"  # begins the cell that papermill adds
@@ -117,8 +118,13 @@ def of_what_is_saved() -> dict:
 
 
 def _hashes(modules: Iterable[str]) -> dict[str, str]:
-    return {f"dcpriv_lib/{module}.py": _digest(module) if (LIBRARY / f"{module}.py").read_text() == SOURCES[module] else EDITED
-            for module in closure(modules)}
+    return {f"dcpriv_lib/{module}.py": EDITED if _edited(module) else _digest(module) for module in closure(modules)}
+
+
+def _edited(module: str) -> bool:
+    """Return whether the file is another one than when this process began, so that nobody can tell which was imported."""
+    path = LIBRARY / f"{module}.py"
+    return not path.exists() or (path.stat().st_mtime_ns != STAMPS[module] and path.read_text() != SOURCES[module])
 
 
 def _of_this_process() -> dict[str, str]:
@@ -186,8 +192,9 @@ def other_code(record: dict) -> dict[str, list[str]]:
 
 
 def _today(file: str) -> str | None:
+    """Return the hash of a file as this process imports it; None if there is no such file any more."""
     path = paths.REPOSITORY / file
-    if path.parent == LIBRARY:
+    if path.parent.name == "dcpriv_lib":
         return _digest(path.stem) if path.stem in SOURCES else None
     if not path.is_file():
         return None
@@ -203,18 +210,18 @@ def short(commit: str | None) -> str:
 
 
 def of_run(records: list[dict]) -> str:
-    """Return when, on what and by which commits a run was made, and how many versions of its code it mixes.
-
-    Parameters
-    ----------
-    records : what lies beside its tables, at least one.
-    """
+    """Return when, on what and by which commits a run was made, and `mixture`; `records` lie beside its tables."""
     made = [record["provenance"] for record in records]
-    days = sorted({one["written"][:10] for one in made})
-    commits = sorted({short(one["git_commit"]) for one in made})
+    days, commits = (sorted(set(values)) for values in ([one["written"][:10] for one in made],
+                                                        [short(one["git_commit"]) for one in made]))
     text = (f"run on {' to '.join(days[::len(days) - 1 or 1])} on {listed(sorted({str(one['processor']) for one in made}))}, "
             f"commit{'s' * (len(commits) > 1)} {listed(commits)}.")
-    versions = {}
+    return f"{text} {mixture(records)}".strip()
+
+
+def mixture(records: list[dict]) -> str:
+    """Return how many commits and versions of the code made a run, one sentence; "" where one commit and one version did."""
+    commits, versions = {record["provenance"]["git_commit"] for record in records}, {}
     for record in records:
         for file, found in record.get("code", {}).items():
             versions.setdefault(file, set()).add(found)
@@ -224,12 +231,12 @@ def of_run(records: list[dict]) -> str:
     if UNKNOWN in versions:
         mixed.append("results whose code is not on record")
     if mixed:
-        return f"{text} It mixes code: {listed(mixed)}."
-    if len(commits) > 1:
-        known = all("code" in record for record in records)
-        return text + (" They differ in nothing that its tables passed through." if known else
-                       " What differs between them is not on record.")
-    return text
+        return f"It mixes code: {listed(mixed)}."
+    if len(commits) == 1:
+        return ""
+    return (f"It is of {len(commits)} commits, and what differs between them is not on record."
+            if any("code" not in record for record in records) else
+            f"It is of {len(commits)} commits, which differ in nothing that its tables passed through.")
 
 
 def listed(names: list[str]) -> str:
