@@ -87,7 +87,7 @@ def copy(*profiles: str) -> None:
     for run in runs:
         place = paths.FIGURES / run.name
         place.mkdir(parents=True, exist_ok=True)
-        for old in place.iterdir():
+        for old in filter(Path.is_file, list(place.iterdir())):
             old.unlink()
         for file in _to_copy(run):
             shutil.copyfile(file, place / file.name)

@@ -142,8 +142,11 @@ def _of_this_process() -> dict[str, str]:
 def _executed() -> set[str]:
     """Return the statements that this notebook has executed so far, without its parameters; none outside of a notebook."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    cells = shell.user_ns.get("In", []) if shell else []
-    return {statement for cell in cells if not cell.startswith(INJECTED) for statement in _cells(shell.transform_cell(cell))}
+    found = set()
+    for cell in shell.user_ns.get("In", []) if shell else []:
+        with contextlib.suppress(SyntaxError):  # of a cell that never ran
+            found |= set(_cells(shell.transform_cell(cell))) if not cell.startswith(INJECTED) else set()
+    return found
 
 
 @functools.lru_cache(maxsize=200)
@@ -234,9 +237,9 @@ def mixture(records: list[dict]) -> str:
         return f"It mixes code: {listed(mixed)}."
     if len(commits) == 1:
         return ""
-    return (f"It is of {len(commits)} commits, and what differs between them is not on record."
-            if any("code" not in record for record in records) else
-            f"It is of {len(commits)} commits, which differ in nothing that its tables passed through.")
+    known = all("code" in record for record in records)
+    return f"Its tables are of {len(commits)} commits, " + (
+        "which differ in nothing that they passed through." if known else "and what differs between these is not on record.")
 
 
 def listed(names: list[str]) -> str:

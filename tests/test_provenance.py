@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from dcpriv_lib import (artefacts, committed, condensation, dp_condensation, dp_training, fresh, generators, origin, paths,
                         private_gradient_matching, processes, robustness)
@@ -199,6 +200,17 @@ def test_a_notebook_is_known_by_the_cells_that_were_run(study, monkeypatch):
     assert {"dcpriv_lib/evaluation.py", "dcpriv_lib/tables.py"} <= known.keys() & by_hand.keys()
 
 
+def test_what_was_executed_is_what_ipython_ran():
+    shell = InteractiveShell.instance()
+    try:
+        for cell in ("profile: str = 'quick'", "# Parameters\nprofile = 'tiny'", "y = 1;  # why", "this is no Python", "y = 1"):
+            shell.run_cell(cell, store_history=True)
+        assert origin._executed() == {"y = 1"}
+    finally:
+        InteractiveShell.clear_instance()
+    assert origin._executed() == set()
+
+
 def test_a_module_that_is_edited_while_it_runs_has_no_hash(study, library):
     kernel = origin.LIBRARY / "kernel.py"
     kernel.write_text(kernel.read_text() + "\nMORE = 1\n")
@@ -292,9 +304,9 @@ def test_a_run_says_how_much_code_it_mixes():
     other = "f" * 40
     assert origin.mixture([made_by(CLEAN, code=a), made_by(CLEAN, code=a)]) == ""
     assert origin.mixture([made_by(CLEAN, code=a), made_by(other, code=a)]) == (
-        "It is of 2 commits, which differ in nothing that its tables passed through.")
+        "Its tables are of 2 commits, which differ in nothing that they passed through.")
     assert origin.mixture([made_by(CLEAN), made_by(other, code=a)]) == (
-        "It is of 2 commits, and what differs between them is not on record.")
+        "Its tables are of 2 commits, and what differs between these is not on record.")
     assert origin.mixture([made_by(CLEAN, code=a), made_by(CLEAN, code=b)]) == "It mixes code: dcpriv_lib/a.py in 2 versions."
     read = {"dcpriv_lib/b.py": ["7 of x", "8 of y"], origin.UNKNOWN: ["z"]}
     assert origin.mixture([made_by(CLEAN, code=a, other_code=read)]) == (
