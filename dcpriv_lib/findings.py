@@ -16,7 +16,6 @@ from scipy.stats import binom, ttest_ind
 
 from . import artefacts, evaluation, origin, paths, tables
 from .attacks import CANDIDATES
-from .screen import count
 
 NAME = "findings.md"  # among the tables
 ACCUSER = "Bayesian LiRA"  # whose accusations notebook 6 draws
@@ -77,7 +76,7 @@ def accused(strong: pd.DataFrame) -> str:
     share = 1 - rows["non_members"].iloc[0] / rows["n"].iloc[0]
     low, high = binom.ppf((0.025, 0.975), 10, share)
     right = [f"{rows.loc[name, 'right_of_ten']:.0f} were members of {name}" for name in shown]
-    return (f"Of the ten people whom such an attacker accuses first ({ACCUSER}), {origin.listed(right)}; chance gives {10 * share:.0f}, "
+    return (f"Of the ten people whom an attacker who asks the model accuses first ({ACCUSER}), {origin.listed(right)}; chance gives {10 * share:.0f}, "
             f"and {low:.0f} to {high:.0f} in at least 95 of 100 cases.")
 
 
@@ -119,36 +118,42 @@ def accuracy(targets: pd.DataFrame) -> str:
     lost, ends = whole.mean() - few.mean(), None
     if min(len(whole), len(few)) > 1 and whole.std() + few.std() > 0:
         ends = ttest_ind(whole, few, equal_var=False).confidence_interval()
-    text = ("costs {} points of accuracy{}" if ends is None or ends.low > 0 else "gains {} points of accuracy{}" if ends.high < 0 else
-            "costs no accuracy that these trainings detect: {} points{}")
+    text = ("Condensing costs {} points of accuracy{}" if ends is None or ends.low > 0 else
+            "Condensing gains {} points of accuracy{}" if ends.high < 0 else "No difference in accuracy detected, {} points{}")
     sign = -1 if ends and ends.high < 0 else 1
-    spread = "" if ends is None else " [{:.1f}, {:.1f}]".format(*sorted(sign * 100 * end for end in ends))
+    spread = "" if ends is None else " [{:z.1f}, {:z.1f}]".format(*sorted(sign * 100 * end for end in ends))
     others = f"the original is right on {whole.mean():.1%} of the non-members, {condensed} on {few.mean():.1%}"
     subset = condensed.replace("condensed", "subset")
     others += f", and as many real images ({subset}) on {runs[subset].mean():.1%}" if subset in runs else ""
-    return (f"Condensing {text.format(f'{sign * 100 * lost:.1f}', spread)}: {others} ("
+    return (f"{text.format(f'{sign * 100 * lost:z.1f}', spread)}: {others} ("
             f"{'one training each, no interval' if ends is None else 'interval over trainings'}).")
 
 
 def guarantee(formal: pd.DataFrame, delta: float) -> str:
-    """Return what the strictest guarantee leaves of the accuracy, beside condensed images without one.
+    """Return what the strictest guarantee leaves of the accuracy, models beside models and images beside images.
 
     Parameters
     ----------
-    formal : one row a method, named in the first column, with its "epsilon" and "accuracy" and its interval, of notebook 11.
+    formal : one row a method, of notebook 11, with "epsilon", whether its "guarantee" was refuted, what is "shared", and the
+        "accuracy" and its interval.
     delta : of all guarantees.
     """
-    formal = formal.set_index(formal.columns[0])
-    broken = formal.index.str.contains("tenth") | (formal["refuted"].astype(bool) if "refuted" in formal else False)
+    formal = formal[~formal["method"].str.contains(" on ConvNet")].set_index("method")
+    broken = formal.index.str.contains("tenth") | (formal["guarantee"] == "REFUTED")
     proven = formal[(formal["epsilon"] < float("inf")) & ~broken]
-    if "condensed" not in formal.index or proven.empty:
-        return ""
     strictest = proven[proven["epsilon"] == proven["epsilon"].min()]
-    best = strictest["accuracy"].idxmax()
-    with_it, without = (tables.percent(*formal.loc[name, ["accuracy", "accuracy_low", "accuracy_high"]]) for name in (best, "condensed"))
-    return (f"A guarantee against every attacker who does not know the seed takes noise: with epsilon "
-            f"{strictest['epsilon'].iloc[0]:g} (delta {delta:g}, one image more or less) the most accurate of {count(len(strictest), 'method')}, {best.split(',')[0]}, is right on {with_it} of the non-members, condensed images without a "
-            f"guarantee on {without}.")
+    condensed = next((name for name in formal.index if name.startswith("condensed")), "")
+    parts = []
+    for shared, begins, rival in (("a model", "models", "all members"), ("images", "models of images", condensed)):
+        ours = strictest.loc[strictest["shared"] == shared, "accuracy"]
+        if len(ours) and rival in formal.index:
+            with_it, without = (tables.percent(*formal.loc[name, ["accuracy", "accuracy_low", "accuracy_high"]])
+                                for name in (ours.idxmax(), rival))
+            best = ours.idxmax().split(",")[0] + (f", the best of {len(ours)}," if len(ours) > 1 else "")
+            parts.append(f"{begins} by {best} are right on {with_it} of the non-members, and without a guarantee ({rival}) on {without}")
+    return "" if not parts else (
+        f"A guarantee against every attacker who does not know the seed takes noise: with epsilon {strictest['epsilon'].iloc[0]:g} "
+        f"(delta {delta:g}, one image more or less) {'; '.join(parts)}. All on the paper's network.")
 
 
 def _auc(judged: pd.DataFrame, target: str, attack: str) -> list[float] | None:

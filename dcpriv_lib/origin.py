@@ -77,8 +77,9 @@ def _digest(module: str) -> str:
 
 
 def closure(modules: Iterable[str]) -> list[str]:
-    """Return modules and all that they import, in order, as the module's docstring says."""
+    """Return modules and all that they import, in order, as the module's docstring says; and what the package itself imports."""
     found, waiting = set(), set(modules) & SOURCES.keys() - HOUSE
+    waiting |= _imports("__init__") if waiting else set()
     while waiting:
         found |= waiting
         waiting = set().union(*map(_imports, waiting)) - found

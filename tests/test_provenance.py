@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import re
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
@@ -98,6 +99,7 @@ ALL = {"a_DC_set", "a_KIP_set", "a_model", "the table"}
     ("distribution_matching", r"^CPU_CHUNK = 2\*\*20", "CPU_CHUNK = 2**19", set()),  # of a method that made none of these
     ("coresets", "^EPOCHS = 1", "EPOCHS = 2", set()),                               # of a start that none began with
     ("dp_training", "^CHUNK = 64", "CHUNK = 32", set()),
+    ("__init__", "^__version__", "from . import schedules\n__version__", None),    # what all pass through
     ("plots", "^from pathlib", "OTHER = 1\nfrom pathlib", set()),                    # draws, and makes no number
     ("training", "^IMAGE_MOMENTUM = 0.5", "# a comment\n\nIMAGE_MOMENTUM = 0.5", set()),
     ("kernel", '"""[^"]+"""', '"""Another docstring."""', set())])
@@ -108,8 +110,8 @@ def test_a_changed_constant_changes_the_hash_of_what_passed_through_it_and_of_no
     library(module, old, new)
     shutil.rmtree(study.folder / "models"), shutil.rmtree(study.folder / "condensed")
     after = made(study, monkeypatch)
-    assert {name for name in before if after[name] != before[name]} == whose
-    for name in whose:
+    assert {name for name in before if after[name] != before[name]} == (ALL if whose is None else whose)
+    for name in whose or ():
         assert {file for file in before[name] if after[name][file] != before[name][file]} == {f"dcpriv_lib/{module}.py"}
 
 
@@ -388,3 +390,10 @@ def test_only_results_of_a_profile_are_put_aside(name, runs):
     with pytest.raises(ValueError, match="expected letters, digits"):
         fresh.put_aside(name)
     assert (runs / "figures/good/before.csv").exists() and (runs / "results/good").exists()
+
+
+@pytest.mark.parametrize(("profile", "runs"), [("quick", "profile=quick"), ("authors", "make --no-print-directory authors")])
+def test_make_fresh_puts_aside_then_runs_and_never_says_to_put_aside_again(profile, runs):
+    shown = subprocess.run(["make", "-n", "fresh", f"PROFILE={profile}"], cwd=paths.REPOSITORY, capture_output=True, text=True).stdout
+    assert 0 < shown.index(f'python -m dcpriv_lib.fresh "{profile}"') < shown.index(runs)
+    assert 'DCPRIV_AGAIN="make' not in shown, "whoever stops it goes on by the engine's own command"
