@@ -20,7 +20,7 @@ PIXELS = ("standard", "unit", "raw")
 # names of condensation.METHODS and STARTS, of the others in schedules.SCHEDULES, and of networks.NETWORKS, which take
 # seconds to import
 METHODS = ("DC", "DSA", "DM", "DM-DSA", "MTT", "IDC", "IDM", "KIP", "KIP-labels")
-CORESETS = ("random", "herding", "k-center")
+CORESETS = ("random", "herding", "k-center", "tiles")
 STARTS = ("noise", "real", "means", "mean noise", "tiles", "herding", "k-center")
 NETWORKS = ("ConvNet", "PaperCNN", "linear")
 MANY = 1_000_000
@@ -142,6 +142,7 @@ TABLE = {
     "effort": number(1e-3, 1e4),
     "training_steps": whole(1),
     "n_per_method": even(6),
+    "published_steps": whole(1),
     "real_sizes": entries(whole(2), distinct=True),
     "other_ipc": entries(whole(1, 10_000), distinct=True),
     "more_of": entries(one_of(*METHODS), distinct=True),

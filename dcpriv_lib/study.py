@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from . import (artefacts, condensation, data, dp_condensation, dp_training, generators, networks, paths,
-               private_gradient_matching, processes, tables, training)
+               private_gradient_matching, processes, published_protocol, tables, training)
 from .seeding import derive, generator
 
 MADE_BY = {"split": "01_data_split", "targets": "02_condensation", "condensed_sets": "02_condensation",
@@ -203,7 +203,8 @@ class Study:
         return np.array([artefacts.read_sidecar(job.path(self))["provenance"]["seconds"]
                          for job in _condensations(kind, wanted)])
 
-    def population(self, kind: str, training_sets: dict, epochs: int, network: str = "PaperCNN") -> Models:
+    def population(self, kind: str, training_sets: dict, epochs: int, network: str = "PaperCNN",
+                   recipe: str = "paper") -> Models:
         """Train one model a training set; models trained before are loaded.
 
         Parameters
@@ -213,12 +214,13 @@ class Study:
             and labels (hard or soft, see `training.train`), or to what `condense` returns for a key.
         epochs : passes over a training set.
         network : one of `networks.NETWORKS`; only the paper's can be asked again by `ask`.
+        recipe : "paper" for `training.train`, "published" for `published_protocol.train`, which starts anew if it is interrupted.
 
         Returns
         -------
         Models, in the order of `training_sets`; the key's parts are the first columns of their table.
         """
-        jobs = [_Training(kind, _key(key), _rows_or_pair(training_set), epochs, network)
+        jobs = [_Training(kind, _key(key), _rows_or_pair(training_set), epochs, network, recipe)
                 for key, training_set in training_sets.items()]
         answers = self._made(jobs, f"{kind} models")
         table = pd.DataFrame([job.key for job in jobs])
@@ -525,6 +527,7 @@ class _Training:
     training_set: np.ndarray | tuple
     epochs: int
     network: str
+    recipe: str
 
     @property
     def size(self) -> int:
@@ -537,7 +540,8 @@ class _Training:
         return study.images[self.training_set], study.labels[self.training_set]
 
     def _inputs(self, study: Study) -> dict:
-        other = {} if self.network == "PaperCNN" else {"network": self.network}  # once the only one: its models are found
+        usual = {"network": "PaperCNN", "recipe": "paper"}  # once the only ones: their models are found
+        other = {name: getattr(self, name) for name, value in usual.items() if getattr(self, name) != value}
         return study.inputs | other | {"kind": self.kind, "key": self.key, "epochs": self.epochs,
                                        "training_set": data.digest(*self._examples(study))}
 
@@ -555,9 +559,12 @@ class _Training:
     def _train(self, study: Study, unfinished: Path, progress: Callable) -> dict:
         images, labels = self._examples(study)
         network = study.network(self.kind, *self.key, network=self.network).to(study.device)
-        training.train(network, images.to(study.device), labels.to(study.device), epochs=self.epochs,
-                       generator=study.generator(f"{self.kind} order", *self.key), checkpoint=unfinished,
-                       progress=progress)
+        draw = study.generator(f"{self.kind} order", *self.key)
+        if self.recipe == "published":
+            published_protocol.train(network, images.to(study.device), labels.to(study.device), self.epochs, draw)
+        else:
+            training.train(network, images.to(study.device), labels.to(study.device), epochs=self.epochs, generator=draw,
+                           checkpoint=unfinished, progress=progress)
         return _answers(study, network)
 
 

@@ -30,8 +30,15 @@ def percent_at_fpr(value: float, low: float, high: float, non_members: int) -> s
 
 
 def points(value: float, low: float, high: float) -> str:
-    """Return "+1.2 points [-0.3, 2.7]" for differences of fractions."""
-    return f"{100 * value:+z.1f} points [{100 * low:z.1f}, {100 * high:z.1f}]"
+    """Return "+1.2 points [-0.3, 2.7]" for differences of fractions.
+
+    The side on which an interval ends decides a verdict. So where an end would be rounded to 0.0, there are two decimals, "[-0.03, 2.71]",
+    or three; "undefined" for NaN.
+    """
+    if np.isnan(value):
+        return "undefined"
+    digits = next((digits for digits in (1, 2) if all(end == 0 or round(100 * end, digits) for end in (low, high))), 3)
+    return f"{100 * value:+z.{digits}f} points [{100 * low:z.{digits}f}, {100 * high:z.{digits}f}]"
 
 
 def number(value: float, low: float, high: float) -> str:

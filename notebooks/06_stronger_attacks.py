@@ -378,7 +378,8 @@ study.save("every_model", examined)
 study.table(evaluation.examined_texts(examined), "every_model", evaluation.luck(examined))
 
 # %%
-measures = {m: name for m, name in evaluation.MEASURES.items() if examined[m].notna().any()}
+measures = {m: name for m, name in evaluation.MEASURES.items()
+            if examined[f"{m}_p"].notna().any()}
 figure, axes = plt.subplots(1, len(measures), figsize=(1 + 4 * len(measures), 3.4), sharey=True)
 for ax, (measure, name) in zip(axes, measures.items()):
     found = 100 * examined[[measure, measure + "_low", measure + "_high"]]

@@ -26,7 +26,7 @@ TOLERANCE = {"the paper's": 0.0, "accuracy": 5.0, "would have been": 4.0, "AUC":
              "precision": 8.0, "at a prior": 40.0, "spread": 2.5, "epsilon": 0.9, "recognised": 3.0, "seconds": 1e9, "chosen": 1e9,
              "withstands": 12.0, "distance": 0.3, "a few pictures": 25.0, "worst class": 20.0, "times": 1.5, "luck": 50.0,
              "correlation": 0.8, "of some sets": 4.0}
-OF_SETS = r"(supported|contradicted|seen|robust|fair|fairer|told) for \d+"  # how many sets have a verdict
+OF_SETS = r"(supported|contradicted|robust|fair|fairer|detected) for \d+"  # how many sets have a verdict
 OF_NOISE = 20.0  # for accuracies and their differences where models are trained with the noise of a guarantee, which amplifies all
 OF_CANARIES = 8.0  # for the AUCs and rates of a few canaries
 # What kind it is: the first of these found in its part of the cell, else in its column's name, else in its table's.
@@ -38,7 +38,7 @@ KINDS = {"of some sets": OF_SETS, "chosen": "chosen", "seconds": "seconds", "the
          "rate": "TPR|recall|said to", "at a prior": "prior", "precision": "precision", "epsilon": "epsilon|at least, from|the same, Gaussian",
          "accuracy": "accuracy|against|members"}
 BEYOND = "beyond the line"  # where the accuracy of a method is near an end of the line it is compared with, this can turn
-VERDICTS = ("verdict", "answer", "told from guessing?")
+VERDICTS = ("verdict", "answer", "distinguishable from chance?")
 NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*")
 
 

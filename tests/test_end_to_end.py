@@ -31,7 +31,7 @@ def test_every_stage_leaves_its_tables(tiny):
             "table1", "table2", "claims", "strong_attacks", "every_model", "epsilon", "precision_at_priors", "controls",
             "canaries", "dose_and_response", "nearest_images", "real_start", "verdict", "step_sizes", "methods",
             "methods_at_equal_accuracy", "methods_shown", "methods_ipc", "methods_start", "methods_crowds",
-            "methods_claims", "methods_seconds", "across_networks", "gradient_checks", "robustness", "fairness", "rank_correlations",
+            "methods_claims", "methods_seconds", "two_evaluations", "across_networks", "gradient_checks", "robustness", "fairness", "rank_correlations",
             "chen_claims", "chen_claims_by_set", "four_properties", "formal_privacy", "formal_verdict"))):
         assert len(pd.read_csv(tiny / name)), name
     targets = pd.read_csv(tiny / "targets.csv")
@@ -348,7 +348,7 @@ def test_all_but_the_choice_of_a_step_size_is_the_same_for_every_method(tiny):
         if "real" in made:  # notebook 11 fits images to what was released
             real.setdefault(made["kind"], {})[tuple(made["key"])] = made["real"]
     same = [real[kind] for kind in profiles.read("tiny")["09_methods"]["methods"]]
-    assert len(same) == 4 and all(one == same[0] for one in same) and len(set(same[0].values())) == 6
+    assert len(same) == 5 and all(one == same[0] for one in same) and len(set(same[0].values())) == 6
     for path in (tiny / "condensed").glob("tuning-*.npz"):
         assert np.isin(np.load(path)["started_from"], split["attacker"]).all()
 
