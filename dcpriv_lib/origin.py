@@ -26,7 +26,7 @@ STAMPS = {name: (LIBRARY / f"{name}.py").stat().st_mtime_ns for name in SOURCES}
 HOUSE = {"__init__", "artefacts", "checkpoint", "committed", "findings", "fresh", "origin", "parameters", "paths", "plots",
          "processes", "profiles", "report", "screen", "step"}
 CHOICES = {"study": {"attacks", "condensation", "dp_condensation", "dp_training", "generators", "private_gradient_matching",
-                     "robustness", "tables"},
+                     "published_protocol", "robustness", "tables"},
            "condensation": {"coresets", "distribution_matching", "kernel", "multi_formation", "trajectory_matching"}}
 EDITED = "edited while it ran"    # in place of a hash
 BY_HAND = "cells of no notebook"  # in place of a file

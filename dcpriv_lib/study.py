@@ -553,8 +553,9 @@ class _Training:
 
     def arrays(self, study: Study, progress: Callable = iter) -> dict:
         """Return the arrays, computed and kept unless they are there already."""
+        by = (published_protocol.train,) if self.recipe == "published" else ()
         return artefacts.cached(self._at(study), self._inputs(study),
-                                lambda unfinished: self._train(study, unfinished, progress))
+                                lambda unfinished: self._train(study, unfinished, progress), by)
 
     def _train(self, study: Study, unfinished: Path, progress: Callable) -> dict:
         images, labels = self._examples(study)

@@ -99,6 +99,7 @@ ALL = {"a_DC_set", "a_KIP_set", "a_model", "the table"}
     ("distribution_matching", r"^CPU_CHUNK = 2\*\*20", "CPU_CHUNK = 2**19", set()),  # of a method that made none of these
     ("coresets", "^EPOCHS = 1", "EPOCHS = 2", set()),                               # of a start that none began with
     ("dp_training", "^CHUNK = 64", "CHUNK = 32", set()),
+    ("published_protocol", "^CHUNK = 32", "CHUNK = 16", set()),
     ("__init__", "^__version__", "from . import schedules\n__version__", None),    # what all pass through
     ("plots", "^from pathlib", "OTHER = 1\nfrom pathlib", set()),                    # draws, and makes no number
     ("training", "^IMAGE_MOMENTUM = 0.5", "# a comment\n\nIMAGE_MOMENTUM = 0.5", set()),
@@ -157,6 +158,7 @@ def attacked(study):
     *(pytest.param(condensed(start=start), id=f"from {start}") for start in condensation.STARTS),
     pytest.param(condensed("KIP-labels", "tiles"), id="KIP-labels from tiles"),
     pytest.param(lambda study: study.population("job", {0: study.members[:50]}, epochs=1), id="model"),
+    pytest.param(lambda study: study.population("job", {0: study.members[:50]}, epochs=1, recipe="published"), id="their protocol"),
     pytest.param(lambda study: study.private_population("job", {0: (study.members[:50], DP_SGD)}), id="DP-SGD"),
     pytest.param(private(QUERY, FIT), id="DM"),
     pytest.param(private(replace(QUERY, embedding="fourier"), GAN), id="DP-MERF"), pytest.param(private(PSG), id="PSG"),
