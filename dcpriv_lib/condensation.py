@@ -341,6 +341,12 @@ def starting_images(real: Real, ipc: int, start: str, seed: int,
     return made.unflatten(0, (classes, ipc)).cpu(), rows.cpu()
 
 
+def chosen(settings: Settings) -> tuple[Callable, ...]:
+    """Return the functions of other modules to which `condense` leaves the start and the method, for the record."""
+    starts = coresets.CHOICES | {"tiles": multi_formation.encode}
+    return METHODS[settings.method], *(starts[name] for name in (settings.start,) if name in starts)
+
+
 def _check_names(start: str, method: str = "DC", network: str = "ConvNet") -> None:
     for name, value, known in (("start", start, STARTS), ("method", method, METHODS), ("network", network, NETWORKS)):
         check_known(name, value, known)

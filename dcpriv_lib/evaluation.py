@@ -52,13 +52,16 @@ def usual(study, labels: np.ndarray) -> Callable[..., dict]:
 
 
 def strong(study) -> Callable[..., dict]:
-    """Return the measure of the strong attacks: true positives at low false positive rates, and epsilon."""
+    """Return the measure of the strong attacks: true positives at low false positive rates, and epsilon.
+
+    "right_of_ten": how many of the ten with the highest scores are members.
+    """
     def measure(score, says_member, key):
         rng, is_member = study.rng("strong", *key), study.is_member
         low_fpr = rates_at_low_fpr(score, is_member, rng)
         return {"non_members": int((~is_member).sum())} | metrics.evaluate(score, says_member, is_member, rng) | low_fpr | {
             "best_balanced_accuracy": metrics.best_balanced_accuracy(score, is_member),
-            "epsilon": audit.epsilon(score, is_member, rng)}
+            "epsilon": audit.epsilon(score, is_member, rng), "right_of_ten": int(is_member[np.argsort(-score)[:10]].sum())}
     return measure
 
 

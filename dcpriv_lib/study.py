@@ -394,7 +394,7 @@ class Study:
         """
         identity = [data.digest(value) if isinstance(value, np.ndarray) else value for value in arguments]
         return artefacts.cached(self.folder / "once" / name, self.inputs | {"arguments": identity},
-                                lambda _: function(*arguments))
+                                lambda _: function(*arguments), by=(function,))
 
     def save(self, name: str, content, **settings) -> None:
         """Keep `Models`, a DataFrame or a dict of arrays under a name for the notebooks that follow."""
@@ -514,7 +514,8 @@ class _Condensation:
                 make_network=lambda: networks.build(self.settings.network, study.split.shape, self.settings.width, True),
                 seed=derive(study.seed, self.kind, *self.key), checkpoint=state, progress=progress)
             return made | {"started_from": self.rows[made["started_from"].numpy()]}
-        return artefacts.cached(self._at(study, ""), self._inputs(study), compute)
+        by = condensation.condense, *condensation.chosen(self.settings)
+        return artefacts.cached(self._at(study, ""), self._inputs(study), compute, by)
 
 
 @dataclass(frozen=True, eq=False)
@@ -552,8 +553,9 @@ class _Training:
 
     def arrays(self, study: Study, progress: Callable = iter) -> dict:
         """Return the arrays, computed and kept unless they are there already."""
+        by = (published_protocol.train,) if self.recipe == "published" else ()
         return artefacts.cached(self._at(study), self._inputs(study),
-                                lambda unfinished: self._train(study, unfinished, progress))
+                                lambda unfinished: self._train(study, unfinished, progress), by)
 
     def _train(self, study: Study, unfinished: Path, progress: Callable) -> dict:
         images, labels = self._examples(study)
@@ -607,7 +609,7 @@ class _PrivateTraining:
             scores = dp_training.train(network, *members, self.settings, seed=derive(study.seed, self.kind, *self.key),
                                        coins=torch.as_tensor(self.coins), checkpoint=unfinished, progress=progress)
             return _answers(study, network) | {"scores": scores}
-        return artefacts.cached(self._at(study), self._inputs(study), compute)
+        return artefacts.cached(self._at(study), self._inputs(study), compute, by=(dp_training.train,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -641,13 +643,15 @@ class _PrivateSet:
             return dp_condensation.release(images, labels, classes, self.query, seed=seed,
                                            coins=torch.as_tensor(self.coins), checkpoint=unfinished)
 
+        fit = generators.fit if isinstance(self.fit, generators.Settings) else dp_condensation.fit
+
         def fitted(unfinished: Path) -> dict:
-            found = artefacts.cached(self._at(study, "releases"), self._inputs(study), released)
-            module = generators if isinstance(self.fit, generators.Settings) else dp_condensation
-            return found | module.fit(
+            found = artefacts.cached(self._at(study, "releases"), self._inputs(study), released, by=(dp_condensation.release,))
+            return found | fit(
                 torch.as_tensor(found["sums"]).to(study.device), study.split.shape, len(self.rows) / classes, self.query,
                 self.fit, seed=seed, checkpoint=unfinished, progress=progress)
-        return artefacts.cached(self._at(study, "condensed"), self._inputs(study) | asdict(self.fit), fitted)
+        return artefacts.cached(self._at(study, "condensed"), self._inputs(study) | asdict(self.fit), fitted,
+                                by=(dp_condensation.release, fit))
 
 
 @dataclass(frozen=True, eq=False)
@@ -682,7 +686,7 @@ class _Condensed:
             members = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
             return make(*members, len(study.classes), self.settings, seed=derive(study.seed, self.kind, *self.key),
                         checkpoint=unfinished, progress=progress, **audited)
-        return artefacts.cached(self._at(study), self._inputs(study), compute)
+        return artefacts.cached(self._at(study), self._inputs(study), compute, by=(make,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -717,7 +721,7 @@ class _Attacked:
             network, = study.on_pixels(Models(pd.DataFrame({"file": [self.file]}), np.empty(0), np.empty(0)))
             return self.examine(network, study.grey_pixels(self.rows).to(study.device), study.labels[self.rows].to(study.device),
                                 generator=study.generator("attacked", self.examine.__name__, self.file), **dict(self.how))
-        return artefacts.cached(self._at(study), self._inputs(study), compute)
+        return artefacts.cached(self._at(study), self._inputs(study), compute, by=(self.examine,))
 
 
 def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:

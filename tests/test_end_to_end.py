@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
 
-from dcpriv_lib import artefacts, attacks, evaluation, paths, profiles, signals
+from dcpriv_lib import artefacts, attacks, evaluation, findings, paths, profiles, signals
 from dcpriv_lib.seeding import derive
 from dcpriv_lib.shadow import membership_matrix
 
@@ -87,6 +87,17 @@ def test_every_artefact_says_where_it_comes_from(tiny):
         record = artefacts.read_sidecar(path)
         assert record["inputs"]["seed"] == 0 and record["inputs"]["profile"] == "tiny", path
         assert {"git_commit", "torch", "processor", "seconds"} <= set(record["provenance"]), path
+        assert "dcpriv_lib/study.py" in record["code"] and "other_code" not in record, path
+    for stage, file in (("01_data_split", "split.npz"), ("05_results", "tables/claims.csv"), ("07_controls", "tables/verdict.csv"),
+                        ("11_formal_privacy", "formal_privacy.csv")):
+        assert f"notebooks/{stage}.py" in artefacts.read_sidecar(tiny / file)["code"], "known by the cells that were run"
+
+
+def test_the_front_page_begins_with_what_the_run_found(tiny):
+    found = findings.sentences(tiny)
+    page = html.unescape((tiny / "report/index.html").read_text())
+    assert len(found) == 5 and all(f"<li>{sentence}</li>" in page for sentence in found)
+    assert findings.kept(tiny / "tables") == found and page.index(found[0]) < page.index("What the paper concluded")
 
 
 def stored_models(folder, name):
