@@ -446,11 +446,11 @@ class Study:
                              f"{', '.join(map(str, found))}: choose one of these, or run it with this ipc")
         return found[ipc]
 
-    def table(self, frame: pd.DataFrame, name: str):
-        """Keep a table of the report as .csv and .md, and return it to be shown."""
+    def table(self, frame: pd.DataFrame, name: str, note: str = ""):
+        """Keep a table of the report as .csv and .md, the latter with a note below it, and return it to be shown."""
         self.save(f"tables/{name}", frame)
-        artefacts.write(self.folder / "tables" / f"{name}.md", (tables.markdown(frame) + "\n").encode())
-        return tables.shown(frame)
+        artefacts.write(self.folder / "tables" / f"{name}.md", (tables.markdown(frame, note) + "\n").encode())
+        return tables.shown(frame, note)
 
     def figure(self, figure, name: str) -> None:
         """Keep a figure of the report as .svg and .png."""

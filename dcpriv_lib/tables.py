@@ -49,12 +49,12 @@ def spread(values: pd.Series) -> str:
     return f"{100 * values.mean():.1f}" + (f" ± {100 * values.std():.1f}" if len(values) > 1 else "")
 
 
-def markdown(frame: pd.DataFrame) -> str:
-    """Return a table as markdown, without its index."""
-    return frame.to_markdown(index=False)
+def markdown(frame: pd.DataFrame, note: str = "") -> str:
+    """Return a table as markdown, without its index, and a note below it."""
+    return frame.to_markdown(index=False) + (f"\n\n*{note}*" if note else "")
 
 
-def shown(frame: pd.DataFrame):
-    """Return a table in a form that notebooks, HTML pages and code hosts all show."""
+def shown(frame: pd.DataFrame, note: str = ""):
+    """Return a table, and a note, in a form that notebooks, HTML pages and code hosts all show."""
     from IPython.display import Markdown  # here, because only notebooks have it to show anything
-    return Markdown(markdown(frame))
+    return Markdown(markdown(frame, note))
