@@ -113,7 +113,7 @@ def noise_multiplier(target: float, rate: float, steps: int, delta: float) -> fl
         low, high = low / 2, low
         if high < LEAST_SIGMA:
             return high
-    while high > low * (1 + PRECISION):
+    while high > low * (1 + PRECISION):  # halved, since a sigma that differed in its last digit would draw other noise
         middle = math.sqrt(low * high)
         low, high = (low, middle) if epsilon(middle, rate, steps, delta) <= target else (middle, high)
     return high
