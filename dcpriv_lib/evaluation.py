@@ -1,5 +1,6 @@
 """How attacks are judged, and by which rules a verdict follows from the numbers."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -10,9 +11,9 @@ from scipy.special import stdtr, stdtrit
 from . import audit, metrics, tables
 from .attacks import Answers, Attack, References
 
-MEASURES = {"auc": "AUC", "tpr": "TPR at 1 % FPR", "low_tpr": "TPR at 0.1 % FPR"}  # what a verdict reads
+MEASURES = {"auc": "AUC", "tpr": "TPR at 1 % FPR", "low_tpr": "TPR at 0.1 % FPR", "above_all": "TPR at 0 % FPR"}  # what a verdict reads
 POWER = 0.8  # with which a detectable leak would have been found
-LEAD = 0.001  # of an AUC; a smaller one is an accident of a few models, and should not choose the attack
+LEAD = 0.001  # of an AUC or a rate; a smaller one is an accident of a few models, and should not choose the attack
 
 
 def judge(targets: dict[tuple, Answers], suite: dict[str, Attack], is_member: np.ndarray,
@@ -157,11 +158,11 @@ def examine(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray, others_
 
     Returns
     -------
-    For each of `MEASURES` (a rate is NaN if the smallest number of non-members cannot resolve it) and for "above_all", the share of
-    members with a score above that of every non-member: the mean, "_low" and "_high" (`over_pairs`, and for rates never narrower
+    For each of `MEASURES`: the mean, "_low" and "_high" (`over_pairs`, and for rates never narrower
     than if nobody, or everybody, had been found), "_chance" (what a guesser has), "_p" (one-sided, by Student's t, that the
     mean is no more than chance), "_error" (standard error) and "_detectable" (what would have been found in 8 of 10 repetitions, if it
-    were the only question). "aa", "aa_low", "aa_high": the A/A control, the AUC of every other member against the members between
+    were the only question). A rate is NaN if the smallest number of non-members cannot resolve it. "above_all" is the share of members
+    with a score above that of every non-member; it has a "_p" only where 1 % is not resolved, as among few canaries. "aa", "aa_low", "aa_high": the A/A control, the AUC of every other member against the members between
     them, expected to be one half. "n_members", "n_non_members", "pairs" and "freedom" (degrees): what all this rests on.
     """
     found = per_model(scores, inside, outside)
@@ -178,7 +179,8 @@ def examine(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray, others_
             ends = metrics.beyond_none_and_all(*ends, int(n_members * pairs))
             error = max(error, np.sqrt(chance * (1 - chance) / max(n_members * pairs, 1)))  # of a guesser, where nobody was found
         row |= {name: mean, f"{name}_low": ends[0], f"{name}_high": ends[1], f"{name}_chance": chance,
-                f"{name}_p": _p_value(mean - chance, error, freedom), f"{name}_error": float(error),
+                f"{name}_p": _p_value(mean - chance, error, freedom) if name != "above_all" or np.isnan(row["tpr"]) else np.nan,
+                f"{name}_error": float(error),
                 f"{name}_detectable": chance + _detectable(error, freedom)}
     every_other = inside & (np.cumsum(inside, axis=1) % 2 == 0)
     control = dict(zip(("aa", "aa_low", "aa_high"), over_pairs(aucs(scores, every_other, inside & ~every_other))))
@@ -187,7 +189,7 @@ def examine(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray, others_
 
 
 def per_model(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the `MEASURES` and "above_all" of every model, float64 [models] each. The arguments are those of `examine`."""
+    """Return the `MEASURES` of every model, float64 [models] each. The arguments are those of `examine`."""
     kinds = [(model[a], model[b]) for model, a, b in zip(scores, inside, outside)]
     return {name: np.array([measure(*kind) for kind in kinds]) for name, measure in _OF_MODEL.items()}
 
@@ -252,16 +254,40 @@ def over_pairs(values: np.ndarray) -> tuple[float, float, float]:
     return mean, mean - reach, mean + reach
 
 
-def best_attack(examined: pd.DataFrame, among) -> str:
-    """Return which of some attacks had the highest AUC; of those within `LEAD` of it the first.
+def best_attack(examined: pd.DataFrame, among, measure: str = "auc") -> str:
+    """Return which of some attacks found most by one of `MEASURES`; of those within `LEAD` of it the first.
 
     Parameters
     ----------
     examined : rows of `examine` with a column "attack".
     among : their names, in the order of preference.
     """
-    auc = examined.set_index("attack")["auc"].loc[list(among)]
-    return auc.index[auc >= auc.max() - LEAD][0]
+    found = examined.set_index("attack")[measure].loc[list(among)]
+    return found.index[found >= found.max() - LEAD][0]
+
+
+def best_attacks(examined: pd.DataFrame, among) -> dict[str, str]:
+    """Return by which attack each measure of `examine` is to be read: the one with the highest AUC, and for rates the best at 1 % FPR.
+
+    Who finds most on average need not find the few who are known by heart. The arguments are those of `best_attack`; where so few
+    non-members were asked that no rate was resolved, all is read by the first of the two.
+    """
+    average = best_attack(examined, among)
+    few = average if examined["tpr"].isna().any() else best_attack(examined, among, "tpr")
+    return {name: average if name == "auc" else few for name in _OF_MODEL}
+
+
+def examine_by(best: dict[str, str], scores: dict[str, np.ndarray], inside: np.ndarray, outside: np.ndarray,
+               others_like_them: bool = False) -> dict[str, float]:
+    """Return what `examine` does, each measure by its own attack.
+
+    Parameters
+    ----------
+    best : from `best_attacks`.
+    scores : attack to float [models, n]; the other arguments are those of `examine`.
+    """
+    rows = {name: examine(scores[name], inside, outside, others_like_them) for name in dict.fromkeys(best.values())}
+    return {key: rows[best.get(re.sub("_(low|high|chance|p|error|detectable)$", "", key), best["auc"])][key] for key in rows[best["auc"]]}
 
 
 def rate_text(rates: np.ndarray) -> str:
@@ -438,10 +464,10 @@ def luck(frame: pd.DataFrame) -> str:
 def examined_texts(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table of `examine` rows as text, with the A/A control and a verdict each."""
     ends = ("", "_low", "_high", "_chance", "_p", "_error", "_detectable")
-    numbers = {name + end for name in (*MEASURES, "above_all", "aa") for end in ends}
+    numbers = {name + end for name in (*MEASURES, "aa") for end in ends}
     others = frame[[name for name in frame if name not in numbers | {"n_members", "n_non_members", "freedom", "ceiling"}]]
-    texts = {title: tables.rates(frame, name) for name, title in (MEASURES | {"aa": "A/A"}).items() if frame[name].notna().any()}
-    return others.assign(**texts, answer=verdicts(frame))
+    asked = {name: title for name, title in MEASURES.items() if frame[f"{name}_p"].notna().any()} | {"aa": "A/A"}
+    return others.assign(**{title: tables.rates(frame, name) for name, title in asked.items()}, answer=verdicts(frame))
 
 
 # ---------------------------------------------------------------- what a random subset can give away at most

@@ -143,13 +143,16 @@ def test_examining_is_scikit_learns_auc_model_by_model(rng):
     pairs = (np.reshape(found_values, (3, 2)).mean(axis=1) for found_values in
              evaluation.per_model(scores, keep, ~keep).values())
     for name, of_pairs in zip(evaluation.MEASURES, pairs):               # chance: 2 of 151, none of 151 resolves 0.1 %
-        if name != "low_tpr":
+        if name in ("auc", "tpr"):
             of_guesser = 0.5 if name == "auc" else 2 / 151
             error = max(of_pairs.std(ddof=1) * np.sqrt(factor(3) / 3),
                         0 if name == "auc" else np.sqrt(of_guesser * (1 - of_guesser) / 450))
             assert found[f"{name}_p"] == pytest.approx(t.sf((of_pairs.mean() - of_guesser) / error, 2))
             assert found[f"{name}_detectable"] == pytest.approx(of_guesser + error * (t.ppf(0.975, 2) + t.ppf(0.8, 2)))
-    assert np.isnan(found["low_tpr_p"]) and found["above_all_chance"] == 1 / 151
+    assert np.isnan(found["low_tpr_p"]) and np.isnan(found["above_all_p"]) and found["above_all_chance"] == 1 / 151
+    few = evaluation.examine(scores[:, :90], keep[:, :90], ~keep[:, :90])    # too few for 1 %
+    assert np.isnan(few["tpr_p"]) and 0 < few["above_all_p"] < 1
+    assert list(evaluation.examined_texts(pd.DataFrame([few]))) == ["pairs", "AUC", "TPR at 0 % FPR", "A/A", "answer"]
     with pytest.raises(ValueError, match="needs three"):
         evaluation.over_pairs(np.zeros(4))
     nan = np.nan  # a model that has nobody to ask about: its partner stands for the pair, or nobody does
@@ -228,7 +231,7 @@ def test_many_rows_need_a_correction(rng):
     wrong = without = 0
     for _ in range(60):
         p = stats.uniform.rvs(size=(40, 3), random_state=rng)
-        frame = pd.DataFrame(p, columns=["auc_p", "tpr_p", "low_tpr_p"]).assign(freedom=9, **{
+        frame = pd.DataFrame(p, columns=["auc_p", "tpr_p", "low_tpr_p"]).assign(above_all_p=np.nan, freedom=9, **{
             f"{name}{end}": value for name in evaluation.MEASURES for end, value in (("", 0.1), ("_chance", 0.1), ("_error", 0.01))})
         wrong += any(text.startswith("recognised") for text in evaluation.verdicts(frame))
         without += (p < 0.025).any()
@@ -430,6 +433,20 @@ def test_a_lead_too_small_to_mean_anything_does_not_choose_the_attack():
     assert evaluation.best_attack(examined, ["RMIA", "online", "Bayesian"]) == "online"
     assert evaluation.best_attack(examined.assign(auc=[0.566, 0.5639, 0.546]), ["Bayesian", "RMIA", "online"]) == "online"
     assert evaluation.best_attack(examined, ["RMIA"]) == "RMIA"
+
+
+def test_each_measure_is_read_by_the_attack_that_was_best_at_it_elsewhere(rng):
+    examined = pd.DataFrame({"attack": ["a", "b", "c"], "auc": [0.61, 0.6, 0.5], "tpr": [0.02, 0.05, 0.0495]})
+    assert evaluation.best_attacks(examined, ["a", "c", "b"]) == {"auc": "a", "tpr": "c", "low_tpr": "c", "above_all": "c"}
+    assert set(evaluation.best_attacks(examined.assign(tpr=np.nan), ["a", "b"]).values()) == {"a"}
+    keep = shadow.membership_matrix(300, 6, rng)
+    scores = {"a": rng.normal(size=keep.shape), "c": rng.normal(size=keep.shape) + keep}
+    mixed = evaluation.examine_by({"auc": "a", "tpr": "c", "low_tpr": "c", "above_all": "c"}, scores, keep, ~keep)
+    a, c = (evaluation.examine(scores[name], keep, ~keep) for name in "ac")
+    assert mixed.keys() == a.keys()
+    for key, value in mixed.items():
+        by = c if key.startswith(("tpr", "low_tpr", "above_all")) else a
+        assert value == by[key] or np.isnan(value) and np.isnan(by[key]), key
 
 
 # ---------------------------------------------------------------- canaries
