@@ -1,13 +1,15 @@
 """The privacy loss of noisy sums of Poisson batches, convolved numerically: every trade-off of errors that is left to an attack.
 
-With a person, one release is distributed as P = (1 - q) N(0, sigma^2) + q N(1, sigma^2) along their direction, without them as
-Q = N(0, sigma^2), in units of the clipping length; no other pair of data sets that differ in one person is told apart more easily (Zhu,
-Dong & Wang 2022). The privacy loss ln P(x)/Q(x) of several releases is a sum, so that its distribution is a convolution.
+With a person, one release is distributed as P = (1 - q) N(0, sigma^2) + q N(1, sigma^2) along their direction, without
+them as Q = N(0, sigma^2), in units of the clipping length; no other pair of data sets that differ in one person is told
+apart more easily (Zhu, Dong & Wang 2022). The privacy loss ln P(x)/Q(x) of several releases is a sum, so that its
+distribution is a convolution.
 
-The losses are rounded to a grid such that nothing becomes more private: whoever has a loss in between is split between the two neighbours so
-that probabilities with and without the person are both kept ("connect the dots", Doroshenko et al. 2022). All that is said here is therefore
-an upper bound, up to rounding errors of some 1e-11 in a probability, whatever the grid. Both directions are computed, a person removed and
-a person added: that the first is always the worse one is not proven for several releases (Lebeda et al. 2024).
+The losses are rounded to a grid such that nothing becomes more private: whoever has a loss in between is split between
+the two neighbours so that probabilities with and without the person are both kept ("connect the dots", Doroshenko et
+al. 2022). All that is said here is therefore an upper bound, up to rounding errors of some 1e-11 in a probability,
+whatever the grid. Both directions are computed, a person removed and a person added: what is the worst case for one
+release need not be so for several (Lebeda et al. 2024).
 """
 
 import functools
@@ -81,8 +83,8 @@ def losses(sigma: float, rate: float, steps: int, removed: bool) -> tuple[np.nda
         If one release alone can have a loss of more than `LARGEST`.
     """
     if _range(sigma, rate)[1] > LARGEST:
-        raise ValueError(f"sigma = {sigma:g}: expected more noise: one release alone can lose {_range(sigma, rate)[1]:,.0f} nats, and "
-                         "what attacks find in it cannot be computed")
+        raise ValueError(f"sigma = {sigma:g}: expected more noise: one release alone can lose {_range(sigma, rate)[1]:,.0f} "
+                         "nats, and what attacks find in it cannot be computed")
     step = max(float(np.clip(rate / sigma / 10, FINEST, COARSEST)), float(np.ptp(_range(sigma, rate))) / MOST_POINTS)
     first, p, infinite = _one(sigma, rate, step, removed)
     grid = step * (first + np.arange(len(p)))
@@ -119,8 +121,8 @@ def _epsilon(grid: np.ndarray, p: np.ndarray, infinite: float, delta: float) -> 
 def best_tpr(fpr: np.ndarray, sigma: float, rate: float, steps: int) -> np.ndarray:
     """Return the highest true positive rate that any attack on several releases can have.
 
-    By the lemma of Neyman and Pearson the best attack says "member" from some privacy loss on. The loss with the person gives the rates as
-    far as it is positive, and the loss without them gives the others.
+    By the lemma of Neyman and Pearson the best attack says "member" from some privacy loss on. The loss with the person
+    gives the rates as far as it is positive, and the loss without them gives the others.
 
     Parameters
     ----------
@@ -138,8 +140,9 @@ def smallest_mu(sigma: float, rate: float, steps: int, delta: float) -> float:
 
         TPR <= Phi(Phi^-1(FPR) + mu) + delta   and   1 - FPR <= Phi(Phi^-1(1 - TPR) + mu) + delta
 
-    for all attacks: the releases are mu-GDP (Dong, Roth & Su 2022) with the slack that (epsilon, delta) has too. Without any slack mu is
-    sqrt(steps) / sigma however rarely people are sampled, because of false positive rates that no attacker ever meets.
+    for all attacks: the releases are mu-GDP (Dong, Roth & Su 2022) with the slack that (epsilon, delta) has too.
+    Without any slack mu is sqrt(steps) / sigma however rarely people are sampled, because of false positive rates that
+    no attacker ever meets.
 
     Parameters
     ----------

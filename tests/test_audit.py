@@ -171,7 +171,7 @@ def responses(epsilon, shape, rng):
 
 @pytest.mark.parametrize("shape", [(10, 60), (3, 40)])
 def test_a_pooled_bound_exceeds_the_truth_of_randomised_response_in_at_most_one_of_twenty_repetitions(shape):
-    """The mechanism for which the count of right guesses is exactly the binomial of the theorem: the hardest case for the level."""
+    """Here the count of right guesses is exactly the binomial of the theorem: the hardest case for the level."""
     true = 1.0
     found = np.array([audit.pooled(*responses(true, shape, np.random.default_rng(seed)))[0] for seed in range(600)])
     assert 0.005 < np.mean(found > true) <= 0.05
@@ -189,7 +189,7 @@ def test_a_pooled_bound_of_a_gaussian_mechanism_stays_below_its_epsilon(bound):
 
 
 def lira_of_noise(seed, asked=None, references=None, pairs=10, canaries=60):
-    """Scores by online LiRA of models that learned nothing, with the true coins of the references; and the coins of those asked."""
+    """Scores by online LiRA of models that learned nothing, with the true coins of the references; and those of the asked."""
     rng = np.random.default_rng(seed)
     half = rng.random((pairs, canaries)) < 0.5
     keep, phi = np.stack([half, ~half], 1).reshape(-1, canaries), rng.normal(size=(2 * pairs, canaries))
@@ -236,7 +236,7 @@ def test_a_single_pair_cannot_be_both_asked_and_references():
 
 @pytest.mark.parametrize("guesses", [1, 4, 5, 96, 128])
 def test_the_largest_bound_is_that_of_a_coin_that_is_always_right(guesses):
-    """With delta = 0 all r guesses are right with probability p^r, so that p^r = 5 % gives the largest epsilon, p / (1 - p) = e^epsilon."""
+    """With delta = 0 all r guesses are right with probability p^r: p^r = 5 % gives e^epsilon = p / (1 - p)."""
     p = 0.05 ** (1 / guesses)
     assert audit.one_run(guesses, guesses, 4 * guesses) == pytest.approx(max(0, np.log(p / (1 - p))), abs=1e-6)
     assert audit.one_run(guesses, guesses, 4 * guesses) >= audit.one_run(max(guesses - 1, 0), guesses, 4 * guesses)
@@ -251,7 +251,8 @@ def test_a_referee_has_these_largest_bounds():
 
 @pytest.mark.parametrize(("claimed", "shown", "largest", "expected"), [
     (1, 1.5, 3.4, "REFUTED"), (1, 0.9, 3.4, "not refuted"), (1, 1, 3.4, "not refuted"), (10, 3.4, 3.4, "cannot be tested"),
-    (3.4, 3.4, 3.4, "cannot be tested"), (1, np.nan, 3.4, "cannot be tested"), (np.inf, 3.4, 3.4, "none"), (np.inf, np.nan, 3.4, "none")])
+    (3.4, 3.4, 3.4, "cannot be tested"), (1, np.nan, 3.4, "cannot be tested"), (np.inf, 3.4, 3.4, "none"),
+    (np.inf, np.nan, 3.4, "none")])
 def test_only_a_claim_that_could_be_refuted_is_said_to_stand(claimed, shown, largest, expected):
     assert audit.answer(claimed, shown, largest) == expected
 

@@ -160,8 +160,8 @@ def test_the_mu_of_one_release_is_that_of_its_formula(slack):
 def test_the_best_attack_is_that_of_riskcal(mechanism, expected):
     """Expected: riskcal 1.5.1's get_beta_from_pld at 0.01 % and 1 % of dp-accounting's losses on a grid of 1e-3.
 
-    At 50 % it takes the better direction of the two for every rate, which no single attacker has, so that ours is below. On a grid
-    of 1e-4 it cuts a tail off and finds less than a guesser has; gdpnum 0.1.2 rests on the same curve.
+    At 50 % it takes the better direction of the two for every rate, which no single attacker has, so that ours is below. On
+    a grid of 1e-4 it cuts a tail off and finds less than a guesser has; gdpnum 0.1.2 rests on the same curve.
     """
     found = dp.best_tpr([1e-4, 0.01, 0.5], *mechanism)
     assert found[:2] == pytest.approx(expected[:2], rel=2e-3) and found[2] <= expected[2]
