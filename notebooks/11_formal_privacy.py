@@ -555,7 +555,8 @@ for name, (sigma, q, T) in mechanisms.items():
     promised.append({"method": name.split(",")[0], "T": T, "q": f"{q:.3f}",
                      "sigma": f"{sigma:.2f}", f"epsilon at delta {delta:g}": f"{claimed:g}",
                      "epsilon by RDP": f"{dp.epsilon(sigma, q, T, delta, 'rdp'):.2f}",
-                     "mu": f"{mu:.2f}"}
+                     "mu": f"{mu:.2f}", "AUC, by mu":
+                     f"{100 * dp.gaussian_tpr(mu / np.sqrt(2), 0.5) + 100 * delta:.1f} %"}
                     | {f"TPR at 1 % FPR, by {what}": f"{100 * tpr:.1f} %" for what, tpr in
                        zip(("epsilon", "mu", "the whole curve"), allowed)})
 study.table(pd.DataFrame(promised), "formal_promises")
@@ -567,21 +568,22 @@ fpr = np.geomspace(1e-6, 1, 500)
 for ax, epsilon in zip(axes[0], dp_epsilons):
     name = f"DP-SGD, epsilon {epsilon:g}"
     mu = dp.smallest_mu(*mechanisms[name], delta)
+    plots.roc_log(ax, scores[name].ravel(), coins.ravel(), "reached by the audit below")
     ax.plot(fpr, dp.highest_tpr(epsilon, delta, fpr), "--", color=plots.NON_MEMBER,
             label=rf"allowed by ($\varepsilon$, $\delta$) = ({epsilon:g}, {delta:g})")
     ax.plot(fpr, dp.gaussian_tpr(mu, fpr) + delta, "-.", color="C2",
             label=rf"by $\mu$ = {mu:.2f}")
     ax.plot(fpr, dp.best_tpr(fpr, *mechanisms[name]), color="0.2",
             label="by the releases themselves")
-    plots.roc_log(ax, scores[name].ravel(), coins.ravel(), "reached by the audit below")
     ax.set(title=name.replace("epsilon", r"$\varepsilon$ ="), xlim=(1e-3, 1), ylim=(1e-3, 1))
     ax.legend(loc="lower right", fontsize=7)
 study.figure(figure, "trade_offs")
 
 # %% [markdown]
-# The dashed wall is what an owner who states $\varepsilon$ promises, and the dark curve is what the releases can really give
-# away. The gap is largest where $\varepsilon$ is large. A reader who compares two guarantees should compare curves, or at least
-# $\mu$.
+# (Two bell curves $\mu$ apart have an AUC of $\Phi(\mu / \sqrt 2)$; no attack on the releases, or on anything made of them, has a
+# higher one, $\delta$ aside.) The dashed wall is what an owner who states $\varepsilon$ promises, and the dark curve is what the
+# releases can really give away. The gap is largest where $\varepsilon$ is large. A reader who compares two guarantees should
+# compare curves, or at least $\mu$.
 #
 # ## The audit
 #
