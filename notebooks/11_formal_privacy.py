@@ -573,7 +573,7 @@ for ax, epsilon in zip(axes[0], dp_epsilons):
             label=rf"allowed by ($\varepsilon$, $\delta$) = ({epsilon:g}, {delta:g})")
     ax.plot(fpr, dp.gaussian_tpr(mu, fpr) + delta, "-.", color="C2",
             label=rf"by $\mu$ = {mu:.2f}")
-    ax.plot(fpr, dp.best_tpr(fpr, *mechanisms[name]), color="0.2",
+    ax.plot(fpr, dp.best_tpr(fpr, *mechanisms[name]), "-", color="0.2",
             label="by the releases themselves")
     ax.set(title=name.replace("epsilon", r"$\varepsilon$ ="), xlim=(1e-3, 1), ylim=(1e-3, 1))
     ax.legend(loc="lower right", fontsize=7)
