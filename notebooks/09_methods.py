@@ -293,7 +293,7 @@ texts = compared[["method", "images"]].assign(**{
 texts = texts.join(evaluation.examined_texts(average).drop(columns=["pairs", "answer"]))
 texts["ceiling"] = ["-" if np.isnan(most) else f"{100 * most:.2f} %"
                     for most in average["ceiling"]]
-for title, column in (("canaries: AUC", "auc"), ("canaries above all others", "above_all")):
+for title, column in (("canaries: AUC", "auc"), ("above every non-member canary", "above_all")):
     if worst[column].notna().any():
         texts[title] = tables.rates(worst, column)
 study.table(texts.assign(answer=evaluation.verdicts(average)), "methods",
