@@ -75,8 +75,8 @@ from dcpriv_lib.training import epochs_for
 study = Study(**parameters.check(globals()))
 
 # %% [markdown]
-# The attacks were chosen in notebook 6, on other models: the best of four there, by the AUC and by the true positive rate. Everything that
-# could be too large for this data set is noticed here, before anything is computed.
+# The attacks were chosen in notebook 6, on other models: the best of four there, by the AUC and by the true positive rate.
+# Everything that could be too large for this data set is noticed here, before anything is computed.
 
 # %%
 best = evaluation.best_attacks(study.load("every_model"), attacks.CANDIDATES)  # by measure
@@ -126,10 +126,10 @@ parameters.check_at_most("control_ipc", control_ipc, int(fewest),
 #
 # The quick scale compares four of them; all are in the run on MNIST below. Beside them stand real images: `random` ones of every
 # class; `herding`, whose mean features come near to the class mean; `k-center`, chosen so that no image of the class is far from
-# all of them; and `tiles`, random ones that are cut to half their side, four of them in place of one. IDC and IDM begin with such
-# tiles. So whatever models of untouched tiles can do is no merit of these two. With ten images a class and ten classes, a hundred
-# tiled images are 400 training images, of 400 people. DC starts from real images here, like the others, and not from noise as in the paper: in
-# few updates a start matters more than a method.
+# all of them; and `tiles`, random ones that are cut to half their side, four of them in place of one. IDC and IDM begin with
+# such tiles. So whatever models of untouched tiles can do is no merit of these two. With ten images a class and ten classes, a
+# hundred tiled images are 400 training images, of 400 people. DC starts from real images here, like the others, and not from
+# noise as in the paper: in few updates a start matters more than a method.
 #
 # ### Two steps by hand
 #
@@ -219,9 +219,9 @@ plots.name_rows(ax, methods)
 study.figure(figure, "images_of_methods")
 
 # %% [markdown]
-# One image of every class. Which of them could you mistake for a person's handwriting? Few updates leave the start visible, except
-# where it is cut into small pieces (tiles, IDC, IDM). Where the real images shine through, the people in them may be recognised. That
-# is looked at below.
+# One image of every class. Which of them could you mistake for a person's handwriting? Few updates leave the start visible,
+# except where it is cut into small pieces (tiles, IDC, IDM). Where the real images shine through, the people in them may be
+# recognised. That is looked at below.
 #
 # ## The accuracy and the leak
 #
@@ -255,9 +255,10 @@ for name, trained in (models | line).items():
     accuracy[name], scores[name], leak[name] = examined(world, keep, trained, inside, outside)
 
 # %% [markdown]
-# Notebook 7 proves what a random choice can give away: if $n$ of $N$ members are chosen and the others are not used, no attack has an AUC above
-# $\frac12 + \frac{n}{2N}$ on average, not even one that holds the images. This *ceiling* stands for `random`, and for `tiles` with four times as many. The same theorem
-# makes the line less noisy: only those chosen have to be asked, everybody else scores like a non-member.
+# Notebook 7 proves what a random choice can give away: if $n$ of $N$ members are chosen and the others are not used, no attack
+# has an AUC above $\frac12 + \frac{n}{2N}$ on average, not even one that holds the images. This *ceiling* stands for `random`,
+# and for `tiles` with four times as many. The same theorem makes the line less noisy: only those chosen have to be asked,
+# everybody else scores like a non-member.
 
 # %%
 members = keep.sum(1).mean()                             # N, in one half
@@ -292,20 +293,21 @@ texts = compared[["method", "images"]].assign(**{
 texts = texts.join(evaluation.examined_texts(average).drop(columns=["pairs", "answer"]))
 texts["ceiling"] = ["-" if np.isnan(most) else f"{100 * most:.2f} %"
                     for most in average["ceiling"]]
-for title, column in (("canaries: AUC", "auc"), ("canaries above all others", "above_all")):
+for title, column in (("canaries: AUC", "auc"), ("above every non-member canary", "above_all")):
     if worst[column].notna().any():
         texts[title] = tables.rates(worst, column)
 study.table(texts.assign(answer=evaluation.verdicts(average)), "methods",
             evaluation.luck(average))
 
 # %% [markdown]
-# "Of people": so many real images the start is made of, on average. The A/A control asks half of the members against the other half, and should find
-# nothing. The answer is about the average person. Where it says "no leak detected", it names the leaks that this examination would have found in eight of ten repetitions.
-# The last column counts the canaries that score above every non-member canary.
+# "Of people": so many real images the start is made of, on average. The A/A control asks half of the members against the other
+# half, and should find nothing. The answer is about the average person. Where it says "no leak detected", it names the leaks
+# that this examination would have found in eight of ten repetitions. The last column counts the canaries that score above every
+# non-member canary.
 #
-# In the picture each method is a point. Accuracy is to the right, leak is up, and the grey line joins random real images, from few
-# to many; the dashed line is their ceiling. A method that protects would lie *below* the line: less leak than real images at equal accuracy. Guess first where they
-# will lie.
+# In the picture each method is a point. Accuracy is to the right, leak is up, and the grey line joins random real images, from
+# few to many; the dashed line is their ceiling. A method that protects would lie *below* the line: less leak than real images at
+# equal accuracy. Guess first where they will lie.
 
 # %%
 figure, ax = plt.subplots(figsize=(8, 5))
@@ -334,10 +336,11 @@ study.figure(figure, "methods")
 # %% [markdown]
 # Blue circles are real images, green squares are condensed ones.
 #
-# The same as numbers: how far above (+) or below (-) the line each method is at its own accuracy, by the AUC and by the true positive rate. An interval that holds 0 says
-# that no difference from real images at equal accuracy was detected, and "detectable" how large a difference would have
-# been. "Own" is how far the real images themselves are above chance: an interval that reaches down to minus this value does not exclude that the method protects completely.
-# A method that is more or less accurate than all of the line has no rival there.
+# The same as numbers: how far above (+) or below (-) the line each method is at its own accuracy, by the AUC and by the true
+# positive rate. An interval that holds 0 says that no difference from real images at equal accuracy was detected, and
+# "detectable" how large a difference would have been. "Own" is how far the real images themselves are above chance: an interval
+# that reaches down to minus this value does not exclude that the method protects completely. A method that is more or less
+# accurate than all of the line has no rival there.
 
 # %%
 titles = {"auc": "AUC", "tpr": "TPR at 1 % FPR"}
@@ -372,11 +375,12 @@ study.table(pd.DataFrame(rows), "methods_at_equal_accuracy", comparison.luck(int
 # A start from real images leaves something of these people in the result. How well are *they* recognised, and how well is everybody
 # else?
 #
-# "Shown" are the members whose images the set started from, and of the real choices those that were chosen. Herding and k-center choose people by
-# their looks, and people who look typical, or odd, score differently from others in any model. So they must be compared with their like. The partner of a model was
-# made from the other half of the pool in the same way, and is among nobody's references here: those whom *its* images show are non-members of this model, chosen by the same
-# rule. A coin decided which of the two halves was whose. So "shown" is asked against those whom the partner shows, and "other members" against non-members whom the partner does
-# not show.
+# "Shown" are the members whose images the set started from, and of the real choices those that were chosen. Herding and k-center
+# choose people by their looks, and people who look typical, or odd, score differently from others in any model. So they must be
+# compared with their like. The partner of a model was made from the other half of the pool in the same way, and is among
+# nobody's references here: those whom *its* images show are non-members of this model, chosen by the same rule. A coin decided
+# which of the two halves was whose. So "shown" is asked against those whom the partner shows, and "other members" against
+# non-members whom the partner does not show.
 
 # %%
 rows = []
@@ -394,8 +398,8 @@ study.table(evaluation.examined_texts(of_shown).drop(columns="pairs"), "methods_
             evaluation.luck(of_shown))
 
 # %% [markdown]
-# With few people shown the intervals are wide. Of `random` and `tiles` nobody else can be recognised: their images have no part in the model. What is found there, if
-# anything, is luck.
+# With few people shown the intervals are wide. Of `random` and `tiles` nobody else can be recognised: their images have no part
+# in the model. What is found there, if anything, is luck.
 
 # %% [markdown]
 # ## More images, or fewer
@@ -451,11 +455,13 @@ study.table(clock.assign(seconds=clock["seconds"].map("{:.1f}".format)), "method
 # %% [markdown]
 # ## How much better than random images? It depends on who trains
 #
-# "A hundred condensed images beat a hundred random ones": by how much is a statement about the model that is trained on them, too. Here
-# it is the paper's network, trained for few steps (`training_steps`). The methods' authors train another network, for longer: a ConvNet by SGD, on images that are
-# shifted, turned or stretched at random in every step (`published_protocol.train`), for 300 epochs or 1,000. Then real images may be worth more. Three trainings
-# on the same sets: ours; ours, three times as long; theirs (of `published_steps`). Beside random images stand the tiles, the method of which there were more images above, and the best
-# in the table of step sizes. "Gain" is the accuracy less that of random images of the same half of the pool, with its interval over halves.
+# "A hundred condensed images beat a hundred random ones": by how much is a statement about the model that is trained on them,
+# too. Here it is the paper's network, trained for few steps (`training_steps`). The methods' authors train another network, for
+# longer: a ConvNet by SGD, on images that are shifted, turned or stretched at random in every step (`published_protocol.train`),
+# for 300 epochs or 1,000. Then real images may be worth more. Three trainings on the same sets: ours; ours, three times as long;
+# theirs (of `published_steps`). Beside random images stand the tiles, the method of which there were more images above, and the
+# best in the table of step sizes. "Gain" is the accuracy less that of random images of the same half of the pool, with its
+# interval over halves.
 
 # %%
 few_halves = list(range(min(4, len(halves))))
@@ -491,9 +497,10 @@ for method in ("random", *twice):
 study.table(pd.DataFrame(rows), "two_evaluations")
 
 # %% [markdown]
-# Read a row from left to right: a gain belongs to an evaluation. One that shrinks was partly a gain in how easily the images are learned from, not
-# in what they hold. The second training says whether that is a matter of steps alone. The row of random images says how far the whole line of real images would move to the
-# right. So "real images at equal accuracy" above are those at equal accuracy by our training.
+# Read a row from left to right: a gain belongs to an evaluation. One that shrinks was partly a gain in how easily the images are
+# learned from, not in what they hold. The second training says whether that is a matter of steps alone. The row of random images
+# says how far the whole line of real images would move to the right. So "real images at equal accuracy" above are those at equal
+# accuracy by our training.
 
 # %% [markdown]
 # ## What else the leak depends on
@@ -611,10 +618,10 @@ study.table(pd.DataFrame(rows), "across_networks")
 # %% [markdown]
 # ## On MNIST
 #
-# All of the above is a few minutes' work on small digits. The comparison from the committed run of the profile `mnist-small`, where
-# 15,000 members are condensed by all methods. (The committed tables below were made before the tiles were among the methods, and
-# before an answer counted how many are asked. "Recognised" means there that the interval of that row's AUC begins above 50 %, and "cannot be told" is
-# what is now called "no leak detected" or "no difference detected".)
+# All of the above is a few minutes' work on small digits. The comparison from the committed run of the profile `mnist-small`,
+# where 15,000 members are condensed by all methods. (The committed tables below were made before the tiles were among the
+# methods, and before an answer counted how many are asked. "Recognised" means there that the interval of that row's AUC begins
+# above 50 %, and "cannot be told" is what is now called "no leak detected" or "no difference detected".)
 
 # %%
 tables.shown(committed("mnist-small", "methods")[0])
@@ -641,19 +648,22 @@ tables.shown(committed("mnist-small", "methods_at_equal_accuracy")[0])
 tables.shown(committed("mnist-small", "methods_shown")[0])
 
 # %% [markdown]
-# What these tables carry is narrow. **At ten images a class, by the AUC, for an attacker who asks one model**, no method was found to leak more or
-# less than real images at equal accuracy. The nearest to a difference is KIP-labels, +0.2 points, whose interval ends within 0.05 points of 0. And real images leak so little
-# at these accuracies (fifty of a class: 50.5 %) that complete protection lies in most of these intervals as well. By the theorem a hundred random
-# images can give away 50.33 % at most, images included. IDM's hundred, with 50.6 % [50.4, 50.8], give away more than that; they start
-# from 400 people, and the ceiling of 400 random ones is 51.33 %.
+# What these tables carry is narrow. **At ten images a class, by the AUC, for an attacker who asks one model**, no method was
+# found to leak more or less than real images at equal accuracy. The nearest to a difference is KIP-labels, +0.2 points, whose
+# interval ends within 0.05 points of 0. For DC, DSA, DM and MTT the comparison has no power: at their accuracies real images leak
+# 0.1 to 0.2 points, and complete protection lies in their intervals as well. IDC, IDM and KIP meet real images that leak 0.4 to 0.5
+# points, and complete protection does not lie in theirs. By the theorem a hundred random images can give away 50.33 % at most,
+# images included. IDM's hundred, with 50.6 % [50.4, 50.8], give away more than that; they start from 400 people, and the ceiling of
+# 400 random ones is 51.33 %.
 #
-# Whom the images started from is found, with AUCs of 60.8 to 89.6 %. That does not single out condensing: a random choice exposes those chosen
-# more (73.5 %) than KIP (68.3 %) or IDM (65.4 %) expose those they started from. Those of herding and k-center were chosen by their looks and are compared with
-# everybody there, which is unfair to these two. Of everybody else little is found: 50.3 % in KIP-labels and 50.2 % in KIP, IDM and herding are the
-# largest, and none of these survives a correction for the number of rows.
+# Whom the images started from is found, with AUCs of 60.8 to 89.6 %. That does not single out condensing: a random choice
+# exposes those chosen more (73.5 %) than KIP (68.3 %) or IDM (65.4 %) expose those they started from. Those of herding and
+# k-center were chosen by their looks and are compared with everybody there, which is unfair to these two. Of everybody else
+# little is found: 50.3 % in KIP-labels and 50.2 % in KIP, IDM and herding are the largest, and none of these survives Holm's
+# correction for all rows of that run.
 #
-# Chen et al.'s sentences, by the rule from above. The leak depends on how many people share an image. For where the images start and for how
-# many classes there are, these models show no difference:
+# Chen et al.'s sentences, by the rule from above. The leak depends on how many people share an image. For where the images start
+# and for how many classes there are, these models show no difference:
 
 # %%
 tables.shown(committed("mnist-small", "methods_claims")[0])
@@ -661,11 +671,12 @@ tables.shown(committed("mnist-small", "methods_claims")[0])
 # %% [markdown]
 # ### Are these the methods as published?
 #
-# Our steps of DC, DSA, DM, MTT, KIP, herding and k-center agree with the published programs to rounding (one iteration in float64, compared outside
-# this repository). IDC and IDM are written after their papers and differ from the programs. IDC's authors apply colour *and* crop to every matched batch (and cutout, except on MNIST with
-# four images in one), where we draw one of the three; their networks learn from augmented images, ours from plain ones; their tiles take nearest pixels, ours means of four. IDM's authors
-# always augment, keep a pool of networks, add a cross-entropy term, and do not cut the pixels to the grey levels of real images; we do neither of the first three, and cut. Both step
-# after each class, we after all.
+# Our steps of DC, DSA, DM, MTT, KIP, herding and k-center agree with the published programs to rounding (one iteration in
+# float64, compared outside this repository). IDC and IDM are written after their papers and differ from the programs. IDC's
+# authors apply colour *and* crop to every matched batch (and cutout, except on MNIST with four images in one), where we draw one
+# of the three; their networks learn from augmented images, ours from plain ones; their tiles take nearest pixels, ours means of
+# four. IDM's authors always augment, keep a pool of networks, add a cross-entropy term, and do not cut the pixels to the grey
+# levels of real images; we do neither of the first three, and cut. Both step after each class, we after all.
 #
 # A method that was badly written or stopped too early would be a poor witness. So three of them also went through the protocol of
 # their authors: the whole training file is condensed, new ConvNets with 128 filters are trained on the result for 1,000 epochs with
@@ -693,12 +704,13 @@ axes[0].legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# The dashed lines are the published accuracies. DM and KIP, which are cheap, come within a point of theirs at ten images a class,
-# and reach or pass them at one. DSA stops two points short after 300 updates; its authors made 1,000 for one image a class and
-# 10,000 for ten, and the curves still rise. The intervals are over networks that were trained on one set (DM, DSA) or over three
-# sets (random images, KIP). Random images check the protocol itself; with one image a class, three choices say little. Look at the gains, too. By
-# our training of the paper's network DM's images are 5.1 points better than random ones (86.1 and 81.0 % in the first table on MNIST). By this long one
-# they are 3.0 points better (96.8 and 93.8 %; these are other sets, matched under augmentation).
+# The dashed lines are the published accuracies. DM and KIP, which are cheap, come within a point of theirs at ten images a
+# class, and reach or pass them at one. DSA stops two points short after 300 updates; its authors made 1,000 for one image a
+# class and 10,000 for ten, and the curves still rise. The intervals are over networks that were trained on one set (DM, DSA) or
+# over three sets (random images, KIP). Random images check the protocol itself; with one image a class, three choices say
+# little. Look at the gains, too. By our training of the paper's network DM's images are 5.1 points better than random ones (86.1
+# and 81.0 % in the first table on MNIST). By this long one they are 3.0 points better (96.8 and 93.8 %; these are other sets,
+# matched under augmentation).
 #
 # ## Summary
 #

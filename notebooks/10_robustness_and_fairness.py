@@ -35,8 +35,8 @@
 # 5. why both have to be compared at equal accuracy;
 # 6. whether the hardest class is the one that leaks most, and how little ten classes can say about it.
 #
-# **You need** notebooks 1 to 3, 6 and 9, and to know what a gradient is. Reading takes three quarters of an hour; running takes about
-# a minute at the quick scale.
+# **You need** notebooks 1 to 3, 6 and 9, and to know what a gradient is. Reading takes three quarters of an hour; running takes
+# about a minute at the quick scale.
 #
 # > **Threat model.** There are two attackers. The one of notebook 6 asks who was a *member*, sees the outputs of one model, and holds the
 # > pool and reference models. The other wants the model to *err*. They hold one image that it has right, know the weights (a "white
@@ -164,10 +164,10 @@ study.figure(figure, "one_adversarial_image")
 #
 # ### On which scale?
 #
-# The network was not trained on pixels from 0 to 1, but on *standardised* ones, less their mean and divided by their deviation. On
-# standardised pixels the same $\varepsilon$ is a different change, another one for every data set, and clipping to 0 to 1 destroys the
-# picture. (A published benchmark of condensed sets does just that, so its $\varepsilon$ cannot be compared with anybody's.) Here
-# the standardisation is part of the network, so that $\varepsilon$ always means the same:
+# The network was not trained on pixels from 0 to 1, but on *standardised* ones, less their mean and divided by their deviation.
+# On standardised pixels the same $\varepsilon$ is a different change, another one for every data set, and clipping to 0 to 1
+# destroys the picture. (A published benchmark of condensed sets does just that, so its $\varepsilon$ cannot be compared with
+# anybody's.) Here the standardisation is part of the network, so that $\varepsilon$ always means the same:
 
 # %%
 deviation = study.split.scale[1].flatten().tolist()      # in grey levels, of every channel
@@ -227,8 +227,8 @@ explain(axes[-1])
 study.figure(figure, "accuracy_by_epsilon")
 
 # %% [markdown]
-# Every curve falls to zero: none of these models was trained to withstand anything. PGD lies below FGSM, as a stronger attack must. Which curve
-# is whose does not matter here; the tables and the picture of robustness and accuracy below have the names.
+# Every curve falls to zero: none of these models was trained to withstand anything. PGD lies below FGSM, as a stronger attack
+# must. Which curve is whose does not matter here; the tables and the picture of robustness and accuracy below have the names.
 #
 # How far away is the nearest wrong picture? For each distance, the share of the right pictures that DeepFool has moved over a
 # boundary within it. (The distance is Euclidean, over all pixels together; a curve further to the right belongs to a more robust
@@ -371,10 +371,10 @@ study.figure(figure, "classes_against_the_original")
 # An amplification above 1 says that the classes are treated less alike than by the original. Its interval resamples images and
 # runs.
 #
-# But part of every spread is luck. Another training would have other hard classes; another evaluation set, other hard images. Both kinds of
-# luck can be seen in the outputs: how much a class's accuracy differs between the runs of *one* recipe, and how much its images
-# differ. What is left is the classes' own. Guess: how large a part of a subset's spread is luck of the run, if each run has a
-# subset of its own?
+# But part of every spread is luck. Another training would have other hard classes; another evaluation set, other hard images.
+# Both kinds of luck can be seen in the outputs: how much a class's accuracy differs between the runs of *one* recipe, and how
+# much its images differ. What is left is the classes' own. Guess: how large a part of a subset's spread is luck of the run, if
+# each run has a subset of its own?
 
 # %%
 def spread(of):
@@ -395,18 +395,19 @@ for name, of in right.items():
 study.table(pd.DataFrame(rows), "fairness")
 
 # %% [markdown]
-# The last three columns are shares of the squared spread of one run. With sixty images a class the evaluation set alone makes a spread of
-# several points, so small differences mean nothing. Where all runs share one condensed set (`condensed_sets = 1` in notebook 2),
-# "luck of the run" is that of the training alone; what another condensation would have changed is counted with the classes. And
-# models of few images are less accurate, which by itself leaves more room for a spread: an amplification is a finding about
-# *condensing* only if real images at equal accuracy do not show it too. Real images stand in the last rows, for comparison.
+# The last three columns are shares of the squared spread of one run. With sixty images a class the evaluation set alone makes a
+# spread of several points, so small differences mean nothing. Where all runs share one condensed set (`condensed_sets = 1` in
+# notebook 2), "luck of the run" is that of the training alone; what another condensation would have changed is counted with the
+# classes. And models of few images are less accurate, which by itself leaves more room for a spread: an amplification is a
+# finding about *condensing* only if real images at equal accuracy do not show it too. Real images stand in the last rows, for
+# comparison.
 #
 # ## Joined: is the hardest class the one that leaks?
 #
-# For the methods the leak is that of notebook 9, class by class, where the attacker condenses too and coins decide about members.
-# The targets of notebook 2 are asked by notebook 6's best attacks. Part of what it finds in a class is luck of the split. Shadow models saw
-# nobody here, so their AUC is pure luck; we subtract it. For the original there is a better witness, the reference models of notebook
-# 6, each a target of the others.
+# For the methods the leak is that of notebook 9, class by class, where the attacker condenses too and coins decide about
+# members. The targets of notebook 2 are asked by notebook 6's best attacks. Part of what it finds in a class is luck of the
+# split. Shadow models saw nobody here, so their AUC is pure luck; we subtract it. For the original there is a better witness,
+# the reference models of notebook 6, each a target of the others.
 
 # %%
 pool, is_member, labels = study.pool, study.is_member, study.labels[study.pool].numpy()
@@ -470,9 +471,10 @@ for row, measure, title in zip(axes, (accuracy, withstand), ("right", "right aft
 study.figure(figure, "classes_joined")
 
 # %% [markdown]
-# Each panel is a training set and each sign a class; on top the classes' accuracy, below how many of them withstand PGD. If the hardest class were the one that leaks,
-# the signs would fall from left to right. Is there an order in it? Spearman's rank correlation is 1 if the two orders of
-# the classes agree and -1 if one is the other's reverse. Its interval asks whether it would hold for *other classes* like these.
+# Each panel is a training set and each sign a class; on top the classes' accuracy, below how many of them withstand PGD. If the
+# hardest class were the one that leaks, the signs would fall from left to right. Is there an order in it? Spearman's rank
+# correlation is 1 if the two orders of the classes agree and -1 if one is the other's reverse. Its interval asks whether it
+# would hold for *other classes* like these.
 
 # %%
 pairs = {"accuracy and leak": (accuracy, leaks), "robustness and leak": (withstand, leaks),
@@ -486,15 +488,16 @@ rows = [{"trained on": name} | {
 study.table(pd.DataFrame(rows), "rank_correlations", comparison.luck(related.values()))
 
 # %% [markdown]
-# **What it does not show.** Ten classes are ten points, and an interval over ten points is wide: only a very strong relation can be
-# detected. Each point is itself uncertain, the leak most of all, and noise in the points pulls every correlation towards zero. A single interval
-# without zero says little, and a whole column of one sign says more. And a
-# correlation between classes says nothing about people: the exposed ones of notebook 6 are single images in all classes.
+# **What it does not show.** Ten classes are ten points, and an interval over ten points is wide: only a very strong relation can
+# be detected. Each point is itself uncertain, the leak most of all, and noise in the points pulls every correlation towards
+# zero. A single interval without zero says little, and a whole column of one sign says more. And a correlation between classes
+# says nothing about people: the exposed ones of notebook 6 are single images in all classes.
 #
 # ## The verdict
 #
-# Chen et al. (2023) can be quoted with three sentences; their abstract has no numbers. The rules are fixed: a 95 % interval on one
-# side of "no effect" gives a verdict, any other "no difference detected". "At equal accuracy" compares with the line of the real images.
+# Chen et al. (2023) can be quoted with three sentences; their abstract has no numbers. The rules are fixed: a 95 % interval on
+# one side of "no effect" gives a verdict, any other "no difference detected". "At equal accuracy" compares with the line of the
+# real images.
 
 # %%
 def kept(of, clean, other, other_clean):
@@ -517,8 +520,9 @@ claims = comparison.chen_claims(measured)
 study.table(claims, "chen_claims_by_set", comparison.chen_luck(measured))
 
 # %% [markdown]
-# In short, for how many training sets which verdict was given. (Look at the controls, too: what holds for real images at equal accuracy
-# is no finding about condensing. And where all verdicts of a control are on one side, that says more than each of them.)
+# In short, for how many training sets which verdict was given. (Look at the controls, too: what holds for real images at equal
+# accuracy is no finding about condensing. And where all verdicts of a control are on one side, that says more than each of
+# them.)
 
 # %%
 study.table(comparison.chen_in_short(claims), "chen_claims")
@@ -526,9 +530,9 @@ study.table(comparison.chen_in_short(claims), "chen_claims")
 # %% [markdown]
 # ## Four properties, one table
 #
-# Accuracy on the non-members; leak as the AUC of the attack, and members found at 1 % false alarms (for the methods those of notebook
-# 9, whose attacker condenses too); robustness as the share of right pictures that withstand PGD; fairness as the spread over the
-# classes.
+# Accuracy on the non-members; leak as the AUC of the attack, and members found at 1 % false alarms (for the methods those of
+# notebook 9, whose attacker condenses too); robustness as the share of right pictures that withstand PGD; fairness as the spread
+# over the classes.
 
 # %%
 rows = []
@@ -582,11 +586,12 @@ tables.shown(committed("mnist-small", "four_properties")[0])
 tables.shown(committed("mnist-small", "chen_claims")[0])
 
 # %% [markdown]
-# The spread over the classes is many times the original's in every condensed set, 3.50 to 22.98 times, so the sentence about fairness is
-# supported. That is mostly not condensing: models of 5 to 100 real images a class have 3.88 to 25.61 times the original's. At equal accuracy three of the
-# twelve condensed sets, of IDC and IDM, are less fair than real images and none is fairer; one is less robust and none is more robust. So the exceptions are few, and all are on
-# the bad side. Two training sets are out of line in robustness: k-center, which picks the oddest images of every class, and KIP with labels that
-# move (`KIP-labels`), whose models fall to a small change of the pixels. The attacks call their gradients sound, so this is no
+# The spread over the classes is many times the original's in every condensed set, 3.50 to 22.98 times, so the sentence about
+# fairness is supported. That is mostly not condensing: models of 5 to 100 real images a class have 3.88 to 25.61 times the
+# original's. At equal accuracy three of the twelve condensed sets, of IDC and IDM, are less fair than real images and none is
+# fairer; one is less robust and none is more robust. So the exceptions are few, and all are on the bad side. Two training sets
+# are out of line in robustness: k-center, which picks the oddest images of every class, and KIP with labels that move
+# (`KIP-labels`), whose models fall to a small change of the pixels. The attacks call their gradients sound, so this is no
 # artefact of masking, which would err to the other side.
 #
 # ## On colour images
@@ -602,8 +607,9 @@ tables.shown(committed("cifar-small", "four_properties")[0])
 tables.shown(committed("cifar-small", "chen_claims")[0])
 
 # %% [markdown]
-# Where the original is overfitted, it is the one that is easily fooled, and condensing helps against that. But so does training on
-# as few real images: at equal accuracy no difference was detected. And the leak goes down with the number of images, not with condensing.
+# Where the original is overfitted, it is the one that is easily fooled, and condensing helps against that. But so does training
+# on as few real images: at equal accuracy no difference was detected. And the leak goes down with the number of images, not with
+# condensing.
 
 # %% [markdown]
 # ## Summary

@@ -84,8 +84,8 @@ for method in ("DM", "KIP"):
 pd.DataFrame(rows)
 
 # %% [markdown]
-# More iterations take the images away from their start. Look whether the people shown lose what the others gain: a method that moves along
-# the line of real images becomes more accurate and more telling at once.
+# More iterations take the images away from their start. Look whether the people shown lose what the others gain: a method that
+# moves along the line of real images becomes more accurate and more telling at once.
 
 # %% [markdown]
 # ## Exercise 2
@@ -100,14 +100,14 @@ pd.DataFrame([row("tiles", condensed("tiles, once more", tiles))] + [
     for start in ("tiles", "noise")])
 
 # %% [markdown]
-# From noise nobody is shown, and what remains is the leak of the average over the class. The price is accuracy, the higher the fewer the updates. The untouched tiles
-# say which part of IDM's accuracy, and of its leak, is theirs.
+# From noise nobody is shown, and what remains is the leak of the average over the class. The price is accuracy, the higher the
+# fewer the updates. The untouched tiles say which part of IDM's accuracy, and of its leak, is theirs.
 
 # %% [markdown]
 # ## Exercise 3
 #
-# A method is a function of the state and the real images; this one is DM with one term more. A name in `METHODS` makes it known. It is known to this process
-# only, so the sets are made one by one; in `condensation.py` it would be known to all.
+# A method is a function of the state and the real images; this one is DM with one term more. A name in `METHODS` makes it known.
+# It is known to this process only, so the sets are made one by one; in `condensation.py` it would be known to all.
 
 # %%
 def match_moments(state, real, settings, draw, network):
@@ -134,5 +134,5 @@ moments = {j: world.condense("moments", {j: (pool[keep_j], own)})[j]
 pd.DataFrame([row("DM", condensed("DM, once more", how)), row("moments", moments)])
 
 # %% [markdown]
-# The variance of a hundred images says more about single people than their mean does, in principle. Whether it shows here can be read off the intervals: if they overlap widely, so
-# few models cannot tell.
+# The variance of a hundred images says more about single people than their mean does, in principle. Whether it shows here can be
+# read off the intervals: if they overlap widely, so few models cannot tell.
