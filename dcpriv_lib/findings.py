@@ -18,6 +18,7 @@ from . import artefacts, evaluation, origin, paths, tables
 from .attacks import CANDIDATES
 
 NAME = "findings.md"  # among the tables
+TIED = "\u00a0"  # a space at which no line is broken
 ACCUSER = "Bayesian LiRA"  # whose accusations notebook 6 draws
 
 
@@ -97,9 +98,9 @@ def against_real_images(controls: pd.DataFrame, attack: str) -> str:
         return ""
     compared = ("the condensed images leak more" if ours[1] > theirs[2] else "the condensed images leak less"
                 if ours[2] < theirs[1] else "these intervals overlap, no difference detected")
-    begins = ("Models of condensed images give members away too" if rows.loc[condensed, "verdict"].startswith("recognised") else
-              "In models of condensed images no leak of the average member was detected")
-    return (f"{begins}, to an attacker who may ask the model and condenses as its owner did: AUC {tables.percent(*ours)} ({condensed}). "
+    begins = ("Models of condensed images give members away too, to" if rows.loc[condensed, "verdict"].startswith("recognised") else
+              "In models of condensed images no leak of the average member was detected by")
+    return (f"{begins} an attacker who may ask the model and condenses as its owner did: AUC {tables.percent(*ours)} ({condensed}). "
             f"Models of {real.split()[0]} real images have {tables.percent(*theirs)}: {compared}.")
 
 
@@ -181,7 +182,8 @@ def last_words(profile: str) -> str:
     """Return what the console says at the end of a run: its findings, how much it mixes, and where to read on."""
     folder = paths.results(profile)
     fill = textwrap.TextWrapper(100, initial_indent="  ", subsequent_indent="     ", break_on_hyphens=False).fill
-    found = [fill(f"{number}. {sentence}") for number, sentence in enumerate(kept(folder / "tables"), 1)]
+    found = [fill(f"{number}. {sentence}".replace(" %", TIED + "%").replace(" [", TIED + "[")).replace(TIED, " ")
+             for number, sentence in enumerate(kept(folder / "tables"), 1)]
     page, whose = folder / "report/index.html", tables.data_set(_dataset(folder))
     lines = [f"What this run found ({profile}, on {whose}):", *found] if found else []
     mixed = origin.mixture([artefacts.read_sidecar(table) for table in sorted((folder / "tables").glob("*.csv"))])

@@ -236,7 +236,7 @@ def mixture(records: list[dict]) -> str:
         mixed.append("results whose code is not on record")
     if mixed:
         return f"It mixes code: {listed(mixed)}."
-    if len(commits) == 1:
+    if len(commits) < 2:
         return ""
     known = all("code" in record for record in records)
     return f"Its tables are of {len(commits)} commits, " + (

@@ -72,10 +72,10 @@ def controls(condensed, real, pairs=5, noise=0.005):
 
 
 @pytest.mark.parametrize(("condensed", "real", "begins", "ends"), [
-    (0.0, 0.0, "In models of condensed images no leak of the average member was detected,", "these intervals overlap, no difference detected."),
-    (1.5, 0.0, "Models of condensed images give members away too,", ": the condensed images leak more."),
-    (0.3, 2.0, "Models of condensed images give members away too,", ": the condensed images leak less."),
-    (1.0, 1.0, "Models of condensed images give members away too,", "these intervals overlap, no difference detected.")])
+    (0.0, 0.0, "In models of condensed images no leak of the average member was detected by an attacker who", "these intervals overlap, no difference detected."),
+    (1.5, 0.0, "Models of condensed images give members away too, to an attacker who", ": the condensed images leak more."),
+    (0.3, 2.0, "Models of condensed images give members away too, to an attacker who", ": the condensed images leak less."),
+    (1.0, 1.0, "Models of condensed images give members away too, to an attacker who", "these intervals overlap, no difference detected.")])
 def test_condensed_images_stand_beside_as_many_real_ones(condensed, real, begins, ends):
     table = controls(condensed, real)
     said = findings.against_real_images(table, "RMIA online")
@@ -181,6 +181,7 @@ def test_the_console_ends_with_what_was_found_and_where_to_read_on(run):
     said = findings.last_words("mine")
     lines = said.splitlines()
     assert lines[0] == "What this run found (mine, on digits):" and max(map(len, lines[:-2])) <= 100
+    assert not re.search(r"^ *[%\[]", said, flags=re.M), "a number and its unit stay together"
     assert re.findall(r"^  (\d)\. ", said, flags=re.M) == list("12345")
     flat = " ".join(said.split())
     assert all(sentence in flat for sentence in findings.sentences(run))
