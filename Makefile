@@ -75,4 +75,5 @@ clean:  ## delete the environment, not the results
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/python -m dcpriv_lib.arithmetic kernel
 	touch $@

@@ -79,7 +79,7 @@ for stage, file in LEFT_BEHIND.items() if MAIN else ():
 
 # The engine itself asks MKL and OpenBLAS for a thread a core; every process here has one. The tunables
 # let glibc keep the memory that every training step frees and asks for again, in huge pages. The
-# long steps log their progress and the time left.
+# long steps log their progress and the time left. `dcpriv_lib`, imported above, has set its switches for every job.
 shell.prefix("set -euo pipefail; export TQDM_MININTERVAL=30 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "
              "GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
              ":glibc.malloc.trim_threshold=1073741824; ")
@@ -101,8 +101,9 @@ rule report:
         "writing the report"
     params:
         name=NAME,
+        arithmetic=RESULTS / "tables/arithmetic.json",
     shell:
-        "python -m dcpriv_lib.report {params.name:q}"
+        "python -m dcpriv_lib.report {params.name:q} && python -m dcpriv_lib.arithmetic {params.arithmetic:q}"
 
 
 rule split:

@@ -3,4 +3,8 @@
 The notebooks tell the story; these flat modules hold what they repeat.
 """
 
+from . import switches
+
+switches.switch()  # before anything imports numpy or torch
+
 __version__ = "0.1.0"

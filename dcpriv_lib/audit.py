@@ -236,10 +236,10 @@ def pooled(scores: np.ndarray, is_member: np.ndarray, delta: float = 0.0, level:
     most is not known before. So all `SHARES` of the canaries are tried, each at a level of 1 - (1 - level) / 4, and by Bonferroni
     the largest of the bounds holds with `level`: it exceeds the truth in at most 1 of 20 repetitions.
 
-    Two conditions decide whether this level holds. All coins must be independent, so that of two models with complementary members only
-    one may be asked. And no score may rest on the coins of another model that is asked: with leave-pair-out, where all models are
-    each other's references, an attack that learned nothing refutes epsilon = 0 in 7 of 100 repetitions instead of 5.
-    `asked_and_references` divides models so that both conditions hold.
+    Two conditions decide whether this level holds. All coins must be independent, so that of two models with
+    complementary members only one may be asked. And no score may rest on the coins of another model that is asked: with
+    leave-pair-out, where all models are each other's references, an attack that learned nothing refutes epsilon = 0 in
+    7 of 100 repetitions instead of 5. `asked_and_references` divides models so that both conditions hold.
 
     Parameters
     ----------
@@ -273,3 +273,33 @@ def asked_and_references(models: int) -> tuple[np.ndarray, np.ndarray]:
     if asked == 0:
         raise ValueError(f"{models} models: expected two pairs or more, one to be asked about and one as references")
     return 2 * np.arange(asked), np.arange(2 * asked, models)
+
+
+# ---------------------------------------------------------------- what an audit says of a claim
+
+NONE, UNTESTABLE, REFUTED, STANDS = "none", "cannot be tested", "REFUTED", "not refuted"
+
+
+def answer(claimed: float, shown: float, largest: float) -> str:
+    """Return what an audit says of a claimed epsilon: one of `NONE`, `UNTESTABLE`, `REFUTED` and `STANDS`.
+
+    Parameters
+    ----------
+    claimed : infinity where nothing is claimed.
+    shown : the lower bound that was found; NaN where nobody looked.
+    largest : the bound that would have been found with all guesses right. A larger claim would have survived whatever
+        had happened.
+    """
+    if np.isinf(claimed):
+        return NONE
+    if np.isnan(shown) or claimed >= largest:
+        return UNTESTABLE
+    return REFUTED if shown > claimed else STANDS
+
+
+def tally(answers) -> str:
+    """Return "1 of 4 refuted; 2 cannot be tested" for some answers of `answer`, none of them `NONE`."""
+    answers = list(answers)
+    untestable = answers.count(UNTESTABLE)
+    return f"{answers.count(REFUTED)} of {len(answers) - untestable} refuted" + (
+        f"; {untestable} cannot be tested" if untestable else "")

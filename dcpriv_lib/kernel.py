@@ -39,14 +39,21 @@ def tangent_kernel(a: torch.Tensor, b: torch.Tensor, depth: int = DEPTH) -> torc
     own_a, own_b = (WEIGHT_VARIANCE * x.square().mean(1) + BIAS_VARIANCE for x in (a, b))
     tangent = kernel
     for _ in range(depth):
-        norm = (own_a[:, None] * own_b).sqrt()
+        norm = _root(own_a[:, None] * own_b)
         cosine = kernel / norm
-        apart = cosine < 1 - 4 * torch.finfo(cosine.dtype).eps  # of a point and itself: acos has no derivative at 1
-        angle = torch.where(apart, cosine.where(apart, 0).acos(), 0)
-        kernel = WEIGHT_VARIANCE * norm * (angle.sin() + (math.pi - angle) * cosine) / (2 * math.pi) + BIAS_VARIANCE
+        apart = cosine < 1 - 4 * torch.finfo(cosine.dtype).eps  # of a point and itself: the angle has no derivative at 1
+        cosine_apart = cosine.where(apart, 0)
+        sine = _root((1 - cosine_apart) * (1 + cosine_apart))
+        angle = torch.where(apart, torch.atan2(sine, cosine_apart), 0)
+        kernel = WEIGHT_VARIANCE * norm * (sine.where(apart, 0) + (math.pi - angle) * cosine) / (2 * math.pi) + BIAS_VARIANCE
         tangent = kernel + WEIGHT_VARIANCE * tangent * (math.pi - angle) / (2 * math.pi)
         own_a, own_b = (WEIGHT_VARIANCE * own / 2 + BIAS_VARIANCE for own in (own_a, own_b))
     return tangent
+
+
+def _root(values: torch.Tensor) -> torch.Tensor:
+    """Return the root of positive values; torch's sqrt, acos and log are MKL's, whose last digit differs between processors."""
+    return values * values.rsqrt()
 
 
 def predictions(images: torch.Tensor, synthetic: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

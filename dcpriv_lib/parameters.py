@@ -166,8 +166,6 @@ TABLE = {
     "delta": number(1e-15, 0.1),
     "dp_steps": entries(whole(1), distinct=True),
     "dp_batch": whole(1),
-    "dp_clip": number(1e-6, 1e6),
-    "dp_lr": number(1e-9, 1e6),
     "releases": entries(whole(1, 100_000), distinct=True),
     "dm_batch": whole(1),
     "dp_width": whole(1, 4096),
@@ -178,6 +176,7 @@ TABLE = {
     "gan_steps": whole(1),
     "generator_steps": whole(1),
     "drawn_per_class": whole(1, 100_000),
+    "rival_methods": entries(one_of(*CORESETS, *METHODS), distinct=True),
     # 8
     "clone": Rule(lambda value: type(value) is str and (value == "" or value.strip()),
                   "the path of a folder, or '' for the one among the data sets"),

@@ -119,12 +119,12 @@ def made_of(name):                                       # all members, real ima
 colour = {"all": "0.3", "real": plots.MEMBER, "condensed": plots.SYNTHETIC}
 mark = {"all": "D", "real": "o", "condensed": "s"}
 
-def explain(ax):
+def explain(ax, place="best"):
     """Draw a legend of the three kinds of training sets."""
     for kind, title in (("all", "all members"), ("real", "some real images"),
                         ("condensed", "condensed images")):
-        ax.plot([], [], color=colour[kind], marker=mark[kind], markersize=4, label=title)
-    ax.legend(fontsize=8)
+        ax.plot([], [], mark[kind], color=colour[kind], markersize=4, label=title)
+    ax.legend(fontsize=8, loc=place)
 
 # %% [markdown]
 # ## One adversarial image
@@ -217,8 +217,8 @@ for name in shown:
     clean = found[name]["clean"].mean()
     for ax, attack, whole in zip(axes, ("FGSM", "PGD", "PGD"), (1, 1, clean)):
         left = np.array([clean, *found[name][attack].mean((0, 2))]) / whole
-        ax.plot(range(len(left)), 100 * left, alpha=0.8, color=colour[made_of(name)],
-                linewidth=1, marker=mark[made_of(name)], markersize=3)
+        ax.plot(range(len(left)), 100 * left, mark[made_of(name)] + "-", alpha=0.8, markersize=3,
+                color=colour[made_of(name)], linewidth=1)
         ax.set(title=f"{attack}{'' if whole == 1 else ', of those right'}",
                xlabel=r"$\varepsilon$")
         ax.set_xticks(range(len(left)), [f"{e:g}" for e in [0, *epsilons]])
@@ -239,7 +239,7 @@ figure, ax = plt.subplots(figsize=(6.5, 3.6))
 distances = {name: np.where(of["clean"], of["DeepFool"], np.nan) for name, of in found.items()}
 for name in shown:
     far = np.sort(distances[name][~np.isnan(distances[name])])
-    ax.plot(far, 100 * np.arange(1, len(far) + 1) / len(far), marker=mark[made_of(name)],
+    ax.plot(far, 100 * np.arange(1, len(far) + 1) / len(far), mark[made_of(name)] + "-",
             markevery=0.1, markersize=4, alpha=0.8, color=colour[made_of(name)], linewidth=1)
 ax.set(xlabel="distance of the adversarial picture", ylabel="right pictures (%)")
 explain(ax)
@@ -314,7 +314,7 @@ for name, of in found.items():
     kind = made_of(name)
     ax.errorbar(100 * of["clean"].mean(), middle, [[middle - low], [high - middle]],
                 elinewidth=0.6, marker=mark[kind], linestyle="none", color=colour[kind])
-explain(ax)
+explain(ax, "upper left")
 ax.set(xlabel="right without an attack (%)", ylabel="right after PGD (%)", xlim=ax.get_xlim(),
        ylim=ax.get_ylim())
 plots.name_points(ax, [(100 * of["clean"].mean(), 100 * pgd[name].mean())

@@ -171,7 +171,7 @@ def responses(epsilon, shape, rng):
 
 @pytest.mark.parametrize("shape", [(10, 60), (3, 40)])
 def test_a_pooled_bound_exceeds_the_truth_of_randomised_response_in_at_most_one_of_twenty_repetitions(shape):
-    """The mechanism for which the count of right guesses is exactly the binomial of the theorem: the hardest case for the level."""
+    """Here the count of right guesses is exactly the binomial of the theorem: the hardest case for the level."""
     true = 1.0
     found = np.array([audit.pooled(*responses(true, shape, np.random.default_rng(seed)))[0] for seed in range(600)])
     assert 0.005 < np.mean(found > true) <= 0.05
@@ -189,7 +189,7 @@ def test_a_pooled_bound_of_a_gaussian_mechanism_stays_below_its_epsilon(bound):
 
 
 def lira_of_noise(seed, asked=None, references=None, pairs=10, canaries=60):
-    """Scores by online LiRA of models that learned nothing, with the true coins of the references; and the coins of those asked."""
+    """Scores by online LiRA of models that learned nothing, with the true coins of the references; and those of the asked."""
     rng = np.random.default_rng(seed)
     half = rng.random((pairs, canaries)) < 0.5
     keep, phi = np.stack([half, ~half], 1).reshape(-1, canaries), rng.normal(size=(2 * pairs, canaries))
@@ -230,3 +230,34 @@ def test_models_that_are_asked_share_no_coin_with_each_other_or_with_the_referen
 def test_a_single_pair_cannot_be_both_asked_and_references():
     with pytest.raises(ValueError, match="2 models: expected two pairs or more"):
         audit.asked_and_references(2)
+
+
+# ---------------------------------------------------------------- what an audit could have shown
+
+@pytest.mark.parametrize("guesses", [1, 4, 5, 96, 128])
+def test_the_largest_bound_is_that_of_a_coin_that_is_always_right(guesses):
+    """With delta = 0 all r guesses are right with probability p^r: p^r = 5 % gives e^epsilon = p / (1 - p)."""
+    p = 0.05 ** (1 / guesses)
+    assert audit.one_run(guesses, guesses, 4 * guesses) == pytest.approx(max(0, np.log(p / (1 - p))), abs=1e-6)
+    assert audit.one_run(guesses, guesses, 4 * guesses) >= audit.one_run(max(guesses - 1, 0), guesses, 4 * guesses)
+
+
+def test_a_referee_has_these_largest_bounds():
+    assert audit.one_run(96, 96, 384, 1e-5) == pytest.approx(3.44, abs=0.005)
+    assert audit.one_run(128, 128, 512, 1e-5) == pytest.approx(3.73, abs=0.005)
+    assert audit.one_run_gaussian(96, 96, 384, 1e-5) == pytest.approx(6.27, abs=0.005)
+    assert audit.one_run_gaussian(128, 128, 512, 1e-5) == pytest.approx(6.76, abs=0.005)
+
+
+@pytest.mark.parametrize(("claimed", "shown", "largest", "expected"), [
+    (1, 1.5, 3.4, "REFUTED"), (1, 0.9, 3.4, "not refuted"), (1, 1, 3.4, "not refuted"), (10, 3.4, 3.4, "cannot be tested"),
+    (3.4, 3.4, 3.4, "cannot be tested"), (1, np.nan, 3.4, "cannot be tested"), (np.inf, 3.4, 3.4, "none"),
+    (np.inf, np.nan, 3.4, "none")])
+def test_only_a_claim_that_could_be_refuted_is_said_to_stand(claimed, shown, largest, expected):
+    assert audit.answer(claimed, shown, largest) == expected
+
+
+def test_claims_that_cannot_be_tested_are_not_counted_as_tested():
+    assert audit.tally(["not refuted"] * 5 + ["cannot be tested"] * 5) == "0 of 5 refuted; 5 cannot be tested"
+    assert audit.tally(np.array(["REFUTED", "not refuted"])) == "1 of 2 refuted"
+    assert audit.tally(["cannot be tested"]) == "0 of 0 refuted; 1 cannot be tested"

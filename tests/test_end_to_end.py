@@ -31,8 +31,9 @@ def test_every_stage_leaves_its_tables(tiny):
             "table1", "table2", "claims", "strong_attacks", "every_model", "epsilon", "precision_at_priors", "controls",
             "canaries", "dose_and_response", "nearest_images", "real_start", "verdict", "step_sizes", "methods",
             "methods_at_equal_accuracy", "methods_shown", "methods_ipc", "methods_start", "methods_crowds",
-            "methods_claims", "methods_seconds", "two_evaluations", "across_networks", "gradient_checks", "robustness", "fairness", "rank_correlations",
-            "chen_claims", "chen_claims_by_set", "four_properties", "formal_privacy", "formal_verdict"))):
+            "methods_claims", "methods_seconds", "two_evaluations", "across_networks", "gradient_checks", "robustness",
+            "fairness", "rank_correlations", "chen_claims", "chen_claims_by_set", "four_properties", "formal_privacy",
+            "formal_verdict", "formal_promises", "formal_outputs"))):
         assert len(pd.read_csv(tiny / name)), name
     targets = pd.read_csv(tiny / "targets.csv")
     assert sorted(targets["target"].unique()) == ["condensed-2", "original", "subset-2"]
