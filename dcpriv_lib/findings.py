@@ -77,8 +77,8 @@ def accused(strong: pd.DataFrame) -> str:
     share = 1 - rows["non_members"].iloc[0] / rows["n"].iloc[0]
     low, high = binom.ppf((0.025, 0.975), 10, share)
     right = [f"{rows.loc[name, 'right_of_ten']:.0f} were members of {name}" for name in shown]
-    return (f"Of the ten people whom an attacker who asks the model accuses first ({ACCUSER}), {origin.listed(right)}; chance gives {10 * share:.0f}, "
-            f"and {low:.0f} to {high:.0f} in at least 95 of 100 cases.")
+    return (f"Of the ten people whom an attacker who asks the model accuses first ({ACCUSER}), {origin.listed(right)}; chance gives "
+            f"{10 * share:.0f}, and {low:.0f} to {high:.0f} in at least 95 of 100 cases.")
 
 
 def against_real_images(controls: pd.DataFrame, attack: str) -> str:
@@ -151,7 +151,8 @@ def guarantee(formal: pd.DataFrame, delta: float) -> str:
             with_it, without = (tables.percent(*formal.loc[name, ["accuracy", "accuracy_low", "accuracy_high"]])
                                 for name in (ours.idxmax(), rival))
             best = ours.idxmax().split(",")[0] + (f", the best of {len(ours)}," if len(ours) > 1 else "")
-            parts.append(f"{begins} by {best} are right on {with_it} of the non-members, and without a guarantee ({rival}) on {without}")
+            parts.append(f"{begins} by {best} are right on {with_it} of the non-members, and without a guarantee ({rival}) on "
+                         f"{without}")
     return "" if not parts else (
         f"A guarantee against every attacker who does not know the seed takes noise: with epsilon {strictest['epsilon'].iloc[0]:g} "
         f"(delta {delta:g}, one image more or less) {'; '.join(parts)}. All on the paper's network.")
