@@ -116,9 +116,9 @@ def uncommitted(record: Path) -> str:
     content = json.loads(record.read_text())
     if "+changes" in json.dumps(content):  # wherever it stands: in the provenance, or in that of something that was read
         return "changed code that was not committed"
-    if "provenance" in content and not content["provenance"].get("git_commit"):
-        return "code without a commit"
-    return "code without a commit" if any("no commit" in one for whose in content.get("other_code", {}).values() for one in whose) else ""
+    commits = [content["provenance"].get("git_commit") or origin.NONE] if "provenance" in content else []
+    commits += [one for whose in content.get("other_code", {}).values() for one in whose]
+    return "code without a commit" if any(origin.NONE in one for one in commits) else ""
 
 
 def _to_copy(run: Path) -> list[Path]:

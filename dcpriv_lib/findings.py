@@ -18,6 +18,7 @@ from . import artefacts, evaluation, origin, paths, tables
 from .attacks import CANDIDATES
 
 NAME = "findings.md"  # among the tables
+TIED = "\u00a0"  # a space at which no line is broken
 ACCUSER = "Bayesian LiRA"  # whose accusations notebook 6 draws
 
 
@@ -76,8 +77,8 @@ def accused(strong: pd.DataFrame) -> str:
     share = 1 - rows["non_members"].iloc[0] / rows["n"].iloc[0]
     low, high = binom.ppf((0.025, 0.975), 10, share)
     right = [f"{rows.loc[name, 'right_of_ten']:.0f} were members of {name}" for name in shown]
-    return (f"Of the ten people whom an attacker who asks the model accuses first ({ACCUSER}), {origin.listed(right)}; chance gives {10 * share:.0f}, "
-            f"and {low:.0f} to {high:.0f} in at least 95 of 100 cases.")
+    return (f"Of the ten people whom an attacker who asks the model accuses first ({ACCUSER}), {origin.listed(right)}; chance gives "
+            f"{10 * share:.0f}, and {low:.0f} to {high:.0f} in at least 95 of 100 cases.")
 
 
 def against_real_images(controls: pd.DataFrame, attack: str) -> str:
@@ -97,9 +98,9 @@ def against_real_images(controls: pd.DataFrame, attack: str) -> str:
         return ""
     compared = ("the condensed images leak more" if ours[1] > theirs[2] else "the condensed images leak less"
                 if ours[2] < theirs[1] else "these intervals overlap, no difference detected")
-    begins = ("Models of condensed images give members away too" if rows.loc[condensed, "verdict"].startswith("recognised") else
-              "In models of condensed images no leak of the average member was detected")
-    return (f"{begins}, to an attacker who may ask the model and condenses as its owner did: AUC {tables.percent(*ours)} ({condensed}). "
+    begins = ("Models of condensed images give members away too, to" if rows.loc[condensed, "verdict"].startswith("recognised") else
+              "In models of condensed images no leak of the average member was detected by")
+    return (f"{begins} an attacker who may ask the model and condenses as its owner did: AUC {tables.percent(*ours)} ({condensed}). "
             f"Models of {real.split()[0]} real images have {tables.percent(*theirs)}: {compared}.")
 
 
@@ -150,7 +151,8 @@ def guarantee(formal: pd.DataFrame, delta: float) -> str:
             with_it, without = (tables.percent(*formal.loc[name, ["accuracy", "accuracy_low", "accuracy_high"]])
                                 for name in (ours.idxmax(), rival))
             best = ours.idxmax().split(",")[0] + (f", the best of {len(ours)}," if len(ours) > 1 else "")
-            parts.append(f"{begins} by {best} are right on {with_it} of the non-members, and without a guarantee ({rival}) on {without}")
+            parts.append(f"{begins} by {best} are right on {with_it} of the non-members, and without a guarantee ({rival}) on "
+                         f"{without}")
     return "" if not parts else (
         f"A guarantee against every attacker who does not know the seed takes noise: with epsilon {strictest['epsilon'].iloc[0]:g} "
         f"(delta {delta:g}, one image more or less) {'; '.join(parts)}. All on the paper's network.")
@@ -181,7 +183,8 @@ def last_words(profile: str) -> str:
     """Return what the console says at the end of a run: its findings, how much it mixes, and where to read on."""
     folder = paths.results(profile)
     fill = textwrap.TextWrapper(100, initial_indent="  ", subsequent_indent="     ", break_on_hyphens=False).fill
-    found = [fill(f"{number}. {sentence}") for number, sentence in enumerate(kept(folder / "tables"), 1)]
+    found = [fill(f"{number}. {sentence}".replace(" %", TIED + "%").replace(" [", TIED + "[")).replace(TIED, " ")
+             for number, sentence in enumerate(kept(folder / "tables"), 1)]
     page, whose = folder / "report/index.html", tables.data_set(_dataset(folder))
     lines = [f"What this run found ({profile}, on {whose}):", *found] if found else []
     mixed = origin.mixture([artefacts.read_sidecar(table) for table in sorted((folder / "tables").glob("*.csv"))])

@@ -1,6 +1,7 @@
 """``python -m dcpriv_lib.fresh quick`` puts the results of a profile aside, so that it starts anew (`make fresh`).
 
-Nothing is deleted: results may be hours of work. They go to ``results/.old/``, where no command looks for runs.
+Nothing is deleted: results may be hours of work. They go to ``results/.old/``, where no command looks for runs. No run of the
+profile should be under way: it would go on writing to the old place, or make the new one too early.
 """
 
 import os

@@ -31,6 +31,7 @@ CHOICES = {"study": {"attacks", "condensation", "dp_condensation", "dp_training"
 EDITED = "edited while it ran"    # in place of a hash
 BY_HAND = "cells of no notebook"  # in place of a file
 UNKNOWN = "code that is not on record"
+NONE = "no commit"
 INJECTED = "# Parameters"  # begins the cell that papermill adds
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -186,7 +187,7 @@ def noticed(path: Path, record: dict) -> None:
 
 def other_code(record: dict) -> dict[str, list[str]]:
     """Return file to versions, as "hash of commit", of the code by which a result was made and that is not today's."""
-    commit = record.get("provenance", {}).get("git_commit") or "no commit"
+    commit = record.get("provenance", {}).get("git_commit") or NONE
     if "code" not in record:
         return {UNKNOWN: [commit]}
     others = {file: [f"{found} of {commit}"] for file, found in record["code"].items() if found != _today(file)}
@@ -236,7 +237,7 @@ def mixture(records: list[dict]) -> str:
         mixed.append("results whose code is not on record")
     if mixed:
         return f"It mixes code: {listed(mixed)}."
-    if len(commits) == 1:
+    if len(commits) < 2:
         return ""
     known = all("code" in record for record in records)
     return f"Its tables are of {len(commits)} commits, " + (

@@ -72,10 +72,11 @@ def controls(condensed, real, pairs=5, noise=0.005):
 
 
 @pytest.mark.parametrize(("condensed", "real", "begins", "ends"), [
-    (0.0, 0.0, "In models of condensed images no leak of the average member was detected,", "these intervals overlap, no difference detected."),
-    (1.5, 0.0, "Models of condensed images give members away too,", ": the condensed images leak more."),
-    (0.3, 2.0, "Models of condensed images give members away too,", ": the condensed images leak less."),
-    (1.0, 1.0, "Models of condensed images give members away too,", "these intervals overlap, no difference detected.")])
+    (0.0, 0.0, "In models of condensed images no leak of the average member was detected by an attacker who",
+     "these intervals overlap, no difference detected."),
+    (1.5, 0.0, "Models of condensed images give members away too, to an attacker who", ": the condensed images leak more."),
+    (0.3, 2.0, "Models of condensed images give members away too, to an attacker who", ": the condensed images leak less."),
+    (1.0, 1.0, "Models of condensed images give members away too, to an attacker who", "these intervals overlap, no difference detected.")])
 def test_condensed_images_stand_beside_as_many_real_ones(condensed, real, begins, ends):
     table = controls(condensed, real)
     said = findings.against_real_images(table, "RMIA online")
@@ -129,7 +130,8 @@ def formal(*without):
 def test_the_strictest_guarantee_that_holds_stands_beside_its_like_without_one():
     begins = ("A guarantee against every attacker who does not know the seed takes noise: with epsilon 1 (delta 1e-05, one image more or "
               "less) ")
-    models = "models by DP-SGD are right on 50.0 % [45.0, 55.0] of the non-members, and without a guarantee (all members) on 94.0 % [89.0, 99.0]"
+    models = ("models by DP-SGD are right on 50.0 % [45.0, 55.0] of the non-members, and without a guarantee (all members) on 94.0 % "
+              "[89.0, 99.0]")
     images = ("models of images by DP-MERF, the best of 2, are right on 40.0 % [35.0, 45.0] of the non-members, and without a guarantee "
               "(condensed from real) on 87.0 % [82.0, 92.0]")
     ends = ". All on the paper's network."
@@ -181,6 +183,7 @@ def test_the_console_ends_with_what_was_found_and_where_to_read_on(run):
     said = findings.last_words("mine")
     lines = said.splitlines()
     assert lines[0] == "What this run found (mine, on digits):" and max(map(len, lines[:-2])) <= 100
+    assert not re.search(r"^ *[%\[]", said, flags=re.M), "a number and its unit stay together"
     assert re.findall(r"^  (\d)\. ", said, flags=re.M) == list("12345")
     flat = " ".join(said.split())
     assert all(sentence in flat for sentence in findings.sentences(run))

@@ -306,6 +306,7 @@ def test_no_cut_removes_the_mark_of_changed_code(commit, shown):
 def test_a_run_says_how_much_code_it_mixes():
     a, b = {"dcpriv_lib/a.py": "1", "dcpriv_lib/b.py": "2"}, {"dcpriv_lib/a.py": "3", "dcpriv_lib/b.py": "2"}
     other = "f" * 40
+    assert origin.mixture([]) == ""
     assert origin.mixture([made_by(CLEAN, code=a), made_by(CLEAN, code=a)]) == ""
     assert origin.mixture([made_by(CLEAN, code=a), made_by(other, code=a)]) == (
         "Its tables are of 2 commits, which differ in nothing that they passed through.")
