@@ -277,7 +277,7 @@ strictest, levels = min(dp_epsilons), [*dp_epsilons, np.inf]  # infinity: no noi
 # Step counts and noise are a trade: more releases of more noise each, or fewer of less? To try it on the members would be one
 # more release that nobody accounts for. So it is tried on the attacker's images, two thirds to train and one third to test, once
 # for every $\varepsilon$. This decides the number of releases $T$, and with it the noise: $\sigma$ is the smallest that keeps
-# $(\varepsilon, \delta)$ for this $T$ and $q$. Clipping length, batch and step size are parameters of the notebook, the same for
+# $(\varepsilon, \delta)$ for this $T$ and $q$. Clipping length, batch and step size were set by hand, the same for
 # every $\varepsilon$, and no code here looks at a member to choose them.
 
 # %%
@@ -888,8 +888,8 @@ study.table(pd.DataFrame(verdict, columns=["question", "this run", "answer"]), "
 #
 # ## How guarantees are lost
 #
-# A proof is about an algorithm, and programs differ from it in small ways. These are known to have cost somebody their guarantee,
-# or part of it. The last column is what this report does; not all of it is a remedy.
+# A proof is about an algorithm, and programs differ from it in small ways. These are known ways to lose a guarantee, or part of
+# it. The last column is what this report does; not all of it is a remedy.
 #
 # | pitfall | here |
 # |---|---|
@@ -903,7 +903,7 @@ study.table(pd.DataFrame(verdict, columns=["question", "this run", "answer"]), "
 # | a release is made more than once, or not counted | each has its own stream of noise and is kept; a count that differs from the accounted one is refused (`executed`), also after an interruption |
 # | two data sets share a noise, whose difference is then bare | the stream depends on the data, the settings and the seed |
 # | an accountant for one direction only (a person removed) | removed and added are both computed, and the larger counts; RDP checks it. No approximation by the central limit theorem |
-# | settings are chosen by trying them on the members | the number of releases is chosen on the attacker's images, $\sigma$ follows from it; clipping length, batch and step size are constants of the profile |
+# | settings are chosen by trying them on the members | the number of releases is chosen on the attacker's images, $\sigma$ follows from it; clipping length and step size are constants, the batch is one of the profile |
 # | the start looks at the data | weights and synthetic images start from random numbers |
 # | preprocessing looks at the data | **it does here**: with `pixels = "standard"` one mean and one deviation a colour channel, of all images of the data set, are subtracted and divided by. They are taken as public. An owner should take constants from elsewhere |
 # | the random numbers can be guessed | **they can here**: the seed is published, so that you can repeat the run, and the generator is not a cryptographic one. An owner needs a secret seed from a safe source |
@@ -949,7 +949,8 @@ tables.shown(pd.DataFrame(rows, columns=["what is shared", "epsilon 1, delta 1e-
 
 # %% [markdown]
 # - **Data against data.** The best images with $\varepsilon = 1$ are those of DM, 78.6 %. Without a guarantee there are 90.7 to
-#   94.7 %. Here a guarantee costs 12 to 16 points. (Models of notebook 9 are trained for twice as many steps, 200 against 100.)
+#   94.7 %. Here a guarantee costs 12 to 16 points. (Models of notebook 9 are trained for twice as many steps, 200 against 100,
+#   and IDM makes 400 training images of its hundred.)
 # - **Model against model.** DP-SGD with $\varepsilon = 1$ has 89.0 % [88.0, 90.0] on the paper's network; ordinary training has
 #   98.2 %. The guarantee costs nine points. Against DP-SGD without noise, stopped after the same 100 steps (89.8 %), it seems to
 #   cost less than one, but that rival is itself eight points below ordinary training.
@@ -965,7 +966,7 @@ tables.shown(pd.DataFrame(rows, columns=["what is shared", "epsilon 1, delta 1e-
 # Of the ten guarantees with all of their noise in this run five claim $\varepsilon = 10$. With 384 artificial people and 96
 # guesses the audit can show 3.44 at most. So it refutes none of *five*, and says nothing about the other five. The column "from
 # answers" is no evidence either: three pairs of models give AUCs such as 53.0 % [30.0, 76.0]. It finds the model of all members
-# (99.96 %), and any leak of another model would have to be enormous to be found.
+# (99.96 %). About the others it says nothing that three pairs could support.
 #
 # That run took its noise from the accountant RDP. The one in use now takes less for the same $\varepsilon$.
 #
