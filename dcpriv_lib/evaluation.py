@@ -197,6 +197,12 @@ def per_model(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> di
     return {name: np.array([measure(*kind) for kind in kinds]) for name, measure in _OF_MODEL.items()}
 
 
+def per_model_by(best: dict[str, str], scores: dict[str, np.ndarray], inside: np.ndarray, outside: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what `per_model` does, each measure by its own attack. The arguments are those of `examine_by`."""
+    found = {name: per_model(scores[name], inside, outside) for name in dict.fromkeys(best.values())}
+    return {measure: found[name][measure] for measure, name in best.items()}
+
+
 def _over_people(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> dict[str, float]:
     """Return the standard errors of the means over the models that come from who was asked, by leaving out one after the other."""
     asked, left_out = np.flatnonzero((inside | outside).any(0)), []

@@ -310,8 +310,8 @@ study.table(pd.DataFrame(compared), "equal_accuracy")
 
 # %%
 canaries = pd.DataFrame([
-    {"trained on": name} | evaluation.examine_by(best, of_attacks, keep & canary, ~keep & canary,
-                                                 others_like_them=True)
+    {"trained on": name} | evaluation.examine_by(
+        best, of_attacks, keep & canary, ~keep & canary, others_like_them=True)
     for name, of_attacks in scores.items()])
 canaries["ceiling"] = canaries["trained on"].map(ceilings)
 chance = 1 / (canaries["n_non_members"].mean() + 1)
@@ -486,8 +486,9 @@ for start in (start for start in starts if start != "noise"):
     for people, who in (("it started from", first), ("other members", keep & ~first)):
         for kind, group in (("average", ~canary), ("canaries", canary)):
             rows.append({"start": start, "whose": people, "people": kind}
-                        | evaluation.examine_by(best, scores[f"condensed from {start}"], who & group,
-                                                ~keep & group, kind == "canaries"))
+                        | evaluation.examine_by(
+                            best, scores[f"condensed from {start}"], who & group, ~keep & group,
+                            others_like_them=kind == "canaries"))
 if rows:                                                 # else nothing started from real images
     rows = pd.DataFrame(rows)
     display(study.table(evaluation.examined_texts(rows.drop(columns="pairs")), "real_start",
@@ -511,7 +512,7 @@ spread = np.sqrt(known.phi.var(axis=0, ddof=1).mean())
 true_class = np.eye(len(classes))[labels][:, None]       # [n, 1, classes]
 
 def recognised(plant, draw):
-    """Whether invented members, with a leak planted, are recognised: by the verdict, by the AUC."""
+    """Whether invented members, with a leak planted, are recognised, by verdict and by AUC."""
     made_up = membership_matrix(len(pool), n_models, study.rng("made up", draw))
     by = plant(made_up, study.rng("planted", draw))      # in spreads of phi, [models, n]
     raised = known.logits + spread * by[:, :, None, None] * true_class

@@ -42,7 +42,7 @@ profile: str = "quick"      # name of this run; its files are in results/<profil
 dataset: str = "digits"     # must be what 01_data_split divided
 seed: int = 0               # must be what 01_data_split used
 device: str = "auto"        # cpu, cuda, mps, or auto
-methods: list = ["random", "herding", "k-center", "tiles", "DC", "DM", "IDM", "KIP"]
+methods: list = ["random", "herding", "k-center", "tiles", "DC", "DM", "IDM", "KIP"]  # to compare
 control_ipc: int = 10       # images per class
 other_ipc: list = [1, 20]   # and these, for some of the methods:
 more_of: list = ["IDM"]     # the best in the table of step sizes below
@@ -61,6 +61,8 @@ class_counts: list = [2]    # how many of the classes it condenses, besides all
 crowds: list = [200]        # how many members it condenses, besides half of the pool
 
 # %%
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -81,6 +83,7 @@ study = Study(**parameters.check(globals()))
 # %%
 best = evaluation.best_attacks(study.load("every_model"), attacks.CANDIDATES)  # by measure
 suite = {name: attacks.STRONG[name] for name in dict.fromkeys(best.values())}
+measured = partial(evaluation.per_model_by, best)        # each measure by its own attack
 pool, classes = study.pool, study.classes
 few = control_ipc * len(classes)                         # images of a condensed set
 smallest = int(np.bincount(study.labels[pool]).min()) // 3
@@ -243,11 +246,6 @@ def examined(world, keep, trained, inside, outside):
     scores = evaluation.leave_pair_out(references, suite)
     right = signals.accuracies(references.logits[:, :, 0], references.labels, outside)
     return right, scores, measured(scores, inside, outside)
-
-def measured(scores, inside, outside):
-    """Every measure of every model, each read by its own attack."""
-    return {measure: evaluation.per_model(scores[attack], inside, outside)[measure]
-            for measure, attack in best.items()}
 
 inside, outside = keep & ~canary, ~keep & ~canary        # the average person: [models, n] each
 accuracy, scores, leak = ({}, {}, {})                    # leak: measure to [models]
@@ -566,25 +564,15 @@ study.figure(figure, "methods_factors")
 # its interval over pairs. An interval above 0 supports the sentence, and one below 0 contradicts it.
 
 # %%
-def depends(on, a, b, a_name, b_name):
-    """What is said, the difference of two AUCs, and what follows from it."""
-    apart = evaluation.over_pairs(a - b)
-    said = comparison.supports(*apart[1:])
-    least = (f"; detectable: {100 * evaluation.detectable(a - b):.1f} points"
-             if said == "no difference detected" else "")
-    return {"they say: the leak depends on": on, "compared": f"{a_name} with {b_name}",
-            "AUC, difference": tables.points(*apart), "verdict": said + least}, apart
-
-# %%
 few_ipc, many_ipc = min(of_size), max(of_size)
 crowd, all_of_them = min(of_crowd), max(of_crowd)
-claims = [depends("the distillation rate", of_size[many_ipc], of_size[few_ipc],
+claims = [comparison.depends("the distillation rate", of_size[many_ipc], of_size[few_ipc],
                   f"{more_of[0]}, {many_ipc} images per class", f"{few_ipc}"),
-          depends("the distillation rate", of_crowd[crowd], of_crowd[all_of_them],
+          comparison.depends("the distillation rate", of_crowd[crowd], of_crowd[all_of_them],
                   f"{factor_method}, {crowd:,} members", f"{all_of_them:,}"),
-          depends("the initialisation", by_start[factor_starts[-1]], by_start[factor_starts[0]],
+          comparison.depends("the initialisation", by_start[factor_starts[-1]], by_start[factor_starts[0]],
                   f"{factor_method} from {factor_starts[-1]}", f"from {factor_starts[0]}")]
-claims += [depends("the number of classes", measured(*of_pool)["auc"], of_crowd[all_of_them],
+claims += [comparison.depends("the number of classes", measured(*of_pool)["auc"], of_crowd[all_of_them],
                    f"{factor_method}, {count} classes", f"{len(classes)}")
            for (count, _), (_, *of_pool) in sorted(by_pool.items()) if count < len(classes)]
 claims, apart = zip(*claims)

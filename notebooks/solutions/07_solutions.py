@@ -86,7 +86,7 @@ pd.DataFrame({name: {models: f"{100 * mean_auc(models, name):.1f} %" for models 
 
 # %%
 def nearest(made):
-    """Minus the distance of everybody in the pool to the nearest synthetic image of their class."""
+    """Minus the distance of everybody to the nearest synthetic image of their class."""
     images, of_class = made["images"], made["labels"]
     distance = cdist(study.images[pool].flatten(1), images.reshape(len(images), -1))
     distance[labels[:, None] != of_class] = np.inf
