@@ -7,16 +7,23 @@ RESULTS := $(or $(DCPRIV_RESULTS),$(CURDIR)/results)
 
 # --nolock: a killed run must not need unlocking; files are written atomically
 define run
-DCPRIV_AGAIN="make $@" snakemake --cores all --nolock --rerun-incomplete --quiet all --config profile=$(1)
-@echo && cat $(RESULTS)/$(1)/tables/summary.md && echo && echo "Report: $(RESULTS)/$(1)/report/index.html"
+DCPRIV_AGAIN="$(if $(filter fresh,$@),,make $@)" snakemake --cores all --nolock --rerun-incomplete --quiet all --config profile=$(1)
+@echo && python -m dcpriv_lib.findings $(1)
 endef
 
-.PHONY: help report mnist-small paper authors published test check-notebooks check-library notebooks figures site sync clean
+.PHONY: help report fresh lab mnist-small paper authors published test check-notebooks check-library notebooks figures site sync clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 report: .venv/ready  ## the quick profile on the bundled digits: minutes on two cores
 	@$(call run,quick)
+
+fresh: .venv/ready  ## start a profile anew: make fresh PROFILE=quick; what it had found is kept in results/.old
+	@python -m dcpriv_lib.fresh "$(PROFILE)"
+	@$(if $(filter authors published,$(PROFILE)),make --no-print-directory $(PROFILE),$(call run,$(PROFILE)))
+
+lab: .venv/ready  ## open the first notebook in JupyterLab
+	jupyter lab notebooks/01_data_split.ipynb
 
 mnist-small: .venv/ready  ## real MNIST at a reduced scale: hours on two cores
 	@$(call run,mnist-small)
@@ -51,13 +58,8 @@ notebooks: .venv/ready  ## execute the notebooks in place, at quick scale
 			--NotebookExporter.preprocessors nbconvert.preprocessors.CoalesceStreamsPreprocessor $$notebook || exit 1; \
 	done
 
-figures: .venv/ready  ## copy the figures, tables and condensed images of every finished profile to figures/
-	for tables in $(RESULTS)/*/tables; do \
-		run=$$(dirname $$tables); mkdir -p figures/$$(basename $$run); rm -f figures/$$(basename $$run)/*; \
-		cp $$(ls -d $$run/figures/* $$run/condensed_sets.npz* $$run/core_seconds.json $$tables/* 2> /dev/null) \
-			figures/$$(basename $$run)/; \
-	done
-	python -m dcpriv_lib.committed
+figures: .venv/ready  ## copy what every finished profile found to figures/, or only PROFILE=; refuses uncommitted code's
+	@python -m dcpriv_lib.committed $(PROFILE)
 
 site: .venv/ready  ## the report's pages in site/, from the notebooks as they are committed; runs nothing
 	python -m dcpriv_lib.report

@@ -17,17 +17,13 @@ import pandas as pd
 import torch
 from scipy import stats
 from side_by_side import one_per_core
-from torch import nn
-from torch.nn import functional as F
 
-from dcpriv_lib import artefacts, augmentation, condensation, data, kernel, networks, paper, paths, schedules, tables
-from dcpriv_lib import training
+from dcpriv_lib import artefacts, condensation, data, kernel, networks, paper, paths, published_protocol, schedules
+from dcpriv_lib import tables, training
 from dcpriv_lib.seeding import generator
 
 WIDTH, REAL_BATCH = 64, 64  # of condensing; the authors: 128 and 256
-EPOCHS, LR, BATCH = 1000, 0.01, 256  # of the networks that are examined
-MOMENTUM, WEIGHT_DECAY = 0.9, 5e-4
-CHUNK = 32  # images whose activations stay in the cache
+EPOCHS = 1000  # of the networks that are examined
 
 
 @dataclass(frozen=True)
@@ -76,26 +72,6 @@ def condensed(name: str, ipc: int, iterations: int, run: int) -> dict:
         make_network=lambda: networks.ConvNet(*images.shape[1:3], 10, width=WIDTH)))
 
 
-def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: int, draw: torch.Generator) -> None:
-    """Train `network` in place as the authors' evaluation does (``evaluate_synset`` of their code).
-
-    SGD with momentum and weight decay, `epochs` + 1 epochs, each batch under one operation of DSA with a strength
-    for each image; the rate falls to a tenth after epoch `epochs` // 2 + 1, with the momentum forgotten.
-    """
-    def optimiser(lr: float) -> torch.optim.SGD:
-        return torch.optim.SGD(network.parameters(), lr, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
-    now = optimiser(LR)
-    for epoch in range(epochs + 1):
-        for rows in torch.randperm(len(images), generator=draw).split(BATCH):
-            now.zero_grad()
-            some = augmentation.each(images[rows], draw)
-            for part, theirs in zip(some.split(CHUNK), labels[rows].split(CHUNK)):
-                (F.cross_entropy(network(part), theirs, reduction="sum") / len(rows)).backward()
-            now.step()
-        if epoch == epochs // 2 + 1:
-            now = optimiser(0.1 * LR)
-
-
 def examined(name: str, ipc: int, iterations: int, run: int) -> float:
     """Return the accuracy on the test file of one network that is trained on the images, or of the kernel with them.
 
@@ -110,8 +86,8 @@ def examined(name: str, ipc: int, iterations: int, run: int) -> float:
         if row.by == "kernel":
             return {"accuracy": training.accuracy(kernel.predictions(test, images, kernel.centred(labels, 10)), truth)}
         network = networks.initialise(networks.ConvNet(*test.shape[1:3], 10), generator(run))
-        train(network, images, labels, EPOCHS, generator(run, "order"))
-        return {"accuracy": training.accuracy(training.predict(network, test, CHUNK), truth)}
+        published_protocol.train(network, images, labels, EPOCHS, generator(run, "order"))
+        return {"accuracy": training.accuracy(training.predict(network, test, published_protocol.CHUNK), truth)}
     inputs = settings(row, ipc, iterations).inputs() | {"run": run, "epochs": EPOCHS, "images": data.digest(images)}
     accuracy = float(artefacts.cached(paths.results("published") / "accuracies" / f"{name}-{ipc}", inputs, right)["accuracy"])
     print(f"{name}, {ipc} per class, {iterations} iterations, {row.by} {run}: {accuracy:.1%}", flush=True)

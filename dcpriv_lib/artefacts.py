@@ -2,7 +2,8 @@
 
 An artefact is one ``.npz`` (arrays) or ``.csv`` (a table). Its bytes depend only on the
 data, the parameters and the seed. Beside it lies a ``.json`` with the inputs it was made
-from, its SHA-256 and its provenance (versions, git commit, hardware, duration).
+from, its SHA-256, its provenance (versions, git commit, hardware, duration) and hashes of the code that made it
+(see `origin`).
 
 Everything is written to a temporary file and renamed, so a file is the old one or the new one.
 The ``.json`` comes first: an artefact that exists has its record. Where it replaces another, its
@@ -30,6 +31,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from . import origin
 from .paths import REPOSITORY, shown
 
 
@@ -160,7 +162,7 @@ def load_table(path, expect: dict, made_by: str) -> pd.DataFrame:
     return pd.read_csv(io.BytesIO(_load(path, expect, made_by)))
 
 
-def cached(path, inputs: dict, compute) -> dict:
+def cached(path, inputs: dict, compute, by: tuple = ()) -> dict:
     """Return the arrays at `path`, computing and saving them first if they do not exist or are damaged.
 
     The file's name carries the fingerprint of `inputs`: other parameters make another
@@ -172,13 +174,15 @@ def cached(path, inputs: dict, compute) -> dict:
     inputs : everything the result depends on.
     compute : function that returns the dict of arrays. It is given a path beside the artefact
         where it may keep the state of unfinished work, which is deleted once the artefact is there.
+    by : the functions that `compute` leaves the work to, where its module only chooses among others (see `origin`).
     """
     path = cached_path(path, inputs)
     unfinished = path.with_name(path.stem + "-unfinished.npz")
     arrays = load_if_whole(path, inputs, "it is computed again")
     if arrays is None:
         start = time.perf_counter()
-        save_arrays(path, compute(unfinished), inputs, time.perf_counter() - start)
+        with origin.computing(compute, *by):
+            save_arrays(path, compute(unfinished), inputs, time.perf_counter() - start)
         arrays = load_arrays(path, inputs, "the same notebook")
     for file in (unfinished, sidecar(unfinished)):
         file.unlink(missing_ok=True)
@@ -206,7 +210,7 @@ def cached_path(path, inputs: dict) -> Path:
 
 
 def read_sidecar(path, made_by: str = "the notebook that writes them") -> dict:
-    """Return the recorded inputs, SHA-256 and provenance of the artefact `path`.
+    """Return the recorded inputs, SHA-256, provenance and code of the artefact `path`.
 
     `made_by` is for the error message, as in `load_arrays`.
 
@@ -230,7 +234,7 @@ def provenance(seconds: float | None = None) -> dict:
 
 def _save(path, content: bytes, inputs: dict, seconds: float | None) -> None:
     record = {"inputs": inputs, "sha256": hashlib.sha256(content).hexdigest(),
-              "provenance": provenance(seconds)}
+              "provenance": provenance(seconds)} | origin.of_what_is_saved()
     new, replaced = (sidecar(path), _json(record)), _record_on_disk(Path(path))
     if replaced is None:
         _write_all(new, (Path(path), content))
@@ -263,6 +267,7 @@ def _load(path, expect: dict, made_by: str) -> bytes:
             raise ArtefactError(f"{shown(path)} was made with {name} = {found!r}, but {name} = "
                                 f"{wanted!r} is asked for: re-run {made_by} with {name} = "
                                 f"{wanted!r}, or ask for {found!r}")
+    origin.noticed(path, record)
     return content
 
 
@@ -311,12 +316,12 @@ def _environment() -> dict:
 
 
 def _git_commit() -> str | None:
-    """Return the commit, with ``+changes`` if library or notebooks differ from it."""
+    """Return the commit, with ``+changes`` if library, notebooks, profiles or benchmarks differ from it."""
     def git(*command):
         return subprocess.run(["git", "-C", str(REPOSITORY), *command], capture_output=True,
                               text=True, check=True).stdout.strip()
     try:
-        changes = git("status", "--porcelain", "--", "dcpriv_lib", "notebooks/*.py", "profiles")
+        changes = git("status", "--porcelain", "--", "dcpriv_lib", "notebooks/*.py", "profiles", "benchmarks")
         return git("rev-parse", "HEAD") + ("+changes" if changes else "")
     except (OSError, subprocess.CalledProcessError):
         return None

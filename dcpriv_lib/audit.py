@@ -12,14 +12,19 @@ value that n members and n non-members can prove is ``lower_bound(n, n, 0, n)``,
 The confidence of `lower_bound` holds for independent examinations: one example from each of many
 trained models, with membership decided by a coin. Many examples of *one* model share its randomness;
 then read that bound as an estimate. `one_run` is made for this case (Steinke, Nasr & Jagielski 2023), and
-`one_run_gaussian` for the same against a claim about the whole trade-off of errors.
+`one_run_gaussian` for the same against a claim about the whole trade-off of errors. `pooled` counts the
+canaries of several models together.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import bdtrc, expit, log_ndtr, ndtr, ndtri
 
 from .metrics import LEVEL, checked, clopper_pearson
+
+SHARES = (0.1, 0.25, 0.5, 1.0)  # of the canaries about whom `pooled` guesses, each of them tried
 
 
 def lower_bound(hits, members, false_alarms, non_members, delta: float = 0.0, level: float = LEVEL) -> np.ndarray:
@@ -220,3 +225,81 @@ def right_guesses(scores: np.ndarray, is_member: np.ndarray, guesses: int) -> in
     order = np.argsort(scores, kind="stable")
     lowest, highest = order[:guesses // 2], order[len(order) - (guesses - guesses // 2):]
     return int(is_member[highest].sum() + (~is_member[lowest]).sum())
+
+
+def pooled(scores: np.ndarray, is_member: np.ndarray, delta: float = 0.0, level: float = LEVEL,
+           bound: Callable[..., float] = one_run) -> tuple[float, float]:
+    """Return the largest epsilon that the canaries of several models refute together, and the largest that they could.
+
+    If each training is (epsilon, delta)-differentially private, all trainings together are so for every single canary, because
+    a canary's coin matters to one model only: the game is `one_run` with the canaries of all models. How many guesses tell
+    most is not known before. So all `SHARES` of the canaries are tried, each at a level of 1 - (1 - level) / 4, and by Bonferroni
+    the largest of the bounds holds with `level`: it exceeds the truth in at most 1 of 20 repetitions.
+
+    Two conditions decide whether this level holds. All coins must be independent, so that of two models with
+    complementary members only one may be asked. And no score may rest on the coins of another model that is asked: with
+    leave-pair-out, where all models are each other's references, an attack that learned nothing refutes epsilon = 0 in
+    7 of 100 repetitions instead of 5. `asked_and_references` divides models so that both conditions hold.
+
+    Parameters
+    ----------
+    scores : float [models, canaries], higher for "member".
+    is_member : bool [models, canaries].
+    delta, level : as in `one_run`.
+    bound : `one_run` or `one_run_gaussian`.
+
+    Returns
+    -------
+    The bound, and what it would be with all guesses right: a claim above the second cannot be tested.
+    """
+    scores, is_member = np.ravel(scores), np.ravel(is_member)
+    tried = sorted({max(1, round(share * scores.size)) for share in SHARES})
+    level = 1 - (1 - level) / len(tried)
+    shown = [bound(right_guesses(scores, is_member, guesses), guesses, scores.size, delta, level) for guesses in tried]
+    return max(shown), max(bound(guesses, guesses, scores.size, delta, level) for guesses in tried)
+
+
+def asked_and_references(models: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which models `pooled` may ask about, int64 [asked], and which the attacker may know, int64 [references].
+
+    Asked is one model of each pair in the first half of the pairs. References are all models in the other pairs, whose coins say
+    nothing about those asked.
+
+    Parameters
+    ----------
+    models : how many there are, four or more; models 2i and 2i + 1 are complements.
+    """
+    asked = models // 4
+    if asked == 0:
+        raise ValueError(f"{models} models: expected two pairs or more, one to be asked about and one as references")
+    return 2 * np.arange(asked), np.arange(2 * asked, models)
+
+
+# ---------------------------------------------------------------- what an audit says of a claim
+
+NONE, UNTESTABLE, REFUTED, STANDS = "none", "cannot be tested", "REFUTED", "not refuted"
+
+
+def answer(claimed: float, shown: float, largest: float) -> str:
+    """Return what an audit says of a claimed epsilon: one of `NONE`, `UNTESTABLE`, `REFUTED` and `STANDS`.
+
+    Parameters
+    ----------
+    claimed : infinity where nothing is claimed.
+    shown : the lower bound that was found; NaN where nobody looked.
+    largest : the bound that would have been found with all guesses right. A larger claim would have survived whatever
+        had happened.
+    """
+    if np.isinf(claimed):
+        return NONE
+    if np.isnan(shown) or claimed >= largest:
+        return UNTESTABLE
+    return REFUTED if shown > claimed else STANDS
+
+
+def tally(answers) -> str:
+    """Return "1 of 4 refuted; 2 cannot be tested" for some answers of `answer`, none of them `NONE`."""
+    answers = list(answers)
+    untestable = answers.count(UNTESTABLE)
+    return f"{answers.count(REFUTED)} of {len(answers) - untestable} refuted" + (
+        f"; {untestable} cannot be tested" if untestable else "")

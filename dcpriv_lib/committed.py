@@ -1,9 +1,15 @@
-"""``python -m dcpriv_lib.committed`` writes RESULTS.md: every table of the runs in ``figures/``, whole.
+"""``python -m dcpriv_lib.committed`` copies what runs found to ``figures/``, and writes RESULTS.md: every table, whole.
 
-The README quotes from these tables; here nothing is left out.
+The README quotes from these tables; here nothing is left out. Results of code that is in no commit are refused: nobody
+else could make them again.
 """
 
-from . import artefacts, paths
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from . import artefacts, findings, origin, paths
 
 PAGE = paths.REPOSITORY / "RESULTS.md"
 RUNS = {  # in the order of the page; others follow
@@ -17,6 +23,7 @@ RUNS = {  # in the order of the page; others follow
     "quick": "1,797 small scans of digits: what `make report` runs, and the notebooks as they are committed.",
 }
 TABLES = {  # likewise
+    "findings": "What the run found, in sentences.",
     "authors_claims": "What the paper concluded, and what its own models say.",
     "authors_models": "Every attack on the paper's own models.",
     "authors_table1": "The paper's Table 1, three ways.",
@@ -35,12 +42,15 @@ TABLES = {  # likewise
     "dose_and_response": "How the leak depends on how many people share a training image.",
     "real_start": "Do models give away whom the condensation started from?",
     "formal_verdict": "What a guarantee costs, and whether guarantees hold.",
-    "formal_privacy": "Ways with a guarantee: accuracy, guaranteed epsilon, audited epsilon.",
+    "formal_privacy": "Methods with a guarantee: accuracy, guaranteed epsilon, audited epsilon.",
+    "formal_promises": "What each guarantee allows any attack: epsilon, mu and the whole curve of errors.",
+    "formal_outputs": "What an attacker finds who only sees outputs of models with a guarantee.",
     "nearest_images": "How near the synthetic images are to real ones.",
     "methods": "Methods of condensation: accuracy and leak.",
-    "methods_at_equal_accuracy": "Every method against as accurate random real images.",
+    "methods_at_equal_accuracy": "Every method against random real images at equal accuracy.",
     "methods_shown": "Whom the images show, and everybody else.",
     "methods_ipc": "The best methods with other numbers of images per class.",
+    "two_evaluations": "How much better than random images? By our training and by the methods' authors'.",
     "methods_seconds": "How long one core worked on one synthetic set.",
     "methods_start": "One method from several starts.",
     "methods_crowds": "One method with fewer people, and fewer classes.",
@@ -63,6 +73,60 @@ lies a `.json` that says what it was made from. Brackets are 95 % intervals.
 """
 
 
+def copy(*profiles: str) -> None:
+    """Replace what is in ``figures/`` of some runs, or of all that have tables.
+
+    Raises
+    ------
+    RefusedError
+        If one of them was made by code that is in no commit; then nothing is deleted or copied.
+    """
+    runs = sorted(folder.parent for folder in paths.all_results().glob("*/tables"))
+    if unknown := set(profiles) - {run.name for run in runs}:
+        raise RefusedError(f"{', '.join(sorted(unknown))}: no such run with tables in {paths.shown(paths.all_results())}")
+    runs = [run for run in runs if run.name in profiles or not profiles]
+    if refused := [text for run in runs if (text := refusal(run.name, _to_copy(run)))]:
+        raise RefusedError("\n".join(refused))
+    for run in runs:
+        place = paths.FIGURES / run.name
+        place.mkdir(parents=True, exist_ok=True)
+        for old in filter(Path.is_file, list(place.iterdir())):
+            old.unlink()
+        for file in _to_copy(run):
+            shutil.copyfile(file, place / file.name)
+
+
+class RefusedError(RuntimeError):
+    """Results that must not be committed."""
+
+
+def refusal(run: str, files: list[Path]) -> str:
+    """Return why a run must not be committed, and what to do; "" if it may."""
+    why = [(file.name.removesuffix(".json"), found) for file in files if file.suffix == ".json" if (found := uncommitted(file))]
+    if not why:
+        return ""
+    again = (f"make {run}" if run in ("authors", "published") else f"make fresh PROFILE={run}")
+    return (f"figures/{run} stays as it is: {origin.listed(sorted({found for _, found in why}))} made "
+            f"{origin.listed([name for name, _ in why])}, so nobody could make them again from a commit. Commit your changes, then "
+            f"`{again}` and `make figures` again.")
+
+
+def uncommitted(record: Path) -> str:
+    """Return which code that is in no commit made what a record is of, or what this was made from; "" if all is in commits."""
+    content = json.loads(record.read_text())
+    if "+changes" in json.dumps(content):  # wherever it stands: in the provenance, or in that of something that was read
+        return "changed code that was not committed"
+    if "provenance" in content and not content["provenance"].get("git_commit"):
+        return "code without a commit"
+    return "code without a commit" if any("no commit" in one for whose in content.get("other_code", {}).values() for one in whose) else ""
+
+
+def _to_copy(run: Path) -> list[Path]:
+    """Return the files of a run that are committed: figures, condensed images, the seconds of its steps, tables."""
+    return [file for pattern in ("figures/*", "condensed_sets.npz*", "core_seconds.json", "tables/*")
+            for file in sorted(run.glob(pattern)) if file.is_file()]
+
+
 def page() -> str:
     """Return RESULTS.md as it should be for what is in ``figures/``."""
     folders = _in_order([folder.name for folder in paths.FIGURES.iterdir() if folder.is_dir()], RUNS)
@@ -80,19 +144,16 @@ def _run(name: str) -> str:
     for table in tables:
         source = folder / f"{table}.md"
         title = TABLES.get(table, table.replace("_", " ").capitalize() + ".")
-        lines += [f"### {name}: {title}\n", source.read_text(), f"As [csv]({_link(source.with_suffix('.csv'))}).\n"]
+        lines += [f"### {name}: {title}\n", source.read_text()]
+        lines += [f"As [csv]({_link(source.with_suffix('.csv'))}).\n"] if source.name != findings.NAME else []
     return "\n".join(lines)
 
 
 def _made(folder) -> str:
-    """Return when, on what and from which commits the tables of a run were made."""
-    records = [artefacts.read_sidecar(file)["provenance"] for file in sorted(folder.glob("*.csv"))]
-    dates, commits, processors = ([record[key] for record in records] for key in ("written", "git_commit", "processor"))
-    days = sorted({date[:10] for date in dates})
+    """Return when, on what and by which commits the tables of a run were made."""
     maker = (f"Profile [{folder.name}](profiles/{folder.name}.yaml)" if (paths.PROFILES / f"{folder.name}.yaml").exists()
              else f"By `make {folder.name}`")
-    return (f"{maker}, run {' to '.join(days[::len(days) - 1 or 1])} on "
-            f"{' and '.join(sorted(set(processors)))}, commit {', '.join(sorted({str(one)[:10] for one in commits}))}.")
+    return f"{maker}, {origin.of_run([artefacts.read_sidecar(file) for file in sorted(folder.glob('*.csv'))])}"
 
 
 def _in_order(names: list[str], order: dict) -> list[str]:
@@ -104,4 +165,8 @@ def _link(path) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    try:
+        copy(*sys.argv[1:])
+    except RefusedError as error:
+        sys.exit(str(error))
+    artefacts.write(PAGE, page().encode())

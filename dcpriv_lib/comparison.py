@@ -1,5 +1,7 @@
 """Our tables beside the paper's: what it says, what we got, and a verdict by fixed rules."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -39,7 +41,7 @@ def table_2(targets: pd.DataFrame, mean: pd.DataFrame, papers_data: bool) -> pd.
                 "precision": found["precision, text"], "recall": found["recall, text"],
                 "accuracy": found["accuracy, text"], "AUC": found["auc, text"],
                 "verdict": attack_verdict(says, found, papers_data),
-                "told from guessing?": better_than_guessing(found)}
+                "distinguishable from chance?": better_than_guessing(found)}
     return pd.DataFrame([row(found) for _, found in mean.reset_index().iterrows()])
 
 
@@ -75,17 +77,17 @@ def claims(targets: pd.DataFrame, mean: pd.DataFrame) -> pd.DataFrame:
 
 
 def attack_works(svm: pd.DataFrame, target: str) -> tuple[str, str]:
-    """Return the evidence that members are recognised, and "holds" or "cannot be told"; no verdict without the target."""
+    """Return the evidence that members are recognised, and "holds" or "no leak detected"; no verdict without the target."""
     if target not in svm.index:
         return "", ""
-    return f"AUC {svm.loc[target, 'auc, text']}", "holds" if svm.loc[target, "auc_low"] > 0.5 else "cannot be told"
+    return f"AUC {svm.loc[target, 'auc, text']}", "holds" if svm.loc[target, "auc_low"] > 0.5 else "no leak detected"
 
 
 def no_attack(svm: pd.DataFrame, target: str) -> tuple[str, str]:
     """Return the same evidence for the opposite claim."""
     evidence, found = attack_works(svm, target)
     consistent = "as it should be" if target == "unrelated" else "consistent, but this attack may be blind"
-    return evidence, {"holds": "not seen: the attack works", "cannot be told": consistent}.get(found, "")
+    return evidence, {"holds": "not seen: the attack works", "no leak detected": consistent}.get(found, "")
 
 
 def recall_alone(svm: pd.DataFrame, target: str) -> tuple[str, str]:
@@ -97,10 +99,10 @@ def recall_alone(svm: pd.DataFrame, target: str) -> tuple[str, str]:
 
 
 def larger(a: pd.Series, b: pd.Series | None) -> tuple[str, str]:
-    """Return both means, and "holds" if the runs `a` have the larger one, "the reverse holds", or "cannot be told"."""
+    """Return both means, and "holds" if the runs `a` have the larger one, "the reverse holds", or "no difference detected"."""
     if b is None:
         return "", ""
-    found = supports(*difference(a, b)[1:]) if min(len(a), len(b)) > 1 else "cannot be told"
+    found = supports(*difference(a, b)[1:]) if min(len(a), len(b)) > 1 else "no difference detected"
     return (f"{a.mean():.1%} against {b.mean():.1%}",
             {"supported": "holds", "contradicted": "the reverse holds"}.get(found, found))
 
@@ -112,9 +114,34 @@ def difference(a: pd.Series, b: pd.Series) -> tuple[float, float, float]:
     return float(a.mean() - b.mean()), float(low), float(high)
 
 
+def gain(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
+    """Return the mean of a - b, each a number of the same half of the people, and its 95 % interval by Student's paired t.
+
+    Parameters
+    ----------
+    a, b : float [halves], two or more.
+    """
+    from scipy.stats import ttest_rel  # here, because importing it takes a second
+    low, high = ttest_rel(a, b).confidence_interval(metrics.LEVEL)
+    return float(np.mean(a) - np.mean(b)), float(low), float(high)
+
+
+def luck(intervals: Collection[tuple[float, float, float]]) -> str:
+    """Return the sentence to stand under a table of 95 % intervals of differences: how many would exclude 0 by luck alone, and how many do.
+
+    Parameters
+    ----------
+    intervals : (value, low, high); NaN does not count.
+    """
+    known = [one for one in intervals if not np.isnan(one[1])]
+    found = sum(supports(*one[1:]) != "no difference detected" for one in known)
+    return (f"{len(known)} intervals of 95 % stand here. If there were no difference anywhere, about {(1 - metrics.LEVEL) * len(known):.1f} of them "
+            f"would show one by luck; {found} do.")
+
+
 def supports(low: float, high: float, limit: float = 0.0) -> str:
-    """Return whether an interval supports "larger than `limit`", contradicts it, or (NaN too) cannot tell."""
-    return "supported" if low > limit else "contradicted" if high < limit else "cannot be told"
+    """Return whether an interval supports "larger than `limit`", contradicts it, or (NaN too) neither."""
+    return "supported" if low > limit else "contradicted" if high < limit else "no difference detected"
 
 
 def verdict(says: float | None, low: float, high: float, tolerance: float, papers_data: bool) -> str:
@@ -129,7 +156,7 @@ def verdict(says: float | None, low: float, high: float, tolerance: float, paper
 
 
 def attack_verdict(says: dict | None, row: pd.Series, papers_data: bool) -> str:
-    """Return the `verdict` on an attack's accuracy, but "both at chance" where neither is told from guessing."""
+    """Return the `verdict` on an attack's accuracy, but "both at chance" where neither can be told from it."""
     found = verdict(says and says["accuracy"], row["accuracy_low"], row["accuracy_high"], 0, papers_data)
     if found != "agrees":
         return found
@@ -284,7 +311,9 @@ def beats(accuracies: dict[str, pd.Series], rival: str) -> tuple[str, str]:
 
 def tells(found: pd.Series) -> tuple[str, str]:
     """Return the AUC of an attack, and whether it supports that members are told from non-members."""
-    return f"AUC {tables.percent(*found[['auc', 'auc_low', 'auc_high']])}", supports(found["auc_low"], found["auc_high"], 0.5)
+    said = supports(found["auc_low"], found["auc_high"], 0.5)
+    return (f"AUC {tables.percent(*found[['auc', 'auc_low', 'auc_high']])}",
+            "no leak detected" if said == "no difference detected" else said)
 
 
 def weak_attack(of_target: pd.DataFrame) -> tuple[str, str]:
@@ -314,9 +343,9 @@ def safer(models: pd.DataFrame, target: str) -> tuple[str, str]:
     """
     subset = models.loc[(target.replace("condensed", "subset"), "LiRA, few")]
     original, condensed = models.loc[("original", "LiRA")], models.loc[(target, "LiRA, few")]
-    rival = "safer than a random subset" if condensed["auc_high"] < subset["auc_low"] else "not told from a random subset"
+    rival = "safer than a random subset" if condensed["auc_high"] < subset["auc_low"] else "no difference from a random subset detected"
     answer = ("contradicted: members are recognised" if condensed["auc_low"] > 0.5 else
-              f"supported against this attack; {rival}" if original["auc_low"] > condensed["auc_high"] else "cannot be told")
+              f"supported against this attack; {rival}" if original["auc_low"] > condensed["auc_high"] else "no difference detected")
     return (f"LiRA: {tells(condensed)[0]}; on the original {tells(original)[0]}, on as many random images "
             f"{tells(subset)[0]}", answer)
 
@@ -327,36 +356,41 @@ EQUAL = "(control) {} at equal accuracy"
 # A sentence, what was measured about it, the value that means no effect, how it is written, and the verdicts for an interval above it,
 # below it, or around it.
 CHEN_RULES = (
-    (paper.CHEN["leak"], "leak", 0.5, lambda *one: f"AUC {tables.percent(*one)}", ("supported", "not seen", "not seen")),
+    (paper.CHEN["leak"], "leak", 0.5, lambda *one: f"AUC {tables.percent(*one)}", ("supported", "no leak detected", "no leak detected")),
     (paper.CHEN["robustness"], "kept", 0, lambda *one: f"right images that withstand: {tables.points(*one)} against the original",
-     ("more robust", "less robust", "cannot be told")),
+     ("more robust", "less robust", "no difference detected")),
     (EQUAL.format("robustness"), "robustness, equal", 0,
-     lambda *one: f"images that withstand: {tables.points(*one)} against as accurate real images",
-     ("more robust", "less robust", "cannot be told")),
+     lambda *one: f"images that withstand: {tables.points(*one)} against real images at equal accuracy",
+     ("more robust", "less robust", "no difference detected")),
     (paper.CHEN["fairness"], "amplification", 1, lambda *one: f"spread {tables.number(*one)} times the original's",
-     ("supported", "contradicted", "cannot be told")),
-    (EQUAL.format("fairness"), "spread, equal", 0, lambda *one: f"spread: {tables.points(*one)} against as accurate real images",
-     ("less fair", "fairer", "cannot be told")))
+     ("supported", "contradicted", "no difference detected")),
+    (EQUAL.format("fairness"), "spread, equal", 0, lambda *one: f"spread: {tables.points(*one)} against real images at equal accuracy",
+     ("less fair", "fairer", "no difference detected")))
 
 
 def chen_claims(measured: dict[str, dict[str, tuple[float, float, float] | None]]) -> pd.DataFrame:
     """Return Chen et al.'s sentences, what this run has to say about them, and a verdict by a fixed rule, one row a sentence and set.
 
     Each rule asks on which side of "no effect" a 95 % interval lies (`supports`). The rows marked as controls compare with
-    models of real images that are as accurate, because a less accurate model has less to lose; without such models, they are left out.
+    models of real images at equal accuracy, because a less accurate model has less to lose; without such models, they are left out.
 
     Parameters
     ----------
     measured : training set to (value, low, high) of "leak", an AUC; "kept", how much larger than the original's is the share of right
         images that withstand an attack; "amplification", the spread over the classes, divided by the original's; and "robustness,
-        equal" and "spread, equal", how far the model is above as accurate ones of real images (None if there are none).
+        equal" and "spread, equal", how far the model is above those of real images at equal accuracy (None if there are none).
     """
     rows = []
     for sentence, key, limit, write, (above, below, around) in CHEN_RULES:
-        words = {"supported": above, "contradicted": below, "cannot be told": around}
+        words = {"supported": above, "contradicted": below, "no difference detected": around}
         rows += [(sentence, name, write(*of[key]), words[supports(*of[key][1:], limit=limit)])
                  for name, of in measured.items() if of[key] is not None]
     return pd.DataFrame(rows, columns=["Chen et al. say", "trained on", "this run", "verdict"])
+
+
+def chen_luck(measured: dict[str, dict[str, tuple[float, float, float] | None]]) -> str:
+    """Return `luck` about all intervals that `chen_claims` judges; the argument is the same."""
+    return luck([tuple(end - limit for end in of[key]) for _, key, limit, *_ in CHEN_RULES for of in measured.values() if of[key]])
 
 
 def chen_in_short(claims: pd.DataFrame) -> pd.DataFrame:

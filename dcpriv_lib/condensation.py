@@ -27,7 +27,7 @@ from .training import momentum_step
 PAPER_LOOPS = {1: (1, 1), 10: (10, 50), 50: (50, 10)}
 REAL_BATCH = 256   # real images a class and update
 IMAGE_LR = 0.1
-# real images of which each synthetic one is made at the start; the mean of a whole class names none
+# real images of which each synthetic one is made at the start; 0 also for the mean of a class, which is made of everybody
 STARTS = {"noise": 0, "real": 1, "means": 4, "mean noise": 0, "tiles": multi_formation.FACTOR ** 2, "herding": 1,
           "k-center": 1}
 FIRST_ONES = (("method", "DC"), ("network", "ConvNet"))
@@ -308,7 +308,7 @@ def starting_images(real: Real, ipc: int, start: str, seed: int,
     ipc : synthetic images a class.
     start : "noise", standard normal; "real", a different real image each; "means", the mean of four; "mean
         noise", the mean of the class plus standard normal noise; "tiles", four real images of half the size
-        side by side, which is what IDC begins with; "herding" and "k-center", real images chosen as in
+        side by side, where IDC and IDM begin; "herding" and "k-center", real images chosen as in
         `coresets`, by the features of a network that was trained on the real ones.
     seed : seed of the noise or the choice.
     make_network : builds the network of the coresets.
@@ -341,6 +341,12 @@ def starting_images(real: Real, ipc: int, start: str, seed: int,
     return made.unflatten(0, (classes, ipc)).cpu(), rows.cpu()
 
 
+def chosen(settings: Settings) -> tuple[Callable, ...]:
+    """Return the functions of other modules to which `condense` leaves the start and the method, for the record."""
+    starts = coresets.CHOICES | {"tiles": multi_formation.encode}
+    return METHODS[settings.method], *(starts[name] for name in (settings.start,) if name in starts)
+
+
 def _check_names(start: str, method: str = "DC", network: str = "ConvNet") -> None:
     for name, value, known in (("start", start, STARTS), ("method", method, METHODS), ("network", network, NETWORKS)):
         check_known(name, value, known)
@@ -355,7 +361,7 @@ def condense(images: torch.Tensor, labels: torch.Tensor, settings: Settings, *, 
 
     Every iteration draws a new network and makes `outer` updates of the synthetic images by the
     method, one of `METHODS`. Without an iteration the start itself is returned: with the starts "real",
-    "herding" and "k-center" that is a coreset.
+    "herding" and "k-center", and with "tiles" by IDC or IDM, which decode them, that is a coreset.
 
     Parameters
     ----------

@@ -1,4 +1,8 @@
-"""Coresets: real images chosen to stand for all of their class, the rivals of condensed ones."""
+"""Coresets: real images chosen to stand for all of their class, the rivals of condensed ones.
+
+Two are chosen by their features, here. The others are chosen at random: as they are, or four cut small in place of one, the tiles of
+`multi_formation`.
+"""
 
 from collections.abc import Callable
 

@@ -4,7 +4,7 @@ A mechanism is (epsilon, delta)-differentially private if adding or removing one
 by more than a factor e^epsilon, delta aside (Dwork et al. 2006). All mechanisms of this report are built of one
 brick: every person's contribution is clipped to a length C, the contributions of a Poisson batch are summed,
 and Gaussian noise of standard deviation sigma C is added to the sum. What may be done with the noisy sum
-afterwards is free. The losses of several such releases are added up by the accountants of Opacus.
+afterwards is free. The losses of several such releases are added up by an accountant (`epsilon`).
 
 The proofs assume noise that nobody else knows. Here it comes from a seed, so that results can be repeated:
 whoever knows the seed can subtract the noise.
@@ -18,10 +18,11 @@ import torch
 from scipy.special import ndtr, ndtri
 from torch.nn import functional as F
 
+from . import privacy_loss
 from .audit import gaussian_epsilon
 from .seeding import generator
 
-ACCOUNTANTS = ("rdp", "prv")
+ACCOUNTANTS = ("pld", "rdp")
 LEAST_SIGMA, MOST_SIGMA = 0.05, 1e4
 PRECISION = 1e-4  # of a sigma, relative
 NOBODY = torch.zeros(0, dtype=torch.bool)  # the coins of an audit without canaries
@@ -48,13 +49,14 @@ def sampling_rate(batch: float, people: float) -> float:
     return batch / people
 
 
-def epsilon(sigma: float, rate: float, steps: int, delta: float, accountant: str = "rdp") -> float:
-    """Return an upper bound on epsilon at `delta` of so many noisy sums of Poisson batches.
+def epsilon(sigma: float, rate: float, steps: int, delta: float, accountant: str = "pld") -> float:
+    """Return an upper bound on epsilon at `delta` of so many noisy sums of Poisson batches, for adding or removing one person.
 
     With `rate` 1 the releases together are one Gaussian mechanism of mu = sqrt(steps) / sigma, whose epsilon is
-    exact (Balle & Wang 2018). Otherwise the accountant is Opacus': "rdp" adds up Renyi divergences (Mironov,
-    Talwar & Zhang 2019), "prv" convolves the privacy loss itself numerically (Gopi, Lee & Wutschitz 2021), which is
-    tighter and slower. The accountant by the central limit theorem is no upper bound and is not offered.
+    exact (Balle & Wang 2018). Otherwise "pld" convolves the privacy loss itself (`privacy_loss`), and "rdp" adds up
+    Renyi divergences (Mironov, Talwar & Zhang 2019; by Opacus), which is known to be larger than need be and serves as a
+    check. Opacus' accountant "prv" convolves too, but adds 0.01 to epsilon for its own errors and computes only one of the two
+    directions. The accountant by the central limit theorem is no upper bound.
 
     Parameters
     ----------
@@ -74,13 +76,15 @@ def epsilon(sigma: float, rate: float, steps: int, delta: float, accountant: str
         raise ValueError(f"accountant = {accountant!r}: expected one of {', '.join(ACCOUNTANTS)}")
     if rate == 1:
         return gaussian_epsilon(math.sqrt(steps) / sigma, delta)
-    from opacus.accountants import create_accountant  # here, because importing it takes seconds
-    book = create_accountant(mechanism=accountant)
+    if accountant == "pld":
+        return privacy_loss.epsilon(sigma, rate, steps, delta)
+    from opacus.accountants import RDPAccountant  # here, because importing it takes seconds
+    book = RDPAccountant()
     book.history = [(sigma, rate, steps)]
     return float(book.get_epsilon(delta))
 
 
-@functools.cache  # an accountant can take seconds, and notebook 11 asks for the same guarantee more than once
+@functools.cache  # it takes a second or more, and notebook 11 asks for the same guarantee more than once
 def noise_multiplier(target: float, rate: float, steps: int, delta: float) -> float:
     """Return the smallest sigma for which `epsilon` is at most `target`, to a ten-thousandth from above.
 
@@ -109,7 +113,7 @@ def noise_multiplier(target: float, rate: float, steps: int, delta: float) -> fl
         low, high = low / 2, low
         if high < LEAST_SIGMA:
             return high
-    while high > low * (1 + PRECISION):
+    while high > low * (1 + PRECISION):  # halved, since a sigma that differed in its last digit would draw other noise
         middle = math.sqrt(low * high)
         low, high = (low, middle) if epsilon(middle, rate, steps, delta) <= target else (middle, high)
     return high
@@ -144,6 +148,29 @@ def highest_tpr(epsilon: float, delta: float, fpr: np.ndarray) -> np.ndarray:
 def gaussian_tpr(mu: float, fpr: np.ndarray) -> np.ndarray:
     """Return the true positive rate of the best test of N(0, 1) against N(mu, 1): Phi(Phi^-1(FPR) + mu)."""
     return ndtr(ndtri(np.asarray(fpr, dtype=np.float64)) + mu)
+
+
+def best_tpr(fpr: np.ndarray, sigma: float, rate: float, steps: int) -> np.ndarray:
+    """Return the highest true positive rate that any attack on so many noisy sums can have; see `privacy_loss.best_tpr`.
+
+    Parameters
+    ----------
+    fpr : false positive rates, float [...] from 0 to 1.
+    sigma, rate, steps : as in `epsilon`.
+    """
+    check(sigma=sigma, rate=rate, steps=steps)
+    if rate == 1:
+        return gaussian_tpr(math.sqrt(steps) / sigma, fpr)
+    return privacy_loss.best_tpr(np.asarray(fpr, dtype=np.float64), sigma, rate, steps)
+
+
+def smallest_mu(sigma: float, rate: float, steps: int, delta: float) -> float:
+    """Return the smallest mu for which so many noisy sums are mu-GDP with slack `delta`; see `privacy_loss.smallest_mu`.
+
+    With `rate` 1 it is sqrt(steps) / sigma and takes no slack. The other arguments are those of `epsilon`.
+    """
+    check(sigma=sigma, rate=rate, steps=steps, delta=delta)
+    return math.sqrt(steps) / sigma if rate == 1 else privacy_loss.smallest_mu(sigma, rate, steps, delta)
 
 
 def gaussian_mu(epsilon: float, delta: float) -> float:

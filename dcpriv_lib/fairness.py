@@ -15,7 +15,7 @@ from . import metrics
 
 
 def class_accuracies(right: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Return the accuracy of every class, float64 [..., classes]; NaN for a class that does not occur in the exam.
+    """Return the accuracy of every class, float64 [..., classes]; NaN for a class that does not occur in the evaluation set.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def by_class(right: np.ndarray, labels: np.ndarray, names: list[str]) -> pd.Data
 
     Returns
     -------
-    DataFrame with class, images, accuracy, accuracy_low, accuracy_high; NaN where the exam has no image of the class.
+    DataFrame with class, images, accuracy, accuracy_low, accuracy_high; NaN where the evaluation set has no image of the class.
     """
     class_accuracies(right, labels, len(names))  # checks
     found = [metrics.mean_rate(right[:, labels == label]) for label in range(len(names))]
@@ -76,7 +76,7 @@ def amplification(right: np.ndarray, original: np.ndarray, labels: np.ndarray, c
 
     Parameters
     ----------
-    right, original : bool [runs, n], the answers of the models in question and of the original, about the same images.
+    right, original : bool [runs, n], whether the models and the original are right, about the same images.
     labels, classes : as in `class_accuracies`.
     rng : source of the resampling.
     """
@@ -89,7 +89,7 @@ def amplification(right: np.ndarray, original: np.ndarray, labels: np.ndarray, c
 
 
 def shares_of_the_spread(right: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, float]:
-    """Return of what the spread of one run is made: "luck of the run", "luck of the exam", "classes"; shares of its square.
+    """Return of what the spread of one run is made: "luck of the run", "luck of the evaluation set", "classes"; shares of its square.
 
     The variance over the classes of a run is the sum of three: that of the classes themselves; that of a class over the runs of one
     method, which another training would turn out differently; and that of drawing a handful of images of a class for the
@@ -106,13 +106,13 @@ def shares_of_the_spread(right: np.ndarray, labels: np.ndarray, classes: int) ->
     centred = accuracies - accuracies.mean(1, keepdims=True)
     total = (centred**2).mean()
     if len(right) < 2 or total == 0:
-        return dict.fromkeys(("luck of the run", "luck of the exam", "classes"), np.nan)
+        return dict.fromkeys(("luck of the run", "luck of the evaluation set", "classes"), np.nan)
     run = min(1.0, centred.var(axis=0, ddof=1).mean() / total)
     mean, present = np.mean(right, axis=0), np.unique(labels)
     own = [mean[labels == c] for c in present]
     of_exam = np.mean([one.var(ddof=1) / len(one) for one in own if len(one) > 1]) * (1 - 1 / len(present))
     exam = min(1 - run, of_exam / total)
-    return {"luck of the run": run, "luck of the exam": exam, "classes": 1 - run - exam}
+    return {"luck of the run": run, "luck of the evaluation set": exam, "classes": 1 - run - exam}
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:

@@ -3,6 +3,11 @@
 Likelihood-ratio attack of Carlini et al., *Membership inference attacks from first
 principles*, IEEE S&P 2022. Every example gets its own Gaussians, fitted to the scores of the
 shadow models that had it ("in") and of those that had not ("out").
+
+The code that its authors published (research/mi_lira_2021/plot.py in TensorFlow Privacy) differs from the paper's text: medians
+instead of means, deviations divided by n, one variance for all that is taken without removing each example's middle, and
+offline the density of phi on both sides, so that a phi far below the models without the example counts as one far above. Here it is
+done as in the text. The solutions to notebook 6 (exercise 3) run both on the same models.
 """
 
 import numpy as np

@@ -2,6 +2,8 @@
 
 So do IDC (Kim et al., ICML 2022), which matches gradients, and IDM (Zhao et al., CVPR 2023), which matches
 features. The networks learn from the real images between two updates, not from the synthetic ones.
+
+Both are written after the papers and are not the authors' programs; `match_formations` and `match_expanded` say where they differ.
 """
 
 import functools
@@ -14,7 +16,7 @@ from . import augmentation, distribution_matching
 from .training import momentum_step
 
 FACTOR = 2           # a synthetic image is FACTOR x FACTOR training images
-AUGMENTED_BY = ("color", "crop", "cutout")
+AUGMENTED_BY = ("color", "crop", "cutout")  # one of these, drawn for each class and update
 BATCH = 64           # real images, whatever their class, of a step of the network
 NETWORK_LR, NETWORK_MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 5e-4
 
@@ -48,7 +50,10 @@ def _enlarging(small: int, size: int, dtype: torch.dtype) -> torch.Tensor:
 
 
 def encode(images: torch.Tensor) -> torch.Tensor:
-    """Return one image [..., C, H, W] that holds FACTOR x FACTOR images [..., FACTOR * FACTOR, C, H, W], reduced."""
+    """Return one image [..., C, H, W] that holds FACTOR x FACTOR images [..., FACTOR * FACTOR, C, H, W].
+
+    They are reduced by the means of FACTOR x FACTOR pixels; IDC's authors take every second pixel.
+    """
     *many, _, channels, size, _ = images.shape
     small = -(-size // FACTOR)
     patches = F.interpolate(images.reshape(-1, channels, size, size), size=(small, small), mode="area")
@@ -99,6 +104,10 @@ def match_formations(state: dict, real, settings, draw: torch.Generator,
     is trained on batches of 64 real images, `inner` of them (SGD, rate 0.01, momentum 0.9, weight decay 5e-4);
     the authors take 8, and leave CutMix out for MNIST, as is done here. The arguments and what is returned are
     those of `condensation.METHODS`.
+
+    The authors' program differs in four things. It changes every matched batch by colour *and* crop, and by cutout too except on
+    MNIST with FACTOR 2, where one of the three is drawn here. Its networks learn from augmented real images, here from plain ones. It
+    makes a step of the pixels after each class, here after all. It starts from nearest pixels, see `encode`.
     """
     synthetic, velocity, total = state["images"], state["velocity"], 0.0
     momenta = [torch.zeros_like(weight) for weight in network.parameters()]
@@ -130,8 +139,11 @@ def match_expanded(state: dict, real, settings, draw: torch.Generator,
     """Make one iteration of IDM: distribution matching on the decoded images (Zhao et al. 2023).
 
     As `match_formations`, but each step is along the gradient of `distribution_matching.matching_gradient`, of
-    the network as it was drawn at first and then after every `inner` steps on real images. The authors keep
-    a pool of networks and add a cross-entropy term; here every iteration has a new network and no such term.
+    the network as it was drawn at first and then after every `inner` steps on real images.
+
+    The authors' program differs in five things. It keeps a pool of networks and adds a cross-entropy term, where every iteration has a
+    new network here and no such term. It always augments what is matched (DSA), here nothing is augmented. It makes a step of the
+    pixels after each class, here after all. And it does not cut the pixels to the grey levels of the real images.
     """
     synthetic, velocity, total = state["images"], state["velocity"], 0.0
     momenta = [torch.zeros_like(weight) for weight in network.parameters()]

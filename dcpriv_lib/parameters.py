@@ -20,7 +20,7 @@ PIXELS = ("standard", "unit", "raw")
 # names of condensation.METHODS and STARTS, of the others in schedules.SCHEDULES, and of networks.NETWORKS, which take
 # seconds to import
 METHODS = ("DC", "DSA", "DM", "DM-DSA", "MTT", "IDC", "IDM", "KIP", "KIP-labels")
-CORESETS = ("random", "herding", "k-center")
+CORESETS = ("random", "herding", "k-center", "tiles")
 STARTS = ("noise", "real", "means", "mean noise", "tiles", "herding", "k-center")
 NETWORKS = ("ConvNet", "PaperCNN", "linear")
 MANY = 1_000_000
@@ -142,6 +142,7 @@ TABLE = {
     "effort": number(1e-3, 1e4),
     "training_steps": whole(1),
     "n_per_method": even(6),
+    "published_steps": whole(1),
     "real_sizes": entries(whole(2), distinct=True),
     "other_ipc": entries(whole(1, 10_000), distinct=True),
     "more_of": entries(one_of(*METHODS), distinct=True),
@@ -165,8 +166,6 @@ TABLE = {
     "delta": number(1e-15, 0.1),
     "dp_steps": entries(whole(1), distinct=True),
     "dp_batch": whole(1),
-    "dp_clip": number(1e-6, 1e6),
-    "dp_lr": number(1e-9, 1e6),
     "releases": entries(whole(1, 100_000), distinct=True),
     "dm_batch": whole(1),
     "dp_width": whole(1, 4096),
@@ -177,6 +176,7 @@ TABLE = {
     "gan_steps": whole(1),
     "generator_steps": whole(1),
     "drawn_per_class": whole(1, 100_000),
+    "rival_methods": entries(one_of(*CORESETS, *METHODS), distinct=True),
     # 8
     "clone": Rule(lambda value: type(value) is str and (value == "" or value.strip()),
                   "the path of a folder, or '' for the one among the data sets"),

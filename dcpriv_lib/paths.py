@@ -28,6 +28,11 @@ def check_profile(name: str) -> None:
         raise ValueError(f"profile = {name!r}: expected {PROFILE_NAME_RULE}")
 
 
+def all_results() -> Path:
+    """Return the folder of all profiles' results: ``$DCPRIV_RESULTS``, else ``results/``."""
+    return Path(os.environ.get("DCPRIV_RESULTS") or REPOSITORY / "results").absolute()
+
+
 def results(profile: str) -> Path:
     """Return (and create) the folder of one profile's artefacts.
 
@@ -42,7 +47,7 @@ def results(profile: str) -> Path:
         compute is spent.
     """
     check_profile(profile)
-    folder = Path(os.environ.get("DCPRIV_RESULTS") or REPOSITORY / "results").absolute() / profile
+    folder = all_results() / profile
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -1,11 +1,15 @@
 """The figures' common parts. Functions draw on an `ax` and return it."""
 
 import io
+import itertools
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from . import artefacts, metrics
 
@@ -153,6 +157,31 @@ def intervals(ax, values, low, high, names, colour: str, offset: float = 0.0, **
     ax.errorbar(values, rows, xerr=error, linestyle="none", capsize=3, color=colour,
                 **{"marker": "o"} | point)
     ax.set(yticks=np.arange(len(names))[::-1], yticklabels=names)
+    return ax
+
+
+def name_points(ax, points, names, colours):
+    """Write a name beside each of some points, float [n, 2] in data coordinates, so that it covers no point and no other name.
+
+    Each name takes the nearest free place around its point, never straight above, below or beside it, where intervals are drawn, and a
+    thin line leads to it. The limits of the axes must not change afterwards.
+    """
+    ax.figure.draw_without_rendering()
+    places = ax.transData.transform(np.asarray(points, dtype=float))
+    dot = ax.figure.dpi / 72 * 3.5  # half the width of a mark, in pixels
+    taken = [Bbox([place - dot, place + dot]) for place in places]
+    for place, point, name, colour in zip(places, points, names, colours):
+        text = ax.annotate(name, point, (0, 0), textcoords="offset points", fontsize=7, color=colour, va="center",
+                           path_effects=[withStroke(linewidth=2.5, foreground="white")],
+                           arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6, "shrinkA": 0, "shrinkB": 2})
+        for distance, angle in itertools.product((7, 12, 18, 26, 36, 48, 62, 80), np.radians(np.arange(45, 405, 30))):
+            text.set(position=(distance * np.cos(angle), distance * np.sin(angle)), ha="left" if np.cos(angle) > -1e-9 else "right")
+            text.update_positions(ax.figure.canvas.get_renderer())
+            box_ = Text.get_window_extent(text)  # without the line
+            inside = ax.bbox.contains(*box_.min) and ax.bbox.contains(*box_.max)
+            if inside and not any(box_.overlaps(one) for one in taken):
+                break
+        taken.append(box_)
     return ax
 
 

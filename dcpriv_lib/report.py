@@ -13,7 +13,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 
-from . import artefacts, paths, profiles
+from . import artefacts, findings, origin, paths, profiles
 from .tables import data_set
 
 TITLE = "Does dataset condensation protect the people in the training data?"
@@ -63,6 +63,7 @@ class OfflineExporter(HTMLExporter):
 def build(profile: str) -> Path:
     """Write ``results/<profile>/report/`` from what was run so far, and return its front page."""
     folder = paths.results(profile)
+    findings.keep(folder)
     return write(folder / "report", folder / "notebooks", folder / "tables", folder / "figures")
 
 
@@ -135,7 +136,7 @@ def front(resources: dict, notebooks: list[tuple[str, str, str]], tables: Path, 
     drawn = [(_first(figures, names), caption) for names, caption in FIGURES.items()]
     environment = jinja2.Environment(loader=TEMPLATES, autoescape=True)
     return environment.get_template("report_front.html.j2").render(
-        resources=resources, notebooks=notebooks, run=run(tables), verdicts=list(verdicts(tables)),
+        resources=resources, notebooks=notebooks, run=run(tables), findings=findings.kept(tables), verdicts=list(verdicts(tables)),
         claims=pd.read_csv(CLAIMS).to_dict("records"),
         figures=[(_embedded(path), caption) for path, caption in drawn if path])
 
@@ -152,14 +153,12 @@ def verdicts(tables: Path):
 
 
 def run(tables: Path) -> str:
-    """Return which run the tables of a folder are of: profile, data, date, processor and commit."""
-    records = sorted(tables.glob("*.csv.json"))
+    """Return which run the tables of a folder are of: profile, data, dates, processors, commits, and how much code it mixes."""
+    records = [artefacts.read_sidecar(record.with_suffix("")) for record in sorted(tables.glob("*.csv.json"))]
     if not records:
         return ""
-    record = artefacts.read_sidecar(records[0].with_suffix(""))
-    made, inputs = record["provenance"], record["inputs"]
-    return (f"Profile {inputs['profile']} on {data_set(inputs['dataset'])}, run on {made['written'][:10]} on "
-            f"{made['processor']}, commit {(made['git_commit'] or 'unknown')[:10]}.")
+    inputs = records[0]["inputs"]
+    return f"Profile {inputs['profile']} on {data_set(inputs['dataset'])}, {origin.of_run(records)}"
 
 
 def heading(notebook) -> str:

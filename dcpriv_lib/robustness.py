@@ -25,7 +25,10 @@ SQUARE_WINS = 0.05  # share of images that the attack without gradients flips an
 
 
 class OnPixels(nn.Module):
-    """A trained network that takes pixels from 0 to 1; its weights no longer learn.
+    """A trained network that takes pixels from 0 to 1, on any device; its weights no longer learn.
+
+    Pixels are put where the weights are, and the answers, and gradients, come back to where the pixels were. So the pictures of a
+    notebook may stay on the CPU while the network is on an accelerator; who attacks many puts them there once (`Study.attacked`).
 
     Parameters
     ----------
@@ -42,7 +45,8 @@ class OnPixels(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Map float32 pixels [B, C, H, W] to logits [B, classes]; those of whole grey levels to the same bits as in training."""
-        return self.network((255 * pixels - self.mean) / self.deviation)
+        here = pixels.to(self.mean.device)
+        return self.network((255 * here - self.mean) / self.deviation).to(pixels.device)
 
 
 # ---------------------------------------------------------------- the attacks

@@ -16,6 +16,7 @@ class Schedule:
 
     `image_lr` is for ten images a class. `ipc_matters`: whether the gradient for one image is the smaller the
     more images of its class there are, because the loss takes their mean; the step then grows with their number.
+    `method`: whose loop a coreset goes through without an iteration, one of `METHODS`.
     """
 
     iterations: int
@@ -24,6 +25,7 @@ class Schedule:
     image_lr: float
     start: str = "real"
     ipc_matters: bool = True
+    method: str = "DC"
 
 
 # Loops of about equal cost: on MNIST with a network of width 32, ten images a class take some twenty seconds of one core.
@@ -31,6 +33,7 @@ SCHEDULES = {
     "random": Schedule(0, 1, 0, 1.0),  # real images as they are: the coresets, which condensed sets have to beat
     "herding": Schedule(0, 1, 0, 1.0, "herding"),
     "k-center": Schedule(0, 1, 0, 1.0, "k-center"),
+    "tiles": Schedule(0, 1, 0, 1.0, "tiles", method="IDM"),  # four real ones an image, cut small: where IDC and IDM begin
     "DC": Schedule(10, 5, 5, 1.0),
     "DSA": Schedule(8, 5, 5, 1.0),
     "DM": Schedule(60, 1, 0, 30.0),
@@ -65,4 +68,4 @@ def settings_of(method: str, ipc: int, *, width: int, real_batch: int, effort: f
     usual = SCHEDULES[method]
     return Settings(ipc, max(1, round(effort * usual.iterations)) if usual.iterations else 0, usual.outer, usual.inner,
                     width, real_batch, usual.image_lr * factor * (ipc / 10 if usual.ipc_matters else 1),
-                    start or usual.start, method if method in METHODS else "DC", network)
+                    start or usual.start, method if method in METHODS else usual.method, network)

@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from . import (artefacts, condensation, data, dp_condensation, dp_training, generators, networks, paths,
-               private_gradient_matching, processes, tables, training)
+               private_gradient_matching, processes, published_protocol, tables, training)
 from .seeding import derive, generator
 
 MADE_BY = {"split": "01_data_split", "targets": "02_condensation", "condensed_sets": "02_condensation",
@@ -203,7 +203,8 @@ class Study:
         return np.array([artefacts.read_sidecar(job.path(self))["provenance"]["seconds"]
                          for job in _condensations(kind, wanted)])
 
-    def population(self, kind: str, training_sets: dict, epochs: int, network: str = "PaperCNN") -> Models:
+    def population(self, kind: str, training_sets: dict, epochs: int, network: str = "PaperCNN",
+                   recipe: str = "paper") -> Models:
         """Train one model a training set; models trained before are loaded.
 
         Parameters
@@ -213,12 +214,13 @@ class Study:
             and labels (hard or soft, see `training.train`), or to what `condense` returns for a key.
         epochs : passes over a training set.
         network : one of `networks.NETWORKS`; only the paper's can be asked again by `ask`.
+        recipe : "paper" for `training.train`, "published" for `published_protocol.train`, which starts anew if it is interrupted.
 
         Returns
         -------
         Models, in the order of `training_sets`; the key's parts are the first columns of their table.
         """
-        jobs = [_Training(kind, _key(key), _rows_or_pair(training_set), epochs, network)
+        jobs = [_Training(kind, _key(key), _rows_or_pair(training_set), epochs, network, recipe)
                 for key, training_set in training_sets.items()]
         answers = self._made(jobs, f"{kind} models")
         table = pd.DataFrame([job.key for job in jobs])
@@ -392,7 +394,7 @@ class Study:
         """
         identity = [data.digest(value) if isinstance(value, np.ndarray) else value for value in arguments]
         return artefacts.cached(self.folder / "once" / name, self.inputs | {"arguments": identity},
-                                lambda _: function(*arguments))
+                                lambda _: function(*arguments), by=(function,))
 
     def save(self, name: str, content, **settings) -> None:
         """Keep `Models`, a DataFrame or a dict of arrays under a name for the notebooks that follow."""
@@ -446,11 +448,11 @@ class Study:
                              f"{', '.join(map(str, found))}: choose one of these, or run it with this ipc")
         return found[ipc]
 
-    def table(self, frame: pd.DataFrame, name: str):
-        """Keep a table of the report as .csv and .md, and return it to be shown."""
+    def table(self, frame: pd.DataFrame, name: str, note: str = ""):
+        """Keep a table of the report as .csv and .md, the latter with a note below it, and return it to be shown."""
         self.save(f"tables/{name}", frame)
-        artefacts.write(self.folder / "tables" / f"{name}.md", (tables.markdown(frame) + "\n").encode())
-        return tables.shown(frame)
+        artefacts.write(self.folder / "tables" / f"{name}.md", (tables.markdown(frame, note) + "\n").encode())
+        return tables.shown(frame, note)
 
     def figure(self, figure, name: str) -> None:
         """Keep a figure of the report as .svg and .png."""
@@ -512,7 +514,8 @@ class _Condensation:
                 make_network=lambda: networks.build(self.settings.network, study.split.shape, self.settings.width, True),
                 seed=derive(study.seed, self.kind, *self.key), checkpoint=state, progress=progress)
             return made | {"started_from": self.rows[made["started_from"].numpy()]}
-        return artefacts.cached(self._at(study, ""), self._inputs(study), compute)
+        by = condensation.condense, *condensation.chosen(self.settings)
+        return artefacts.cached(self._at(study, ""), self._inputs(study), compute, by)
 
 
 @dataclass(frozen=True, eq=False)
@@ -524,6 +527,7 @@ class _Training:
     training_set: np.ndarray | tuple
     epochs: int
     network: str
+    recipe: str
 
     @property
     def size(self) -> int:
@@ -536,7 +540,8 @@ class _Training:
         return study.images[self.training_set], study.labels[self.training_set]
 
     def _inputs(self, study: Study) -> dict:
-        other = {} if self.network == "PaperCNN" else {"network": self.network}  # once the only one: its models are found
+        usual = {"network": "PaperCNN", "recipe": "paper"}  # once the only ones: their models are found
+        other = {name: getattr(self, name) for name, value in usual.items() if getattr(self, name) != value}
         return study.inputs | other | {"kind": self.kind, "key": self.key, "epochs": self.epochs,
                                        "training_set": data.digest(*self._examples(study))}
 
@@ -548,15 +553,19 @@ class _Training:
 
     def arrays(self, study: Study, progress: Callable = iter) -> dict:
         """Return the arrays, computed and kept unless they are there already."""
+        by = (published_protocol.train,) if self.recipe == "published" else ()
         return artefacts.cached(self._at(study), self._inputs(study),
-                                lambda unfinished: self._train(study, unfinished, progress))
+                                lambda unfinished: self._train(study, unfinished, progress), by)
 
     def _train(self, study: Study, unfinished: Path, progress: Callable) -> dict:
         images, labels = self._examples(study)
         network = study.network(self.kind, *self.key, network=self.network).to(study.device)
-        training.train(network, images.to(study.device), labels.to(study.device), epochs=self.epochs,
-                       generator=study.generator(f"{self.kind} order", *self.key), checkpoint=unfinished,
-                       progress=progress)
+        draw = study.generator(f"{self.kind} order", *self.key)
+        if self.recipe == "published":
+            published_protocol.train(network, images.to(study.device), labels.to(study.device), self.epochs, draw)
+        else:
+            training.train(network, images.to(study.device), labels.to(study.device), epochs=self.epochs, generator=draw,
+                           checkpoint=unfinished, progress=progress)
         return _answers(study, network)
 
 
@@ -600,7 +609,7 @@ class _PrivateTraining:
             scores = dp_training.train(network, *members, self.settings, seed=derive(study.seed, self.kind, *self.key),
                                        coins=torch.as_tensor(self.coins), checkpoint=unfinished, progress=progress)
             return _answers(study, network) | {"scores": scores}
-        return artefacts.cached(self._at(study), self._inputs(study), compute)
+        return artefacts.cached(self._at(study), self._inputs(study), compute, by=(dp_training.train,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -634,13 +643,15 @@ class _PrivateSet:
             return dp_condensation.release(images, labels, classes, self.query, seed=seed,
                                            coins=torch.as_tensor(self.coins), checkpoint=unfinished)
 
+        fit = generators.fit if isinstance(self.fit, generators.Settings) else dp_condensation.fit
+
         def fitted(unfinished: Path) -> dict:
-            found = artefacts.cached(self._at(study, "releases"), self._inputs(study), released)
-            module = generators if isinstance(self.fit, generators.Settings) else dp_condensation
-            return found | module.fit(
+            found = artefacts.cached(self._at(study, "releases"), self._inputs(study), released, by=(dp_condensation.release,))
+            return found | fit(
                 torch.as_tensor(found["sums"]).to(study.device), study.split.shape, len(self.rows) / classes, self.query,
                 self.fit, seed=seed, checkpoint=unfinished, progress=progress)
-        return artefacts.cached(self._at(study, "condensed"), self._inputs(study) | asdict(self.fit), fitted)
+        return artefacts.cached(self._at(study, "condensed"), self._inputs(study) | asdict(self.fit), fitted,
+                                by=(dp_condensation.release, fit))
 
 
 @dataclass(frozen=True, eq=False)
@@ -675,7 +686,7 @@ class _Condensed:
             members = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
             return make(*members, len(study.classes), self.settings, seed=derive(study.seed, self.kind, *self.key),
                         checkpoint=unfinished, progress=progress, **audited)
-        return artefacts.cached(self._at(study), self._inputs(study), compute)
+        return artefacts.cached(self._at(study), self._inputs(study), compute, by=(make,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -710,7 +721,7 @@ class _Attacked:
             network, = study.on_pixels(Models(pd.DataFrame({"file": [self.file]}), np.empty(0), np.empty(0)))
             return self.examine(network, study.grey_pixels(self.rows).to(study.device), study.labels[self.rows].to(study.device),
                                 generator=study.generator("attacked", self.examine.__name__, self.file), **dict(self.how))
-        return artefacts.cached(self._at(study), self._inputs(study), compute)
+        return artefacts.cached(self._at(study), self._inputs(study), compute, by=(self.examine,))
 
 
 def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:

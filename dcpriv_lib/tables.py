@@ -30,8 +30,15 @@ def percent_at_fpr(value: float, low: float, high: float, non_members: int) -> s
 
 
 def points(value: float, low: float, high: float) -> str:
-    """Return "+1.2 points [-0.3, 2.7]" for differences of fractions."""
-    return f"{100 * value:+z.1f} points [{100 * low:z.1f}, {100 * high:z.1f}]"
+    """Return "+1.2 points [-0.3, 2.7]" for differences of fractions.
+
+    The side on which an interval ends decides a verdict. So where an end would be rounded to 0.0, there are two decimals, "[-0.03, 2.71]",
+    or three; "undefined" for NaN.
+    """
+    if np.isnan(value):
+        return "undefined"
+    digits = next((digits for digits in (1, 2) if all(end == 0 or round(100 * end, digits) for end in (low, high))), 3)
+    return f"{100 * value:+z.{digits}f} points [{100 * low:z.{digits}f}, {100 * high:z.{digits}f}]"
 
 
 def number(value: float, low: float, high: float) -> str:
@@ -49,12 +56,12 @@ def spread(values: pd.Series) -> str:
     return f"{100 * values.mean():.1f}" + (f" ± {100 * values.std():.1f}" if len(values) > 1 else "")
 
 
-def markdown(frame: pd.DataFrame) -> str:
-    """Return a table as markdown, without its index."""
-    return frame.to_markdown(index=False)
+def markdown(frame: pd.DataFrame, note: str = "") -> str:
+    """Return a table as markdown, without its index, and a note below it."""
+    return frame.to_markdown(index=False) + (f"\n\n*{note}*" if note else "")
 
 
-def shown(frame: pd.DataFrame):
-    """Return a table in a form that notebooks, HTML pages and code hosts all show."""
+def shown(frame: pd.DataFrame, note: str = ""):
+    """Return a table, and a note, in a form that notebooks, HTML pages and code hosts all show."""
     from IPython.display import Markdown  # here, because only notebooks have it to show anything
-    return Markdown(markdown(frame))
+    return Markdown(markdown(frame, note))

@@ -36,9 +36,13 @@
 # an hour; running takes seconds.
 #
 # > **Threat model.** The *owner* holds the target's data and trains on the members. The
-# > *attacker* holds other images from the same source, knows the network's architecture, may ask
-# > the trained model for the class probabilities of any image, and never sees the members or the
-# > model's weights.
+# > *attacker* holds other images from the same source, knows the network's architecture, and may ask
+# > *one model* for the class probabilities of any image. They never see the members, the model's weights, or
+# > the synthetic images that it may have been trained on.
+# >
+# > **Which door?** Notebooks 1 to 6 and 8 watch this one: a model that may be asked. Whoever is *handed the
+# > synthetic images* can train such a model alone, ask it, and do more besides. Nothing in these notebooks is a
+# > statement about that attacker. Notebook 7 makes a start there (exercise 2), a later notebook goes on.
 
 # %% tags=["parameters"]
 profile: str = "quick"      # name of this run; its files go to results/<profile>
@@ -61,10 +65,10 @@ study = Study.divide(**parameters.check(globals()))
 # %% [markdown]
 # ## The game
 #
-# Three parties play. The *owner* trains a model, the *target*, on the members. The *judge* draws an image, with
-# equal chance a member's or a non-member's, and shows it to the *attacker*. The attacker sends it to the target,
-# looks at the answer, and says "member" or "not a member". The judge, who knows the truth, counts how often that
-# is right.
+# Three parties play. The *owner* trains a model on the members: the *target*, the model that is attacked. The
+# *judge* draws an image, with equal chance a member's or a non-member's, and shows this *query image* to the
+# *attacker*. The attacker sends it to the target, looks at the output, and says "member" or "not a member". The
+# judge, who knows the truth, counts how often that is right.
 
 # %% tags=["plumbing"]
 figure, ax = plots.diagram(9.4, 3.2)
@@ -80,7 +84,7 @@ plots.arrow(ax, (5.85, 0.7), (7.05, 0.7), "'member!'")
 plots.arrow(ax, (4.4, 1.2), (4.4, 2.0))
 plots.arrow(ax, (5.0, 2.0), (5.0, 1.2))
 ax.text(4.3, 1.6, "query", ha="right", va="center", fontsize=8, color="0.25")
-ax.text(5.1, 1.6, "answer: a probability for each class", va="center", fontsize=8, color="0.25")
+ax.text(5.1, 1.6, "output: a probability for each class", va="center", fontsize=8, color="0.25")
 study.figure(figure, "the_game")
 
 # %% [markdown]
@@ -92,8 +96,8 @@ study.figure(figure, "the_game")
 # The quick profile uses scikit-learn's digits: 1,797 real scans, small enough for a laptop and
 # bundled, so nothing is downloaded. The `paper` profile uses MNIST. To use your own images, set
 # `dataset` to the path of an `.npz` file in MedMNIST's layout or of a folder with one subfolder a
-# class; nothing else changes. Of a large data set, `n_images` takes some: models of few people
-# know them better.
+# class; nothing else changes. `n_images` keeps a random part of a large data set. The fewer people a
+# model sees, the better it remembers each.
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 1.8))
@@ -104,9 +108,9 @@ study.figure(figure, "members")
 # %% [markdown]
 # ## The split
 #
-# Write $D$ for all images. The first part of $D$ is the target's, the rest the attacker's, $A$.
-# The target's part is halved at random into members $M$, which the model is trained on, and
-# non-members $N$, which it never sees:
+# Write $D$ for all images. The first part of $D$ is the *pool*, the people about whom the judge may ask; the rest
+# are the *attacker's images* $A$. The pool is halved at random into *members* $M$, whom the model is trained
+# on, and *non-members* $N$, whom it never sees:
 #
 # $$D = M \cup N \cup A, \qquad M \cap N = N \cap A = A \cap M = \emptyset, \qquad |M| = |N|.$$
 #
@@ -176,11 +180,13 @@ print("non-members that are copies of a member:", sum(as_bytes[i] in of_members 
 
 # %%
 n = len(M) + len(N)
-scores = 100 * study.rng("guessers").binomial(n, 0.5, size=1000) / n       # per cent
-low, high = np.quantile(scores, [0.025, 0.975])
+right = study.rng("guessers").binomial(n, 0.5, size=1000)                  # of n images
+low, high = 100 / n * np.quantile(right, [0.025, 0.975])                   # per cent
+step = max(1, round(n**0.5 / 8))           # whole images, a quarter of a standard deviation
+edges = np.arange(right.min(), right.max() + step + 1, step) - 0.5
 
 figure, ax = plt.subplots(figsize=(6, 2.6))
-ax.hist(scores, 40, color=plots.ATTACKER)
+ax.hist(100 / n * right, 100 / n * edges, color=plots.ATTACKER)
 for end in (low, high):
     ax.axvline(end, color=plots.NON_MEMBER, linestyle="--")
 ax.set(xlabel="accuracy of an attacker who tosses a coin (%)", ylabel="attackers of 1,000")
@@ -199,11 +205,9 @@ print(f"n = {n:,}: 95 % of guessers score between {50 - margin:.2f} % and {50 + 
 # Now turn the question around. An attack was right 51 % of the time: what do we know about its true accuracy?
 # The *95 % interval* holds every true value that could well have given this result, and a procedure that makes
 # such intervals is wrong in one case of twenty. This report writes it behind each number,
-# "51.0 % [48.1, 53.9]". An interval that contains one half says: not distinguishable from guessing, *with so many images*.
-# It comes in three forms here. For a share of a count, such as an accuracy, it is the exact
-# one of Clopper and Pearson. For an AUC, the area under the ROC curve of notebook 4, the judge draws the same people again and
-# again with repetition (the *bootstrap*). For a mean over many models it comes from how much the models differ
-# (Student's $t$).
+# "51.0 % [48.1, 53.9]". An interval that contains one half says: not distinguishable from chance, *with so many images*.
+# For a share of a count, such as an accuracy, it is the exact interval of Clopper and Pearson. Other numbers get
+# theirs where they first appear.
 #
 # With the 1,198 digits the range of luck is wide, so the quick profile can show only strong effects. With the
 # paper's 30,000 images it is about ±0.57 points, which will matter in notebook 5.
@@ -213,7 +217,8 @@ print(f"n = {n:,}: 95 % of guessers score between {50 - margin:.2f} % and {50 + 
 # - Members train the target model, non-members are their honest counterpart, the attacker has
 #   data of their own, and nobody shares an image.
 # - Members and non-members are equally many, so guessing scores 50 %.
-# - Every number has a 95 % interval; one that contains one half is not distinguishable from guessing.
+# - Every number has a 95 % interval; one that contains one half is not distinguishable from chance.
+# - The attacker of these notebooks asks one model. Somebody who is given the synthetic images is another attacker.
 # - The split lies in `results/<profile>/split.npz`, and every later notebook checks that it is this one.
 #
 # ## Exercises

@@ -32,9 +32,10 @@
 # takes half an hour; running it takes about a minute at the quick scale.
 #
 # > **Threat model.** Everything here happens at the owner's. The owner condenses the *members
-# > only* and, in the condensed case, trains on the synthetic images and deletes the real ones. The
-# > attacker will see the trained model's answers, and neither the images nor the weights. "Member"
-# > always means a *real* image, whatever the model was trained on.
+# > only* and, in the condensed case, trains one model on the synthetic images and keeps or deletes these. The
+# > attacker of the next notebooks will see that model's outputs. An owner who *gives away* the synthetic images
+# > opens another door, which these notebooks do not watch (notebook 1). "Member" always means a *real* image,
+# > whatever the model was trained on.
 #
 # Two papers are behind this notebook. "The paper" is always Gujarathi and Gandhi's, which this report
 # reproduces. The method that they use, gradient matching, is by Zhao, Mopuri and Bilen (2021).
@@ -145,6 +146,9 @@ print(f"D before {before:.2f}, after one step {after:.2f}, "
       f"of {sum(len(g_i) for g_i in gradient(M_c))} units")
 
 # %% [markdown]
+# Two gradients that have nothing to do with each other have a cosine near 0 in every unit, so $D$ would be about the
+# number of units. Where noise starts below that, it is because its gradient asks for zeros too.
+#
 # This is the gradient of a gradient: `create_graph=True` lets us differentiate $\nabla_\theta \ell(S_c)$
 # once more, now by the pixels. One step made the distance smaller, for one class and one network. Where
 # do twenty steps lead? The histogram shows the cosine of every unit.
@@ -240,13 +244,15 @@ study.figure(figure, "matching_loss")
 # ## Figure 4: from the first to the final images
 #
 # The paper starts from noise. That takes thousands of updates, so the quick scale starts from real members
-# instead (`start = "real"`). This start, the step size and the number of updates were chosen on the
-# attacker's images, for the accuracy of a model of the result: on such small images DC gained little over the real
-# ones that it started from, and lost against them from blurred ones (`start = "means"`; see the solutions). Notebook
-# 7 asks what a start gives away, notebook 9 which method does better.
+# instead (`start = "real"`). We chose this start, the step size and the number of updates on the attacker's images,
+# by the accuracy of a model of the result. There the matching gained little over the real images that it started
+# from, and from blurred ones (`start = "means"`) it did not catch up with them: the solutions have the table. So
+# the quick scale shows how the method works, and not what it can reach. Notebook 7 asks what a start gives away,
+# notebook 9 which method does better.
+#
 # Each row of a panel is a class, from 0 at the top; of larger sets the first ten images per class are
-# shown. Where all pixels are nearly black, as noise is that starts on the scale of raw pixels, the picture is
-# made brighter, and says so. Before you look: would you recognise a person's handwriting in such an image?
+# shown. Pictures that would be nearly black are brightened; their title says by how much. Before you look: would
+# you recognise a person's handwriting in such an image?
 
 # %%
 first_sets = {n: condensed[n, k] for n, k in reversed(condensed)}            # one set per ipc
@@ -260,7 +266,7 @@ for n, synthetic in sorted(first_sets.items()):
         pixels = study.split.grey_levels(of_class.flatten(0, 1))
         times = 1 if pixels.max() > 0.5 else 1 / max(float(pixels.max()), 1 / 255)
         plots.images(ax, times * pixels, of_class.shape[1],
-                     ("made elsewhere" if given else f"after {iteration} iterations")
+                     ("made elsewhere" if given else f"iteration {iteration}")
                      + (f", {times:.0f} x as bright" if times > 1 else ""))
     plots.name_rows(axes[0, 0], study.classes)
     figure.suptitle(f"{n} images per class" + (", the first ten of them" if n > 10 else ""))
@@ -283,8 +289,8 @@ for n, synthetic in sorted(first_sets.items()):
 # | `subset-10` | a random subset of the members, as many images as `condensed-10` |
 # | `condensed-10` | 10 synthetic images per class |
 #
-# The paper does not say how its "subset" was chosen; ours is uniformly random, new in every run. It is
-# the simplest way to share less, so it is the rival that condensation has to beat. Before you run the
+# The paper does not say how its "subset" was chosen; ours is uniformly random, new in every run. A random subset is
+# the simplest way to train on fewer images, so it is the rival that condensation has to beat. Before you run the
 # next cells: which of the two would you bet on, at the same number of images?
 
 # %%
@@ -303,8 +309,13 @@ names |= {f"{kind}-{n}": (kind, n) for n in settings for kind in training_sets
 wanted = {(name, run): training_set(*names[name], run) for name in names for run in runs}
 
 # %% [markdown]
-# After training, every model answers for every image of the data set. These answers, ten *logits* an
-# image of which the softmax makes probabilities, are all that the attacker will see of it.
+# After training, every model is asked about every image of the data set. Its outputs are all that the attacker will
+# see of it.
+#
+# > **What is a softmax, and why is it given out?** The last layer gives one number a class, the *logit* $z_c$. The
+# > softmax makes probabilities of them, $p_c = e^{z_c} / \sum_k e^{z_k}$: logits 2, 1 and 0 become 67, 24 and 9 %.
+# > Services give these out because their users want to know how sure the model is. Giving out only the most
+# > probable class would hide a lot and not everything: see exercise 1 of notebook 4.
 
 # %%
 targets = study.population("target", wanted, epochs)     # logits [models, N, classes]
@@ -356,12 +367,12 @@ tables.shown(on_mnist[["target", "images", "image updates", "paper says",
 # %% [markdown]
 # There a hundred condensed images beat a hundred random ones, and five hundred condensed images, after fewer
 # updates, lose to five hundred random ones. So "condensed images are worth more than real ones" depends on how many
-# images, how many members and how many updates; it has to be measured each time.
+# images, members and updates there are, and on the network that is trained on them. It has to be measured each time.
 #
 # ## Would more iterations help?
 #
-# What a shorter run costs can be read off its own way: train the paper's network on the images as they were after
-# 1, 2, 5, ... iterations, and at the end. The horizontal lines are the random subsets.
+# How much did we lose by stopping early? We train the paper's network on the images as they were after 1, 2, 5, ...
+# iterations, and at the end. The horizontal lines are the random subsets.
 
 # %%
 stages = {(n, k): condensation.stages(synthetic, settings[n].iterations)
@@ -386,15 +397,14 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 study.figure(figure, "accuracy_by_iterations")
 
 # %% [markdown]
-# Each point is one network, so a point may be a little lucky or unlucky. Where a curve still rises at its end, the
-# synthetic sets of this run are worse than a longer run's would be, and so are the models trained on them; where it
-# is flat, more of the same would change little.
+# Each point is one network, so a point may be a little lucky or unlucky. Where a curve still rises at its end, a longer
+# run would give better images and better models. Where it is flat, more of the same would change little.
 #
 # ## Summary
 #
 # - Gradient matching moves synthetic images until their gradients agree with those of the members.
 # - Figure 4 shows the images; Table 1 shows what training on them costs, and what a random subset costs.
-# - The attacker of notebooks 3 and 4 sees each target model's answers and nothing else.
+# - The attacker of notebooks 3 and 4 sees the outputs of one target model and nothing else of it.
 #
 # ## Exercises
 #

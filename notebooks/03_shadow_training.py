@@ -21,8 +21,8 @@
 # **Question.** The attacker never sees who was a member of the target. How can they learn what membership
 # looks like?
 #
-# By rehearsing. They train models of their own, *shadow models*, on their own images. Of those models they
-# know every member, because they chose them.
+# By rehearsing. A *shadow model* is a model that the attacker trains on their own images, as the owner trained the
+# target. Of shadow models the attacker knows every member, because they chose them.
 #
 # **In this notebook you will learn**
 #
@@ -35,8 +35,9 @@
 #
 # > **Threat model.** The attacker owns `attacker` images from the same source as the members, knows the
 # > target's architecture and how it is trained, and has a computer. Nothing in this notebook
-# > touches the target's data. Note what the paper's attacker does *not* know or use: that the target may have been trained
-# > on condensed images. The shadow models are trained on real ones.
+# > touches the target's data. The door is that of notebook 1: one model, which may be asked. Note what the paper's
+# > attacker does *not* know or use: that the target may have been trained on condensed images, and these images
+# > themselves. The shadow models are trained on real ones.
 
 # %% tags=["parameters"]
 profile: str = "quick"      # name of this run; its files are in results/<profile>
@@ -62,24 +63,25 @@ study = Study(**parameters.check(globals()))
 # %% [markdown]
 # ## The rehearsal
 #
-# To recognise cats, one learns from pictures of which somebody has said whether they show a cat. To recognise
-# *members*, one would need answers of the target of which somebody says whether the image was a member, and
-# nobody will say so. The way out is to build a world in which one knows.
+# To recognise cats, one learns from pictures that somebody has labelled "cat" or "no cat". To recognise *members*,
+# one would need outputs of the target that somebody has labelled "member" or "no member", and nobody will do
+# that. The way out is to build a world in which one knows.
 #
 # Shadow model $j$ shuffles the attacker's images in its own way. The first `ds` become its members
 # $M_j$, the next `ds` its non-members $N_j$. It is trained on $M_j$ exactly as the target was on $M$,
-# and then answers for both. Every answer is a labelled example, (softmax, true class) → member or not. On
-# these examples an ordinary classifier, the *attack model*, learns to recognise membership; what it has learned
-# it then applies to the target.
+# and is then asked about both. Every output is a labelled example, (softmax, true class) → member or not. On
+# these examples an ordinary classifier, the *attack model*, learns to recognise membership. It is then applied
+# to the target.
 
 # %% tags=["plumbing"]
 figure, ax = plots.diagram(12.6, 3.6)
 for y, name in ((3.0, "1"), (1.8, "2"), (0.6, "k")):
     plots.box(ax, (1.2, y), f"attacker's images,\nshuffle {name}", plots.ATTACKER)
     plots.box(ax, (4.2, y), f"shadow model {name}", plots.MEMBER)
-    plots.box(ax, (7.5, y), "members' softmax: 1\nnon-members' softmax: 0", "0.6", (2.5, 0.9))
+    plots.box(ax, (7.5, y), "members' outputs: label 1\nnon-members': label 0", "0.6",
+              (2.5, 0.9))
     plots.arrow(ax, (2.35, y), (3.05, y), "train")
-    plots.arrow(ax, (5.35, y), (6.2, y), "answer")
+    plots.arrow(ax, (5.35, y), (6.2, y), "ask")
     plots.arrow(ax, (8.8, y), (10.1, 1.8 + (y - 1.8) / 3))
 plots.box(ax, (11.3, 1.8), "attack model\nof each class:\nmember?", plots.NON_MEMBER,
           (2.2, 1.5))
@@ -110,9 +112,9 @@ shadows.table[list(parts)].describe().loc[["mean", "std", "min", "max"]].round(3
 #
 # ## Figure 1: the softmax of a member and of a non-member
 #
-# The usual picture shows one member that the model is sure of, and one non-member that it is not. Any two can be
-# found that look like this. So here are, of one shadow model, the *median* member and non-member by loss (half of the
-# images have a smaller loss), and the ones at the 99th percentile, which the model finds harder than 99 in a hundred.
+# The usual picture shows one member that the model is sure of, and one non-member that it is not. Two such images can
+# always be found. So here are, of one shadow model, the *median* member and non-member by loss (half of the
+# images have a smaller loss), and those at the 99th percentile, which the model finds harder than 99 in a hundred.
 # Guess first: how different will the two medians look?
 
 # %%
@@ -138,7 +140,8 @@ study.figure(figure, "figure1_softmax")
 # %% [markdown]
 # The hatched bar is the true class, whose probability $p_y$ stands in the title. In the median there is nothing to
 # see: a good model is sure of members and non-members alike. The difference is in the tail, among the images that the
-# model finds hard. For most people this attack has nothing to go by; for a few it may have a lot.
+# model finds hard. About most people this output says little; about a few it may say a lot. (Two *different* images are
+# compared here. Notebook 6 asks models with and without one and the same image.)
 #
 # ## The leak: the distribution of losses
 #
@@ -146,8 +149,7 @@ study.figure(figure, "figure1_softmax")
 #
 # $$\ell(x, y) = -\log p_y(x).$$
 #
-# Training makes $\ell$ small on the members. It is made small on everybody else only in so far as the
-# model generalises.
+# Training makes $\ell$ small on the members. On other people's images the loss is small only if the model generalises.
 
 # %%
 known = attacks.Rehearsal.of(shadows.logits, study.labels, splits)
@@ -161,13 +163,13 @@ study.figure(figure, "shadow_losses")
 # %% [markdown]
 # Two distributions that overlap almost everywhere, each shown in per cent of its own examples. The members' (solid)
 # lies a little to the left, and on the right end, where the loss is above 1, there are nearly only non-members. An attacker
-# who says "small loss, so a member" is right as far as the two are apart. Notebook 4 does exactly that first, and
+# who says "small loss, so a member" gains only where the two curves differ. Notebook 4 does exactly that first, and
 # then lets classifiers look at the whole softmax.
 #
 # ## Summary
 #
 # - Shadow models are trained by the attacker on the attacker's data, so their members are known.
-# - Their answers, labelled with membership, are the attack model's training set.
+# - Their outputs, labelled with membership, are the attack model's training set.
 # - Members have smaller losses; most of the difference is in the tail.
 #
 # ## Exercises

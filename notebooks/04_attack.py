@@ -18,7 +18,7 @@
 # %% [markdown]
 # # 4. The attack: member or not?
 #
-# **Question.** Given a model's answer for an image, and the rehearsal of notebook 3: was the image a
+# **Question.** Given a model's output for an image, and the rehearsal of notebook 3: was the image a
 # member?
 #
 # **In this notebook you will learn**
@@ -31,9 +31,10 @@
 # **You need** notebooks 1 to 3. Support vector machines need not be known, only that they are classifiers. Reading
 # takes half an hour; running takes less than a minute at the quick scale.
 #
-# > **Threat model.** The attacker has the shadow models' answers with their membership, and the
-# > target's softmax for every image in question, together with its true class. They do not know
-# > how many of the images in question are members. The judge does.
+# > **Threat model.** The attacker has the shadow models' outputs with their membership, and the
+# > target's softmax for every query image, together with its true class. They do not know
+# > how many of the query images are members. The judge does. The door is that of notebook 1: one model,
+# > which may be asked. Nobody here is given the synthetic images.
 
 # %% tags=["parameters"]
 profile: str = "quick"                 # name of this run; its files are in results/<profile>
@@ -58,8 +59,8 @@ from dcpriv_lib.study import Study
 study = Study(**parameters.check(globals()))
 
 # %% [markdown]
-# The inputs: the targets (notebook 2) and the shadow models (notebook 3), with what each of them
-# answers for every image.
+# The inputs: the targets (notebook 2) and the shadow models (notebook 3), with the outputs of each of them
+# for every image.
 
 # %%
 targets, shadows = study.load("targets"), study.load("shadows")
@@ -74,8 +75,7 @@ known = attacks.Rehearsal.of(shadows.logits, study.labels, splits)
 print(f"{len(known.labels):,} rows from {len(shadows)} shadow models")
 
 # %% [markdown]
-# And the evaluation set: every member and every non-member of the target, as every target
-# answers for them.
+# And the evaluation set: every target's outputs for every member and every non-member.
 
 # %%
 def ask(logits):
@@ -86,17 +86,17 @@ answers = {key: ask(logits) for key, logits in targets.items()}
 
 # %% [markdown]
 # One more model is judged as a *control*: `unrelated`, a model that was trained on none of these
-# images. The first shadow models will do. Nothing can leak from them, so an attack that seems to succeed on them has only met
-# a split whose members happen to be easier than its non-members. What it scores there is what luck gives for free.
+# images. The first shadow models will do. Nothing can leak from them. If an attack "succeeds" on them, the members merely
+# happen to be the easier half. That score is the luck to allow for.
 
 # %%
 controls = shadows.logits[:targets.table["run"].nunique()]
 answers |= {("unrelated", run): ask(logits) for run, logits in enumerate(controls)}
 
 # %% [markdown]
-# Models that were made elsewhere are judged too, if `extra_targets` names files of their answers or weights; each is called
-# by the name of its file. Were one right about hardly anybody, the rows of its file would be in another order than
-# those of the split, or its images on another scale.
+# Models that were made elsewhere are judged too, if `extra_targets` names files of their outputs or weights; each is called
+# by the name of its file. If a model seems right about hardly anybody, its file probably has the rows in another order
+# or the pixels on another scale.
 
 # %%
 extra = elsewhere.targets(extra_targets, study)
@@ -112,7 +112,7 @@ for (name, _), asked in extra.items():
 # $$\text{member} \iff \ell(x, y) \le \tau .$$
 #
 # A model has seen its members often, so it should be surer of them. That is the whole idea. The attacker chooses
-# $\tau$ where the members and non-members of the shadow models are told apart best (the paper's section 2.1), and
+# $\tau$ that best separates the members from the non-members of the shadow models (the paper's section 2.1), and
 # applies it to the target. Where in this picture would you put it?
 
 # %%
@@ -133,7 +133,7 @@ study.figure(figure, "loss_threshold")
 # ## Attack 2: a support vector machine per class (the paper's text)
 #
 # The loss looks at one of the ten probabilities. Could the other nine say more? Here is what an attack model sees of
-# one class: one point for each answer of a shadow model, with two of its ten coordinates.
+# one class: one point for each output of a shadow model, with two of its ten coordinates.
 
 # %%
 c = 8 if len(study.classes) > 8 else 0
@@ -147,7 +147,7 @@ for member, name, colour, marker in ((False, "non-members", plots.NON_MEMBER, "x
                alpha=0.5, label=name)
 ax.set(xscale="log", yscale="log", xlabel="1 - probability of the true class",
        ylabel="largest other probability",
-       title=f"answers of the shadow models, class {study.classes[c]}")
+       title=f"outputs of the shadow models, class {study.classes[c]}")
 ax.legend()
 study.figure(figure, "what_attack_models_see")
 
@@ -156,10 +156,14 @@ study.figure(figure, "what_attack_models_see")
 # can hardly do better there than a threshold. That is already a forecast for the results below.
 #
 # The attack model of class $c$ is a classifier from the softmax vector $p$ to membership, trained on the
-# rows of class $c$. The text of the paper uses an SVM with the kernel
-# $k(p, q) = \exp(-\gamma \|p - q\|^2)$, and chooses $C$ and $\gamma$ by 5-fold cross-validated accuracy. (Rows that
-# agree to `merge_step` are merged and weighted by their number. That saves hours and changes nothing that matters;
-# the docstring of `svm.MergedSVC` says why.)
+# rows of class $c$. Why one a class? What an unsure output looks like depends on the class: a bad 1 looks like a 7 and a
+# bad 8 like a 3. One classifier for all would have to learn every pattern at once. The price is that each sees only
+# the rows of its own class.
+#
+# The text of the paper uses an SVM with the kernel $k(p, q) = \exp(-\gamma \|p - q\|^2)$. Its $\gamma$ says how
+# close two outputs must be to count as alike, its $C$ what a wrong row costs. Large values follow every single row, small
+# ones draw a smooth border; 5-fold cross-validated accuracy chooses. (Rows that agree to `merge_step` are merged and
+# weighted by their number. That saves hours and changes nothing that matters; the docstring of `svm.MergedSVC` says why.)
 
 # %%
 best = {}
@@ -212,7 +216,7 @@ study.save("attacks", judged, shadows=len(shadows), ds=ds)
 
 # %% [markdown]
 # **Accuracy** first: how often is the attack right? One half is guessing. The brackets are 95 % intervals
-# (Clopper-Pearson), means over the runs of a target. Guess before you look: which of the six models gives its members away?
+# (Clopper-Pearson), means over the runs of a target. Guess before you look: which of these models leaks?
 
 # %%
 mean = evaluation.mean_over_runs(judged)
@@ -220,9 +224,23 @@ order = {"index": judged["target"].unique(), "columns": list(suite)}
 mean["accuracy, text"].unstack("attack").reindex(**order)
 
 # %% [markdown]
-# Only a row whose interval lies above 50 % recognises anybody, and it has to do so by more than the control
-# `unrelated`. The interval does *not* shrink with the number of runs, since all runs are judged on the same people; and
-# of so many intervals expect one in twenty to miss the truth by chance alone. The same as a picture:
+# An attack is distinguishable from chance only if its interval lies above 50 %, and it should be better than on the control
+# `unrelated`. Which are?
+
+# %%
+told = mean.index[mean["accuracy_low"] > 0.5]
+print("above 50 %:", "; ".join(f"{attack} on {target}" for target, attack in told) or "none")
+
+# %% [markdown]
+# The interval does *not* shrink with the number of runs, since all runs are judged on the same people. Of so
+# many intervals, one in twenty misses the truth by chance alone.
+#
+# > **How can a model of a subset say anything about people it never saw?** It cannot. If it saw n of the N members, the
+# > others are to it what non-members are. On average over random choices no attack can then have an AUC above
+# > 1/2 + n/(2N), for instance 58 % with 100 of 599 members. Notebook 7 proves it.
+#
+# Is 54 % bad, and for whom? An average over everybody cannot say: it may be everybody a little, or a few people fully.
+# Notebook 6 asks that. Here is the same table as a picture:
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 3.4))
@@ -236,8 +254,8 @@ ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
 study.figure(figure, "attack_accuracy")
 
 # %% [markdown]
-# The paper judges by **precision**, how often "member" is true (one half is guessing here, with as many members as
-# non-members), and by **recall**, how many of the members are called members. For its SVM:
+# The paper judges by **precision**, how often "member" is true, and by **recall**, how many of the members are called
+# members. Members and non-members are equally many, so a guesser's precision is one half. For its SVM:
 
 # %%
 mean.xs("SVM", level="attack")[["precision, text", "recall, text"]]
@@ -249,17 +267,43 @@ mean.xs("SVM", level="attack")[["precision, text", "recall, text"]]
 #
 # ## ROC curves
 #
-# One threshold is one point: at a *false positive rate* (the share of non-members who are called members) it has a *true
-# positive rate* (the share of members). Moving the threshold draws the ROC curve. Its area, the **AUC**, is the chance
-# that a random member scores higher than a random non-member. It depends on no threshold, and 0.5 is guessing. (The SVM and the
-# logistic regression are ten classifiers each, one a class, whose scores were not made to be compared with those of another
-# class. Their AUC and their ROC curve pool them all the same, which can only cost them something.)
+# One threshold is one point: it has a *false positive rate* (the share of non-members who are called members) and a *true
+# positive rate* (the share of members who are). Take five made-up people, sorted by score, and lower the threshold past one
+# after the other:
+
+# %%
+five = pd.DataFrame({"score": [0.9, 0.8, 0.7, 0.4, 0.2],
+                     "member": [True, True, False, True, False]})
+called = five["member"].cumsum(), (~five["member"]).cumsum()         # at each threshold
+five.assign(**{"false positive rate": called[1] / 2,
+               "true positive rate": called[0] / 3}).round(2)
+
+# %% [markdown]
+# A member moves the point up, a non-member moves it to the right: that is the ROC curve. The area under it, the **AUC**,
+# is the chance that a random member scores higher than a random non-member. Of the six pairs above, five are in this
+# order, so the AUC is 5/6 or 83 %. It depends on no threshold, and 50 % is guessing. Its interval comes from drawing the
+# same people again and again with repetition (the *bootstrap*). This is the curve of a real target:
+
+# %%
+some = next(iter(answers))                                           # the first target and run
+figure, ax = plt.subplots(figsize=(3.8, 3.8))
+for attack in suite:
+    plots.roc(ax, scores[*some, attack], study.is_member, attack)
+ax.set_title(f"{some[0]}, run {some[1]}")
+ax.legend(loc="lower right", fontsize=8)
+study.figure(figure, "roc_plain")
+
+# %% [markdown]
+# On the diagonal both rates are equal, whatever the threshold: guessing. The AUCs of all targets, mean over the runs:
 
 # %%
 mean["auc, text"].unstack("attack").reindex(**order)
 
 # %% [markdown]
-# Curves this close to the diagonal cannot be told apart by eye, so here is how far each of them is *above* it, for
+# (The SVM and the logistic regression are one classifier a class, and their scores were not made to be compared with those
+# of another class. Their AUC and their ROC curve pool them all the same, which can only cost them something.)
+#
+# Curves this close to the diagonal look all alike, so here is how far each of them is *above* it, for
 # the first run of every target. The grey band holds 95 % of guessers at each false positive rate.
 
 # %%
@@ -274,15 +318,15 @@ axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
 study.figure(figure, "roc")
 
 # %% [markdown]
-# A curve inside the band is guessing. Where all targets stay inside, the original included, either the members are
-# safe or the attack is weak. This notebook cannot tell which, and neither can the paper's table.
+# A curve inside the band is not distinguishable from guessing. Where all targets stay inside, the original included,
+# either little leaks or the attack is weak. This notebook cannot say which, and neither can the paper's table.
 #
 # ## Summary
 #
 # - Three attacks, all trained on shadow models only: loss threshold, SVM per class, logistic
 #   regression per class.
-# - An attack whose interval contains 50 % is not distinguishable from guessing.
-# - Recall moves a lot between targets and means little; AUC is the number to compare.
+# - An attack whose interval contains 50 % is not distinguishable from chance.
+# - Recall moves a lot between targets and means little. The AUC compares whole curves, and notebook 6 shows what it hides.
 #
 # ## Exercises
 #

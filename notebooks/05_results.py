@@ -18,7 +18,7 @@
 # %% [markdown]
 # # 5. Results: what the paper says, what we got
 #
-# **Question.** The paper concludes that condensation protects the members. Does it follow, from its numbers or from ours?
+# **Question.** The paper concludes that condensation protects the members. Does this follow from its numbers, or from ours?
 #
 # **In this notebook you will learn**
 #
@@ -28,8 +28,9 @@
 #
 # **You need** notebooks 1 to 4. Reading takes twenty minutes; running takes seconds.
 #
-# > **Threat model.** Nothing new: the attacker of notebook 4, judged on members and non-members of
-# > the target. "Member" means a real image, also where the model saw only condensed ones.
+# > **Threat model.** Nothing new: the attacker of notebook 4, who may ask one model, judged on members and
+# > non-members of the target. "Member" means a real image, also where the model saw only condensed ones. Neither the
+# > paper's numbers nor ours say anything here about somebody who is *given* the condensed images.
 
 # %% tags=["parameters"]
 profile: str = "quick"      # name of this run; its files are in results/<profile>
@@ -50,8 +51,7 @@ papers_data = dataset == "mnist"
 # %% [markdown]
 # ## The pipeline (Figure 3)
 #
-# The upper row is the owner's, the lower one the attacker's. They meet only where the target answers for the image in
-# question.
+# The upper row is the owner's, the lower one the attacker's. They meet only where the target is asked about the query image.
 
 # %% tags=["plumbing"]
 figure, ax = plots.diagram(10, 3.3)
@@ -65,7 +65,7 @@ for y, names in ((2.4, ("gradient\nmatching", "train")), (0.7, ("train", "softma
     for x, name in zip((2.35, 5.35), names):
         plots.arrow(ax, (x, y), (x + 0.7, y), name)
 plots.arrow(ax, (7.2, 1.9), (7.2, 1.2))
-ax.text(7.3, 1.55, "softmax of the image in question", fontsize=8, va="center")
+ax.text(7.3, 1.55, "softmax of the query image", fontsize=8, va="center")
 plots.arrow(ax, (8.35, 0.7), (9.0, 0.7))
 ax.text(9.05, 0.7, "member?", va="center")
 ax.set_title("Figure 3. Condensation, target model and attack")
@@ -76,8 +76,9 @@ study.figure(figure, "figure3_pipeline")
 #
 # Our numbers are means over the runs, ± one standard deviation over the runs. The bracket is the 95 %
 # Clopper-Pearson interval of one run. The paper's "~99 %" is accuracy *on the members*; on other
-# images its original model has 97.5 %, as the files beside its code say. Its whole per cents are taken to ± 0.5. The code that
-# the authors used makes 10,000 and 50,000 updates with a step of 0.1 by default; where fewer are stated here, the steps are longer.
+# images its original model has 97.5 %, as the files beside its code say. The paper prints whole per cents; we count a value
+# as reproduced within half a point. The code that the authors used makes 10,000 and 50,000 updates with a step of 0.1 by
+# default; where fewer are stated here, the steps are longer.
 
 # %%
 table_1 = comparison.table_1(targets, len(study.members), len(study.non_members), papers_data)
@@ -106,18 +107,18 @@ study.figure(figure, "table1")
 # Where a row differs from the paper, look at the scale first; the last section of this notebook states it. Fewer
 # matching iterations leave worse synthetic images. Fewer epochs leave small training sets underfitted (a hundred
 # images are one step an epoch) and memorise less of large ones. Other differences: the paper feeds raw pixels, and its
-# framework's initial weights are not known to us. One row owes nothing to any of this: `subset-10` involves no condensation, and
-# on MNIST we do not reach the paper's 87 % with a hundred random members, however long they are trained and in whatever
-# scale their pixels are ([Table 1 of the `paper` profile](../figures/paper/table1.md)).
+# framework's initial weights are not known to us. One row has nothing to do with condensation: `subset-10`. On MNIST our
+# models of a hundred random members do not reach the paper's 87 %, even with 100 epochs
+# ([Table 1 of the `paper` profile](../figures/paper/table1.md)).
 #
 # ## Table 2: the attack
 #
 # The paper reports precision, recall and accuracy of one attack: the SVM of its text, or the logistic regression of its
 # code. Its loss threshold has no numbers. The table below, shown here without precision and recall, asks two questions of every
 # attack. The *verdict* compares its accuracy with the paper's; "other data" means that this run did not use the paper's MNIST, so
-# that the two must not be compared. *Told from guessing* says whether the interval of the accuracy excludes one half, and
-# that of the AUC. The row `unrelated` is the control of notebook 4, a model that saw none of these images: a "yes" there
-# is luck, and shows how much luck to allow for in the other rows.
+# that the two must not be compared. *Distinguishable from chance* says whether the interval of the accuracy lies above one
+# half, and that of the AUC. The row `unrelated` is the control of notebook 4, a model that saw none of these images: a "yes"
+# there is luck, and shows how much luck to allow for in the other rows.
 
 # %%
 mean = evaluation.mean_over_runs(judged)
@@ -131,8 +132,8 @@ tables.shown(table_2.drop(columns=["image updates", "precision", "recall"]))
 #
 # ## In one table
 #
-# The accuracy of every target and the AUC of every attack, in per cent. An AUC whose interval starts above 50 is better
-# than guessing. This is the table that `make report` prints.
+# The accuracy of every target and the AUC of every attack, in per cent. An AUC is distinguishable from chance if its
+# interval lies above 50 %.
 
 # %%
 study.table(comparison.summary(targets, mean), "summary")
@@ -140,10 +141,11 @@ study.table(comparison.summary(targets, mean), "summary")
 # %% [markdown]
 # ## The paper's claims, one by one
 #
-# Each claim, what this run has to say about it, and a verdict that follows from the numbers by a fixed rule: a
-# difference of accuracies counts when Welch's $t$ test over the runs tells it from zero, an attack when its AUC's
+# Each claim, what this run has to say about it, and a verdict that follows from the numbers by a fixed rule. A
+# difference of accuracies counts if the 95 % interval of Welch's $t$ test over the runs excludes zero, an attack if its AUC's
 # interval lies above one half. (All runs on condensed images of one size may share one synthetic set; how much sets differ is then
-# not in the test.) The attack is the paper's SVM.
+# not in the test.) The attack is the paper's SVM, and "no leak detected" is said of this attack only: notebook 6 has stronger
+# ones, and a stricter rule for many questions at once.
 
 # %%
 study.table(comparison.claims(targets, mean), "claims")
@@ -164,13 +166,13 @@ tables.shown(on_mnist)
 # %% [markdown]
 # Claim by claim:
 #
-# - **The original leaks.** It does, as little as the paper found: the interval lies above one half, but not far. Enough
-#   members and non-members make even a useless attack significant, so look at how far, not only at whether.
-# - **Condensed images are worth more than as many real ones.** True of ten a class, long before the condensation is done.
-#   For fifty a class this run stops too early to say: it makes 120 updates where the paper's settings make 50,000
-#   (`figures/paper/accuracy_by_iterations.png`), and a random subset is better there.
-# - **Members of condensed data are safe.** This attack does not find them. Nor does it find those of the random subset, or
-#   those of a model that never saw any of them, where there is nothing to find. An attack that gives the same answer
+# - **The original leaks.** It does, as little as the paper found: the interval lies above one half, but not far. With enough
+#   members and non-members even a useless attack is significant, so look at how far, not only at whether.
+# - **Condensed images are worth more than real ones.** At ten a class they are in this run, on the paper's network and long
+#   before the condensation is done. For fifty a class this run stops too early to say: it makes 120 updates where the paper's
+#   settings make 50,000 (`figures/paper/accuracy_by_iterations.png`), and a random subset is better there.
+# - **Members of condensed data are safe.** This attack detects no leak. Nor does it detect one for the random subset, or for
+#   a model that never saw any of these people and has nothing to leak. An attack that gives the same answer
 #   in all three cases has not tested the claim; notebooks 6 and 7 do.
 # - **Recall falls.** It does, for members and non-members alike, so it measures how often the attack says "member" and
 #   nothing else.
@@ -179,8 +181,8 @@ tables.shown(on_mnist)
 #
 # **Chance level.** An accuracy near one half on $n$ images is uncertain by $\pm 1.96\sqrt{0.25/n}$. The paper
 # judged on 30,000 images: ± 0.57 points. So its 50.14 % and 50.22 % for condensed data
-# *are not distinguishable from guessing*. Its 51.22 % for the original easily is, but by little: a guesser scores as much
-# about once in 80,000 attempts, and yet such an attack is right one time in a hundred more often than a coin.
+# *are not distinguishable from chance*. Its 51.22 % for the original is. Luck gives this once in 80,000 attempts, so it is
+# real. It is also tiny: one more right answer in a hundred than a coin.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -191,8 +193,8 @@ for name, row in paper.TABLE_2.items():
 
 # %% [markdown]
 # **Why recall alone is not privacy.** The paper's recall falls from 79.6 % to 27.7 %, which it reads as
-# protection. But at a precision of 50 %, a recall of 27.7 % says no more than that the attack
-# model answers "member" for about that share of *everybody*, members or not. An attack with recall 0 and one with
+# protection. But at a precision of 50 %, a recall of 27.7 % only means that the attack
+# model says "member" to about that share of *everybody*, members or not. An attack with recall 0 and one with
 # recall 1 can be equally blind. Count how often the paper's attack says "member" to non-members:
 
 # %%
@@ -219,9 +221,10 @@ mean["constant_classes"].unstack("attack").reindex(judged["target"].unique())
 # **What these experiments cannot show.** An attack at 50 % has two explanations: nothing leaks, or the attack is weak.
 # These attacks look at one softmax at a time, with one rule for everybody in a class; attacks that ask *how this very
 # example behaves with and without membership* (LiRA, RMIA) find leaks these miss: notebook 6. The attacker here also
-# does not know about the condensation. And the random subset is the control to beat. A model that was trained on a hundred
-# real members cannot leak the others at all, while a condensed set was computed from every one of them. To earn the word
-# "protects", condensation has to leak less than the subset *at the same accuracy*: notebook 7.
+# does not know about the condensation, and is not given the synthetic images: that door stays unwatched here. And the random
+# subset is the control to beat. A model that was trained on a hundred real members cannot leak the others at all, while a
+# condensed set was computed from every one of them. To earn the word "protects", condensation has to leak less than the
+# subset *at the same accuracy*: notebook 7.
 #
 # ## Where the numbers come from
 
@@ -240,8 +243,8 @@ pd.Series({"profile": profile, "data set": tables.data_set(dataset),
 # ## Summary
 #
 # - Every row stands as "paper says / we got / verdict", with intervals, in `results/<profile>/tables/`.
-# - In the paper's own numbers the attack is no better than guessing on condensed data, and a little better on the
-#   original: that is a statement about the attack as much as about the data.
+# - In the paper's own numbers the attack is not distinguishable from chance on condensed data, and a little better than
+#   chance on the original. That says something about the attack, and not only about the data.
 # - Recall without precision is not evidence.
 #
 # ## Exercises

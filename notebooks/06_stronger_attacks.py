@@ -22,26 +22,28 @@
 # know how to look?
 #
 # They judged everybody by one rule. But an image that every model gets right says little about membership, and one that a
-# model gets right *only if it was trained on it* says a lot. The attacks of this notebook compare the target's answer with
-# what models *with* and *without this very image* answer.
+# model gets right *only if it was trained on it* says a lot. The attacks of this notebook compare the target's output with
+# the outputs of models *with* and *without this very image*.
 #
 # **In this notebook you will learn**
 #
 # 1. how one membership matrix tells which image was in which reference model;
 # 2. two modern attacks, LiRA and RMIA, each from its equation and at work on one person;
 # 3. how to examine an attack on many models at once, each in turn the target of the others;
-# 4. how to judge an attack where it hurts: true positives at a *low* false positive rate, and what precision is left
+# 4. how a verdict comes about: three measures, a correction for many questions, and a control in which nothing can leak;
+# 5. how to judge an attack where it hurts: true positives at a *low* false positive rate, and what precision is left
 #    when members are rare;
-# 5. what differential privacy promises, how an attack becomes a lower bound on its $\varepsilon$, and what that bound
+# 6. what differential privacy promises, how an attack becomes a lower bound on its $\varepsilon$, and what that bound
 #    does not show.
 #
 # **You need** notebooks 1 to 4, and to remember the bell curve. Reading takes about an hour; running takes one to two
 # minutes at the quick scale.
 #
-# > **Threat model.** The paper's "real-life attacker", stronger than that of notebook 4: they hold a *pool* of images
-# > in which the members and as many non-members are hidden, without knowing who is who. They also own the attacker's
-# > images of notebook 1, know the architecture and the training, and may ask the target for its
-# > softmax. They still see neither the weights nor the condensed images, and train on real ones.
+# > **Threat model.** The paper's "real-life attacker", stronger than that of notebook 4: they hold the *pool*, all images
+# > that the judge may ask about, members and non-members in equal numbers, without knowing who is who. They also own the
+# > attacker's images of notebook 1, know the architecture and the training, and may ask one model for its softmax.
+# > They see neither the weights nor the condensed images, and train on real ones. So whatever is found or not found
+# > in condensed models here holds for somebody who asks one model, not for somebody who is given the images.
 
 # %% tags=["parameters"]
 profile: str = "quick"      # name of this run; its files are in results/<profile>
@@ -69,14 +71,15 @@ study = Study(**parameters.check(globals()))
 # %% [markdown]
 # ## Reference models and their membership matrix
 #
-# A *reference model* is a shadow model that is trained on half of the pool itself. The attacker shuffles the pool
+# The shadow models of notebook 3 were trained on the attacker's own images. A *reference model* is a shadow model that is
+# trained on half of the pool, and so on some of the very people in question. The attacker shuffles the pool
 # and trains two models, one on each half; then shuffles again, and so on. The *membership matrix* `keep` remembers who was
 # where:
 #
 # $$\mathrm{keep}_{jx} = 1 \iff \text{image } x \text{ was a member of reference model } j .$$
 #
-# Every image is in exactly half of the models, so for *every single image* there are answers with it and answers
-# without it.
+# Every image is in exactly half of the models, so for *every single image* there are outputs of models with it and of
+# models without it.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -110,16 +113,37 @@ labels, other_labels = study.labels[pool].numpy(), study.labels[study.attacker].
 references = study.references(keep, models, shift)
 
 # %% [markdown]
-# ## What a single image gives away
+# ## What the outputs say about a single image
 #
-# The attacks look at the confidence in the true class $y$ on a scale that has no ceiling,
+# How sure is a model of the true class $y$ of an image that it was not trained on? Ask several models about the same image
+# and their outputs differ: by how much? The probabilities $p_y$ crowd at 1, where a good model cannot become any surer. So
+# the attacks use a scale without a ceiling,
 #
 # $$\phi(x) = \log \frac{p_y(x)}{1 - p_y(x)} = z_y - \log \sum_{c \ne y} e^{z_c},$$
 #
 # with the logits $z$. A probability of one half is $\phi = 0$; 0.999 is about 7, 0.001 about -7. (An attacker who is given an
-# unrounded softmax computes the same; one rounded to three digits would hide everything beyond 7.) For every image $\phi$
-# has two distributions over the models: with the image and without it. How far apart are their means, in units of the
-# models' usual spread?
+# unrounded softmax computes the same; one rounded to three digits would hide everything beyond 7.) Here is how far outputs
+# of models without an image are from their mean, all images together, on both scales. The line is the bell curve of the
+# same spread.
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(8, 2.4))
+for ax, values, name in zip(axes, (references.p, references.phi), ("$p_y$", r"$\phi$")):
+    without = np.where(keep, np.nan, values[:, :, 0])                        # [models, n]
+    apart = (without - np.nanmean(without, axis=0))[~keep]
+    grid = apart.std() * np.linspace(-4, 4, 81)
+    ax.hist(apart, grid, density=True, color=plots.NON_MEMBER, alpha=0.6)
+    bell = np.exp(-(grid / apart.std())**2 / 2) / np.sqrt(2 * np.pi) / apart.std()
+    ax.plot(grid, bell, color="0.2", linewidth=1.2)
+    ax.set(xlabel=f"{name} less its mean for the image", yticks=[])
+study.figure(figure, "two_scales")
+
+# %% [markdown]
+# On the left nearly everything is one spike, and the bell curve does not describe it. On the right it does, roughly. That
+# matters because LiRA, below, fits bell curves.
+#
+# For every image $\phi$ has two distributions over the models: with the image and without it. How far apart are their means,
+# in units of the models' usual spread?
 
 # %%
 phi = references.phi[:, :, 0]                            # [models, n]
@@ -147,9 +171,9 @@ study.figure(figure, "vulnerable_images")
 #
 # ## LiRA: two bell curves for every person
 #
-# Suppose we know how $\phi$ of *this* image spreads over models without it (orange) and with it (blue), and the target
-# answers with some $\phi$. Which of the two curves is higher there? The ratio of the two heights is the *likelihood ratio*,
-# and no test can use the number better.
+# Suppose we know how $\phi$ of *this* image spreads over models without it (orange) and with it (blue). The
+# target's output is some $\phi$. Which of the two curves is higher there? The ratio of the two heights is the *likelihood
+# ratio*, and no test can use the number better.
 
 # %% tags=["plumbing"]
 figure, ax = plt.subplots(figsize=(6, 2.6))
@@ -163,10 +187,11 @@ study.figure(figure, "likelihood_ratio")
 # $$\mathrm{score}(x) = \log \frac{\mathcal N(\phi_{\mathrm{target}}(x);\ \mu_{\mathrm{in}}(x), \sigma_{\mathrm{in}}^2)}
 # {\mathcal N(\phi_{\mathrm{target}}(x);\ \mu_{\mathrm{out}}(x), \sigma_{\mathrm{out}}^2)} .$$
 #
-# *Online* LiRA uses both distributions; *offline* LiRA only the models without $x$, as one must whose models were
-# trained before $x$ was known. The $\sigma$ may be each image's own, or one for all ("fixed"), which is steadier with
-# few models. This report asks each model about the image itself only (`shift = 0`) and has far fewer models than the
-# authors' 64 to 256, so read its LiRA as a small one.
+# *Online* LiRA uses both distributions. *Offline* LiRA uses only models without $x$. That is all an attacker has who
+# trained before hearing of $x$; the score is then how unlikely so large a $\phi$ is for a model without $x$. The
+# $\sigma$ may be each image's own, or one for all ("fixed"), which is steadier with few models. This report asks each
+# model about the image itself only (`shift = 0`) and has far fewer models than the authors' 64 to 256, so read its LiRA as
+# a small one. (LiRA's published code is not quite its paper: exercise 3 compares the two.)
 #
 # Here it is at work on three people: the member and the non-member with the largest gaps, and somebody with none. The
 # target is the first `original`. Guess before you look: for whom can the attack be sure?
@@ -196,13 +221,13 @@ pd.DataFrame({name: {"phi of the target": target_phi[x].round(2),
 
 # %% [markdown]
 # For the first two the curves lie apart, so one number decides, and it decides the right way unless the target is an
-# exception. For the third they lie on each other: whatever the target answers, the score stays near 0. LiRA knows whom it
-# does not know.
+# exception. For the third the curves coincide: whatever the target's output, the score stays near 0. So a score near
+# 0 means "I cannot know", and large scores are rare.
 #
 # ### With few models: a prior
 #
-# Means and variances from a handful of models are mostly noise. The cure is old: let all images together say what is
-# usual, and believe a single image only as far as its own models outvote that. *Bayesian LiRA* writes
+# Means and variances from a handful of models are mostly noise. The cure is old. All images together say what is usual, and
+# an image counts as unusual only when its own models give enough evidence. *Bayesian LiRA* writes
 #
 # $$\phi_j(x) = \mu_x + \mathrm{keep}_{jx}\, d_x + \text{noise}, \qquad
 # \mu_x \sim \mathcal N, \quad d_x \sim \mathcal N, \quad \sigma_x^2 \sim \text{inverse gamma} :$$
@@ -229,22 +254,28 @@ axes[0].legend(fontsize=8)
 study.figure(figure, "bayesian_lira")
 
 # %% [markdown]
-# Both say "member" where the score is above 0. With four models, two with the image and two without, its own variances
-# are an accident, and the score can reach any height by that accident. With priors the score stays moderate until there is
+# Both say "member" where the score is above 0. With four models, two with the image and two without, a variance from two
+# models is mostly chance, and so is a score that divides by it. With priors the score stays moderate until there is
 # evidence.
 #
 # ## RMIA: whom does it beat?
 #
-# **RMIA** (Zarifzadeh et al. 2024) asks how many other people $z$ the image beats. It compares the probability that the
-# target gives to the true class, $p_y(x \mid \theta)$, with what one expects of $x$ from models at large, $p(x)$:
+# Suppose the target gives an image's true class a probability of 0.9, where models usually give 0.6: it is 1.5 times as
+# sure as usual. Is that much? Look at other people, who are known to be no members. If the target is less than 1.5 times as
+# sure as usual of nine in ten of them, the image's score is 0.9.
+#
+# **RMIA** (Zarifzadeh et al. 2024) computes just that. It compares the probability that the target gives to the true class,
+# $p_y(x \mid \theta)$, with what one expects of $x$ from models at large, $p(x)$, for the image $x$ and for other people $z$:
 #
 # $$\mathrm{score}(x) = P_z\!\left( \frac{p_y(x \mid \theta) / p(x)}{p_y(z \mid \theta) / p(z)} > \gamma \right),
 # \qquad p(x) = \tfrac12 \big( (1 + a)\, p_{\mathrm{out}}(x) + (1 - a) \big) .$$
 #
 # $p_{\mathrm{out}}$ is the mean probability by models without $x$, and $\gamma = 1$. The *online* form takes
-# $p(x) = \tfrac12 (p_{\mathrm{in}}(x) + p_{\mathrm{out}}(x))$. The *offline* form, shown above, replaces the models with $x$ by
-# a guess: $a = 1$ says that a member gains nothing, $a = 0$ that every member reaches probability 1. The attacker tries several $a$ on a reference model, whose members they know: they attack model 0 with
-# the others. (Its partner is left out too, since who is missing there was a member here.)
+# $p(x) = \tfrac12 (p_{\mathrm{in}}(x) + p_{\mathrm{out}}(x))$. The *offline* form, shown above, has no models with $x$ and
+# guesses what they would say. With $a = 1$ the guess is that a member gains nothing, with $a = 0$ that every member reaches
+# probability 1. Which guess is good? The attacker tries several $a$ on a reference model, whose members they know: they
+# attack model 0 with the others. (Its partner was trained on exactly the other half, so it would betray the answer; it is
+# left out.)
 
 # %%
 by_a = attacks.rmia_by_a(references)
@@ -276,9 +307,9 @@ study.figure(figure, "rmia_on_one_person")
 # ## All attacks, ready
 #
 # For comparison come the attacks that have one rule for everybody: the loss threshold of notebook 4, one threshold per
-# class, and a logistic regression per class on the softmax (the *shadow classifier*). They are fitted to what the first eight
-# reference models answer, which is rows enough for one rule. Every attack also needs a threshold above which it says "member"; like RMIA's $a$ it is found by attacking
-# reference model 0 with the others. Nothing here has looked at a target.
+# class, and a logistic regression per class on the softmax (the *shadow classifier*). They are fitted to the outputs of the
+# first eight reference models, which is rows enough for one rule. Every attack also needs a threshold above which it says
+# "member"; like RMIA's $a$ it is found by attacking reference model 0 with the others. Nothing here has looked at a target.
 
 # %%
 suite = {name: prepare(references) for name, prepare in attacks.STRONG.items()}
@@ -288,42 +319,94 @@ list(suite)
 # ## Every model a target
 #
 # Before they attack, the attacker can find out how good the attacks are. A reference model is a target whose members
-# they know. So each of them is attacked by all others, except its *partner*. (With the partner among the references, whoever
-# is in fewer than half of them would thereby be known to be a member.) That gives not one examination but one for each
-# model, each with members chosen by coins of its own. Beside the AUC stands how many members are found while 1 % of the
-# non-members are accused, the *true positive rate* (TPR) at a *false positive rate* (FPR) of 1 %; a guesser has 1 % there. Guess: will
-# the newer attacks win, and on which of the two?
+# they know. So each of them is attacked by all others, except its *partner*. (The partner was trained on exactly the other
+# half, so it would betray the answer; it is left out.) That gives not one examination but one for each
+# model, each with members chosen by coins of its own. How do we get from these numbers to a verdict?
+#
+# ### An average misses the few
+#
+# Suppose that an attack knows ten of the members for certain and nothing about anybody else. With a share $f$ of the members
+# exposed like this, and guesses for all others,
+#
+# $$\mathrm{AUC} = \tfrac12 + \tfrac f2, \qquad \mathrm{TPR\ at\ FPR\ }\alpha = f + (1 - f)\,\alpha .$$
+
+# %%
+f = 10 / is_member.sum()
+print(f"ten of {is_member.sum():,} members exposed: AUC {0.5 + f / 2:.2%} instead of 50 %")
+for alpha in (0.01, 0.001):
+    print(f"  TPR at {100 * alpha:g} % FPR: {f + (1 - f) * alpha:.2%} instead of {alpha:.1%}")
+
+# %% [markdown]
+# The AUC hardly moves. The *true positive rate* (TPR), how many members are found while a given share of the non-members is
+# accused (the *false positive rate*, FPR), shows the ten, and more clearly the fewer may be accused. But if everybody is
+# exposed a little, the AUC is what shows it. So a verdict reads three measures: the AUC, the TPR at 1 % and the TPR at
+# 0.1 % FPR, where the non-members are enough for 0.1 % to be one of them.
+#
+# ### Many questions find something
+#
+# Three measures of ten attacks are thirty questions (twenty where 0.1 % cannot be resolved). Each compares a number with what
+# a guesser has and asks how often luck alone gives so much: the *p-value*. A leak counts where that is below 2.5 %. If there
+# is nothing to find, how often does a table of thirty questions contain a "leak"? *Holm's correction* multiplies the smallest
+# of $m$ p-values by $m$, the next by $m - 1$, and so on, and never lets one fall below the one before it. Let a thousand such
+# tables be filled by luck:
+
+# %%
+p = study.rng("nothing leaks").random((1000, 30))          # p-values where nothing leaks
+corrected = np.apply_along_axis(evaluation.holm, 1, p)
+print(f"tables with a 'leak': {(p < 0.025).any(1).mean():.0%} as they are, "
+      f"{(corrected < 0.025).any(1).mean():.1%} with Holm's correction")
+
+# %% [markdown]
+# So a verdict *recognised* names the measures whose corrected p-value is below 2.5 %. Otherwise it is *no leak detected*,
+# with the values from which on a leak would have been detected in 8 of 10 repetitions. That is not "no leak".
+#
+# ### Members against members
+#
+# How do we know that the examination itself is right? Give it a case in which there is nothing to find: take the members of
+# each model only, call every other one a "member", and run the same attack. All of them were trained on, so the AUC
+# of this *A/A control* must be 50 %. If it misses 50 % in more rows than luck allows, something is wrong with the scores or
+# with the intervals, and no other number of the table should be believed.
+#
+# Now the table. The intervals are 95 % by Student's $t$ over the pairs of models. Guess: will the newer attacks win, and by
+# which measure?
 
 # %%
 by_model = evaluation.leave_pair_out(references, attacks.STRONG)     # scores [models, n]
 examined = pd.DataFrame([{"attack": name} | evaluation.examine(score, keep, ~keep)
                          for name, score in by_model.items()])
 study.save("every_model", examined)
-study.table(evaluation.examined_texts(examined), "every_model")
+study.table(evaluation.examined_texts(examined), "every_model", evaluation.luck(examined))
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
-for ax, measure, name in zip(axes, ("auc", "tpr"), ("AUC (%)", "TPR at 1 % FPR (%)")):
+measures = {m: name for m, name in evaluation.MEASURES.items()
+            if examined[f"{m}_p"].notna().any()}
+figure, axes = plt.subplots(1, len(measures), figsize=(1 + 4 * len(measures), 3.4), sharey=True)
+for ax, (measure, name) in zip(axes, measures.items()):
     found = 100 * examined[[measure, measure + "_low", measure + "_high"]]
     plots.intervals(ax, *found.to_numpy().T, examined["attack"], plots.MEMBER)
-    ax.axvline(50 if measure == "auc" else 1, color="0.6", linestyle=":", linewidth=1)
-    ax.set_xlabel(name)
+    ax.axvline(100 * examined[measure + "_chance"][0], color="0.6", linestyle=":", linewidth=1)
+    ax.set_xlabel(f"{name} (%)")
 study.figure(figure, "every_model")
 
+# %%
+best = examined.loc[examined["auc"].idxmax()]
+print(f"loss threshold: AUC {examined['auc'][0]:.1%}, TPR at 1 % FPR {examined['tpr'][0]:.1%}; "
+      f"{best['attack']}: {best['auc']:.1%} and {best['tpr']:.1%}")
+
 # %% [markdown]
-# The intervals are 95 % by Student's $t$ over the pairs of models, and far narrower than those of a single target: this
-# is what many small examinations buy. (The models are each other's references, so their results hang together; the
-# intervals allow for the worst case of that, which makes them about one and a half times as wide. `evaluation.over_pairs`
-# explains it.) The attacks with one rule for everybody have AUCs a little above one half, and at 1 % they find hardly more than a
-# guesser; those that compare an image with itself leave both dotted lines. All of this is about models of the *original* kind.
-# Notebook 7 gives the same examination to condensed models.
+# These intervals are far narrower than those of a single target: this is what many small examinations buy. (The models are
+# each other's references, so their results are not independent; the intervals allow for the worst case of that, which
+# makes them about one and a half times as wide. `evaluation.over_pairs` explains it.)
+#
+# The attacks with one rule for everybody have AUCs a little above one half, and at 1 % they find hardly more than a
+# guesser. Those that compare an image with itself are beyond the dotted lines in every panel. All of this is about
+# models of the *original* kind. Notebook 7 gives the same examination to condensed models.
 #
 # ## Against the targets
 #
 # Every target of notebook 2, asked about everybody in the pool; and, as in notebook 4, an *unrelated* model as a
 # control: the first shadow model, which was trained on nobody here. Models made elsewhere join them, if `extra_targets`
-# names any. Whoever made one of these may have used another network; the reference models here do not, so a low number is then weaker
-# evidence.
+# names any. If such a model has another network than our reference models, a low number is weaker evidence.
 
 # %%
 def ask(logits):                                         # [N, queries, classes]
@@ -350,9 +433,13 @@ order = {"index": list(suite), "columns": mean.index.unique("target")}
 mean["auc, text"].unstack("target").reindex(**order).fillna("-")
 
 # %% [markdown]
-# Rows that leave 50 % in the last column do so by luck: nothing can leak from a model that saw nobody here. Allow for as much
-# luck in the other columns. A ceiling for every attack is the balanced accuracy of the best threshold that somebody
-# could have chosen who *knows* the answer. It is no attack, and always a little above one half:
+# Rows that leave 50 % in the last column do so by luck: nothing can leak from a model that saw nobody here. Allow for the same
+# luck in the other columns. (These are many questions about one split. The verdict of the table before this one is over
+# many splits, and corrected.) At the quick scale the column `condensed-50` is near that of `subset-50`, and `condensed-10` near
+# `subset-10`. So it matters how many images a model saw. Whether condensing matters too, notebook 7 asks.
+#
+# How well could a threshold do at best? Suppose somebody *knows* who is a member and chooses the threshold by that. Its
+# balanced accuracy is no attack, and always a little above one half, but no threshold on these scores can do better:
 
 # %%
 best = (100 * mean["best_balanced_accuracy"]).round(1).unstack("target")
@@ -383,8 +470,8 @@ study.figure(figure, "same_auc")
 
 # %% [markdown]
 # On ordinary axes the two look alike. On logarithmic axes the second stays at 20 % however few false alarms are allowed.
-# So the columns to read are the true positive rates at a *low* false positive rate. Where fewer than
-# five of the non-members may be accused, no interval can be trusted, and no rate is printed.
+# So read the true positive rates at a *low* false positive rate too. Where fewer than five of the non-members may be
+# accused, no interval can be trusted, and no rate is printed.
 
 # %%
 low_fpr = evaluation.at_low_fpr(judged)
@@ -395,8 +482,8 @@ at_1_percent = low_fpr.pivot(index="attack", columns="target", values="TPR at 1 
 at_1_percent.reindex(**order).fillna("-")
 
 # %% [markdown]
-# Guessing finds 1 % of the members here, and with so few people the interval of a guesser reaches to three times that: it
-# allows for the threshold being found on a handful of non-members too. The whole table, with lower rates where
+# Guessing finds 1 % of the members here. The intervals also allow for the threshold being found on a few non-members
+# only, so with few people a guesser's interval can reach to three times that. The whole table, with lower rates where
 # they can be measured and the spread over runs, is kept with the report's tables. The same as curves:
 
 # %%
@@ -412,13 +499,13 @@ axes[min(2, len(first) - 1)].legend(loc="upper left", bbox_to_anchor=(1, 1))
 study.figure(figure, "roc_log")
 
 # %% [markdown]
-# The band is the pointwise 95 % interval, and on the dotted line an attack is guessing. A curve that leaves the line on its
-# left end names people with confidence.
+# The band is the pointwise 95 % interval, and on the dotted line an attack is guessing. A curve that is above the line at its
+# left end can name people with confidence.
 #
 # ## Who is accused?
 #
 # These are the ten people of the pool with the highest score of LiRA, for the original and for a condensed model. A tick
-# marks a member, a cross a false accusation. By chance half would be members.
+# marks a member, a cross a false accusation. A guesser names five members of ten on average.
 
 # %%
 accusers = [name for name in first.index if name.startswith(("original", "condensed"))][:2]
@@ -455,12 +542,12 @@ rows = [precision_row(target, attack) for target in first.index if target != "un
 study.table(pd.DataFrame(rows), "precision_at_priors")
 
 # %% [markdown]
-# The rarer members are, the more of the accused are innocent, whatever the attack. An attack that is to be believed where
-# one person in a hundred is a member needs a true positive rate far above its false positive rate.
+# The rarer members are, the more of the accused are innocent, whatever the attack. Where one person in a hundred is a
+# member, an attack must have a true positive rate far above its false positive rate to be believed.
 #
 # ## Differential privacy, and what an attack says about it
 #
-# Take two data sets that differ in one person, train on each, and look at the two models. If nobody who sees a model can tell
+# Take two data sets that differ in one person, train on each, and look at the two models. If nobody who sees a model can say
 # which of the two data sets it came from, that person is safe. *Differential privacy* makes this precise: training is
 # $\varepsilon$-differentially private if no outcome becomes more than $e^{\varepsilon}$ times as likely by adding or
 # removing one person. At $\varepsilon = 0$ the person makes no difference; at 1 a factor of 2.7, at 4 one of 55. It is a
@@ -482,8 +569,8 @@ study.figure(figure, "epsilon_walls")
 
 # %% [markdown]
 # Each grey line is the wall of one $\varepsilon$: a private training allows no curve above it. An attack that crosses a wall,
-# by more than luck, refutes that $\varepsilon$ and every smaller one. Solved for $\varepsilon$, and with the cautious ends of both
-# intervals,
+# by more than luck, refutes that $\varepsilon$ and every smaller one. We solve for $\varepsilon$ and take the cautious ends of
+# both intervals:
 #
 # $$\varepsilon \ge \max\left( \ln \frac{\mathrm{TPR}_{\mathrm{low}}}{\mathrm{FPR}_{\mathrm{high}}},\;
 # \ln \frac{1 - \mathrm{FPR}_{\mathrm{high}}}{1 - \mathrm{TPR}_{\mathrm{low}}} \right).$$
@@ -502,17 +589,18 @@ study.table(epsilon.round(2).reset_index(), "epsilon")
 # **What it shows.** A claim that this training has a smaller $\varepsilon$ would be refuted, at 95 % confidence for each
 # single number. Two reservations: the people of one model are not independent trials, so read it as an estimate; and
 # of this many numbers a few will be above zero by luck (in the column `unrelated` for no other reason).
-# Even a loss threshold that finds no member can score here, by the second form: a model that misclassifies almost no
-# member betrays whoever it misclassifies as a *non*-member. "We can be sure that you were not in it" is also a disclosure.
+# Even a loss threshold that finds no member can score here, by the second form. If a model misclassifies almost no
+# member, whoever it does misclassify was no member. "We can be sure that you were not in it" is also a disclosure.
 #
-# **What it does not show.** An upper bound. A zero says that these attacks prove nothing; all these models were trained
+# **What it does not show.** An upper bound. A zero says that these attacks prove nothing. All these models were trained
 # without noise, and come with no guarantee of any $\varepsilon$.
 #
 # ## Summary
 #
-# - Attacks that compare an image with itself, in models with it and without it, see what one rule for everybody misses.
+# - Attacks that compare an image with itself, in models with it and without it, find what one rule for everybody misses.
 # - The average over all people hides the few who are exposed; the true positive rate at a low false positive rate does not.
-# - An attack can refute a claim of privacy and never prove one.
+# - A verdict reads both, corrects for the number of questions, says what it could have detected, and has an A/A control.
+# - An attack can refute a claim of privacy and never prove one. These attacks ask one model; nobody was given the images.
 # - Where even these attacks fail on condensed *and* on subset models, the protection may come from training on few
 #   images, not from condensing them. Notebook 7 puts that to the test.
 #
@@ -521,7 +609,10 @@ study.table(epsilon.round(2).reset_index(), "epsilon")
 # 1. (easy) Repeat the attack on `original` with the first 4, 8, 16, ... reference models. Which attack needs the fewest?
 # 2. (medium) Attack a reference model instead of a target (leave out its partner). Why may the result differ from the one
 #    on `original`?
-# 3. (hard) Remove the ten images with the largest gap from the members. What happens to the true positive rate at 1 %?
+# 3. (medium) LiRA's published code differs from its paper: it takes medians instead of means and squares divided by $n$
+#    instead of $n - 1$, one spread for all images without taking out their means, and offline it counts a $\phi$ far *below*
+#    the middle like one far above. Write it, and examine both on every model. Which finds more here?
+# 4. (hard) Remove the ten images with the largest gap from the members. What happens to the true positive rate at 1 %?
 #
 # Solutions: `solutions/06_solutions.ipynb`.
 #
@@ -530,6 +621,7 @@ study.table(epsilon.round(2).reset_index(), "epsilon")
 # - N. Carlini, S. Chien, M. Nasr, S. Song, A. Terzis, F. Tramèr, *Membership inference attacks from first principles*,
 #   IEEE S&P 2022.
 # - S. Zarifzadeh, P. Liu, R. Shokri, *Low-cost high-power membership inference attacks*, ICML 2024.
+# - S. Holm, *A simple sequentially rejective multiple test procedure*, Scandinavian Journal of Statistics 1979.
 # - C. Dwork, F. McSherry, K. Nissim, A. Smith, *Calibrating noise to sensitivity in private data analysis*, TCC 2006.
 # - P. Kairouz, S. Oh, P. Viswanath, *The composition theorem for differential privacy*, ICML 2015.
 # - T. Steinke, M. Nasr, M. Jagielski, *Privacy auditing with one (1) training run*, NeurIPS 2023.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import brentq
-from scipy.stats import beta, norm
+from scipy.stats import beta, binom, norm
 
 from dcpriv_lib import audit
 
@@ -158,3 +158,106 @@ def test_the_epsilon_of_a_gaussian_mechanism_equals_an_integral(mu):
 def test_a_game_that_cannot_have_been_played_is_refused():
     with pytest.raises(ValueError, match="3 of 2 guesses right.*expected correct <= guesses <= canaries"):
         audit.one_run_gaussian(3, 2, 10)
+
+
+# ---------------------------------------------------------------- several models together
+
+def responses(epsilon, shape, rng):
+    """Coins, and what randomised response makes of them, its scores in an order of their own."""
+    member = rng.random(shape) < 0.5
+    said = np.where(rng.random(shape) < 1 / (1 + np.exp(-epsilon)), member, ~member)
+    return said + rng.random(shape), member
+
+
+@pytest.mark.parametrize("shape", [(10, 60), (3, 40)])
+def test_a_pooled_bound_exceeds_the_truth_of_randomised_response_in_at_most_one_of_twenty_repetitions(shape):
+    """Here the count of right guesses is exactly the binomial of the theorem: the hardest case for the level."""
+    true = 1.0
+    found = np.array([audit.pooled(*responses(true, shape, np.random.default_rng(seed)))[0] for seed in range(600)])
+    assert 0.005 < np.mean(found > true) <= 0.05
+    assert found.mean() > (0.7 if shape[0] == 10 else 0.2), "and yet it says something"
+
+
+@pytest.mark.parametrize("bound", [audit.one_run, audit.one_run_gaussian])
+def test_a_pooled_bound_of_a_gaussian_mechanism_stays_below_its_epsilon(bound):
+    mu, delta, found = 1.0, 1e-5, []
+    for rng in map(np.random.default_rng, range(200)):
+        member = rng.random((10, 60)) < 0.5
+        found.append(audit.pooled(rng.normal(mu * member), member, delta, bound=bound)[0])
+    assert np.mean(np.array(found) > audit.gaussian_epsilon(mu, delta)) <= 0.05
+    assert np.mean(found) > 0.5
+
+
+def lira_of_noise(seed, asked=None, references=None, pairs=10, canaries=60):
+    """Scores by online LiRA of models that learned nothing, with the true coins of the references; and those of the asked."""
+    rng = np.random.default_rng(seed)
+    half = rng.random((pairs, canaries)) < 0.5
+    keep, phi = np.stack([half, ~half], 1).reshape(-1, canaries), rng.normal(size=(2 * pairs, canaries))
+    asked = np.arange(0, 2 * pairs, 2) if asked is None else asked
+    scores = []
+    for model in asked:
+        others = np.flatnonzero(np.arange(2 * pairs) // 2 != model // 2) if references is None else references
+        inside, values = keep[others], phi[others]
+        means = [(values * side).sum(0) / np.maximum(side.sum(0), 1) for side in (inside, ~inside)]
+        scores.append((means[0] - means[1]) * (phi[model] - sum(means) / 2))
+    return np.array(scores), keep[asked]
+
+
+def test_only_references_that_are_not_asked_themselves_keep_the_level_of_a_pooled_bound():
+    divided = audit.asked_and_references(20)
+    kept = np.mean([audit.pooled(*lira_of_noise(seed, *divided))[0] > 0 for seed in range(600)])
+    broken = np.mean([audit.one_run(audit.right_guesses(*map(np.ravel, lira_of_noise(seed)), 300), 300, 600) > 0
+                      for seed in range(600)])
+    assert kept <= 0.05 < broken
+
+
+def test_the_largest_pooled_bound_is_that_of_a_perfect_attack():
+    member = np.random.default_rng(0).random((4, 50)) < 0.5
+    shown, largest = audit.pooled(member + 0.0, member, 1e-5)
+    by_size = [brentq(lambda e, r=r: (p := 1 / (1 + np.exp(-e))) ** r + 2 * 200 * 1e-5 * max(
+        (binom.sf(r - i - 1, r, p) - p ** r) / i for i in range(1, r + 1)) - 0.0125, 0, 20) for r in (20, 50, 100, 200)]
+    assert largest == pytest.approx(max(by_size)) and shown <= largest
+    assert audit.pooled(member[:, :49] + 0.0, member[:, :49])[1] == pytest.approx(audit.one_run(196, 196, 196, level=0.9875))
+
+
+@pytest.mark.parametrize("models", [4, 6, 10, 40])
+def test_models_that_are_asked_share_no_coin_with_each_other_or_with_the_references(models):
+    asked, references = audit.asked_and_references(models)
+    pairs = [*(asked // 2), *np.unique(references // 2)]
+    assert len(set(pairs)) == len(pairs) == models // 2 and len(references) % 2 == 0 < len(asked)
+
+
+def test_a_single_pair_cannot_be_both_asked_and_references():
+    with pytest.raises(ValueError, match="2 models: expected two pairs or more"):
+        audit.asked_and_references(2)
+
+
+# ---------------------------------------------------------------- what an audit could have shown
+
+@pytest.mark.parametrize("guesses", [1, 4, 5, 96, 128])
+def test_the_largest_bound_is_that_of_a_coin_that_is_always_right(guesses):
+    """With delta = 0 all r guesses are right with probability p^r: p^r = 5 % gives e^epsilon = p / (1 - p)."""
+    p = 0.05 ** (1 / guesses)
+    assert audit.one_run(guesses, guesses, 4 * guesses) == pytest.approx(max(0, np.log(p / (1 - p))), abs=1e-6)
+    assert audit.one_run(guesses, guesses, 4 * guesses) >= audit.one_run(max(guesses - 1, 0), guesses, 4 * guesses)
+
+
+def test_a_referee_has_these_largest_bounds():
+    assert audit.one_run(96, 96, 384, 1e-5) == pytest.approx(3.44, abs=0.005)
+    assert audit.one_run(128, 128, 512, 1e-5) == pytest.approx(3.73, abs=0.005)
+    assert audit.one_run_gaussian(96, 96, 384, 1e-5) == pytest.approx(6.27, abs=0.005)
+    assert audit.one_run_gaussian(128, 128, 512, 1e-5) == pytest.approx(6.76, abs=0.005)
+
+
+@pytest.mark.parametrize(("claimed", "shown", "largest", "expected"), [
+    (1, 1.5, 3.4, "REFUTED"), (1, 0.9, 3.4, "not refuted"), (1, 1, 3.4, "not refuted"), (10, 3.4, 3.4, "cannot be tested"),
+    (3.4, 3.4, 3.4, "cannot be tested"), (1, np.nan, 3.4, "cannot be tested"), (np.inf, 3.4, 3.4, "none"),
+    (np.inf, np.nan, 3.4, "none")])
+def test_only_a_claim_that_could_be_refuted_is_said_to_stand(claimed, shown, largest, expected):
+    assert audit.answer(claimed, shown, largest) == expected
+
+
+def test_claims_that_cannot_be_tested_are_not_counted_as_tested():
+    assert audit.tally(["not refuted"] * 5 + ["cannot be tested"] * 5) == "0 of 5 refuted; 5 cannot be tested"
+    assert audit.tally(np.array(["REFUTED", "not refuted"])) == "1 of 2 refuted"
+    assert audit.tally(["cannot be tested"]) == "0 of 0 refuted; 1 cannot be tested"

@@ -221,8 +221,8 @@ def test_a_shadow_model_knows_exactly_the_images_of_its_split(published):
 # ---------------------------------------------------------------- the verdicts
 
 @pytest.mark.parametrize(("low", "high", "limit", "verdict"), [
-    (0.1, 0.2, 0.0, "supported"), (-0.2, -0.1, 0.0, "contradicted"), (-0.1, 0.1, 0.0, "cannot be told"),
-    (0.51, 0.52, 0.5, "supported"), (0.5, 0.52, 0.5, "cannot be told"), (np.nan, np.nan, 0.0, "cannot be told")])
+    (0.1, 0.2, 0.0, "supported"), (-0.2, -0.1, 0.0, "contradicted"), (-0.1, 0.1, 0.0, "no difference detected"),
+    (0.51, 0.52, 0.5, "supported"), (0.5, 0.52, 0.5, "no difference detected"), (np.nan, np.nan, 0.0, "no difference detected")])
 def test_an_interval_supports_a_claim_only_above_the_limit(low, high, limit, verdict):
     assert comparison.supports(low, high, limit) == verdict
 
@@ -253,10 +253,10 @@ def judged_models(condensed=(0.503, 0.497, 0.509), subset=(0.502, 0.496, 0.508),
 
 
 @pytest.mark.parametrize(("condensed", "subset", "answer"), [
-    ((0.503, 0.497, 0.509), (0.502, 0.496, 0.508), "supported against this attack; not told from a random subset"),
+    ((0.503, 0.497, 0.509), (0.502, 0.496, 0.508), "supported against this attack; no difference from a random subset detected"),
     ((0.503, 0.497, 0.509), (0.530, 0.524, 0.536), "supported against this attack; safer than a random subset"),
     ((0.520, 0.514, 0.526), (0.502, 0.496, 0.508), "contradicted: members are recognised"),
-    ((0.545, 0.499, 0.590), (0.502, 0.496, 0.508), "cannot be told")])
+    ((0.545, 0.499, 0.590), (0.502, 0.496, 0.508), "no difference detected")])
 def test_safer_means_safer_than_the_original_and_is_compared_with_a_subset(condensed, subset, answer):
     evidence, found = comparison.safer(judged_models(condensed, subset), "condensed-10")
     assert found == answer and f"{100 * subset[0]:.1f} %" in evidence
@@ -274,7 +274,7 @@ def test_recall_is_read_together_with_false_alarms():
 
 def test_a_weak_attack_is_one_that_lira_beats():
     assert comparison.weak_attack(judged_models().loc["original"])[1] == "supported: a stronger one finds more"
-    assert comparison.weak_attack(judged_models(lira_tpr=(0.002, 0.001, 0.003)).loc["original"])[1] == "cannot be told"
+    assert comparison.weak_attack(judged_models(lira_tpr=(0.002, 0.001, 0.003)).loc["original"])[1] == "no difference detected"
 
 
 def test_the_table_of_claims_follows_from_its_rules():

@@ -687,7 +687,7 @@ def test_only_these_parameters_may_be_zero_or_no_whole_number_or_an_empty_list()
     zero, half, empty = ({name for name, rule in parameters.TABLE.items() if rule.fits(value)} for value in (0, 0.5, []))
     assert empty == {"doses", "synthetic_sets", "extra_targets"}
     assert zero == {"seed", "outer", "inner", "first_run", "first_shadow", "merge_step", "shift", "epsilon", "n_images"}
-    assert half == {"image_lr", "effort", "epsilon", "dp_clip", "dp_lr"}
+    assert half == {"image_lr", "effort", "epsilon"}
 
 
 @pytest.mark.parametrize("name", parameters.TABLE)

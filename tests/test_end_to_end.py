@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
 
-from dcpriv_lib import artefacts, attacks, evaluation, paths, profiles, signals
+from dcpriv_lib import artefacts, attacks, evaluation, findings, paths, profiles, signals
 from dcpriv_lib.seeding import derive
 from dcpriv_lib.shadow import membership_matrix
 
@@ -31,8 +31,9 @@ def test_every_stage_leaves_its_tables(tiny):
             "table1", "table2", "claims", "strong_attacks", "every_model", "epsilon", "precision_at_priors", "controls",
             "canaries", "dose_and_response", "nearest_images", "real_start", "verdict", "step_sizes", "methods",
             "methods_at_equal_accuracy", "methods_shown", "methods_ipc", "methods_start", "methods_crowds",
-            "methods_claims", "methods_seconds", "across_networks", "gradient_checks", "robustness", "fairness", "rank_correlations",
-            "chen_claims", "chen_claims_by_set", "four_properties", "formal_privacy", "formal_verdict"))):
+            "methods_claims", "methods_seconds", "two_evaluations", "across_networks", "gradient_checks", "robustness",
+            "fairness", "rank_correlations", "chen_claims", "chen_claims_by_set", "four_properties", "formal_privacy",
+            "formal_verdict", "formal_promises", "formal_outputs"))):
         assert len(pd.read_csv(tiny / name)), name
     targets = pd.read_csv(tiny / "targets.csv")
     assert sorted(targets["target"].unique()) == ["condensed-2", "original", "subset-2"]
@@ -87,6 +88,17 @@ def test_every_artefact_says_where_it_comes_from(tiny):
         record = artefacts.read_sidecar(path)
         assert record["inputs"]["seed"] == 0 and record["inputs"]["profile"] == "tiny", path
         assert {"git_commit", "torch", "processor", "seconds"} <= set(record["provenance"]), path
+        assert "dcpriv_lib/study.py" in record["code"] and "other_code" not in record, path
+    for stage, file in (("01_data_split", "split.npz"), ("05_results", "tables/claims.csv"), ("07_controls", "tables/verdict.csv"),
+                        ("11_formal_privacy", "formal_privacy.csv")):
+        assert f"notebooks/{stage}.py" in artefacts.read_sidecar(tiny / file)["code"], "known by the cells that were run"
+
+
+def test_the_front_page_begins_with_what_the_run_found(tiny):
+    found = findings.sentences(tiny)
+    page = html.unescape((tiny / "report/index.html").read_text())
+    assert len(found) == 5 and all(f"<li>{sentence}</li>" in page for sentence in found)
+    assert findings.kept(tiny / "tables") == found and page.index(found[0]) < page.index("What the paper concluded")
 
 
 def stored_models(folder, name):
@@ -337,7 +349,7 @@ def test_all_but_the_choice_of_a_step_size_is_the_same_for_every_method(tiny):
         if "real" in made:  # notebook 11 fits images to what was released
             real.setdefault(made["kind"], {})[tuple(made["key"])] = made["real"]
     same = [real[kind] for kind in profiles.read("tiny")["09_methods"]["methods"]]
-    assert len(same) == 4 and all(one == same[0] for one in same) and len(set(same[0].values())) == 6
+    assert len(same) == 5 and all(one == same[0] for one in same) and len(set(same[0].values())) == 6
     for path in (tiny / "condensed").glob("tuning-*.npz"):
         assert np.isin(np.load(path)["started_from"], split["attacker"]).all()
 

@@ -1,8 +1,13 @@
 """Every model a target: leave-pair-out, its intervals and power, Bayesian LiRA, canaries and the one-run audit."""
 
+import itertools
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
+from scipy.spatial.distance import cdist
 from scipy.stats import binom, norm, spearmanr, t
 from sklearn.metrics import roc_auc_score
 from test_stronger_attacks import gaussian_scores
@@ -70,7 +75,7 @@ def test_made_up_memberships_are_seldom_recognised_and_their_intervals_hold(name
         scores = evaluation.leave_pair_out(known, {name: attacks.STRONG[name]})[name]
         found = evaluation.examine(scores, known.keep, ~known.keep)
         held += found["auc_low"] <= 0.5 <= found["auc_high"]
-        recognised += evaluation.recognised(found) == "recognised"
+        recognised += evaluation.verdicts(pd.DataFrame([found]))[0].startswith("recognised")
     assert held >= 34 and recognised <= 4
 
 
@@ -135,8 +140,19 @@ def test_examining_is_scikit_learns_auc_model_by_model(rng):
     assert found["tpr"] == pytest.approx(np.mean([np.mean(s[k] > np.sort(s[~k])[-2]) for k, s in zip(keep, scores)]))
     assert found["above_all"] == pytest.approx(np.mean([np.mean(s[k] > s[~k].max()) for k, s in zip(keep, scores)]))
     assert (found["pairs"], found["n_members"], found["n_non_members"]) == (3, 150, 150)
-    texts = evaluation.examined_texts(pd.DataFrame([{"attack": "x"} | found]))
-    assert texts.loc[0, "answer"] == f"cannot be told; an AUC of {100 * found['auc_detectable']:.1f} % would have been"
+    pairs = (np.reshape(found_values, (3, 2)).mean(axis=1) for found_values in
+             evaluation.per_model(scores, keep, ~keep).values())
+    for name, of_pairs in zip(evaluation.MEASURES, pairs):               # chance: 2 of 151, none of 151 resolves 0.1 %
+        if name in ("auc", "tpr"):
+            of_guesser = 0.5 if name == "auc" else 2 / 151
+            error = max(of_pairs.std(ddof=1) * np.sqrt(factor(3) / 3),
+                        0 if name == "auc" else np.sqrt(of_guesser * (1 - of_guesser) / 450))
+            assert found[f"{name}_p"] == pytest.approx(t.sf((of_pairs.mean() - of_guesser) / error, 2))
+            assert found[f"{name}_detectable"] == pytest.approx(of_guesser + error * (t.ppf(0.975, 2) + t.ppf(0.8, 2)))
+    assert np.isnan(found["low_tpr_p"]) and np.isnan(found["above_all_p"]) and found["above_all_chance"] == 1 / 151
+    few = evaluation.examine(scores[:, :90], keep[:, :90], ~keep[:, :90])    # too few for 1 %
+    assert np.isnan(few["tpr_p"]) and 0 < few["above_all_p"] < 1
+    assert list(evaluation.examined_texts(pd.DataFrame([few]))) == ["pairs", "AUC", "TPR at 0 % FPR", "A/A", "answer"]
     with pytest.raises(ValueError, match="needs three"):
         evaluation.over_pairs(np.zeros(4))
     nan = np.nan  # a model that has nobody to ask about: its partner stands for the pair, or nobody does
@@ -144,8 +160,8 @@ def test_examining_is_scikit_learns_auc_model_by_model(rng):
     few = np.array([1, 3, nan, 2, nan, nan, nan, nan])
     assert np.isnan([evaluation.over_pairs(values) for values in (np.full(8, nan), few)]).all()
     nobody = evaluation.examine(scores, np.zeros_like(keep), ~keep)
-    a_handful = {"auc_low": 0.1, "auc_detectable": 1.1}
-    assert evaluation.recognised(nobody) == evaluation.recognised(a_handful) == "too few to tell" and np.isnan(nobody["above_all"])
+    a_handful = found | {"auc_error": 1.1, "tpr_error": 1.0}
+    assert evaluation.verdicts(pd.DataFrame([nobody, a_handful])) == ["too few to say"] * 2 and np.isnan(nobody["above_all"])
 
 
 def test_accuracies_count_only_those_who_are_asked():
@@ -181,6 +197,119 @@ def test_models_on_the_line_are_found_there_however_uncertain_their_accuracy_is(
         low, high = evaluation.over_pairs(auc - evaluation.at_equal_accuracy(np.full(10, accuracy.mean()), fixed))[1:]
         exact += low <= 0 <= high
     assert held >= 0.93 * 400 and exact < 0.5 * 400
+
+
+# ---------------------------------------------------------------- the verdict
+
+def test_holm_is_the_closed_test_of_all_intersections(rng):
+    """Its definition: a hypothesis is as believable as the least believable intersection with others, each judged by Bonferroni."""
+    for _ in range(50):
+        p = rng.random(6) ** 3
+        closed = [max(min(1, len(some) * p[list(some)].min()) for size in range(1, 7)
+                      for some in itertools.combinations(range(6), size) if i in some) for i in range(6)]
+        assert evaluation.holm(p) == pytest.approx(closed)
+    with_gaps = evaluation.holm(np.array([np.nan, 0.01, 0.04, np.nan]))
+    assert with_gaps[1:3] == pytest.approx([0.02, 0.04]) and np.isnan(with_gaps[[0, 3]]).all()
+
+
+def found_in(rng, share, leak, models=24, n=2000):
+    """A row of `examine` where so large a share of the members is exposed by so many deviations."""
+    keep = shadow.membership_matrix(n, models, rng)
+    exposed = keep & (rng.random(keep.shape) < share)
+    return evaluation.examine(rng.normal(size=keep.shape) + leak * exposed, keep, ~keep)
+
+
+def test_a_few_people_who_are_fully_exposed_are_recognised_by_rates_and_not_by_the_average(rng):
+    frame = pd.DataFrame([found_in(rng, 0.005, 9), found_in(rng, 1, 0.15), found_in(rng, 0, 0)])
+    few, everybody, nobody = evaluation.verdicts(frame)
+    assert few.startswith("recognised (TPR") and "AUC" not in few and everybody.startswith("recognised (AUC")
+    assert re.fullmatch(r"no leak detected; detectable: AUC 5\d\.\d %, TPR \d\.\d % at 1 % FPR, TPR 0\.\d\d % at 0.1 % FPR", nobody)
+
+
+def test_many_rows_need_a_correction(rng):
+    """Of sixty tables of forty rows in which nothing leaks, without it two thirds or so would have a row that seems to."""
+    wrong = without = 0
+    for _ in range(60):
+        p = stats.uniform.rvs(size=(40, 3), random_state=rng)
+        frame = pd.DataFrame(p, columns=["auc_p", "tpr_p", "low_tpr_p"]).assign(above_all_p=np.nan, freedom=9, **{
+            f"{name}{end}": value for name in evaluation.MEASURES for end, value in (("", 0.1), ("_chance", 0.1), ("_error", 0.01))})
+        wrong += any(text.startswith("recognised") for text in evaluation.verdicts(frame))
+        without += (p < 0.025).any()
+    assert wrong <= 5 and without > 50                       # 60 x 0.025 = 1.5; more than 5 with a chance below 0.002
+
+
+def test_a_leak_that_does_not_survive_the_correction_is_a_perhaps(rng):
+    frame = pd.DataFrame([found_in(rng, 0, 0, models=12, n=300) for _ in range(4)])
+    frame["auc_p"], frame["tpr_p"] = [0.001, 0.01, 0.3, 0.4], 0.5
+    answers = evaluation.verdicts(frame)
+    assert answers[0] == "recognised (AUC)" and answers[1].startswith("perhaps (AUC), not after correction; detectable: AUC 5")
+    assert answers[2].startswith("no leak detected; detectable: AUC 5")
+    assert evaluation.verdicts(frame[1:2])[0] == "recognised (AUC)"      # of two questions it counts
+
+
+def test_the_line_under_a_table_counts_what_luck_would_give(rng):
+    frame = pd.DataFrame([found_in(rng, 0, 0, models=12, n=300) for _ in range(4)])
+    frame["auc_p"] = [0.001, 0.02, 0.3, 0.4]
+    frame["tpr_p"] = 0.5
+    frame["aa_low"], frame["aa_high"] = [0.51, 0.4, 0.4, 0.4], [0.6, 0.49, 0.6, 0.6]
+    text = evaluation.luck(frame)
+    assert "8 questions" in text and "about 0.2 of them" in text and "2 do, and 1 still do" in text and "in 2 of 4" in text
+
+
+def test_members_cannot_be_told_from_members(rng):
+    """The A/A control finds nothing where everybody leaks, and something where the attack's scores depend on the order."""
+    assert abs(found_in(rng, 1, 3)["aa"] - 0.5) < 0.02
+    keep = shadow.membership_matrix(400, 8, rng)
+    in_order = np.cumsum(keep, axis=1) % 2 + 0.1 * rng.normal(size=keep.shape)
+    assert abs(evaluation.examine(in_order, keep, ~keep)["aa"] - 0.5) > 0.4
+
+
+def test_intervals_that_are_to_hold_for_others_like_them_do(rng):
+    """Canaries differ: some are exposed by every model. Forty others would have been easier or harder to recognise."""
+    held, these = 0, 0
+    for _ in range(120):
+        easy = 3 * (rng.random(40) < 0.4)                    # exposed, or not
+        keep = shadow.membership_matrix(40, 16, rng)
+        scores = rng.normal(size=keep.shape) + easy * keep
+        truth = 0.6 * 0.5 + 0.4 * norm.cdf(3 / np.sqrt(2))
+        wide, narrow = (evaluation.examine(scores, keep, ~keep, others) for others in (True, False))
+        held += wide["auc_low"] <= truth <= wide["auc_high"]
+        these += narrow["auc_low"] <= truth <= narrow["auc_high"]
+        assert wide["auc_error"] > narrow["auc_error"]
+    assert held >= 110 and these < 110
+
+
+# ---------------------------------------------------------------- random subsets: the theorem
+
+@pytest.mark.parametrize("attack", ["membership of the subset", "distance to the nearest", "a bad one"])
+def test_nothing_made_of_a_random_subset_gives_more_away_than_its_share(attack, rng):
+    """A published random subset, asked in the best and in other ways: AUC = 1/2 + (n/N)(AUC among those chosen - 1/2)."""
+    people, draws, share = 400, 300, 0.2
+    x = rng.normal(size=(people, 3))
+    plain, by_theorem, tprs = [], [], []
+    for _ in range(draws):
+        keep = shadow.membership_matrix(people, 2, rng)[:1]
+        chosen = np.zeros_like(keep)
+        chosen[0, rng.permutation(np.flatnonzero(keep[0]))[:int(share * keep.sum())]] = True
+        score = {"membership of the subset": chosen + 1e-3 * rng.normal(size=keep.shape),
+                 "distance to the nearest": -cdist(x, x[chosen[0]]).min(1)[None],
+                 "a bad one": chosen * 0.5 + rng.normal(size=keep.shape)}[attack]
+        plain += list(evaluation.aucs(score, keep, ~keep))
+        by_theorem += list(evaluation.of_subset(evaluation.aucs(score, chosen, ~keep), 0.5, share))
+        tprs += list(evaluation.per_model(score, keep, ~keep)["tpr"])
+    error = np.std(plain) / np.sqrt(draws)
+    assert abs(np.mean(plain) - np.mean(by_theorem)) < 4 * error
+    assert np.std(by_theorem) < np.std(plain) / 2 if attack != "a bad one" else True
+    assert np.mean(by_theorem) <= evaluation.ceiling(share * 200, 200) + 1e-9
+    assert np.mean(tprs) <= 3 / 201 + share + 4 * np.std(tprs) / np.sqrt(draws)
+    if attack != "a bad one":
+        assert np.mean(by_theorem) == pytest.approx(evaluation.ceiling(share * 200, 200), abs=1e-6)
+
+
+def test_who_is_found_above_the_ceiling_is_found_by_accident(rng):
+    row = found_in(rng, 1, 0.15)
+    low, high = (evaluation.verdicts(pd.DataFrame([row | {"ceiling": row["auc"] + by}]))[0] for by in (-0.01, 0.01))
+    assert f"by accident: an AUC of at most {100 * row['auc'] - 1:.2f} % is possible" in low and "accident" not in high
 
 
 # ---------------------------------------------------------------- Bayesian LiRA
@@ -304,6 +433,20 @@ def test_a_lead_too_small_to_mean_anything_does_not_choose_the_attack():
     assert evaluation.best_attack(examined, ["RMIA", "online", "Bayesian"]) == "online"
     assert evaluation.best_attack(examined.assign(auc=[0.566, 0.5639, 0.546]), ["Bayesian", "RMIA", "online"]) == "online"
     assert evaluation.best_attack(examined, ["RMIA"]) == "RMIA"
+
+
+def test_each_measure_is_read_by_the_attack_that_was_best_at_it_elsewhere(rng):
+    examined = pd.DataFrame({"attack": ["a", "b", "c"], "auc": [0.61, 0.6, 0.5], "tpr": [0.02, 0.05, 0.0495]})
+    assert evaluation.best_attacks(examined, ["a", "c", "b"]) == {"auc": "a", "tpr": "c", "low_tpr": "c", "above_all": "c"}
+    assert set(evaluation.best_attacks(examined.assign(tpr=np.nan), ["a", "b"]).values()) == {"a"}
+    keep = shadow.membership_matrix(300, 6, rng)
+    scores = {"a": rng.normal(size=keep.shape), "c": rng.normal(size=keep.shape) + keep}
+    mixed = evaluation.examine_by({"auc": "a", "tpr": "c", "low_tpr": "c", "above_all": "c"}, scores, keep, ~keep)
+    a, c = (evaluation.examine(scores[name], keep, ~keep) for name in "ac")
+    assert mixed.keys() == a.keys()
+    for key, value in mixed.items():
+        by = c if key.startswith(("tpr", "low_tpr", "above_all")) else a
+        assert value == by[key] or np.isnan(value) and np.isnan(by[key]), key
 
 
 # ---------------------------------------------------------------- canaries

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from dcpriv_lib import comparison, evaluation, fairness, metrics, paper
+from dcpriv_lib import comparison, evaluation, fairness, metrics, paper, tables
 
 # true class (row) said to be (column); class 3 never occurs
 CONFUSION = np.array([[8, 1, 1, 0], [2, 6, 0, 2], [0, 0, 5, 0], [0, 0, 0, 0]])
@@ -148,12 +148,15 @@ def test_the_verdict_on_chen_et_al_follows_from_the_side_on_which_an_interval_li
         "(control) robustness at equal accuracy": "more robust", paper.CHEN["fairness"]: "supported",
         "(control) fairness at equal accuracy": "fairer"}
     assert table["condensed-2"].to_dict() == {
-        paper.CHEN["leak"]: "not seen", paper.CHEN["robustness"]: "cannot be told",
-        paper.CHEN["fairness"]: "contradicted", "(control) fairness at equal accuracy": "cannot be told"}
+        paper.CHEN["leak"]: "no leak detected", paper.CHEN["robustness"]: "no difference detected",
+        paper.CHEN["fairness"]: "contradicted", "(control) fairness at equal accuracy": "no difference detected"}
+    assert comparison.chen_luck(measured) == (
+        "9 intervals of 95 % stand here. If there were no difference anywhere, about 0.5 of them would show one by luck; 6 do.")
+    assert comparison.luck([(0.1, 0.0, 0.2), (0.1, -0.1, 0.3), (np.nan,) * 3, (-1, -2, -0.5)]).endswith("about 0.2 of them would show one by luck; 1 do.")
     short = comparison.chen_in_short(claims).set_index("Chen et al. say")
-    assert short.loc[paper.CHEN["leak"]].tolist() == ["2 training sets", "supported for 1, not seen for 1"]
+    assert short.loc[paper.CHEN["leak"]].tolist() == ["2 training sets", "supported for 1, no leak detected for 1"]
     assert short.loc["(control) robustness at equal accuracy"].tolist() == [
-        "1 training sets", "more robust for 1, less robust for 0, cannot be told for 0"]
+        "1 training sets", "more robust for 1, less robust for 0, no difference detected for 0"]
 
 
 @pytest.mark.parametrize("wrong", [-1, 4])
@@ -164,3 +167,22 @@ def test_labels_outside_the_classes_are_named(wrong):
         fairness.by_class(RIGHT, labels, list("abcd"))
     with pytest.raises(ValueError, match="expected one label an answer"):
         fairness.class_accuracies(RIGHT, LABELS[1:], 4)
+
+
+@pytest.mark.parametrize(("value", "low", "high", "text"), [
+    (0.012, -0.003, 0.027, "+1.2 points [-0.3, 2.7]"), (0.002, 0.0003, 0.0051, "+0.20 points [0.03, 0.51]"),
+    (-0.002, -0.0051, -0.0003, "-0.20 points [-0.51, -0.03]"), (0.001, -0.00002, 0.002, "+0.100 points [-0.002, 0.200]"),
+    (0.0, -0.01, 0.01, "+0.0 points [-1.0, 1.0]"), (0.01, 0.0, 0.02, "+1.0 points [0.0, 2.0]"),
+    (0.0004, -0.001, 0.002, "+0.0 points [-0.1, 0.2]")])
+def test_the_ends_of_a_difference_are_never_rounded_away_from_their_side(value, low, high, text):
+    assert tables.points(value, low, high) == text
+
+
+def test_a_gain_is_that_of_pairs():
+    rng = np.random.default_rng(0)
+    of_half = rng.normal(0.8, 0.1, 6)
+    a, b = of_half + 0.02 + rng.normal(0, 0.001, 6), of_half
+    mean, low, high = comparison.gain(a, b)
+    reach = 2.5706 * np.std(a - b, ddof=1) / np.sqrt(6)  # Student's t with 5 degrees of freedom
+    assert (mean, low, high) == pytest.approx(((a - b).mean(), (a - b).mean() - reach, (a - b).mean() + reach), rel=1e-4)
+    assert low > 0 > comparison.difference(a, b)[1], "what halves differ in does not count"

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from dcpriv_lib import artefacts
+from dcpriv_lib import artefacts, origin
 from dcpriv_lib.checkpoint import Checkpoint
 
 KILLS = int(os.environ.get("KILLS", 40))
@@ -25,7 +25,7 @@ fork = multiprocessing.get_context("fork")
 
 @pytest.fixture(autouse=True)
 def _provenance():
-    artefacts.provenance()  # asks git and imports torch, which forked children then need not
+    artefacts.provenance(), origin.of_what_is_saved()  # ask git, import torch and parse the code; forked children then need not
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from dcpriv_lib import (augmentation, condensation, coresets, distribution_matching, kernel, multi_formation, networks,
-                        parameters, paths, schedules, trajectory_matching)
+                        parameters, published_protocol, schedules, trajectory_matching)
 from dcpriv_lib.seeding import generator
 
 SHAPE = (1, 16, 3)  # channels, size, classes
@@ -204,6 +204,22 @@ def test_coresets_are_starts_without_an_iteration():
         rows = torch.nonzero(LABELS == label).flatten()
         assert torch.equal(made["started_from"][made["labels"] == label, 0], rows[coresets.herding(features[rows], 2)])
     assert torch.equal(made["images"], pictures()[made["started_from"][:, 0]])
+
+
+@pytest.mark.parametrize("grown", ["IDM", "IDC"])
+def test_the_coreset_of_tiles_is_what_idm_and_idc_start_from_made_of_four_hundred_images(grown):
+    labels = torch.arange(10).repeat(60)
+    images = torch.randn(600, 1, 16, 16, generator=generator(3))
+    how = {"width": 4, "real_batch": 4, "effort": 1e-3}
+    tiles, idm = (condensation.condense(images, labels, dataclasses.replace(schedules.settings_of(name, 10, **how), outer=1), seed=5,
+                                        make_network=lambda: networks.ConvNet(1, 16, 10, width=4)) for name in ("tiles", grown))
+    assert torch.equal(tiles["images"], idm["snapshots"][0]) and torch.equal(tiles["started_from"], idm["started_from"])
+    assert not torch.equal(tiles["images"], idm["images"])
+    assert len(tiles["images"]) == len(tiles["labels"]) == tiles["started_from"].numel() == 400
+    of = labels[tiles["started_from"]].flatten()  # training image 4 i + k is the k-th that synthetic image i was made of
+    assert torch.equal(of, tiles["labels"]) and torch.equal(idm["labels"], tiles["labels"])
+    shrunk = F.interpolate(F.avg_pool2d(images[tiles["started_from"].flatten()], 2), scale_factor=2, mode="bilinear")
+    assert torch.allclose(tiles["images"], shrunk, atol=1e-6)
 
 
 # ---------------------------------------------------------------- DM
@@ -568,8 +584,8 @@ def test_a_schedule_is_scaled_in_its_iterations_and_its_step(method):
     usual, more = (schedules.settings_of(method, 10, width=4, real_batch=8, **changes)
                    for changes in ({}, {"effort": 2, "factor": 3, "start": "noise"}))
     assert more.iterations == 2 * usual.iterations and more.image_lr == pytest.approx(3 * usual.image_lr)
-    assert (more.start, usual.start, usual.method) == ("noise", schedules.SCHEDULES[method].start,
-                                                       "DC" if method in parameters.CORESETS else method)
+    loop = {"tiles": "IDM"}.get(method, "DC") if method in parameters.CORESETS else method
+    assert (more.start, usual.start, usual.method) == ("noise", schedules.SCHEDULES[method].start, loop)
     least = schedules.settings_of(method, 10, width=4, real_batch=8, effort=1e-3)
     assert least.iterations == (method in parameters.METHODS)
 
@@ -599,12 +615,10 @@ def test_an_unknown_method_of_a_comparison_names_the_nearest():
 # ---------------------------------------------------------------- the published protocol
 
 def test_networks_of_the_published_protocol_are_trained_as_torch_trains_them(monkeypatch):
-    monkeypatch.syspath_prepend(paths.REPOSITORY / "benchmarks")
-    import published
-    monkeypatch.setattr(published, "BATCH", 20)
-    monkeypatch.setattr(published, "CHUNK", 7)
+    monkeypatch.setattr(published_protocol, "BATCH", 20)
+    monkeypatch.setattr(published_protocol, "CHUNK", 7)
     images, ours, theirs = pictures(dtype=torch.float64), network().requires_grad_(True), network().requires_grad_(True)
-    published.train(ours, images, LABELS, 4, generator(3))
+    published_protocol.train(ours, images, LABELS, 4, generator(3))
     draw, lr, epochs = generator(3), 0.01, 4
     optimizer = torch.optim.SGD(theirs.parameters(), lr=lr, momentum=0.9, weight_decay=5e-4)
     for epoch in range(epochs + 1):

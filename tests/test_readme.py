@@ -7,7 +7,9 @@ import pytest
 from dcpriv_lib import committed, paths
 
 README = (paths.REPOSITORY / "README.md").read_text()
-QUOTED = re.findall(r"[\d.]+ (?:%|points) \[[-\d., ]+\]", " ".join(README.split()))
+BRACKETED = re.compile(r"[\d.]+ (?:%|points) \[[-\d., ]+\]")
+QUOTED = BRACKETED.findall(" ".join(README.split()))
+CLAIMS = README[README.index("| claim |"):README.index("## The notebooks")].splitlines()[2:-1]
 LINKS = sorted(set(re.findall(r"\]\(([^)#:]+)\)", README)))
 
 
@@ -28,11 +30,14 @@ def test_every_number_with_an_interval_is_in_a_committed_table(number):
     assert any(number in file.read_text() for file in paths.FIGURES.glob("*/*.md")), number
 
 
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_the_numbers_of_a_claim_are_in_the_tables_that_it_names(claim):
+    """Those with an interval; a claim that rests on a notebook or a proof names that."""
+    where = [paths.REPOSITORY / link for link in re.findall(r"\]\(([^)]+)\)", claim)]
+    sources = "".join(file.read_text() for file in where)
+    assert where and all(number in sources for number in BRACKETED.findall(claim)), claim
+
+
 @pytest.mark.parametrize("link", LINKS)
 def test_every_link_leads_somewhere(link):
     assert (paths.REPOSITORY / link).exists()
-
-
-def test_the_readme_fits_its_screen():
-    assert len(README.splitlines()) <= 150
-    assert README.index("make report") < README.index("## The answer")

@@ -2,13 +2,16 @@
 
 from fractions import Fraction
 
+import jupytext
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
-from dcpriv_lib import elsewhere, networks, parameters, robustness
+from dcpriv_lib import elsewhere, networks, parameters, paths, plots, robustness
 from dcpriv_lib.data import pixel_scale
 from dcpriv_lib.seeding import generator
 from dcpriv_lib.study import Models, Study
@@ -347,3 +350,133 @@ def test_a_target_without_weights_is_named_and_one_with_weights_is_attacked(stud
     alone = Models(pd.DataFrame({"target": ["answers.npz"], "run": [0]}), logits[None], logits[None, :0])
     with pytest.raises(ValueError, match="^answers.npz has answers and no weights: .* leave it out here, or name a file of its weights"):
         study.attacked(alone, study.pool[:2], robustness.examine, epsilons=[0.1], steps=1)
+
+
+# ---------------------------------------------------------------- who is who in a picture
+
+def test_every_point_has_its_name_and_no_name_covers_another_or_a_point():
+    figure, ax = plots.plt.subplots(figsize=(9, 5.5))
+    points = np.random.default_rng(0).normal([85, 40], [6, 9], (23, 2))
+    points[5:9] = points[4] + [[0.1, 0], [0, 0.1], [0.2, 0.3], [0.3, 0.1]]  # nearly on top of each other
+    names = [f"method-{number}" for number in range(23)]
+    ax.plot(*points.T, "o")
+    ax.set(xlim=ax.get_xlim(), ylim=ax.get_ylim())
+    plots.name_points(ax, points, names, 23 * ["k"])
+    figure.draw_without_rendering()
+    texts = list(ax.texts)
+    boxes = [plots.Text.get_window_extent(text) for text in texts]
+    assert [text.get_text() for text in texts] == names and np.allclose([text.xy for text in texts], points)
+    assert not any(a.overlaps(b) for number, a in enumerate(boxes) for b in boxes[:number])
+    assert not any(box.contains(*place) for box in boxes for place in ax.transData.transform(points))
+    assert all(ax.bbox.contains(*corner) for box in boxes for corner in (box.min, box.max))
+    plots.plt.close(figure)
+
+
+# ---------------------------------------------------------------- on an accelerator
+
+class Chip(TorchFunctionMode):
+    """An accelerator that is none: what is put there is marked, and nothing takes marked tensors together with others.
+
+    Where tensors meet that a GPU would refuse to bring together, or numpy is to read one from there, it raises what torch raises.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        name, leaves = getattr(func, "__name__", ""), tree_leaves([args, kwargs])
+        if func == torch.Tensor.device.__get__:
+            return torch.device("cuda" if on_chip(args[0]) else "cpu")
+        if func == torch.Tensor.data.__set__:
+            args[0].on_chip = on_chip(args[1])
+        if func == torch.Tensor.data.__set__ or name in ("copy_", "_has_compatible_shallow_copy_type"):  # between devices, as they should
+            return func(*args, **kwargs)
+        if func in (torch.Tensor.to, torch.Tensor.cpu):
+            places = [one for one in leaves if isinstance(one, torch.device | str)] + ["cpu"] * (func is torch.Tensor.cpu)
+            there = torch.device(places[0]).type == "cuda" if places else on_chip(args[0])
+            return self.moved(args[0], there, [one for one in leaves if isinstance(one, torch.dtype)])
+        if name in ("numpy", "__array__") and on_chip(args[0]):
+            raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.")
+        made_there = torch.device(kwargs.pop("device", None) or "cpu").type == "cuda"
+        tensors = [one for one in leaves if isinstance(one, torch.Tensor) and (one.ndim or on_chip(one))]
+        if name == "__getitem__":
+            tensors = tensors[:1] if on_chip(args[0]) else tensors  # numbers of rows may lie anywhere
+        if func is not torch.autograd.grad and len({on_chip(one) for one in tensors}) == 2:
+            raise RuntimeError(f"Expected all tensors to be on the same device, but found at least two devices, in {name}")
+        result = func(*args, **kwargs)
+        if func is torch.autograd.grad:
+            inputs = tree_leaves(args[1] if len(args) > 1 else kwargs["inputs"])
+            for gradient, of in zip(result, inputs):
+                gradient.on_chip = on_chip(of)
+        elif made_there or any(map(on_chip, tensors)):
+            for one in tree_leaves(result):
+                if isinstance(one, torch.Tensor):
+                    one.on_chip = True
+        return result
+
+    @staticmethod
+    def moved(tensor, there, dtypes):
+        moved = tensor if there == on_chip(tensor) else tensor.clone()
+        moved = moved.to(*dtypes) if dtypes else moved
+        moved.on_chip = there
+        return moved
+
+
+def on_chip(tensor):
+    return getattr(tensor, "on_chip", False)
+
+
+@pytest.fixture
+def far(study):
+    """The study on an accelerator, with two trained models that answer there."""
+    study.device = torch.device("cuda")
+    with Chip():
+        yield study, study.population("target", {("original", 0): study.members[:60], ("condensed-1", 0): study.members[60:120]}, epochs=3)
+
+
+def test_the_accelerator_of_these_tests_refuses_what_a_real_one_refuses():
+    with Chip():
+        here, there = torch.ones(2, 3), torch.ones(2, 3).to("cuda")
+        assert {there.device.type, (2 * there)[torch.tensor([0])].device.type} == {"cuda"} and here.device.type == "cpu"
+        assert nn.Linear(3, 1).to("cuda")(there).device.type == "cuda" and there.cpu().numpy().sum() == 6
+        for wrong in (lambda: here + there, lambda: nn.Linear(3, 1).to("cuda")(here), lambda: here[torch.zeros(1, dtype=int).to("cuda")]):
+            with pytest.raises(RuntimeError, match="same device"):
+                wrong()
+        with pytest.raises(TypeError, match="cuda:0 device type tensor to numpy"):
+            np.asarray(there)
+
+
+def test_pictures_that_are_here_are_attacked_on_a_network_that_is_elsewhere(trained):
+    network, images, labels = trained
+    how = dict(epsilons=[0.05, 1.0], steps=3)
+    here = robustness.examine(network, images[:8], labels[:8], generator=generator(0), **how)
+    with Chip():
+        far = robustness.OnPixels(networks.PaperCNN(1, 16, 3).to("cuda"), network.mean, network.deviation)
+        far.network.load_state_dict(network.network.state_dict())
+        found = robustness.examine(far, images[:8], labels[:8], generator=generator(0), **how)
+        assert far(images[:1]).device.type == "cpu" and far(images[:1].to("cuda")).device.type == "cuda"
+        assert robustness.loss_gradient(far, images[:2], labels[:2]).device.type == "cpu"
+    assert all(np.allclose(found[name], here[name], rtol=1e-4, atol=1e-6) for name in here), "but for rounding"
+
+
+def cells(path):
+    """The sources of a notebook's code cells."""
+    return [cell.source for cell in jupytext.read(paths.NOTEBOOKS / path).cells if cell.cell_type == "code"]
+
+
+def test_notebook_10_and_its_solutions_run_where_the_networks_are_on_an_accelerator(far, monkeypatch):
+    study, models = far
+    study.save("targets", models)
+    monkeypatch.setattr("dcpriv_lib.study.Study", lambda **parameters: study)
+    own, given = cells("10_robustness_and_fairness.py"), {}
+    pictures = [cell for cell in own if "theta" in cell]
+    assert len(pictures) == 2
+    monkeypatch.setattr(study, "figure", lambda figure, name: None)
+    for cell in own[:2]:
+        exec(cell, given)
+    N = study.non_members[:40]
+    given |= {"models": {"original": models[:1]}, "names": ["original"], "N": N, "y": study.labels[N].numpy(), "classes": study.classes}
+    for cell in pictures:
+        exec(cell, given)
+    given = {}
+    for cell in cells("solutions/10_solutions.py"):
+        exec(cell.replace("n_pictures: int = 5", "n_pictures: int = 1"), given)
+    assert given["hidden"].network is given["theta"] and given["theta"].mean.device.type == "cuda"

@@ -102,8 +102,8 @@ last = max(n for n, contains in zip(sizes, contains_half) if contains)
 print(f"exact interval: always from n = {last + 2:,} on")
 
 # %% [markdown]
-# The two answers nearly agree. The split of the digits has 1,198 images, so on it an accuracy of 51.22 % could
-# not be told from guessing. The paper's 30,000 images are enough. Note that the number grows with the *square* of
+# The two answers nearly agree. The split of the digits has 1,198 images, so on it an accuracy of 51.22 % would not
+# be distinguishable from chance. The paper's 30,000 images are enough. Note that the number grows with the *square* of
 # the inverse excess: half the effect needs four times the images.
 
 # %% [markdown]

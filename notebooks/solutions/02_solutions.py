@@ -202,7 +202,7 @@ for kind in ("random subset", "random subset, ten times as many"):
 
 # %% [markdown]
 # One image a class is far better than guessing and, after as short a condensation as this one, falls short of the
-# larger subset. More than 100 % in the first line would mean that the condensed images beat as many random
+# larger subset. More than 100 % in the first line would mean that the condensed images beat the same number of random
 # members. Before that is credited to the matching, compare with one random member of each class. The condensed
 # set has every class, while ten uniform draws from ten equally frequent classes hit only about 6.5 of them on
 # average, and a model cannot name a class it has not seen. The balanced rival takes this advantage away. What
@@ -213,8 +213,8 @@ for kind in ("random subset", "random subset, ten times as many"):
 # %% [markdown]
 # ## No exercise: how the start of the quick scale was chosen
 #
-# Notebook 2 starts from real members. Whether that is a good choice must not be asked of the members themselves, so it was asked of
-# the attacker's images: one half is condensed in several ways, three times each, and models of the result are examined on the other half.
+# Notebook 2 starts from real members. The members themselves must not decide whether that is a good choice, so the attacker's
+# images did: one half is condensed by several methods, three times each, and models of the result are judged on the other half.
 
 # %%
 shuffled = study.choose(study.attacker, len(study.attacker), "start")

@@ -59,7 +59,7 @@ def train_shadows(size, length):
     return attacks.Rehearsal.of(models.logits, study.labels, splits[size])
 
 # %% [markdown]
-# The answers of all shadow models of one setting are put together, and the distance is measured by the AUC of the
+# The outputs of all shadow models of one setting are put together, and the distance is measured by the AUC of the
 # loss: the chance that a random member has a smaller loss than a random non-member. It is 50 % where the distributions
 # coincide.
 

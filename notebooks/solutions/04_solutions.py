@@ -40,13 +40,13 @@ from dcpriv_lib.study import Study
 study = Study(**parameters.check(globals()))
 
 # %% [markdown]
-# The inputs, loaded as in the notebook. `exams` holds each target's logits, first of the members, then of the
-# non-members.
+# The inputs, loaded as in the notebook. `outputs` holds each target's logits on the evaluation set, first of the
+# members, then of the non-members.
 
 # %%
 targets, judged = study.load("targets"), study.load("attacks")
 labels, is_member = study.labels[study.pool].numpy(), study.is_member        # [n]
-exams = {key: logits[study.pool] for key, logits in targets.items()}         # [n, classes] each
+outputs = {key: logits[study.pool] for key, logits in targets.items()}       # [n, classes] each
 
 # %% [markdown]
 # ## Exercise 1
@@ -55,12 +55,12 @@ exams = {key: logits[study.pool] for key, logits in targets.items()}         # [
 
 # %%
 def correctness_attack(target, run):
-    says_member = exams[target, run].argmax(1) == labels
+    says_member = outputs[target, run].argmax(1) == labels
     accuracy, low, high = metrics.rate((says_member == is_member).sum(), len(labels))
     return {"target": target, "run": run, "accuracy": accuracy, "accuracy_low": low,
             "accuracy_high": high, "recall": says_member[is_member].mean()}
 
-correctness = pd.DataFrame([correctness_attack(*key) for key in exams])
+correctness = pd.DataFrame([correctness_attack(*key) for key in outputs])
 threshold = judged[(judged["attack"] == "loss threshold")
                    & judged["target"].isin(correctness["target"])]
 
@@ -113,8 +113,8 @@ splits = [shadow_split(study.attacker, shadows.settings["parameters"]["ds"], j, 
 known = attacks.Rehearsal.of(shadows.logits, study.labels, splits)
 
 # %%
-first = next(iter(exams))
-asked = attacks.Answers(exams[first][:, None], labels)
+first = next(iter(outputs))
+asked = attacks.Answers(outputs[first][:, None], labels)
 
 def auc_with(membership):
     attack = attacks.fit_logistic_regression(
@@ -168,7 +168,7 @@ def curves(loss, is_member):
     return loss[order][last], hits / called, hits / is_member.sum(), called
 
 # %%
-loss = signals.losses(exams[first], labels)
+loss = signals.losses(outputs[first], labels)
 tau, precision, recall, called = curves(loss, is_member)
 figure, ax = plt.subplots(figsize=(6, 3.2))
 ax.plot(np.maximum(tau, 1e-8), precision, color=plots.MEMBER, label="precision")

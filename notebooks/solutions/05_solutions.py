@@ -127,4 +127,4 @@ z = norm.ppf(0.975) + norm.ppf(0.8)
 print(f"n = {math.ceil((z * 0.5 / excess) ** 2):,}")
 
 # %% [markdown]
-# About twice as many. Who plans an experiment should choose $n$ this way, before looking at any result.
+# About twice the number above. Anybody who plans an experiment should choose $n$ this way, before looking at any result.

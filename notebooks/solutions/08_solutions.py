@@ -18,7 +18,7 @@
 # %% [markdown]
 # # Solutions to notebook 8
 #
-# Needs a clone of the authors' repository and the answers that notebook 8 computed, and trains nothing.
+# Needs a clone of the authors' repository and the outputs that notebook 8 computed, and trains nothing.
 
 # %% tags=["parameters"]
 profile: str = "authors"    # name of the run whose files are used
@@ -57,7 +57,7 @@ print(f"says 'member' to {says_member[is_member].mean():.2%} of the members and 
 
 # %% [markdown]
 # This attack needs no shadow model and no training, and is right about as often as the paper's. It makes no mistake about
-# members, since the model makes none; all it knows is that whoever is misclassified was no member.
+# members, since the model makes none. All it uses is that whoever is misclassified was no member.
 
 # %% [markdown]
 # ## Exercise 2
@@ -79,7 +79,7 @@ def found_with(first):
 pd.DataFrame({first: found_with(first) for first in (2, 4, 6, 8, 10)}).T.rename_axis("models")
 
 # %% [markdown]
-# Two models already say more than one rule for everybody, and from four on nothing is gained that these intervals would show: the
+# Two models already find more than one rule for everybody does. From four on these intervals show no further gain: the
 # spread is one for all images, so a few models are enough for the mean.
 
 # %% [markdown]
@@ -113,6 +113,6 @@ for ax, found, guess, title in zip(axes, (auc, tpr), (50, 0.1),
 plt.show()
 
 # %% [markdown]
-# It holds for all ten, and more so than for the original, since online LiRA also knows models *with* each image. The models
-# are each other's references, so the ten intervals are not independent of each other; that all ten lie far above the dotted lines does not
-# depend on it.
+# It holds for all ten, and more so than for the original, since online LiRA also has models *with* each image. The models
+# are each other's references, so the ten intervals are not independent of each other. All ten lie far above the dotted
+# lines, and that does not depend on it.
