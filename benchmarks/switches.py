@@ -1,6 +1,6 @@
 """What the switches of `dcpriv_lib.switches` cost: the same work with and without them, in two processes that take turns.
 
-    python benchmarks/switches.py [--repeats 7] [--set MKL_CBWR=COMPATIBLE]
+    python benchmarks/switches.py [--repeats 7] [--set MKL_CBWR=AVX2]
 
 "Plain" is what the libraries choose for this processor, with --set the switches with that change; "fast" are the switches. A
 ratio below 1 is what they cost. It needs no data set: noise in the shapes of MNIST and of the quick run.

@@ -33,6 +33,7 @@ import pandas as pd
 
 from . import origin
 from .paths import REPOSITORY, shown
+from .switches import SWITCHES
 
 
 class ArtefactError(RuntimeError):
@@ -229,7 +230,7 @@ def provenance(seconds: float | None = None) -> dict:
     import torch  # here, because importing it takes seconds and reading an artefact does without
     return {"written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "seconds": None if seconds is None else round(seconds, 3), **_environment(),
-            "threads": torch.get_num_threads()}
+            "threads": torch.get_num_threads(), "switches": {name: os.environ.get(name) for name in SWITCHES}}
 
 
 def _save(path, content: bytes, inputs: dict, seconds: float | None) -> None:

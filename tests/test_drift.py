@@ -35,8 +35,8 @@ MADE_WITH = COMMITTED / "arithmetic.json"  # the checksums of the machine that m
 SECONDS = "second"  # in the name of a table or a column of times, which are never the same
 
 ALARM = 1e-3
-# Between an Intel processor with AVX-512 and an AMD one with AVX2, one code, 932 numbers with intervals: root mean square 0.04, in the
-# table where it is largest 0.13; the largest 0.32. With SSE4 only: 0.4 (of 30 canaries; and 0.7 in an epsilon). Taken for all: 0.18.
+# Between an Intel processor with AVX-512 and an AMD one with AVX2, one code, 932 numbers with intervals: root mean square 0.04, in
+# the table where it is largest 0.13; the largest 0.32. With SSE4 only: 0.4 (of 30 canaries; and 0.7 in an epsilon). For all: 0.18.
 SPREAD = 0.18
 TURNING = 0.005  # one of 250 did
 PEOPLE = 599   # members of the quick run
