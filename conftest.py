@@ -16,7 +16,7 @@ SECONDS = {"notebooks/01_data_split.ipynb": 10, "notebooks/02_condensation.ipynb
            "notebooks/08_the_authors_models.ipynb": 300, "notebooks/09_methods.ipynb": 90,
            "notebooks/10_robustness_and_fairness.ipynb": 60, "notebooks/11_formal_privacy.ipynb": 130,
            "tests/test_end_to_end.py": 240, "tests/test_bad_input.py": 45, "tests/test_kills.py": 30,
-           "tests/test_examination.py": 20, "tests/test_study.py": 40, "tests/test_elsewhere.py": 30}
+           "tests/test_examination.py": 60, "tests/test_provenance.py": 60, "tests/test_study.py": 40, "tests/test_elsewhere.py": 30}
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 OTHERS = {"notebooks": 30, "tests": 8}
 

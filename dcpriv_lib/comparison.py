@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from . import metrics, paper, tables
+from . import evaluation, metrics, paper, tables
 
 
 def table_1(targets: pd.DataFrame, members: int, non_members: int, papers_data: bool) -> pd.DataFrame:
@@ -137,6 +137,22 @@ def luck(intervals: Collection[tuple[float, float, float]]) -> str:
     found = sum(supports(*one[1:]) != "no difference detected" for one in known)
     return (f"{len(known)} intervals of 95 % stand here. If there were no difference anywhere, about {(1 - metrics.LEVEL) * len(known):.1f} of them "
             f"would show one by luck; {found} do.")
+
+
+def depends(on: str, a: np.ndarray, b: np.ndarray, a_name: str, b_name: str) -> tuple[dict, tuple[float, float, float]]:
+    """Return a row on a sentence of Chen et al., that the leak depends on something, and the difference of two AUCs that it rests on.
+
+    Parameters
+    ----------
+    on : what it depends on.
+    a, b : float [models], the AUCs at one end and at the other.
+    a_name, b_name : what the two ends are.
+    """
+    apart = evaluation.over_pairs(a - b)
+    said = supports(*apart[1:])
+    least = f"; detectable: {100 * evaluation.detectable(a - b):.1f} points" if said == "no difference detected" else ""
+    return {"they say: the leak depends on": on, "compared": f"{a_name} with {b_name}",
+            "AUC, difference": tables.points(*apart), "verdict": said + least}, apart
 
 
 def supports(low: float, high: float, limit: float = 0.0) -> str:

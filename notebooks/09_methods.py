@@ -42,7 +42,7 @@ profile: str = "quick"      # name of this run; its files are in results/<profil
 dataset: str = "digits"     # must be what 01_data_split divided
 seed: int = 0               # must be what 01_data_split used
 device: str = "auto"        # cpu, cuda, mps, or auto
-methods: list = ["random", "herding", "k-center", "tiles", "DC", "DM", "IDM", "KIP"]  # to compare
+methods: list = ["random", "herding", "k-center", "tiles", "DC", "DM", "IDM", "KIP"]  # all
 control_ipc: int = 10       # images per class
 other_ipc: list = [1, 20]   # and these, for some of the methods:
 more_of: list = ["IDM"]     # the best in the table of step sizes below
@@ -247,6 +247,7 @@ def examined(world, keep, trained, inside, outside):
     right = signals.accuracies(references.logits[:, :, 0], references.labels, outside)
     return right, scores, measured(scores, inside, outside)
 
+# %%
 inside, outside = keep & ~canary, ~keep & ~canary        # the average person: [models, n] each
 accuracy, scores, leak = ({}, {}, {})                    # leak: measure to [models]
 for name, trained in (models | line).items():
@@ -360,6 +361,7 @@ def beside_real(right, own):
                 f"{100 * evaluation.detectable(own[measure] - rival):.1f} points")))
     return found, above
 
+# %%
 rows, intervals = [], []
 for method in methods:
     found, above = beside_real(accuracy[method], leak[method])
@@ -471,6 +473,7 @@ published = {"network": "ConvNet", "recipe": "published"}
 ways = {"ours, 3 times as long": (3 * training_steps, 128, {}),
         "theirs": (published_steps, published_protocol.BATCH, published)}
 
+# %%
 def judged_by(steps, batch, how, name, method):
     """The accuracy of one model on each of these sets, trained one way: [halves]."""
     sets = {j: sets_of[method, control_ipc][j] for j in few_halves}
@@ -478,6 +481,7 @@ def judged_by(steps, batch, how, name, method):
     trained = world.population(f"{method} judged, {name}", sets, epochs, **how)
     return signals.accuracies(trained.logits[:, pool], labels, outside[few_halves])
 
+# %%
 judged = {("ours", method): right_of[method][few_halves] for method in ("random", *twice)}
 judged |= {(name, method): judged_by(*way, name, method)
            for method in ("random", *twice) for name, way in ways.items()}
@@ -570,9 +574,11 @@ claims = [comparison.depends("the distillation rate", of_size[many_ipc], of_size
                   f"{more_of[0]}, {many_ipc} images per class", f"{few_ipc}"),
           comparison.depends("the distillation rate", of_crowd[crowd], of_crowd[all_of_them],
                   f"{factor_method}, {crowd:,} members", f"{all_of_them:,}"),
-          comparison.depends("the initialisation", by_start[factor_starts[-1]], by_start[factor_starts[0]],
+          comparison.depends("the initialisation", by_start[factor_starts[-1]],
+                             by_start[factor_starts[0]],
                   f"{factor_method} from {factor_starts[-1]}", f"from {factor_starts[0]}")]
-claims += [comparison.depends("the number of classes", measured(*of_pool)["auc"], of_crowd[all_of_them],
+claims += [comparison.depends("the number of classes", measured(*of_pool)["auc"],
+                              of_crowd[all_of_them],
                    f"{factor_method}, {count} classes", f"{len(classes)}")
            for (count, _), (_, *of_pool) in sorted(by_pool.items()) if count < len(classes)]
 claims, apart = zip(*claims)

@@ -217,8 +217,8 @@ for name in shown:
     clean = found[name]["clean"].mean()
     for ax, attack, whole in zip(axes, ("FGSM", "PGD", "PGD"), (1, 1, clean)):
         left = np.array([clean, *found[name][attack].mean((0, 2))]) / whole
-        ax.plot(range(len(left)), 100 * left, mark[made_of(name)] + "-", alpha=0.8, markersize=3,
-                color=colour[made_of(name)], linewidth=1)
+        ax.plot(range(len(left)), 100 * left, mark[made_of(name)] + "-", alpha=0.8,
+                markersize=3, color=colour[made_of(name)], linewidth=1)
         ax.set(title=f"{attack}{'' if whole == 1 else ', of those right'}",
                xlabel=r"$\varepsilon$")
         ax.set_xticks(range(len(left)), [f"{e:g}" for e in [0, *epsilons]])
