@@ -98,8 +98,10 @@ def against_real_images(controls: pd.DataFrame, attack: str) -> str:
         return ""
     compared = ("the condensed images leak more" if ours[1] > theirs[2] else "the condensed images leak less"
                 if ours[2] < theirs[1] else "these intervals overlap, no difference detected")
-    begins = ("Models of condensed images give members away too, to" if rows.loc[condensed, "verdict"].startswith("recognised") else
-              "In models of condensed images no leak of the average member was detected by")
+    verdict = rows.loc[condensed, "verdict"].split(" ")[0]
+    begins = {"recognised": "Models of condensed images give members away too, to",
+              "perhaps": "Models of condensed images perhaps give members away too (not after correction for the number of questions), to",
+              }.get(verdict, "In models of condensed images no leak of the average member was detected by")
     return (f"{begins} an attacker who may ask the model and condenses as its owner did: AUC {tables.percent(*ours)} ({condensed}). "
             f"Models of {real.split()[0]} real images have {tables.percent(*theirs)}: {compared}.")
 
