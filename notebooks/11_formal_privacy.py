@@ -678,7 +678,7 @@ study.figure(figure, "power_of_the_audit")
 # %% [markdown]
 # At the right end all of the noise is there, and nothing should be refuted. A tenth of it should be caught nearly always: that
 # decides how many canaries an audit takes. A guarantee that is broken by less than the table says can pass this one.
-
+#
 # ### Rivals without a guarantee
 #
 # What would the owner do without a guarantee? Like must be compared with like: private *data* with data, a private *model* with a
