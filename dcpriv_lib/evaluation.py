@@ -440,7 +440,7 @@ def _verdict(row: pd.Series, recognised: list[str], by_itself: list[str], questi
     by = ", ".join(MEASURES[name].removesuffix(" FPR") for name in recognised or by_itself)
     if recognised:
         most = row.get("ceiling", np.inf)
-        accident = f", by accident: an AUC of at most {100 * most:.2f} % is possible"
+        accident = f"; an AUC above {100 * most:.2f} % is not possible, the rest is accident"
         return f"recognised ({by})" + (accident if "auc" in recognised and row["auc"] > most else "")
     least = {name: row[f"{name}_chance"] + _detectable(row[f"{name}_error"], int(row["freedom"]), questions)
              for name in MEASURES if np.isfinite(row[f"{name}_p"])}

@@ -224,7 +224,7 @@ by_attack.reindex(list(models))[list(suite)]
 
 # %% [markdown]
 # The intervals come from the spread over pairs of models, and the verdict is that of notebook 6: the AUC and two rates, corrected for the
-# number of questions. A row of real images that is recognised with an AUC above its ceiling is an accident, and says so. Online LiRA
+# number of questions. Where a row of real images has an AUC above its ceiling, the rest is an accident, and the answer says so. Online LiRA
 # without priors is the weakest where models are few and the leak is small: the difference of two uncertain means often has the wrong
 # sign, and multiplies the evidence. It would be a mistake to judge condensation by it. From here on each measure is read by the attack
 # that was best at it in notebook 6: the AUC by the one with the highest AUC, the rates by the one that found most members at 1 % false
