@@ -38,12 +38,15 @@ def child(work, *arguments):
 
 
 def kill_once(rng, work, *arguments):
-    """Let `work` begin its first save, and kill it within the time of two or three."""
-    saves = fork.Value("i", 0)
+    """Let `work` make its first save, and kill it within the time of two more: in a large process they take longer."""
+    saves, begun = fork.Value("i", 0), []
     with child(work, saves, *arguments) as process:
-        while saves.value < 1 and process.is_alive():
-            time.sleep(0.0005)
-        time.sleep(rng.random() * 0.01)
+        for _ in range(2):
+            before = saves.value if begun else 0
+            while saves.value == before and process.is_alive():
+                time.sleep(0.0005)
+            begun.append(time.perf_counter())
+        time.sleep(rng.random() * 2 * (begun[1] - begun[0]))
         process.kill()
     return saves.value
 
