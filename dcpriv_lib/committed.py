@@ -37,7 +37,7 @@ TABLES = {  # likewise
     "every_model": "The same attacks with every reference model as a target.",
     "verdict": "What the controls say.",
     "controls": "The average person: every recipe, every model a target.",
-    "equal_accuracy": "Condensed images against as accurate real ones.",
+    "equal_accuracy": "Condensed images beside real ones at equal accuracy.",
     "canaries": "The worst-off person: images with a wrong label.",
     "dose_and_response": "How the leak depends on how many people share a training image.",
     "real_start": "Do models give away whom the condensation started from?",
