@@ -39,7 +39,7 @@ def child(work, *arguments):
 
 def kill_once(rng, work, *arguments):
     """Let `work` make its first save, and kill it within the time of two more: in a large process they take longer."""
-    saves, begun = fork.Value("i", 0), []
+    saves, begun = fork.Value("i", 0, lock=False), []  # whoever is killed would keep a lock
     with child(work, saves, *arguments) as process:
         for _ in range(2):
             before = saves.value if begun else 0
@@ -113,7 +113,7 @@ def walk(folder, saves=None, steps=10 * KILLS, seconds=0.0):
             for step in range(int(state["step"]), steps):
                 draw = np.random.default_rng(step).normal(size=SIZE)
                 state = {"position": np.sin(state["position"] + draw), "step": np.array(step + 1)}
-                if saves:
+                if saves is not None:
                     saves.value = step
                 saved.keep(state)
         return state
@@ -186,7 +186,7 @@ def keep_until_stopped(path, saves, saving):
 def test_signals_during_a_save_wait_for_its_end(signals, tmp_path, interruptible, capfd):
     path, rng = tmp_path / "state.npz", random.Random(3)
     for _ in range(5):
-        saves, saving = fork.Value("i", 0), fork.Event()
+        saves, saving = fork.Value("i", 0, lock=False), fork.Event()
         with child(keep_until_stopped, path, saves, saving) as process:
             saving.wait()
             time.sleep(rng.random() * 0.02)
