@@ -242,7 +242,7 @@ def test_the_largest_bound_is_that_of_a_coin_that_is_always_right(guesses):
     assert audit.one_run(guesses, guesses, 4 * guesses) >= audit.one_run(max(guesses - 1, 0), guesses, 4 * guesses)
 
 
-def test_a_referee_has_these_largest_bounds():
+def test_the_largest_bounds_are_those_of_an_independent_computation():
     assert audit.one_run(96, 96, 384, 1e-5) == pytest.approx(3.44, abs=0.005)
     assert audit.one_run(128, 128, 512, 1e-5) == pytest.approx(3.73, abs=0.005)
     assert audit.one_run_gaussian(96, 96, 384, 1e-5) == pytest.approx(6.27, abs=0.005)

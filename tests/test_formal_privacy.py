@@ -82,7 +82,7 @@ def test_the_convolution_lies_between_the_bounds_of_a_third_one(arguments):
     assert low <= dp.epsilon(*arguments) <= high
 
 
-def test_a_referee_has_these_epsilons_by_a_convolution_of_his_own():
+def test_epsilons_are_those_of_an_independent_convolution():
     assert dp.epsilon(2.4102, 64 / 599, 20, 1e-5) == pytest.approx(0.886, abs=0.0015)
     assert dp.epsilon(0.7584, 64 / 599, 40, 1e-5) == pytest.approx(8.71, abs=0.005)
 
