@@ -4,9 +4,10 @@ import re
 import time
 from collections import Counter
 
+import nbval.kernel
 import pytest
 
-from dcpriv_lib import authors, paths
+from dcpriv_lib import authors, paths, step
 
 SLOW = 20  # a test that takes longer has a line of its own
 # Seconds that files take on two cores of 2026; others a few. Only their ratios matter: they are scaled by the pace.
@@ -19,6 +20,20 @@ SECONDS = {"notebooks/01_data_split.ipynb": 10, "notebooks/02_condensation.ipynb
            "tests/test_examination.py": 60, "tests/test_provenance.py": 60, "tests/test_study.py": 40, "tests/test_elsewhere.py": 30}
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 OTHERS = {"notebooks": 30, "tests": 8}
+
+
+def start_new_kernel(*given, start=nbval.kernel.start_new_kernel, **named):
+    """Start a kernel again if it died before it lived: another process may have taken a port that was to be its own."""
+    for _ in range(step.ATTEMPTS - 1):
+        try:
+            return start(*given, **named)
+        except RuntimeError as error:
+            if step.UNBORN not in str(error):
+                raise
+    return start(*given, **named)
+
+
+nbval.kernel.start_new_kernel = start_new_kernel
 
 
 class Lines:

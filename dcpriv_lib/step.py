@@ -25,6 +25,10 @@ from traitlets.config import Config  # noqa: E402
 from .paths import shown  # noqa: E402
 
 EVERY = 60  # seconds between two lines of progress
+# A kernel is told which ports are free, and seconds later, when it wants them, another process may have one of them. No cell
+# has run by then, so it is simply started again.
+UNBORN = "Kernel died before replying to kernel_info"
+ATTEMPTS = 3
 BAR = re.compile(r"(?P<what>[^\r\n]*?):? +\d+%\|.*?\| (?P<done>\S+)/(?P<total>\S+) \[\S+?<(?P<left>[^,\]]+)")
 
 
@@ -65,7 +69,13 @@ def run(notebook: Path, output: Path, parameters: dict) -> None:
     config = Config(NotebookClient={"extra_arguments": ["--log-level=CRITICAL"]})
     place = unfinished(output)
     place.parent.mkdir(parents=True, exist_ok=True)
-    execute_notebook(notebook, place, parameters, progress_bar=False, log_output=True, config=config)
+    for attempt in range(ATTEMPTS):
+        try:
+            execute_notebook(notebook, place, parameters, progress_bar=False, log_output=True, config=config)
+            break
+        except RuntimeError as error:
+            if UNBORN not in str(error) or attempt == ATTEMPTS - 1:
+                raise
     output.parent.mkdir(parents=True, exist_ok=True)
     os.replace(place, output)
 

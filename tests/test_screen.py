@@ -117,3 +117,33 @@ def test_plumbing_is_folded_and_the_lesson_is_not():
              new_code_cell("keep()", metadata={"tags": ["plumbing"]})]
     folded = [cell.metadata.get("folded") for cell in report.fold(new_notebook(cells=cells)).cells]
     assert folded == [None, "parameters", "imports and set-up", None, None, "code"]
+
+
+@pytest.mark.parametrize(("failures", "ends_well"), [(0, True), (1, True), (step.ATTEMPTS, False)])
+def test_a_kernel_that_another_process_beat_to_a_port_is_started_again(tmp_path, monkeypatch, failures, ends_well):
+    calls = []
+
+    def execute(notebook, place, *_, **__):
+        calls.append(place)
+        if len(calls) <= failures:
+            raise RuntimeError(step.UNBORN)
+        place.write_text("executed")
+    monkeypatch.setattr(step, "execute_notebook", execute)
+    if ends_well:
+        step.run(tmp_path / "a.ipynb", tmp_path / "out.ipynb", {})
+        assert (tmp_path / "out.ipynb").read_text() == "executed" and len(calls) == failures + 1
+    else:
+        with pytest.raises(RuntimeError, match="died before replying"):
+            step.run(tmp_path / "a.ipynb", tmp_path / "out.ipynb", {})
+
+
+def test_no_other_error_of_a_notebook_is_tried_again(tmp_path, monkeypatch):
+    calls = []
+
+    def execute(*_, **__):
+        calls.append(1)
+        raise RuntimeError("of the notebook's own")
+    monkeypatch.setattr(step, "execute_notebook", execute)
+    with pytest.raises(RuntimeError, match="of the notebook's own"):
+        step.run(tmp_path / "a.ipynb", tmp_path / "out.ipynb", {})
+    assert len(calls) == 1
