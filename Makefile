@@ -8,7 +8,7 @@ RESULTS := $(or $(DCPRIV_RESULTS),$(CURDIR)/results)
 # --nolock: a killed run must not need unlocking; files are written atomically
 define run
 DCPRIV_AGAIN="$(if $(filter fresh,$@),,make $@)" snakemake --cores all --nolock --rerun-incomplete --quiet all --config profile=$(1)
-@echo && python -m dcpriv_lib.findings $(1)
+@echo && python -m dcpriv_lib.results.findings $(1)
 endef
 
 .PHONY: help report fresh lab mnist-small paper authors published test check-notebooks check-library notebooks figures site sync clean
@@ -19,7 +19,7 @@ report: .venv/ready  ## the quick profile on the bundled digits: minutes on two 
 	@$(call run,quick)
 
 fresh: .venv/ready  ## start a profile anew: make fresh PROFILE=quick; what it had found is kept in results/.old
-	@python -m dcpriv_lib.fresh "$(PROFILE)"
+	@python -m dcpriv_lib.engine.fresh "$(PROFILE)"
 	@$(if $(filter authors published,$(PROFILE)),make --no-print-directory $(PROFILE),$(call run,$(PROFILE)))
 
 lab: .venv/ready  ## open the first notebook in JupyterLab
@@ -32,7 +32,7 @@ paper: .venv/ready  ## the paper's experiment on MNIST, condensation cut to fit:
 	@$(call run,paper)
 
 authors: .venv/ready  ## what the authors of the paper published, from a clone of their repository: minutes
-	@TQDM_MININTERVAL=30 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m dcpriv_lib.step \
+	@TQDM_MININTERVAL=30 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m dcpriv_lib.engine.run_notebook \
 		notebooks/08_the_authors_models.ipynb $(RESULTS)/authors/notebooks/08_the_authors_models.ipynb
 	@cat $(RESULTS)/authors/tables/authors_claims.md
 
@@ -42,8 +42,8 @@ published: .venv/ready  ## the methods of condensation by their authors' protoco
 test: .venv/ready  ## every check, in two processes: the notebooks at quick scale and what they find, and the tests
 	@$(MAKE) --no-print-directory --jobs 2 check-notebooks check-library
 
-check-notebooks: what = --nbval-lax --nbval-current-env notebooks tests/test_drift.py
-check-library: what = tests --ignore tests/test_drift.py
+check-notebooks: what = --nbval-lax --nbval-current-env notebooks tests/results/test_drift.py
+check-library: what = tests --ignore tests/results/test_drift.py
 check-notebooks check-library: .venv/ready
 	@results=$$(mktemp -d) && trap 'rm -rf "$$results"' EXIT && \
 	DCPRIV_RESULTS=$$results OMP_NUM_THREADS=1 python -m pytest $(what)
@@ -59,10 +59,10 @@ notebooks: .venv/ready  ## execute the notebooks in place, at quick scale
 	done
 
 figures: .venv/ready  ## copy what every finished profile found to figures/, or only PROFILE=; refuses uncommitted code's
-	@python -m dcpriv_lib.committed $(PROFILE)
+	@python -m dcpriv_lib.results.committed $(PROFILE)
 
 site: .venv/ready  ## the report's pages in site/, from the notebooks as they are committed; runs nothing
-	python -m dcpriv_lib.report
+	python -m dcpriv_lib.results.report
 
 sync: .venv/ready  ## bring each notebook's .py and .ipynb in step
 	jupytext --sync notebooks/*.py notebooks/solutions/*.py
@@ -75,5 +75,5 @@ clean:  ## delete the environment, not the results
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
-	$(BIN)/python -m dcpriv_lib.arithmetic kernel
+	$(BIN)/python -m dcpriv_lib.engine.arithmetic kernel
 	touch $@

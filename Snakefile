@@ -11,12 +11,13 @@ import sys
 
 from snakemake.logging import logger
 
-from dcpriv_lib import paths, profiles, screen
+from dcpriv_lib import profiles
+from dcpriv_lib.engine import paths, progress
 
 NAME = config.get("profile", "quick")
 MAIN = workflow.is_main_process and not workflow.dryrun
 if MAIN:
-    screen.attach(logger, NAME, workflow.cores)
+    progress.attach(logger, NAME, workflow.cores)
 PROFILE = profiles.read(NAME)
 JOBS = PROFILE["jobs"]
 RESULTS = paths.results(NAME)
@@ -35,7 +36,7 @@ def parts(total, each):
 def notebook(stage, **changes):
     """Return the command that runs one notebook, without its output; one with changes is a part."""
     arguments = shlex.quote(profiles.arguments(stage, PROFILE[stage] | changes))
-    return f"python -m dcpriv_lib.step -y {arguments} {shlex.quote(str(paths.NOTEBOOKS / stage))}.ipynb"
+    return f"python -m dcpriv_lib.engine.run_notebook -y {arguments} {shlex.quote(str(paths.NOTEBOOKS / stage))}.ipynb"
 
 
 # Run r is trained on set r mod the number of sets, and condenses it: one job for each set's first
@@ -103,7 +104,7 @@ rule report:
         name=NAME,
         arithmetic=RESULTS / "tables/arithmetic.json",
     shell:
-        "python -m dcpriv_lib.report {params.name:q} && python -m dcpriv_lib.arithmetic {params.arithmetic:q}"
+        "python -m dcpriv_lib.results.report {params.name:q} && python -m dcpriv_lib.engine.arithmetic {params.arithmetic:q}"
 
 
 rule split:
@@ -233,7 +234,7 @@ rule results:
         run=notebook("05_results"),
         name=NAME,
     shell:
-        RUN + " && python -m dcpriv_lib.report {params.name:q}"
+        RUN + " && python -m dcpriv_lib.results.report {params.name:q}"
 
 
 rule stronger_attacks:

@@ -7,7 +7,8 @@ from collections import Counter
 import nbval.kernel
 import pytest
 
-from dcpriv_lib import authors, paths
+from dcpriv_lib.engine import paths
+from dcpriv_lib.external import authors
 
 SLOW = 20  # a test that takes longer has a line of its own
 # Seconds that files take on two cores of 2026; others a few. Only their ratios matter: they are scaled by the pace.

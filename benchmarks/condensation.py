@@ -17,8 +17,10 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from dcpriv_lib import condensation, data, networks, training
-from dcpriv_lib.seeding import generator
+from dcpriv_lib.condensation import condense, gradient_matching, method
+from dcpriv_lib.data import catalogue
+from dcpriv_lib.engine.seeding import generator
+from dcpriv_lib.models import networks, training
 
 IPC, CLASSES = 10, 10
 
@@ -38,7 +40,7 @@ def plain_update(network, images, labels, synthetic, draw):
         rows = rows[torch.randperm(len(rows), generator=draw)[:BATCH]]
         real = torch.autograd.grad(F.cross_entropy(network(images[rows]), labels[rows]), weights)
         own = F.cross_entropy(network(pixels[label]), torch.full((len(pixels[label]),), label))
-        loss = loss + condensation.matching_distance(real, torch.autograd.grad(own, weights, create_graph=True))
+        loss = loss + gradient_matching.matching_distance(real, torch.autograd.grad(own, weights, create_graph=True))
     loss.backward()
     return pixels.grad
 
@@ -77,14 +79,14 @@ def fast_update(images, labels, synthetic, width: int, batch: int):
 
     def choose(label):
         return by_class[label][torch.randperm(len(by_class[label]), generator=draw)[:batch]]
-    return condensation.matching_step(network, images, labels, synthetic, choose)[0]
+    return gradient_matching.matching_step(network, images, labels, synthetic, choose)[0]
 
 
 def fast_inner(synthetic, width: int, epochs: int):
     """The library's inner training."""
     network = networks.initialise(networks.ConvNet(1, 28, CLASSES, width=width), generator(0))
     labels = torch.arange(CLASSES).repeat_interleave(synthetic.shape[1])
-    condensation._train_inner(network, synthetic.flatten(0, 1), labels, epochs, generator(1))
+    gradient_matching._train_inner(network, synthetic.flatten(0, 1), labels, epochs, generator(1))
 
 
 def speed(images, labels, width: int, repeats: int) -> None:
@@ -109,8 +111,8 @@ def speed(images, labels, width: int, repeats: int) -> None:
 def quality(images, labels, exam, truth, runs: int) -> None:
     settings = dict(iterations=2, outer=10, inner=5, image_lr=5.0, seed=0)
     by_plain = plain_condense(images, labels, 32, **settings)
-    how = condensation.Settings(IPC, 2, 10, 5, width=32, real_batch=BATCH, image_lr=5.0)
-    by_library = condensation.condense(images, labels, how, seed=0,
+    how = method.Settings(IPC, 2, 10, 5, width=32, real_batch=BATCH, image_lr=5.0)
+    by_library = condense.condense(images, labels, how, seed=0,
                                        make_network=lambda: networks.ConvNet(1, 28, CLASSES, width=32))["images"]
     own_labels = torch.arange(CLASSES).repeat_interleave(IPC)
     for name, synthetic in (("plain", by_plain), ("library", by_library)):
@@ -132,7 +134,7 @@ if __name__ == "__main__":
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     BATCH = arguments.real_batch
-    mnist = data.load("mnist")
+    mnist = catalogue.load("mnist")
     pixels, targets = mnist.images[:8000].float().div(127.5).sub(1), torch.as_tensor(mnist.labels[:8000])
     speed(pixels[:5000], targets[:5000], arguments.width, arguments.repeats)
     quality(pixels[:5000], targets[:5000], pixels[5000:], targets[5000:], runs=20)

@@ -12,8 +12,10 @@ import os
 import torch
 from side_by_side import HEADER, alternate, hardware, matmul_rate, one_per_core, row
 
-from dcpriv_lib import condensation, data, distribution_matching, networks
-from dcpriv_lib.seeding import generator
+from dcpriv_lib.condensation import distribution_matching, method
+from dcpriv_lib.data import catalogue
+from dcpriv_lib.engine.seeding import generator
+from dcpriv_lib.models import networks
 
 CLASSES = 10
 
@@ -29,16 +31,16 @@ def plain_gradient(network, images, by_class, synthetic, batch: int):
 
 def fast_gradient(network, images, labels, synthetic, batch: int):
     """The library's."""
-    means = distribution_matching.class_means(network, condensation.Real.of(images, labels), batch, generator(1))
+    means = distribution_matching.class_means(network, method.Real.of(images, labels), batch, generator(1))
     return distribution_matching.matching_gradient(network, means, synthetic)[0]
 
 
 def main(arguments) -> None:
-    mnist, cores = data.load("mnist"), os.cpu_count()
+    mnist, cores = catalogue.load("mnist"), os.cpu_count()
     images, labels = mnist.images[:5000].float().div(127.5).sub(1), torch.as_tensor(mnist.labels[:5000])
     width, batch, ipc = arguments.width, arguments.real_batch, arguments.ipc
     network = networks.initialise(networks.ConvNet(1, 28, CLASSES, width=width), generator(0)).requires_grad_(False)
-    synthetic, by_class = torch.randn(CLASSES, ipc, 1, 28, 28, generator=generator(2)), condensation.Real.of(images, labels).by_class
+    synthetic, by_class = torch.randn(CLASSES, ipc, 1, 28, 28, generator=generator(2)), method.Real.of(images, labels).by_class
     call = (network, images, labels, synthetic, batch)
     plain, fast = plain_gradient(network, images, by_class, synthetic, batch), fast_gradient(*call)
     print(f"largest difference of the two gradients: {(plain - fast).abs().max() / plain.abs().max():.1g} of the largest")

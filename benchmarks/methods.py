@@ -20,20 +20,25 @@ import numpy as np
 import torch
 from side_by_side import hardware
 
-from dcpriv_lib import condensation, data, networks, paper, schedules, training
-from dcpriv_lib.seeding import generator
+from dcpriv_lib.condensation import condense, defaults
+from dcpriv_lib.condensation.method import Settings
+from dcpriv_lib.data import catalogue
+from dcpriv_lib.data.split import Split, split_indices
+from dcpriv_lib.engine.seeding import generator
+from dcpriv_lib.models import networks, training
+from dcpriv_lib.results import literature
 
 WIDTH, REAL_BATCH = 32, 64
 
 
-def stages(usual: condensation.Settings, seconds: float, images, labels):
+def stages(usual: Settings, seconds: float, images, labels):
     """Yield updates, seconds and what was condensed, after 1, 2, 4, 8 ... iterations, until the time is up."""
     spent, iterations = 0.0, 1
     with tempfile.TemporaryDirectory() as folder:
         while spent < seconds:
             how = dataclasses.replace(usual, iterations=iterations)
             begun = time.process_time()
-            made = condensation.condense(images, labels, how, seed=0, checkpoint=Path(folder) / "state.npz",
+            made = condense.condense(images, labels, how, seed=0, checkpoint=Path(folder) / "state.npz",
                                          make_network=lambda: networks.build("ConvNet", SHAPE, WIDTH, True))
             spent += time.process_time() - begun  # it went on from the stage before
             yield how.updates, spent, made
@@ -60,16 +65,16 @@ if __name__ == "__main__":
     parser.add_argument("--models", type=int, default=5)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    mnist = data.load("mnist")
-    split = data.Split(mnist, data.split_indices(mnist), {"pixels": "standard"})
+    mnist = catalogue.load("mnist")
+    split = Split(mnist, split_indices(mnist), {"pixels": "standard"})
     SHAPE, pixels = split.shape, split.pixels(mnist.images)
     own, other = np.array_split(np.random.default_rng(0).permutation(split.indices["attacker"]), 2)
-    reached = paper.RESULT_FILES.get(f"condensed-{arguments.ipc}")
+    reached = literature.RESULT_FILES.get(f"condensed-{arguments.ipc}")
     print(f"the authors' own images, by their result files: {reached[1]:.1%}" if reached else "not in the paper")
     print("| method | start | updates | seconds | accuracy of the paper's CNN |\n|---|---|---|---|---|")
     for name in arguments.methods:
         method, start = name.split(":")
-        usual = schedules.settings_of(method, arguments.ipc, width=WIDTH, real_batch=REAL_BATCH, factor=arguments.factor,
+        usual = defaults.settings_of(method, arguments.ipc, width=WIDTH, real_batch=REAL_BATCH, factor=arguments.factor,
                                       start=start)
         usual = dataclasses.replace(usual, **dict(zip(("outer", "inner"), arguments.loops)))
         for updates, spent, made in stages(usual, arguments.seconds, pixels[own], mnist.labels[own]):

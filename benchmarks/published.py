@@ -18,9 +18,15 @@ import torch
 from scipy import stats
 from side_by_side import one_per_core
 
-from dcpriv_lib import artefacts, condensation, data, kernel, networks, paper, paths, published_protocol, schedules
-from dcpriv_lib import tables, training
-from dcpriv_lib.seeding import generator
+from dcpriv_lib.condensation import condense, defaults, kernel_inducing_points
+from dcpriv_lib.condensation.method import Settings
+from dcpriv_lib.data import catalogue
+from dcpriv_lib.data.split import Split, split_indices
+from dcpriv_lib.engine import paths, store
+from dcpriv_lib.engine.seeding import generator
+from dcpriv_lib.models import networks, published_protocol, training
+from dcpriv_lib.results import tables
+from dcpriv_lib.results.literature import PUBLISHED
 
 WIDTH, REAL_BATCH = 64, 64  # of condensing; the authors: 128 and 256
 EPOCHS = 1000  # of the networks that are examined
@@ -49,14 +55,14 @@ IPCS = (1, 10)
 @functools.cache
 def mnist() -> tuple[torch.Tensor, ...]:
     """Return the images of the training file, standardised, their labels, and the same of the test file."""
-    whole = data.load("mnist")
-    split = data.Split(whole, data.split_indices(whole), {"pixels": "standard"})
+    whole = catalogue.load("mnist")
+    split = Split(whole, split_indices(whole), {"pixels": "standard"})
     return split.pixels(whole.images), whole.labels, split.pixels(whole.test_images), whole.test_labels
 
 
-def settings(row: Row, ipc: int, iterations: int) -> condensation.Settings:
+def settings(row: Row, ipc: int, iterations: int) -> Settings:
     """Return how `row` condenses."""
-    usual = schedules.settings_of(row.method, ipc, width=WIDTH, real_batch=row.real_batch, factor=row.factor)
+    usual = defaults.settings_of(row.method, ipc, width=WIDTH, real_batch=row.real_batch, factor=row.factor)
     return replace(usual, iterations=iterations, inner=usual.inner if row.inner is None else row.inner)
 
 
@@ -67,7 +73,7 @@ def condensed(name: str, ipc: int, iterations: int, run: int) -> dict:
     folder = paths.results("published")
     goes_on = folder / "states" / f"{name}-{ipc}-{run}.npz"  # one chain: the state of fewer iterations is on the way to more
     goes_on.parent.mkdir(exist_ok=True)
-    return artefacts.cached(folder / "sets" / f"{name}-{ipc}", how.inputs() | {"run": run}, lambda _: condensation.condense(
+    return store.cached(folder / "sets" / f"{name}-{ipc}", how.inputs() | {"run": run}, lambda _: condense.condense(
         images, labels, how, seed=run, checkpoint=goes_on,
         make_network=lambda: networks.ConvNet(*images.shape[1:3], 10, width=WIDTH)))
 
@@ -84,12 +90,12 @@ def examined(name: str, ipc: int, iterations: int, run: int) -> float:
 
     def right(_):
         if row.by == "kernel":
-            return {"accuracy": training.accuracy(kernel.predictions(test, images, kernel.centred(labels, 10)), truth)}
+            return {"accuracy": training.accuracy(kernel_inducing_points.predictions(test, images, kernel_inducing_points.centred(labels, 10)), truth)}
         network = networks.initialise(networks.ConvNet(*test.shape[1:3], 10), generator(run))
         published_protocol.train(network, images, labels, EPOCHS, generator(run, "order"))
         return {"accuracy": training.accuracy(training.predict(network, test, published_protocol.CHUNK), truth)}
-    inputs = settings(row, ipc, iterations).inputs() | {"run": run, "epochs": EPOCHS, "images": data.digest(images)}
-    accuracy = float(artefacts.cached(paths.results("published") / "accuracies" / f"{name}-{ipc}", inputs, right)["accuracy"])
+    inputs = settings(row, ipc, iterations).inputs() | {"run": run, "epochs": EPOCHS, "images": store.digest(images)}
+    accuracy = float(store.cached(paths.results("published") / "accuracies" / f"{name}-{ipc}", inputs, right)["accuracy"])
     print(f"{name}, {ipc} per class, {iterations} iterations, {row.by} {run}: {accuracy:.1%}", flush=True)
     return accuracy
 
@@ -107,7 +113,7 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (name, ipc), own in found.groupby(["method", "ipc"], sort=False):
         last = own[own["updates"] == own["updates"].max()]["accuracy"]
-        published, (low, high) = paper.PUBLISHED[name, ipc], stats.t.interval(0.95, len(last) - 1, last.mean(), stats.sem(last))
+        published, (low, high) = PUBLISHED[name, ipc], stats.t.interval(0.95, len(last) - 1, last.mean(), stats.sem(last))
         rows.append({"method": name, "images per class": ipc, "judged by": ROWS[name].by, "updates": own["updates"].max(),
                      "accuracy": tables.percent(last.mean(), low, high),
                      "published": f"{published:.1%}", "difference": f"{100 * (last.mean() - published):+.1f} points"})
@@ -126,8 +132,8 @@ if __name__ == "__main__":
     folder = paths.results("published")
     inputs = {"profile": "published", "dataset": "mnist", "epochs": EPOCHS, "width": WIDTH,
               "real_batch": {name: row.real_batch for name, row in ROWS.items()}}
-    artefacts.save_table(folder / "tables" / "published.csv", found, inputs)
+    store.save_table(folder / "tables" / "published.csv", found, inputs)
     shown = table(found)
-    artefacts.save_table(folder / "tables" / "published_protocol.csv", shown, inputs)
-    artefacts.write(folder / "tables" / "published_protocol.md", (tables.markdown(shown) + "\n").encode())
+    store.save_table(folder / "tables" / "published_protocol.csv", shown, inputs)
+    store.write(folder / "tables" / "published_protocol.md", (tables.markdown(shown) + "\n").encode())
     print(tables.markdown(shown))

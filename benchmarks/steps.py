@@ -15,7 +15,7 @@ import nbformat
 import pandas as pd
 
 from dcpriv_lib import profiles
-from dcpriv_lib.screen import RECORD
+from dcpriv_lib.engine.progress import RECORD
 
 RULES = {"imports": r"^(import|from) \w", "plotting": r"\bplt\.|\bplots\.|study\.figure\("}  # else compute
 

@@ -14,8 +14,8 @@ import side_by_side
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.svm import SVC
 
-from dcpriv_lib import attacks, svm
-from dcpriv_lib.shadow import shadow_split
+from dcpriv_lib.attacks import attack, svm
+from dcpriv_lib.attacks.shadow_models import shadow_split
 from dcpriv_lib.study import Study
 
 FOLDS = 5  # the paper's, and so are the defaults of --C and --gamma
@@ -30,7 +30,7 @@ def load(profile: str, dataset: str, label: int, rows: int) -> tuple[np.ndarray,
     shadows = study.load("shadows")
     splits = [shadow_split(study.attacker, shadows.settings["parameters"]["ds"], number)
               for number in shadows.table["model"]]
-    known = attacks.Rehearsal.of(shadows.logits, study.labels, splits)
+    known = attack.Rehearsal.of(shadows.logits, study.labels, splits)
     own = np.flatnonzero(known.labels == label)
     kept = own[np.unique(np.linspace(0, len(own) - 1, rows).round().astype(int))]
     return known.softmax[kept], known.is_member[kept]

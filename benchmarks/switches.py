@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from dcpriv_lib import switches  # before torch, as everywhere
+from dcpriv_lib.engine import switches  # before torch, as everywhere
 
 WORKS = ("training of PaperCNN, 28x28", "training of PaperCNN, 16x16", "condensation, ConvNet-3-32, 16x16",
          "condensation, ConvNet-3-128, 28x28", "gradients of every example, PaperCNN")
@@ -25,23 +25,25 @@ def worker() -> None:
             os.environ.pop(name, None)
     import torch
 
-    from dcpriv_lib import condensation, dp_training, networks, training
-    from dcpriv_lib.seeding import generator
+    from dcpriv_lib.condensation import condense, method
+    from dcpriv_lib.engine.seeding import generator
+    from dcpriv_lib.models import networks, training
+    from dcpriv_lib.privacy import dp_sgd
     torch.set_num_threads(1)
     images, labels = torch.randn(1280, 1, 28, 28, generator=generator(0)), torch.arange(1280) % 10
     small = images[:600, :, 6:22, 6:22]
-    narrow = condensation.Settings(ipc=10, iterations=1, outer=2, inner=2, real_batch=60)
+    narrow = method.Settings(ipc=10, iterations=1, outer=2, inner=2, real_batch=60)
 
-    wide = condensation.Settings(ipc=1, iterations=1, outer=1, inner=1, real_batch=16)
+    wide = method.Settings(ipc=1, iterations=1, outer=1, inner=1, real_batch=16)
 
     def network(size=28):
         return networks.initialise(networks.PaperCNN(1, size, 10), generator(1))
     works = dict(zip(WORKS, (
         lambda: training.train(network(), images, labels, epochs=2, generator=generator(2)),
         lambda: training.train(network(16), small, labels[:600], epochs=10, generator=generator(2)),
-        lambda: condensation.condense(small, labels[:600], narrow, seed=0, make_network=lambda: networks.ConvNet(1, 16, 10, 32)),
-        lambda: condensation.condense(images, labels, wide, seed=0, make_network=lambda: networks.ConvNet(1, 28, 10)),
-        lambda: dp_training.gradients(network(), images[:64], labels[:64]))))
+        lambda: condense.condense(small, labels[:600], narrow, seed=0, make_network=lambda: networks.ConvNet(1, 16, 10, 32)),
+        lambda: condense.condense(images, labels, wide, seed=0, make_network=lambda: networks.ConvNet(1, 28, 10)),
+        lambda: dp_sgd.gradients(network(), images[:64], labels[:64]))))
     for line in sys.stdin:
         start = time.perf_counter()
         works[line.strip()]()

@@ -16,8 +16,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from dcpriv_lib import data, networks, training
-from dcpriv_lib.seeding import generator
+from dcpriv_lib.data import catalogue
+from dcpriv_lib.engine.seeding import generator
+from dcpriv_lib.models import networks, training
 
 # multiply-adds of one 28x28 image: two convolutions, two dense layers; forward and both gradients, none by the pixels
 CONV1, CONV2, DENSE = 24 * 24 * 25 * 28, 10 * 10 * 252 * 28, 700 * 128 + 128 * 10
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
-    mnist = data.load("mnist")
+    mnist = catalogue.load("mnist")
     pixels, labels = mnist.images[:arguments.images + 5000].float().div(127.5).sub(1), torch.as_tensor(mnist.labels)
     train = pixels[:arguments.images], labels[:arguments.images], arguments.epochs
     exam, truth = pixels[arguments.images:], labels[arguments.images:arguments.images + 5000]

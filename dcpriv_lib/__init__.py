@@ -1,9 +1,9 @@
 """Does dataset condensation protect the people in the training data?
 
-The notebooks tell the story; these flat modules hold what they repeat.
+The notebooks tell the story; these folders hold what they repeat.
 """
 
-from . import switches
+from .engine import switches
 
 switches.switch()  # before anything imports numpy or torch
 

@@ -6,17 +6,19 @@ The upper bounds are generous; they keep a slip of the finger from running for e
 
 import ast
 import difflib
-import reprlib
-from collections.abc import Callable, Collection, MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 
 import yaml
 
-from .paths import PROFILE_NAME, PROFILE_NAME_RULE
+from .engine.errors import ParameterError, as_list, in_words, nearest, per_ipc
+from .engine.paths import PROFILE_NAME, PROFILE_NAME_RULE
 
 JOBS = {"sets": 1, "runs": 1, "shadows": 5}  # condensed sets, target runs, shadow models that one job makes
 PAPER_LOOPS = (1, 10, 50)  # the ipc for which the condensation paper gives its loops
 PIXELS = ("standard", "unit", "raw")
+
+
 # names of condensation.METHODS and STARTS, of the others in schedules.SCHEDULES, and of networks.NETWORKS, which take
 # seconds to import
 METHODS = ("DC", "DSA", "DM", "DM-DSA", "MTT", "IDC", "IDM", "KIP", "KIP-labels")
@@ -27,10 +29,6 @@ MANY = 1_000_000
 MOST_SHADOWS = 1000        # the seeds of a shadow model are this many times the report's seed, and its number
 CHECKED = "_parameters_were_checked"
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
-
-
-class ParameterError(ValueError):
-    """A parameter has a wrong value, or a variable is no parameter."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,6 @@ def one_or_many(rule: Rule, distinct: bool = False) -> Rule:
     many = entries(rule, distinct)
     return Rule(either(rule, many).fits, f"{rule.expected}, or a list of these"
                 + (", none of them twice" if distinct else ""))
-
 
 A_FILE = Rule(lambda value: type(value) is str and value.strip(), "the path of a file")
 FILES = Rule(lambda value: value == [] or one_or_many(A_FILE, distinct=True).fits(value),
@@ -230,47 +227,6 @@ def check(given: MutableMapping) -> dict:
     return own
 
 
-def check_at_most(name: str, value: int, most: int, what: str) -> None:
-    """Raise ParameterError if `value` is above `most`, which only the data or other files tell.
-
-    `what` is counted by `most`, for the message: "members".
-    """
-    if value > most:
-        raise ParameterError(f"{name} = {value:,}: there are {most:,} {what}, expected at most that many")
-
-
-def as_list(value) -> list:
-    """Return a list as it is, anything else as a list of one."""
-    return value if isinstance(value, list) else [value]
-
-
-def per_ipc(name: str, value: int | list[int], ipcs: list[int]) -> dict[int, int]:
-    """Return the parameter `value` of each ipc: one number for all, or one for each.
-
-    Raises
-    ------
-    ParameterError
-        If `value` has neither one entry nor as many as `ipcs`.
-    """
-    values = as_list(value)
-    if len(values) not in (1, len(ipcs)):
-        raise ParameterError(f"{name} = {_shown(value)}: expected one number, or {len(ipcs)}, one for each "
-                             f"of ipc = {ipcs}")
-    return dict(zip(ipcs, values * len(ipcs) if len(values) == 1 else values))
-
-
-def nearest(word: str, known: Collection[str]) -> str:
-    """Return the end of an error message: the one of `known` that was probably meant, or all of them."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f": did you mean {near[0]!r}?" if near else f": choose from {', '.join(known)}"
-
-
-def check_known(name: str, value: str, known: Collection[str]) -> None:
-    """Raise ValueError if `value` is none of `known`, naming the nearest; `name` says what it is: "method"."""
-    if value not in known:
-        raise ValueError(f"{name} = {value!r}: there is no such {name}{nearest(value, known)}")
-
-
 def _check_names(given: MutableMapping) -> None:
     own = {name for name, value in given.items() if isinstance(value, PLAIN) and not name.startswith("_")}
     for name in sorted(own - TABLE.keys() - {"In", "Out"}):  # the last two are IPython's
@@ -280,9 +236,9 @@ def _check_names(given: MutableMapping) -> None:
 
 def _check_value(name: str, value, declared: type | None) -> None:
     if not TABLE[name].fits(value):
-        raise ParameterError(f"{name} = {_shown(value)}: expected {TABLE[name].expected}{_hint(name, value)}")
+        raise ParameterError(f"{name} = {in_words(value)}: expected {TABLE[name].expected}{_hint(name, value)}")
     if type(value) is list and declared in (int, float, str):
-        raise ParameterError(f"{name} = {_shown(value)}: expected one {declared.__name__} here, not a list")
+        raise ParameterError(f"{name} = {in_words(value)}: expected one {declared.__name__} here, not a list")
 
 
 def _hint(name: str, value) -> str:
@@ -314,7 +270,7 @@ def _check_together(own: dict) -> None:
     for name in ("more_of", "factor_method"):
         for method in as_list(own.get(name, [])):
             if method not in own.get("methods", [method]):
-                raise ParameterError(f"{name} = {_shown(own[name])}: expected one of methods = {own['methods']}")
+                raise ParameterError(f"{name} = {in_words(own[name])}: expected one of methods = {own['methods']}")
     if "epsilon" in own and own["epsilon"] not in own.get("epsilons", []):
         raise ParameterError(f"epsilon = {own['epsilon']:g}: expected one of epsilons = {own.get('epsilons')}")
     if own.get("extra_targets") and own.get("shift"):
@@ -323,10 +279,3 @@ def _check_together(own: dict) -> None:
     if own.get("first_shadow", 0) + own.get("n_shadows", 1) > MOST_SHADOWS:
         raise ParameterError(f"first_shadow = {own['first_shadow']}, n_shadows = {own['n_shadows']}: "
                              f"expected a sum of at most {MOST_SHADOWS:,}")
-
-
-def _shown(value) -> str:
-    """Return a value for a message, on one line and not longer than needed."""
-    short = reprlib.Repr()
-    short.maxstring = short.maxother = 100
-    return short.repr(value)

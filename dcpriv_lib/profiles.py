@@ -7,8 +7,9 @@ from pathlib import Path
 
 import yaml
 
-from . import paths
-from .parameters import JOBS, ParameterError, as_list, check, nearest, per_ipc
+from .engine import paths
+from .engine.errors import ParameterError, as_list, nearest, per_ipc
+from .parameters import JOBS, check
 
 __all__ = ["APART", "JOBS", "STAGES", "ProfileError", "arguments", "as_list", "parameters", "per_ipc", "read"]
 

@@ -8,56 +8,36 @@ it is computed, and how an interrupted computation goes on.
 import copy
 import inspect
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
 
-from . import (artefacts, condensation, data, dp_condensation, dp_training, generators, networks, paths,
-               private_gradient_matching, processes, published_protocol, tables, training)
-from .seeding import derive, generator
+from .condensation import defaults, method
+from .data import split
+from .engine import paths, store, workers
+from .engine.seeding import derive, generator
+from .jobs import (
+    _Attacked,
+    _coins,
+    _condensations,
+    _Condensed,
+    _key,
+    _PrivateSet,
+    _PrivateTraining,
+    _rows_or_pair,
+    _Training,
+)
+from .models import networks, training
+from .models.trained import Models
+from .privacy import noisy_embeddings
+from .results import tables
 
 MADE_BY = {"split": "01_data_split", "targets": "02_condensation", "condensed_sets": "02_condensation",
            "shadows": "03_shadow_training", "attacks": "04_attack", "references": "06_stronger_attacks",
            "every_model": "06_stronger_attacks", "controls": "07_controls", "methods": "09_methods", "leaks": "09_methods",
            "properties": "10_robustness_and_fairness", "formal_privacy": "11_formal_privacy"}
-COMPILER = ("torch._dynamo",)  # what the gradients of single examples import at first, seconds in every process
-
-
-@dataclass
-class Models:
-    """Trained models and what they answer.
-
-    Attributes
-    ----------
-    table : DataFrame, one row a model; the first columns say which it is, "file" where it lies.
-    logits : float32 [models, N, classes], for every image of the data set in file order.
-    test_logits : float32 [models, n_test, classes], for the data set's own test file, if it has one.
-    settings : what the models have in common; only of models that were saved with `Study.save`.
-    """
-
-    table: pd.DataFrame
-    logits: np.ndarray
-    test_logits: np.ndarray
-    settings: dict = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def __getitem__(self, which: slice) -> "Models":
-        """Return some of the models."""
-        return Models(self.table[which], self.logits[which], self.test_logits[which], self.settings)
-
-    def named(self, name: str) -> np.ndarray:
-        """Return the logits [runs, N, classes] of the models whose first column is `name`."""
-        return self.logits[(self.table.iloc[:, 0] == name).to_numpy()]
-
-    def items(self):
-        """Yield (name, run) and the logits [N, classes] of every model."""
-        yield from zip(self.table.iloc[:, :2].itertuples(index=False, name=None), self.logits)
 
 
 class Study:
@@ -92,10 +72,10 @@ class Study:
     def __init__(self, profile: str, dataset: str, seed: int, device: str = "auto", **others):
         self.parameters = {"profile": profile, "dataset": dataset, "seed": seed, "device": device} | others
         self.device, self.seed, self.folder = training.device(device), seed, paths.results(profile)
-        self.split = data.load_split(self.folder, profile=profile, dataset=dataset, seed=seed)
+        self.split = split.load_split(self.folder, profile=profile, dataset=dataset, seed=seed)
         self.inputs, self.files = self.split.inputs, {}
         torch.set_num_threads(1)
-        self.members, self.non_members, self.attacker = (self.split.indices[part] for part in data.PARTS)
+        self.members, self.non_members, self.attacker = (self.split.indices[part] for part in split.PARTS)
         self.pool = np.concatenate([self.members, self.non_members])
         self.is_member = np.repeat([True, False], [len(self.members), len(self.non_members)])
         dataset_ = self.split.dataset
@@ -104,8 +84,8 @@ class Study:
 
     @classmethod
     def divide(cls, profile: str, dataset: str, seed: int, pixels: str, n_images: int = 0, **others) -> "Study":
-        """Divide a data set into members, non-members and the attacker's (see `data.make_split`)."""
-        data.make_split(paths.results(profile), profile=profile, dataset=dataset, seed=seed, pixels=pixels, n_images=n_images)
+        """Divide a data set into members, non-members and the attacker's (see `split.make_split`)."""
+        split.make_split(paths.results(profile), profile=profile, dataset=dataset, seed=seed, pixels=pixels, n_images=n_images)
         return cls(profile, dataset, seed, pixels=pixels, n_images=n_images, **others)
 
     def with_canaries(self, number: int) -> "Study":
@@ -125,7 +105,7 @@ class Study:
         copied.canaries = np.isin(np.arange(len(self.pool)), chosen)
         copied.labels = self.labels.clone()
         copied.labels[rows] = (self.labels[rows] + shifts) % len(self.classes)
-        copied.inputs = self.inputs | {"canaries": data.digest(rows, copied.labels[rows])}
+        copied.inputs = self.inputs | {"canaries": store.digest(rows, copied.labels[rows])}
         return copied
 
     def among(self, number: int) -> "Study":
@@ -179,20 +159,20 @@ class Study:
         ----------
         kind : what the sets are for.
         wanted : key (text, number, or a tuple of them) to the real images, as rows of the data set, and
-            `condensation.Settings`.
+            `method.Settings`.
 
         Returns
         -------
-        dict of key to what `condensation.condense` returns, as numpy arrays; "started_from" are rows of
+        dict of key to what `condense.condense` returns, as numpy arrays; "started_from" are rows of
         the data set.
 
         Raises
         ------
         ValueError
-            As `condensation.check_ipc`, before any of them is condensed.
+            As `method.check_ipc`, before any of them is condensed.
         """
         for rows, settings in wanted.values():
-            condensation.check_ipc(self.labels[rows], settings.ipc)
+            method.check_ipc(self.labels[rows], settings.ipc)
         return dict(zip(wanted, self._made(_condensations(kind, wanted), "condensed sets")))
 
     def seconds(self, kind: str, wanted: dict) -> np.ndarray:
@@ -200,7 +180,7 @@ class Study:
 
         Of a set that was interrupted it is the time after the last interruption.
         """
-        return np.array([artefacts.read_sidecar(job.path(self))["provenance"]["seconds"]
+        return np.array([store.read_sidecar(job.path(self))["provenance"]["seconds"]
                          for job in _condensations(kind, wanted)])
 
     def population(self, kind: str, training_sets: dict, epochs: int, network: str = "PaperCNN",
@@ -234,18 +214,18 @@ class Study:
         Parameters
         ----------
         kind : what the sets are for. With the same kind and coins another fit finds the releases that were made before.
-        wanted : key to the real images, as rows of the data set, `dp_condensation.Query`, and how images are fitted to
-            the releases: `dp_condensation.Fit`, or `generators.Settings` for images of a generator. Or key to the
-            real images and `private_gradient_matching.Settings`.
+        wanted : key to the real images, as rows of the data set, `noisy_embeddings.Query`, and how images are fitted to
+            the releases: `noisy_embeddings.Fit`, or `gan.Settings` for images of a generator. Or key to the
+            real images and `psg.Settings`.
         coins : bool [sets, canaries], which artificial people are members too, for an audit (see
-            `dp_condensation.release`); None for no audit.
+            `noisy_embeddings.release`); None for no audit.
 
         Returns
         -------
-        dict of key to what `dp_condensation.release` and the fit, or `private_gradient_matching.condense`, return, as
+        dict of key to what `noisy_embeddings.release` and the fit, or `psg.condense`, return, as
         numpy arrays.
         """
-        jobs = [(_PrivateSet if isinstance(how[0], dp_condensation.Query) else _Condensed)(
+        jobs = [(_PrivateSet if isinstance(how[0], noisy_embeddings.Query) else _Condensed)(
             kind, _key(key), np.asarray(rows), *how, of_key)
             for (key, (rows, *how)), of_key in zip(wanted.items(), _coins(coins, wanted))]
         return dict(zip(wanted, self._made(jobs, "private sets")))
@@ -256,11 +236,11 @@ class Study:
         Parameters
         ----------
         kind : what the sets are for.
-        wanted : key to the real images, as rows of the data set, and `generators.Settings`.
+        wanted : key to the real images, as rows of the data set, and `gan.Settings`.
 
         Returns
         -------
-        dict of key to what `generators.train` returns, as numpy arrays.
+        dict of key to what `gan.train` returns, as numpy arrays.
         """
         jobs = [_Condensed(kind, _key(key), np.asarray(rows), how) for key, (rows, how) in wanted.items()]
         return dict(zip(wanted, self._made(jobs, "generated sets")))
@@ -274,7 +254,7 @@ class Study:
         sets : what it returned.
         """
         rows = torch.as_tensor(self.pool)
-        return np.stack([dp_condensation.members_by_least_squares(
+        return np.stack([noisy_embeddings.members_by_least_squares(
             torch.as_tensor(sets[key]["sums"]), self.images[rows], self.labels[rows], query, derive(self.seed, kind, *_key(key)))
             for key, (_, query, _) in wanted.items()])
 
@@ -285,13 +265,13 @@ class Study:
         Parameters
         ----------
         kind : what the models are for.
-        wanted : key to the members, as rows of the data set, and `dp_training.Settings`.
+        wanted : key to the members, as rows of the data set, and `dp_sgd.Settings`.
         coins : bool [models, canaries], as in `private_sets`.
         network : as in `population`.
 
         Returns
         -------
-        Models as from `population`, and the auditor's scores, float64 [models, canaries] (see `dp_training.train`).
+        Models as from `population`, and the auditor's scores, float64 [models, canaries] (see `dp_sgd.train`).
         """
         jobs = [_PrivateTraining(kind, _key(key), np.asarray(rows), settings, of_key, network)
                 for (key, (rows, settings)), of_key in zip(wanted.items(), _coins(coins, wanted))]
@@ -312,17 +292,17 @@ class Study:
                                   axis=1) for network in self.networks(models)])
 
     def references(self, keep: np.ndarray, models: Models, shift: int = 0):
-        """Return `attacks.References`: what reference models answer for the pool and the attacker's own images.
+        """Return `attack.References`: what reference models answer for the pool and the attacker's own images.
 
         Parameters
         ----------
         keep : bool [models, n], which of the pool was in which model.
         models, shift : as in `ask`.
         """
-        from . import attacks  # here, because worker processes would wait for scikit-learn
+        from .attacks import attack  # here, because worker processes would wait for scikit-learn
         answers = self.ask(models, shift)                # [models, N, queries, classes]
         labels = self.labels.numpy()
-        return attacks.References(keep, answers[:, self.pool], labels[self.pool],
+        return attack.References(keep, answers[:, self.pool], labels[self.pool],
                                   answers[:, self.attacker], labels[self.attacker])
 
     def grey_pixels(self, rows: np.ndarray) -> torch.Tensor:
@@ -330,9 +310,9 @@ class Study:
         return self.split.dataset.images[rows].float() / 255
 
     def on_pixels(self, models: Models) -> list[torch.nn.Module]:
-        """Return the networks of models, each taking pixels from 0 to 1 (`robustness.OnPixels`)."""
-        from . import robustness  # here, because most worker processes would wait for scipy
-        return [robustness.OnPixels(network, *self.split.scale) for network in self.networks(models)]
+        """Return the networks of models, each taking pixels from 0 to 1 (`networks.OnPixels`)."""
+        from .models import networks  # here, because most worker processes would wait for scipy
+        return [networks.OnPixels(network, *self.split.scale) for network in self.networks(models)]
 
     def attacked(self, models: Models, rows: np.ndarray, examine: Callable[..., dict], **how) -> dict[str, np.ndarray]:
         """Examine every model with adversarial images; what was examined before is loaded.
@@ -363,7 +343,7 @@ class Study:
     def networks(self, models: Models):
         """Yield the trained network of every model."""
         for file in models.table["file"]:
-            arrays = artefacts.load_arrays(self.folder / "models" / file, self.inputs, "the notebook that trains it")
+            arrays = store.load_arrays(self.folder / "models" / file, self.inputs, "the notebook that trains it")
             network = networks.PaperCNN(*self.split.shape)
             network.load_state_dict({name.removeprefix("weights."): torch.as_tensor(value)
                                      for name, value in arrays.items() if name.startswith("weights.")})
@@ -373,7 +353,7 @@ class Study:
         """Return the arrays of every job, computing those that are missing, in as many processes as pays."""
         missing = [job for job in jobs if not job.path(self).exists()]
         if self.device.type == "cpu" and len(missing) > 1:
-            for _ in tqdm(processes.run(self, missing), desc=what, total=len(missing), delay=2):
+            for _ in tqdm(workers.run(self, missing), desc=what, total=len(missing), delay=2):
                 pass
         else:
             for job in missing:
@@ -392,8 +372,8 @@ class Study:
 
         The arguments are arrays, or what JSON can hold.
         """
-        identity = [data.digest(value) if isinstance(value, np.ndarray) else value for value in arguments]
-        return artefacts.cached(self.folder / "once" / name, self.inputs | {"arguments": identity},
+        identity = [store.digest(value) if isinstance(value, np.ndarray) else value for value in arguments]
+        return store.cached(self.folder / "once" / name, self.inputs | {"arguments": identity},
                                 lambda _: function(*arguments), by=(function,))
 
     def save(self, name: str, content, **settings) -> None:
@@ -401,10 +381,10 @@ class Study:
         inputs = self.inputs | {"parameters": self.parameters} | settings
         inputs |= {"files": self.files} if self.files else {}
         if isinstance(content, dict):
-            artefacts.save_arrays(self.folder / f"{name}.npz", content, inputs)
+            store.save_arrays(self.folder / f"{name}.npz", content, inputs)
         else:
             table = content.table if isinstance(content, Models) else content
-            artefacts.save_table(self.folder / f"{name}.csv", table, inputs)
+            store.save_table(self.folder / f"{name}.csv", table, inputs)
 
     def load(self, name: str):
         """Return what `save` kept under this name: `Models`, a dict of arrays, or a table.
@@ -416,18 +396,18 @@ class Study:
         """
         made_by = f"notebooks/{MADE_BY[name]}.ipynb"
         if (self.folder / f"{name}.npz").exists():
-            return artefacts.load_arrays(self.folder / f"{name}.npz", self.inputs, made_by)
-        table = artefacts.load_table(self.folder / f"{name}.csv", self.inputs, made_by)
+            return store.load_arrays(self.folder / f"{name}.npz", self.inputs, made_by)
+        table = store.load_table(self.folder / f"{name}.csv", self.inputs, made_by)
         if "file" not in table:
             return table
-        answers = [artefacts.load_arrays(self.folder / "models" / file, self.inputs, made_by) for file in table["file"]]
+        answers = [store.load_arrays(self.folder / "models" / file, self.inputs, made_by) for file in table["file"]]
         return self._models(table, answers, self.made(name)["inputs"])
 
     def made(self, name: str) -> dict:
         """Return the inputs and the provenance of a table that `save` kept."""
-        return artefacts.read_sidecar(self.folder / f"{name}.csv", f"notebooks/{MADE_BY[name]}.ipynb")
+        return store.read_sidecar(self.folder / f"{name}.csv", f"notebooks/{MADE_BY[name]}.ipynb")
 
-    def settings_of(self, ipc: int) -> condensation.Settings:
+    def settings_of(self, ipc: int) -> method.Settings:
         """Return how notebook 2 condensed `ipc` images a class for its targets.
 
         Raises
@@ -441,8 +421,8 @@ class Study:
         if made.get("synthetic_sets"):
             raise ValueError("notebook 2 took the synthetic_sets of a file, and nobody here can condense as their maker did: "
                              "this notebook needs sets of its own; run notebook 2 with synthetic_sets = [] first")
-        names = inspect.signature(condensation.settings).parameters.keys() & made.keys()
-        found = condensation.settings(self.labels[self.members], **{name: made[name] for name in names})
+        names = inspect.signature(defaults.settings).parameters.keys() & made.keys()
+        found = defaults.settings(self.labels[self.members], **{name: made[name] for name in names})
         if ipc not in found:
             raise ValueError(f"control_ipc = {ipc}: notebook 2 made no such targets, only for ipc = "
                              f"{', '.join(map(str, found))}: choose one of these, or run it with this ipc")
@@ -451,281 +431,17 @@ class Study:
     def table(self, frame: pd.DataFrame, name: str, note: str = ""):
         """Keep a table of the report as .csv and .md, the latter with a note below it, and return it to be shown."""
         self.save(f"tables/{name}", frame)
-        artefacts.write(self.folder / "tables" / f"{name}.md", (tables.markdown(frame, note) + "\n").encode())
+        store.write(self.folder / "tables" / f"{name}.md", (tables.markdown(frame, note) + "\n").encode())
         return tables.shown(frame, note)
 
     def figure(self, figure, name: str) -> None:
         """Keep a figure of the report as .svg and .png."""
-        from . import plots  # here, because worker processes would wait for matplotlib
+        from .results import plots  # here, because worker processes would wait for matplotlib
         plots.save(figure, self.folder, name)
-
-
-def _key(key) -> tuple:
-    return key if isinstance(key, tuple) else (key,)
-
-
-def _condensations(kind: str, wanted: dict) -> list["_Condensation"]:
-    return [_Condensation(kind, _key(key), settings, np.asarray(rows)) for key, (rows, settings) in wanted.items()]
-
-
-def _place(study: Study, folder: str, kind: str, key: tuple) -> Path:
-    """Return where the result of one job lies, less what tells its inputs (`artefacts.cached_path`)."""
-    return study.folder / folder / "-".join([kind, *map(str, key)]).replace(" ", "_")
-
-
-def _coins(coins: np.ndarray | None, wanted: dict) -> np.ndarray:
-    return np.zeros((len(wanted), 0), bool) if coins is None else coins
-
-
-def _rows_or_pair(training_set) -> np.ndarray | tuple:
-    return (training_set["images"], training_set["labels"]) if isinstance(training_set, dict) else training_set
-
-
-@dataclass(frozen=True, eq=False)
-class _Condensation:
-    """One synthetic set to be made: the real images it is made of, and how."""
-
-    kind: str
-    key: tuple
-    settings: condensation.Settings
-    rows: np.ndarray
-
-    def _inputs(self, study: Study, iterations: bool = True) -> dict:
-        inputs = study.inputs | self.settings.inputs() | {
-            "kind": self.kind, "key": self.key, "real": data.digest(self.rows)}
-        return inputs if iterations else {name: value for name, value in inputs.items() if name != "iterations"}
-
-    def _at(self, study: Study, prefix: str) -> Path:
-        return _place(study, "condensed", prefix + self.kind, self.key)
-
-    def path(self, study: Study) -> Path:
-        return artefacts.cached_path(self._at(study, ""), self._inputs(study))
-
-    def arrays(self, study: Study, progress: Callable = iter) -> dict:
-        """Return the arrays, computed and kept unless they are there already.
-
-        The state of the work outlives it: more iterations go on from there.
-        """
-        state = artefacts.cached_path(self._at(study, "state-"), self._inputs(study, iterations=False))
-
-        def compute(_) -> dict:
-            made = condensation.condense(
-                study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device), self.settings,
-                make_network=lambda: networks.build(self.settings.network, study.split.shape, self.settings.width, True),
-                seed=derive(study.seed, self.kind, *self.key), checkpoint=state, progress=progress)
-            return made | {"started_from": self.rows[made["started_from"].numpy()]}
-        by = condensation.condense, *condensation.chosen(self.settings)
-        return artefacts.cached(self._at(study, ""), self._inputs(study), compute, by)
-
-
-@dataclass(frozen=True, eq=False)
-class _Training:
-    """One model to be trained: on which images, condensed first or not."""
-
-    kind: str
-    key: tuple
-    training_set: np.ndarray | tuple
-    epochs: int
-    network: str
-    recipe: str
-
-    @property
-    def size(self) -> int:
-        """Images that the model is trained on."""
-        return len(self.training_set[0] if isinstance(self.training_set, tuple) else self.training_set)
-
-    def _examples(self, study: Study) -> tuple[torch.Tensor, torch.Tensor]:
-        if isinstance(self.training_set, tuple):
-            return tuple(map(torch.as_tensor, self.training_set))
-        return study.images[self.training_set], study.labels[self.training_set]
-
-    def _inputs(self, study: Study) -> dict:
-        usual = {"network": "PaperCNN", "recipe": "paper"}  # once the only ones: their models are found
-        other = {name: getattr(self, name) for name, value in usual.items() if getattr(self, name) != value}
-        return study.inputs | other | {"kind": self.kind, "key": self.key, "epochs": self.epochs,
-                                       "training_set": data.digest(*self._examples(study))}
-
-    def _at(self, study: Study) -> Path:
-        return _place(study, "models", self.kind, self.key)
-
-    def path(self, study: Study) -> Path:
-        return artefacts.cached_path(self._at(study), self._inputs(study))
-
-    def arrays(self, study: Study, progress: Callable = iter) -> dict:
-        """Return the arrays, computed and kept unless they are there already."""
-        by = (published_protocol.train,) if self.recipe == "published" else ()
-        return artefacts.cached(self._at(study), self._inputs(study),
-                                lambda unfinished: self._train(study, unfinished, progress), by)
-
-    def _train(self, study: Study, unfinished: Path, progress: Callable) -> dict:
-        images, labels = self._examples(study)
-        network = study.network(self.kind, *self.key, network=self.network).to(study.device)
-        draw = study.generator(f"{self.kind} order", *self.key)
-        if self.recipe == "published":
-            published_protocol.train(network, images.to(study.device), labels.to(study.device), self.epochs, draw)
-        else:
-            training.train(network, images.to(study.device), labels.to(study.device), epochs=self.epochs, generator=draw,
-                           checkpoint=unfinished, progress=progress)
-        return _answers(study, network)
-
-
-def _answers(study: Study, network: torch.nn.Module) -> dict:
-    """Return what is kept of a trained network: its answers for all images, and its weights."""
-    test = study.split.pixels(study.split.dataset.test_images)
-    answers = {"logits": training.predict(network, study.images),
-               "test_logits": training.predict(network, test) if len(test) else np.empty((0, len(study.classes)))}
-    return answers | {f"weights.{name}": value.cpu() for name, value in network.state_dict().items()}
-
-
-@dataclass(frozen=True, eq=False)
-class _PrivateTraining:
-    """One model to be trained by DP-SGD: on whom, how, and with which canaries of an audit."""
-
-    kind: str
-    key: tuple
-    rows: np.ndarray
-    settings: dp_training.Settings
-    coins: np.ndarray
-    network: str
-
-    imports = COMPILER
-
-    def _inputs(self, study: Study) -> dict:
-        return study.inputs | asdict(self.settings) | {
-            "kind": self.kind, "key": self.key, "members": data.digest(self.rows, study.labels[self.rows]),
-            "coins": data.digest(self.coins), "network": self.network}
-
-    def _at(self, study: Study) -> Path:
-        return _place(study, "models", self.kind, self.key)
-
-    def path(self, study: Study) -> Path:
-        return artefacts.cached_path(self._at(study), self._inputs(study))
-
-    def arrays(self, study: Study, progress: Callable = iter) -> dict:
-        """Return the arrays, computed and kept unless they are there already."""
-        def compute(unfinished: Path) -> dict:
-            network = study.network(self.kind, *self.key, network=self.network).to(study.device)
-            members = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
-            scores = dp_training.train(network, *members, self.settings, seed=derive(study.seed, self.kind, *self.key),
-                                       coins=torch.as_tensor(self.coins), checkpoint=unfinished, progress=progress)
-            return _answers(study, network) | {"scores": scores}
-        return artefacts.cached(self._at(study), self._inputs(study), compute, by=(dp_training.train,))
-
-
-@dataclass(frozen=True, eq=False)
-class _PrivateSet:
-    """One synthetic set to be fitted to noisy sums, and these: kept apart, since another fit needs no new ones."""
-
-    kind: str
-    key: tuple
-    rows: np.ndarray
-    query: dp_condensation.Query
-    fit: dp_condensation.Fit | generators.Settings
-    coins: np.ndarray
-
-    def _inputs(self, study: Study) -> dict:
-        return study.inputs | asdict(self.query) | {
-            "kind": self.kind, "key": self.key, "members": data.digest(self.rows, study.labels[self.rows]),
-            "coins": data.digest(self.coins)}
-
-    def _at(self, study: Study, folder: str) -> Path:
-        return _place(study, folder, self.kind, self.key)
-
-    def path(self, study: Study) -> Path:
-        return artefacts.cached_path(self._at(study, "condensed"), self._inputs(study) | asdict(self.fit))
-
-    def arrays(self, study: Study, progress: Callable = iter) -> dict:
-        """Return the arrays, computed and kept unless they are there already."""
-        seed, classes = derive(study.seed, self.kind, *self.key), len(study.classes)
-        images, labels = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
-
-        def released(unfinished: Path) -> dict:
-            return dp_condensation.release(images, labels, classes, self.query, seed=seed,
-                                           coins=torch.as_tensor(self.coins), checkpoint=unfinished)
-
-        fit = generators.fit if isinstance(self.fit, generators.Settings) else dp_condensation.fit
-
-        def fitted(unfinished: Path) -> dict:
-            found = artefacts.cached(self._at(study, "releases"), self._inputs(study), released, by=(dp_condensation.release,))
-            return found | fit(
-                torch.as_tensor(found["sums"]).to(study.device), study.split.shape, len(self.rows) / classes, self.query,
-                self.fit, seed=seed, checkpoint=unfinished, progress=progress)
-        return artefacts.cached(self._at(study, "condensed"), self._inputs(study) | asdict(self.fit), fitted,
-                                by=(dp_condensation.release, fit))
-
-
-@dataclass(frozen=True, eq=False)
-class _Condensed:
-    """One synthetic set to be made by private gradient matching, or by a GAN, which has no canaries."""
-
-    kind: str
-    key: tuple
-    rows: np.ndarray
-    settings: private_gradient_matching.Settings | generators.Settings
-    coins: np.ndarray | None = None
-
-    imports = COMPILER
-
-    def _inputs(self, study: Study) -> dict:
-        audited = {} if self.coins is None else {"coins": data.digest(self.coins)}
-        return study.inputs | asdict(self.settings) | audited | {
-            "kind": self.kind, "key": self.key, "members": data.digest(self.rows, study.labels[self.rows])}
-
-    def _at(self, study: Study) -> Path:
-        return _place(study, "condensed", self.kind, self.key)
-
-    def path(self, study: Study) -> Path:
-        return artefacts.cached_path(self._at(study), self._inputs(study))
-
-    def arrays(self, study: Study, progress: Callable = iter) -> dict:
-        """Return the arrays, computed and kept unless they are there already."""
-        make = generators.train if isinstance(self.settings, generators.Settings) else private_gradient_matching.condense
-        audited = {} if self.coins is None else {"coins": torch.as_tensor(self.coins)}
-
-        def compute(unfinished: Path) -> dict:
-            members = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
-            return make(*members, len(study.classes), self.settings, seed=derive(study.seed, self.kind, *self.key),
-                        checkpoint=unfinished, progress=progress, **audited)
-        return artefacts.cached(self._at(study), self._inputs(study), compute, by=(make,))
-
-
-@dataclass(frozen=True, eq=False)
-class _Attacked:
-    """One trained model to be attacked with adversarial images of some rows of the data set."""
-
-    file: str
-    examine: Callable[..., dict]
-    rows: np.ndarray
-    how: tuple
-
-    kind = "attacked"
-
-    @property
-    def key(self) -> tuple:
-        """What a progress bar calls it."""
-        return Path(self.file).stem,
-
-    def _inputs(self, study: Study) -> dict:
-        return study.inputs | {"model": self.file, "examine": self.examine.__name__, "rows": data.digest(self.rows),
-                               "how": dict(self.how)}
-
-    def _at(self, study: Study) -> Path:
-        return study.folder / "attacked" / f"{self.examine.__name__}-{Path(self.file).stem}"
-
-    def path(self, study: Study) -> Path:
-        return artefacts.cached_path(self._at(study), self._inputs(study))
-
-    def arrays(self, study: Study, progress: Callable = iter) -> dict:
-        """Return the arrays, computed and kept unless they are there already."""
-        def compute(_) -> dict:
-            network, = study.on_pixels(Models(pd.DataFrame({"file": [self.file]}), np.empty(0), np.empty(0)))
-            return self.examine(network, study.grey_pixels(self.rows).to(study.device), study.labels[self.rows].to(study.device),
-                                generator=study.generator("attacked", self.examine.__name__, self.file), **dict(self.how))
-        return artefacts.cached(self._at(study), self._inputs(study), compute, by=(self.examine,))
 
 
 def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:
     """Return a table of a run whose results are committed with this report, and its provenance."""
     path = paths.FIGURES / profile / f"{name}.csv"
-    table = artefacts.load_table(path, {"profile": profile}, f"make {profile} figures")
-    return table, artefacts.read_sidecar(path)["provenance"]
+    table = store.load_table(path, {"profile": profile}, f"make {profile} figures")
+    return table, store.read_sidecar(path)["provenance"]

@@ -57,7 +57,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from dcpriv_lib import parameters, plots
+from dcpriv_lib import parameters
+from dcpriv_lib.results import plots
 from dcpriv_lib.study import Study
 
 study = Study.divide(**parameters.check(globals()))

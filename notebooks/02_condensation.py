@@ -69,7 +69,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from dcpriv_lib import condensation, elsewhere, parameters, plots, signals, tables
+from dcpriv_lib import parameters
+from dcpriv_lib.attacks import signals
+from dcpriv_lib.condensation import condense, defaults, gradient_matching
+from dcpriv_lib.condensation.method import Settings
+from dcpriv_lib.engine import errors
+from dcpriv_lib.external import files
+from dcpriv_lib.results import plots, tables
 from dcpriv_lib.study import Study, committed
 
 study = Study(**parameters.check(globals()))
@@ -81,8 +87,8 @@ study = Study(**parameters.check(globals()))
 
 # %%
 M, N = study.members, study.non_members                 # rows of the data set, [n] each
-given = elsewhere.synthetic_sets(synthetic_sets, study)  # (ipc, number) to a set
-settings = {n: condensation.Settings(n, 0, 0, 0) for n, _ in given} or condensation.settings(
+given = files.synthetic_sets(synthetic_sets, study)      # (ipc, number) to a set
+settings = {n: Settings(n, 0, 0, 0) for n, _ in given} or defaults.settings(
     study.labels[M], ipc, iterations, outer, inner, width, real_batch, image_lr, start, method,
     network)
 shape = tuple(study.images.shape[1:])
@@ -136,9 +142,9 @@ S_c = noise.requires_grad_()                             # [10, C, H, W]
 # %%
 def gradient(images, create_graph=False):
     zeros = torch.zeros(len(images), dtype=int)
-    return condensation.weight_gradients(theta, images, zeros, create_graph)
+    return gradient_matching.weight_gradients(theta, images, zeros, create_graph)
 
-D = condensation.matching_distance
+D = gradient_matching.matching_distance
 before = D(gradient(M_c), gradient(S_c, create_graph=True))
 direction, = torch.autograd.grad(before, S_c)
 after = D(gradient(M_c), gradient(S_c - 5 * direction))
@@ -196,12 +202,12 @@ study.figure(figure, "cosines_by_hand")
 #
 # Matching gradients (DC) is the oldest way to make such a set. The others that `method` names only replace the step in the middle
 # of the loop, mostly by something faster: DM, for instance, matches the mean features of a class in a network that is
-# never trained. The docstring of each in `condensation.METHODS` has its equation. A good `image_lr` is a different one for each.
+# never trained. The docstring of each in `condense.METHODS` has its equation. A good `image_lr` is a different one for each.
 
 # %%
 runs = range(first_run, first_run + n_runs)
-n_sets = Counter(n for n, _ in given) or parameters.per_ipc("condensed_sets", condensed_sets,
-                                                            list(settings))
+n_sets = Counter(n for n, _ in given) or errors.per_ipc("condensed_sets", condensed_sets,
+                                                        list(settings))
 wanted = {(n, run % n_sets[n]): (M, settings[n]) for n in settings for run in runs}
 condensed = given or study.condense("condense", wanted if "condensed" in training_sets else {})
 
@@ -216,7 +222,7 @@ for c in range(len(study.classes)):
     own = study.images[M][study.labels[M] == c]
     noise = torch.randn(len(own), *own.shape[1:], generator=study.generator("yardstick", c))
     def gradient_c(images):
-        return condensation.weight_gradients(theta, images, torch.full((len(images),), c))
+        return gradient_matching.weight_gradients(theta, images, torch.full((len(images),), c))
     half, other_half = gradient_c(own[::2]), gradient_c(own[1::2])
     yardstick["noise"].append(D(half, gradient_c(noise)).item())
     yardstick["two halves of the members"].append(D(half, other_half).item())
@@ -257,7 +263,7 @@ study.figure(figure, "matching_loss")
 # %%
 first_sets = {n: condensed[n, k] for n, k in reversed(condensed)}            # one set per ipc
 for n, synthetic in sorted(first_sets.items()):
-    stages = condensation.stages(synthetic, settings[n].iterations)  # iteration: images
+    stages = condense.stages(synthetic, settings[n].iterations)      # iteration: images
     columns = sorted({0, 1, settings[n].iterations} & set(stages))
     figure, axes = plt.subplots(1, len(columns), figsize=(3.2 * len(columns), 3.6),
                                 squeeze=False)
@@ -375,7 +381,7 @@ tables.shown(on_mnist[["target", "images", "image updates", "paper says",
 # iterations, and at the end. The horizontal lines are the random subsets.
 
 # %%
-stages = {(n, k): condensation.stages(synthetic, settings[n].iterations)
+stages = {(n, k): condense.stages(synthetic, settings[n].iterations)
           for (n, k), synthetic in condensed.items()}
 snapshots = {(n, k, iteration): (images, condensed[n, k]["labels"])
              for (n, k), kept in stages.items() for iteration, images in kept.items()}

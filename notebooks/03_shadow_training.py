@@ -54,8 +54,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.special import softmax
 
-from dcpriv_lib import attacks, parameters, plots, signals
-from dcpriv_lib.shadow import shadow_split
+from dcpriv_lib import parameters
+from dcpriv_lib.attacks import attack, signals
+from dcpriv_lib.attacks.shadow_models import shadow_split
+from dcpriv_lib.results import plots
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -152,7 +154,7 @@ study.figure(figure, "figure1_softmax")
 # Training makes $\ell$ small on the members. On other people's images the loss is small only if the model generalises.
 
 # %%
-known = attacks.Rehearsal.of(shadows.logits, study.labels, splits)
+known = attack.Rehearsal.of(shadows.logits, study.labels, splits)
 losses = signals.losses(known.logits, known.labels)
 
 figure, ax = plt.subplots(figsize=(6, 3.2))

@@ -52,8 +52,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from dcpriv_lib import attacks, elsewhere, evaluation, parameters, plots, signals, svm
-from dcpriv_lib.shadow import shadow_split
+from dcpriv_lib import parameters
+from dcpriv_lib.attacks import signals, suites, svm
+from dcpriv_lib.attacks.attack import Answers, Rehearsal
+from dcpriv_lib.attacks.shadow_models import shadow_split
+from dcpriv_lib.evaluation import attack_results
+from dcpriv_lib.external import files
+from dcpriv_lib.results import plots
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -71,7 +76,7 @@ splits = [shadow_split(study.attacker, ds, j, seed) for j in shadows.table["mode
 # One row per (shadow model, image): the softmax, the true class, and whether it was a member.
 
 # %%
-known = attacks.Rehearsal.of(shadows.logits, study.labels, splits)
+known = Rehearsal.of(shadows.logits, study.labels, splits)
 print(f"{len(known.labels):,} rows from {len(shadows)} shadow models")
 
 # %% [markdown]
@@ -79,7 +84,7 @@ print(f"{len(known.labels):,} rows from {len(shadows)} shadow models")
 
 # %%
 def ask(logits):
-    return attacks.Answers(logits[study.pool][:, None], labels)             # one query an image
+    return Answers(logits[study.pool][:, None], labels)                     # one query an image
 
 labels = study.labels[study.pool].numpy()                                    # [n]
 answers = {key: ask(logits) for key, logits in targets.items()}
@@ -99,7 +104,7 @@ answers |= {("unrelated", run): ask(logits) for run, logits in enumerate(control
 # or the pixels on another scale.
 
 # %%
-extra = elsewhere.targets(extra_targets, study)
+extra = files.targets(extra_targets, study)
 answers |= extra
 for (name, _), asked in extra.items():
     right = asked.logits[:, 0].argmax(-1) == labels
@@ -117,7 +122,7 @@ for (name, _), asked in extra.items():
 
 # %%
 shadow_losses = signals.losses(known.logits, known.labels)
-loss_threshold = attacks.fit_loss_threshold(known)
+loss_threshold = suites.fit_loss_threshold(known)
 tau = -loss_threshold.threshold                                              # nats
 
 figure, ax = plt.subplots(figsize=(6, 3))
@@ -200,8 +205,8 @@ pd.DataFrame({c: {"C": machine.C, "gamma": machine.gamma} for c, machine in mach
 
 # %%
 suite = {"loss threshold": loss_threshold,
-         "SVM": attacks.fit_classifiers(machines, known),
-         "logistic regression": attacks.fit_logistic_regression(known)}
+         "SVM": suites.fit_classifiers(machines, known),
+         "logistic regression": suites.fit_logistic_regression(known)}
 
 # %% [markdown]
 # ## All attacks against every target
@@ -210,8 +215,8 @@ suite = {"loss threshold": loss_threshold,
 # run against every target, on the same evaluation set.
 
 # %%
-measure = evaluation.usual(study, labels)
-scores, judged = evaluation.judge(answers, suite, study.is_member, measure)
+measure = attack_results.usual(study, labels)
+scores, judged = attack_results.judge(answers, suite, study.is_member, measure)
 study.save("attacks", judged, shadows=len(shadows), ds=ds)
 
 # %% [markdown]
@@ -219,7 +224,7 @@ study.save("attacks", judged, shadows=len(shadows), ds=ds)
 # (Clopper-Pearson), means over the runs of a target. Guess before you look: which of these models leaks?
 
 # %%
-mean = evaluation.mean_over_runs(judged)
+mean = attack_results.mean_over_runs(judged)
 order = {"index": judged["target"].unique(), "columns": list(suite)}
 mean["accuracy, text"].unstack("attack").reindex(**order)
 

@@ -41,7 +41,9 @@ seed: int = 0               # must be what 01_data_split used
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from dcpriv_lib import comparison, evaluation, metrics, paper, parameters, plots, tables
+from dcpriv_lib import metrics, parameters
+from dcpriv_lib.evaluation import attack_results
+from dcpriv_lib.results import against_the_paper, literature, plots, tables
 from dcpriv_lib.study import Study, committed
 
 study = Study(**parameters.check(globals()))
@@ -81,7 +83,8 @@ study.figure(figure, "figure3_pipeline")
 # default; where fewer are stated here, the steps are longer.
 
 # %%
-table_1 = comparison.table_1(targets, len(study.members), len(study.non_members), papers_data)
+table_1 = against_the_paper.table_1(targets, len(study.members), len(study.non_members),
+                                    papers_data)
 study.table(table_1, "table1")
 
 # %% [markdown]
@@ -91,7 +94,7 @@ study.table(table_1, "table1")
 # %%
 by_target = targets.groupby("target", sort=False)[["members", "non_members"]]
 mean, deviation = 100 * by_target.mean(), 100 * by_target.std().fillna(0)
-says = [100 * paper.TABLE_1.get(target, float("nan")) for target in mean.index]
+says = [100 * literature.TABLE_1.get(target, float("nan")) for target in mean.index]
 figure, ax = plt.subplots(figsize=(7, 0.5 * len(mean) + 0.9))
 for part, colour, offset in (("members", plots.MEMBER, 0.12),
                              ("non_members", plots.NON_MEMBER, -0.12)):
@@ -121,8 +124,8 @@ study.figure(figure, "table1")
 # there is luck, and shows how much luck to allow for in the other rows.
 
 # %%
-mean = evaluation.mean_over_runs(judged)
-table_2 = comparison.table_2(targets, mean, papers_data)
+mean = attack_results.mean_over_runs(judged)
+table_2 = against_the_paper.table_2(targets, mean, papers_data)
 study.table(table_2, "table2")
 tables.shown(table_2.drop(columns=["image updates", "precision", "recall"]))
 
@@ -136,7 +139,7 @@ tables.shown(table_2.drop(columns=["image updates", "precision", "recall"]))
 # interval lies above 50 %.
 
 # %%
-study.table(comparison.summary(targets, mean), "summary")
+study.table(against_the_paper.summary(targets, mean), "summary")
 
 # %% [markdown]
 # ## The paper's claims, one by one
@@ -148,7 +151,7 @@ study.table(comparison.summary(targets, mean), "summary")
 # ones, and a stricter rule for many questions at once.
 
 # %%
-study.table(comparison.claims(targets, mean), "claims")
+study.table(against_the_paper.claims(targets, mean), "claims")
 
 # %% [markdown]
 # ## The same claims on the paper's MNIST
@@ -186,9 +189,9 @@ tables.shown(on_mnist)
 
 # %%
 # NBVAL_CHECK_OUTPUT
-for name, row in paper.TABLE_2.items():
-    correct = round(row["accuracy"] * paper.TEST_SIZE)
-    accuracy = metrics.rate(correct, paper.TEST_SIZE)
+for name, row in literature.TABLE_2.items():
+    correct = round(row["accuracy"] * literature.TEST_SIZE)
+    accuracy = metrics.rate(correct, literature.TEST_SIZE)
     print(f"{name:13} paper's attack accuracy:", tables.percent(*accuracy))
 
 # %% [markdown]
@@ -199,7 +202,7 @@ for name, row in paper.TABLE_2.items():
 
 # %%
 # NBVAL_CHECK_OUTPUT
-for name, row in paper.TABLE_2.items():
+for name, row in literature.TABLE_2.items():
     wrongly = row["recall"] * (1 / row["precision"] - 1)
     print(f"{name:13} calls {row['recall']:.1%} of the members "
           f"and {wrongly:.1%} of the non-members 'member'")

@@ -61,9 +61,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from dcpriv_lib import (attacks, audit, elsewhere, evaluation, lira, metrics, parameters, plots,
-                        signals, tables)
-from dcpriv_lib.shadow import membership_matrix
+from dcpriv_lib import metrics, parameters
+from dcpriv_lib.attacks import lira, signals, suites
+from dcpriv_lib.attacks.attack import Answers
+from dcpriv_lib.attacks.shadow_models import membership_matrix
+from dcpriv_lib.evaluation import attack_results, examination
+from dcpriv_lib.external import files
+from dcpriv_lib.privacy import auditing
+from dcpriv_lib.results import plots, tables, verdicts
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -85,7 +90,7 @@ study = Study(**parameters.check(globals()))
 # NBVAL_CHECK_OUTPUT
 targets, shadows = study.load("targets"), study.load("shadows")
 pool, is_member = study.pool, study.is_member            # members, then non-members: [n] each
-keep = membership_matrix(len(pool), n_references, study.rng("pool"))         # [models, n]
+keep = membership_matrix(len(pool), n_references, study.rng("pool"))  # [models, n]
 print(f"keep: {keep.shape[0]} models x {keep.shape[1]:,} images; "
       f"each image is in {set(keep.sum(0).tolist())}")
 
@@ -129,7 +134,7 @@ references = study.references(keep, models, shift)
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(8, 2.4))
 for ax, values, name in zip(axes, (references.p, references.phi), ("$p_y$", r"$\phi$")):
-    without = np.where(keep, np.nan, values[:, :, 0])                        # [models, n]
+    without = np.where(keep, np.nan, values[:, :, 0])    # [models, n]
     apart = (without - np.nanmean(without, axis=0))[~keep]
     grid = apart.std() * np.linspace(-4, 4, 81)
     ax.hist(apart, grid, density=True, color=plots.NON_MEMBER, alpha=0.6)
@@ -149,7 +154,7 @@ study.figure(figure, "two_scales")
 phi = references.phi[:, :, 0]                            # [models, n]
 (mu_in, sigma_in), (mu_out, sigma_out) = (lira.gaussian(phi, where, fixed_variance=True)
                                           for where in (keep, ~keep))
-gap = (mu_in - mu_out) / np.sqrt((sigma_in**2 + sigma_out**2) / 2)           # [n]
+gap = (mu_in - mu_out) / np.sqrt((sigma_in**2 + sigma_out**2) / 2)                     # [n]
 most, least = np.argsort(-gap)[:4], np.argsort(np.abs(gap))[:4]
 
 # %%
@@ -278,7 +283,7 @@ study.figure(figure, "bayesian_lira")
 # left out.)
 
 # %%
-by_a = attacks.rmia_by_a(references)
+by_a = suites.rmia_by_a(references)
 a = max(by_a, key=by_a.get)
 print("AUC by a:", {value: round(auc, 3) for value, auc in by_a.items()}, "-> a =", a,
       "(an edge of what was tried)" if a in (min(by_a), max(by_a)) else "")
@@ -312,7 +317,7 @@ study.figure(figure, "rmia_on_one_person")
 # "member"; like RMIA's $a$ it is found by attacking reference model 0 with the others. Nothing here has looked at a target.
 
 # %%
-suite = {name: prepare(references) for name, prepare in attacks.STRONG.items()}
+suite = {name: prepare(references) for name, prepare in suites.STRONG.items()}
 list(suite)
 
 # %% [markdown]
@@ -352,7 +357,7 @@ for alpha in (0.01, 0.001):
 
 # %%
 p = study.rng("nothing leaks").random((1000, 30))          # p-values where nothing leaks
-corrected = np.apply_along_axis(evaluation.holm, 1, p)
+corrected = np.apply_along_axis(examination.holm, 1, p)
 print(f"tables with a 'leak': {(p < 0.025).any(1).mean():.0%} as they are, "
       f"{(corrected < 0.025).any(1).mean():.1%} with Holm's correction")
 
@@ -371,14 +376,14 @@ print(f"tables with a 'leak': {(p < 0.025).any(1).mean():.0%} as they are, "
 # which measure?
 
 # %%
-by_model = evaluation.leave_pair_out(references, attacks.STRONG)     # scores [models, n]
-examined = pd.DataFrame([{"attack": name} | evaluation.examine(score, keep, ~keep)
+by_model = examination.leave_pair_out(references, suites.STRONG)     # scores [models, n]
+examined = pd.DataFrame([{"attack": name} | examination.examine(score, keep, ~keep)
                          for name, score in by_model.items()])
 study.save("every_model", examined)
-study.table(evaluation.examined_texts(examined), "every_model", evaluation.luck(examined))
+study.table(verdicts.examined_texts(examined), "every_model", verdicts.luck(examined))
 
 # %%
-measures = {m: name for m, name in evaluation.MEASURES.items()
+measures = {m: name for m, name in examination.MEASURES.items()
             if examined[f"{m}_p"].notna().any()}
 figure, axes = plt.subplots(1, len(measures), figsize=(1 + 4 * len(measures), 3.4), sharey=True)
 for ax, (measure, name) in zip(axes, measures.items()):
@@ -396,7 +401,7 @@ print(f"loss threshold: AUC {examined['auc'][0]:.1%}, TPR at 1 % FPR {examined['
 # %% [markdown]
 # These intervals are far narrower than those of a single target: this is what many small examinations buy. (The models are
 # each other's references, so their results are not independent; the intervals allow for the worst case of that, which
-# makes them about one and a half times as wide. `evaluation.over_pairs` explains it.)
+# makes them about one and a half times as wide. `examination.over_pairs` explains it.)
 #
 # The attacks with one rule for everybody have AUCs a little above one half, and at 1 % they find hardly more than a
 # guesser. Those that compare an image with itself are beyond the dotted lines in every panel. All of this is about
@@ -410,13 +415,13 @@ print(f"loss threshold: AUC {examined['auc'][0]:.1%}, TPR at 1 % FPR {examined['
 
 # %%
 def ask(logits):                                         # [N, queries, classes]
-    return attacks.Answers(logits[pool], labels, logits[study.attacker], other_labels)
+    return Answers(logits[pool], labels, logits[study.attacker], other_labels)
 
 asked = {key: ask(logits)
          for (key, _), logits in zip(targets.items(), study.ask(targets, shift))}
 asked["unrelated", 0] = ask(study.ask(shadows[:1], shift)[0])
-asked |= elsewhere.targets(extra_targets, study)
-scores, judged = evaluation.judge(asked, suite, is_member, evaluation.strong(study))
+asked |= files.targets(extra_targets, study)
+scores, judged = attack_results.judge(asked, suite, is_member, attack_results.strong(study))
 study.save("strong_judged", judged)
 for key in asked:
     if missing := [name for name in suite if (*key, name) not in scores]:
@@ -428,7 +433,7 @@ for key in asked:
 # will be above it in the column `unrelated`?
 
 # %%
-mean = evaluation.mean_over_runs(judged)
+mean = attack_results.mean_over_runs(judged)
 order = {"index": list(suite), "columns": mean.index.unique("target")}
 mean["auc, text"].unstack("target").reindex(**order).fillna("-")
 
@@ -474,7 +479,7 @@ study.figure(figure, "same_auc")
 # accused, no interval can be trusted, and no rate is printed.
 
 # %%
-low_fpr = evaluation.at_low_fpr(judged)
+low_fpr = attack_results.at_low_fpr(judged)
 study.table(low_fpr, "strong_attacks");
 
 # %%
@@ -580,7 +585,7 @@ study.figure(figure, "epsilon_walls")
 # %%
 half = is_member.sum() // 2
 print("smallest over the runs; no attack on so few people could prove more than "
-      f"{audit.lower_bound(half, half, 0, half):.2f}")
+      f"{auditing.lower_bound(half, half, 0, half):.2f}")
 epsilon = judged.pivot_table(index="attack", columns="target", values="epsilon", aggfunc="min",
                              sort=False)
 study.table(epsilon.round(2).reset_index(), "epsilon")

@@ -61,10 +61,15 @@ import pandas as pd
 from scipy.spatial.distance import cdist
 from scipy.special import ndtri
 
-from dcpriv_lib import attacks, audit, evaluation, metrics, parameters, plots, signals, tables
-from dcpriv_lib.shadow import membership_matrix
+from dcpriv_lib import metrics, parameters
+from dcpriv_lib.attacks import signals, suites
+from dcpriv_lib.attacks.shadow_models import membership_matrix
+from dcpriv_lib.engine import errors
+from dcpriv_lib.evaluation import controls, examination
+from dcpriv_lib.models.training import epochs_for
+from dcpriv_lib.privacy import auditing
+from dcpriv_lib.results import plots, tables, verdicts
 from dcpriv_lib.study import Study, committed
-from dcpriv_lib.training import epochs_for
 
 study = Study(**parameters.check(globals()))
 
@@ -76,11 +81,11 @@ targets = study.load("targets")
 settings = study.settings_of(control_ipc)                # how notebook 2 condensed
 epochs = targets.settings["parameters"]["epochs"]
 pool, classes = study.pool, study.classes
-parameters.check_at_most("n_canaries", n_canaries, len(pool) // 4, "a quarter of the pool")
-parameters.check_at_most("doses", max(doses, default=0), len(pool) // 2,
-                         "images in half of the pool")
+errors.check_at_most("n_canaries", n_canaries, len(pool) // 4, "a quarter of the pool")
+errors.check_at_most("doses", max(doses, default=0), len(pool) // 2,
+                     "images in half of the pool")
 smallest = int(np.bincount(study.labels[pool]).min()) // 3
-parameters.check_at_most("sizes", max(sizes), smallest, "images, a third of the smallest class")
+errors.check_at_most("sizes", max(sizes), smallest, "images, a third of the smallest class")
 print(f"{settings}, {epochs} epochs of the target")
 
 # %% [markdown]
@@ -93,8 +98,8 @@ small_pools = {dose: (study.among(2 * dose),
                for dose in doses}
 fewest = min((np.bincount(some.labels[some.pool[kept_j]], minlength=len(classes)).min()
               for some, kept in small_pools.values() for kept_j in kept), default=control_ipc)
-parameters.check_at_most("control_ipc", control_ipc, int(fewest),
-                         "images of some class in a half of the smallest of the doses")
+errors.check_at_most("control_ipc", control_ipc, int(fewest),
+                     "images of some class in a half of the smallest of the doses")
 
 # %% [markdown]
 # ## The design: one coin for everybody, every recipe on every half
@@ -196,7 +201,7 @@ chosen[name] = np.stack([np.isin(pool, subset) for subset in subsets.values()])
 
 # %%
 share = {name: used.sum(1) / keep.sum(1) for name, used in chosen.items()}   # n/N
-ceilings = {name: evaluation.ceiling(*used.sum(1)[:1], keep[0].sum())
+ceilings = {name: controls.ceiling(*used.sum(1)[:1], keep[0].sum())
             for name, used in chosen.items()}
 print("; ".join(f"{name}: an AUC of at most {most:.2%}" for name, most in ceilings.items()))
 
@@ -207,18 +212,18 @@ print("; ".join(f"{name}: an AUC of at most {most:.2%}" for name, most in ceilin
 # but the canaries. Guess first: in which rows will the AUC be above 50 %?
 
 # %%
-suite = {name: attacks.STRONG[name] for name in attacks.CANDIDATES}
-scores = {name: evaluation.leave_pair_out(world.references(keep, trained), suite)
+suite = {name: suites.STRONG[name] for name in suites.CANDIDATES}
+scores = {name: examination.leave_pair_out(world.references(keep, trained), suite)
           for name, trained in models.items()}
 average = pd.DataFrame([
-    {"trained on": name, "attack": attack} | evaluation.examine(of_attack, inside, outside)
+    {"trained on": name, "attack": attack} | examination.examine(of_attack, inside, outside)
     for name, of_attacks in scores.items() for attack, of_attack in of_attacks.items()])
 average["ceiling"] = average["trained on"].map(ceilings)
 study.save("controls", average)
 
 # %%
-texts = evaluation.examined_texts(average)
-display(study.table(texts, "controls", evaluation.luck(average)))
+texts = verdicts.examined_texts(average)
+display(study.table(texts, "controls", verdicts.luck(average)))
 by_attack = texts.pivot(index="trained on", columns="attack", values="AUC")
 by_attack.reindex(list(models))[list(suite)]
 
@@ -242,17 +247,17 @@ by_attack.reindex(list(models))[list(suite)]
 # measure the AUC of those who were drawn and put it into the formula of step 4.
 
 # %%
-best = evaluation.best_attacks(study.load("every_model"), suite)         # measure: attack
+best = examination.best_attacks(study.load("every_model"), suite)        # measure: attack
 print(f"the AUC is read by {best['auc']}, rates by {best['tpr']}")
 row = average.iloc[0]                                    # what a guesser has is alike in all
-resolved = {measure: title for measure, title in evaluation.MEASURES.items()
+resolved = {measure: title for measure, title in examination.MEASURES.items()
             if np.isfinite(row[f"{measure}_p"])}         # with so many non-members
 
 def leaks(name, measure):
     """One value a model; for a random choice from those who were drawn, by the theorem."""
     who = chosen.get(name, keep) & ~canary
-    of_who = evaluation.per_model(scores[name][best[measure]], who, outside)[measure]
-    return evaluation.of_subset(of_who, row[f"{measure}_chance"], share.get(name, 1.0))
+    of_who = examination.per_model(scores[name][best[measure]], who, outside)[measure]
+    return controls.of_subset(of_who, row[f"{measure}_chance"], share.get(name, 1.0))
 
 leak = {measure: {name: leaks(name, measure) for name in models} for measure in resolved}
 accuracy = {name: signals.accuracies(trained.logits[:, pool], labels, outside)
@@ -267,7 +272,7 @@ for name, most in ceilings.items():
     ax.plot(100 * accuracy[name].mean(), 100 * most, "_", color="0.4", markersize=14,
             label="ceiling of a random subset" if name == line[0] else "")
 for i, name in enumerate(models):
-    mean, low, high = 100 * np.array(evaluation.over_pairs(leak["auc"][name]))
+    mean, low, high = 100 * np.array(examination.over_pairs(leak["auc"][name]))
     ax.errorbar(100 * accuracy[name].mean(), mean, [[mean - low], [high - mean]], capsize=3,
                 marker="os^Dv<>p"[i % 8], linestyle="none", label=name)
 ax.axhline(50, color="0.6", linestyle=":", linewidth=1)
@@ -289,16 +294,16 @@ for start in starts:
     name = f"condensed from {start}"
     for measure, title in resolved.items():
         by_size = {real: (accuracy[real], leak[measure][real]) for real in line}
-        rival = evaluation.at_equal_accuracy(accuracy[name], by_size)
+        rival = controls.at_equal_accuracy(accuracy[name], by_size)
         if rival is None:                                # less, or more, accurate than the line
             continue
         above = leak[measure][name] - rival
         chance = row[f"{measure}_chance"]
-        compared.append({"trained on": name, "accuracy": evaluation.rate_text(accuracy[name]),
+        compared.append({"trained on": name, "accuracy": verdicts.rate_text(accuracy[name]),
                          "measure": title,
                          "real images leak": f"{100 * (rival.mean() - chance):.1f} points",
-                         "condensed above real": tables.points(*evaluation.over_pairs(above)),
-                         "detectable": f"{100 * evaluation.detectable(above):.1f} points"})
+                         "condensed above real": tables.points(*examination.over_pairs(above)),
+                         "detectable": f"{100 * examination.detectable(above):.1f} points"})
 study.table(pd.DataFrame(compared), "equal_accuracy")
 
 # %% [markdown]
@@ -310,7 +315,7 @@ study.table(pd.DataFrame(compared), "equal_accuracy")
 
 # %%
 canaries = pd.DataFrame([
-    {"trained on": name} | evaluation.examine_by(
+    {"trained on": name} | examination.examine_by(
         best, of_attacks, keep & canary, ~keep & canary, others_like_them=True)
     for name, of_attacks in scores.items()])
 canaries["ceiling"] = canaries["trained on"].map(ceilings)
@@ -356,22 +361,22 @@ tables.shown(committed("digits", "canaries")[0])
 # added or removed.
 
 # %%
-asked, others = audit.asked_and_references(len(keep))
+asked, others = auditing.asked_and_references(len(keep))
 
 def bounds(name):
     """Both pooled lower bounds on epsilon, as texts, each with the largest that is possible."""
     references = world.references(keep, models[name])
     prepared = suite[best["tpr"]](references[others])
     score = np.stack([prepared.score(references.answers(j)) for j in asked])[:, canary]
-    return ["{:.2f} (of {:.2f})".format(*audit.pooled(score, keep[asked][:, canary], delta,
-                                                      bound=bound))
-            for delta, bound in ((0.0, audit.one_run), (1e-5, audit.one_run_gaussian))]
+    return ["{:.2f} (of {:.2f})".format(*auditing.pooled(score, keep[asked][:, canary], delta,
+                                                         bound=bound))
+            for delta, bound in ((0.0, auditing.one_run), (1e-5, auditing.one_run_gaussian))]
 
-texts = evaluation.examined_texts(canaries.drop(columns="pairs"))
+texts = verdicts.examined_texts(canaries.drop(columns="pairs"))
 shown_bounds = zip(*map(bounds, models))
 for title in ("epsilon at least (of at most)", "the same, Gaussian noise"):
     texts.insert(len(texts.columns) - 1, title, next(shown_bounds))
-study.table(texts, "canaries", evaluation.luck(canaries))
+study.table(texts, "canaries", verdicts.luck(canaries))
 
 # %% [markdown]
 # A bound of zero refutes nothing. It says neither that the training is private, nor that this is all that a better attacker could show.
@@ -386,10 +391,10 @@ study.table(texts, "canaries", evaluation.luck(canaries))
 # %%
 def response(name, dose, references, inside, outside):
     right = signals.accuracies(references.logits[:, :, 0], references.labels, outside)
-    found = evaluation.leave_pair_out(references, of_best)
-    return {"trained on": name, "members": dose, "accuracy": evaluation.rate_text(right),
-            "ceiling": evaluation.ceiling(few, dose) if "random" in name else np.nan
-            } | evaluation.examine_by(best, found, inside, outside)
+    found = examination.leave_pair_out(references, of_best)
+    return {"trained on": name, "members": dose, "accuracy": verdicts.rate_text(right),
+            "ceiling": controls.ceiling(few, dose) if "random" in name else np.nan
+            } | examination.examine_by(best, found, inside, outside)
 
 of_best = {name: suite[name] for name in best.values()}
 kinds, half = (f"condensed from {starts[0]}", f"{few} random members"), len(pool) // 2
@@ -405,8 +410,8 @@ for dose in sorted(doses, reverse=True):
         trained = some.population(f"{name}, dose {dose}", sets, epochs_for(steps, size))
         responses.append(response(name, dose, some.references(kept, trained), kept, ~kept))
 responses = pd.DataFrame(responses)
-study.table(evaluation.examined_texts(responses.drop(columns="pairs")), "dose_and_response",
-            evaluation.luck(responses))
+study.table(verdicts.examined_texts(responses.drop(columns="pairs")), "dose_and_response",
+            verdicts.luck(responses))
 
 # %%
 if doses:                                                # with one dose there is no response
@@ -486,13 +491,13 @@ for start in (start for start in starts if start != "noise"):
     for people, who in (("it started from", first), ("other members", keep & ~first)):
         for kind, group in (("average", ~canary), ("canaries", canary)):
             rows.append({"start": start, "whose": people, "people": kind}
-                        | evaluation.examine_by(
+                        | examination.examine_by(
                             best, scores[f"condensed from {start}"], who & group, ~keep & group,
                             others_like_them=kind == "canaries"))
 if rows:                                                 # else nothing started from real images
     rows = pd.DataFrame(rows)
-    display(study.table(evaluation.examined_texts(rows.drop(columns="pairs")), "real_start",
-                        evaluation.luck(rows)))
+    display(study.table(verdicts.examined_texts(rows.drop(columns="pairs")), "real_start",
+                        verdicts.luck(rows)))
 
 # %% [markdown]
 # ## Testing the test
@@ -516,9 +521,9 @@ def recognised(plant, draw):
     made_up = membership_matrix(len(pool), n_models, study.rng("made up", draw))
     by = plant(made_up, study.rng("planted", draw))      # in spreads of phi, [models, n]
     raised = known.logits + spread * by[:, :, None, None] * true_class
-    found = evaluation.leave_pair_out(replace(known, keep=made_up, logits=raised), of_best)
-    found = pd.DataFrame([evaluation.examine_by(best, found, made_up, ~made_up)])
-    return evaluation.verdicts(found)[0].startswith("recognised"), found["auc_p"][0] < 0.025
+    found = examination.leave_pair_out(replace(known, keep=made_up, logits=raised), of_best)
+    found = pd.DataFrame([examination.examine_by(best, found, made_up, ~made_up)])
+    return verdicts.verdicts(found)[0].startswith("recognised"), found["auc_p"][0] < 0.025
 
 # %%
 kinds_of_leak = {
@@ -558,7 +563,7 @@ study.figure(figure, "power")
 # condensing protects, and which if only the small number of training images does?
 
 # %%
-of_average = pd.DataFrame([{"trained on": name} | evaluation.examine_by(
+of_average = pd.DataFrame([{"trained on": name} | examination.examine_by(
     best, of_attacks, inside, outside) for name, of_attacks in scores.items()])
 of_average["ceiling"] = of_average["trained on"].map(ceilings)
 people = {"the average person": of_average, "canaries": canaries}
@@ -574,7 +579,7 @@ study.figure(figure, "verdict")
 asked = pd.concat(people.values(), keys=people, names=["who"]).reset_index("who")
 verdict = [(f"Trained on {one['trained on']}: {one['who']}",
             f"AUC {tables.percent(one['auc'], one['auc_low'], one['auc_high'])}", answer)
-           for (_, one), answer in zip(asked.iterrows(), evaluation.verdicts(asked))]
+           for (_, one), answer in zip(asked.iterrows(), verdicts.verdicts(asked))]
 made_up = repeated["everybody", 0.5][:, 0]
 original, condensed = (signals.accuracies(targets.named(name)[:, study.non_members],
                                           study.labels[study.non_members]).mean()
@@ -586,7 +591,7 @@ verdict += [("Is it free? Accuracy given up", f"{100 * (original - condensed):.1
              f"{made_up.sum()} of {draws} recognised",
              "suspicious" if metrics.rate(made_up.sum(), draws)[1] > 0.025 else "sound")]
 study.table(pd.DataFrame(verdict, columns=["question", "this run", "answer"]), "verdict",
-            evaluation.luck(asked))
+            verdicts.luck(asked))
 
 # %% [markdown]
 # The same questions from larger committed runs. First the digits with 40 models of every recipe (`figures/digits`):

@@ -56,9 +56,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from dcpriv_lib import (attacks, authors, comparison, evaluation, lira, metrics, parameters,
-                        plots, signals, svm, tables)
-from dcpriv_lib.shadow import shadow_split
+from dcpriv_lib import metrics, parameters
+from dcpriv_lib.attacks import lira, signals, suites, svm
+from dcpriv_lib.attacks.attack import Answers, References, Rehearsal
+from dcpriv_lib.attacks.shadow_models import shadow_split
+from dcpriv_lib.evaluation import attack_results
+from dcpriv_lib.external import authors
+from dcpriv_lib.results import against_the_authors, plots, tables
 from dcpriv_lib.study import Study
 
 chosen = parameters.check(globals())
@@ -102,7 +106,7 @@ accuracies = pd.DataFrame({
     "members": signals.accuracies(targets.logits[:, M], study.labels[M]),
     "non_members": signals.accuracies(targets.logits[:, N], study.labels[N])},
     index=pd.Index(authors.TARGETS, name="target"))
-study.table(comparison.authors_table_1(accuracies, len(N)), "authors_table1")
+study.table(against_the_authors.authors_table_1(accuracies, len(N)), "authors_table1")
 
 # %% [markdown]
 # Both condensed models are the paper's, and our copy of its network computes what Keras did. The original is another run of
@@ -151,7 +155,7 @@ print(f"{(exact == 1).sum()} of {len(exact)} shadow models are right on all of t
 
 # %%
 splits = [shadow_split(study.attacker, authors.DS, j) for j in range(len(shadows))]
-known = attacks.Rehearsal.of(shadows.logits, study.labels, splits)
+known = Rehearsal.of(shadows.logits, study.labels, splits)
 machines = {}
 for c in range(len(study.classes)):
     rows = known.labels == c
@@ -161,16 +165,17 @@ for c in range(len(study.classes)):
 
 # %%
 def ask(logits):
-    return attacks.Answers(logits[pool][:, None], labels,
-                           logits[study.attacker][:, None], other_labels)
+    return Answers(logits[pool][:, None], labels,
+                   logits[study.attacker][:, None], other_labels)
 
-suite = {"logistic regression": attacks.fit_logistic_regression(known),
-         "SVM": attacks.fit_classifiers(machines, known),
-         "loss threshold": attacks.fit_loss_threshold(known)}
+suite = {"logistic regression": suites.fit_logistic_regression(known),
+         "SVM": suites.fit_classifiers(machines, known),
+         "loss threshold": suites.fit_loss_threshold(known)}
 answers = {key: ask(logits) for key, logits in targets.items()}
 answers["unrelated", 0] = ask(shadows.logits[0])
-scores, judged = evaluation.judge(answers, suite, is_member, evaluation.usual(study, labels))
-table_2 = comparison.authors_table_2(judged[judged["attack"] != "loss threshold"])
+scores, judged = attack_results.judge(answers, suite, is_member,
+                                      attack_results.usual(study, labels))
+table_2 = against_the_authors.authors_table_2(judged[judged["attack"] != "loss threshold"])
 study.table(table_2, "authors_table2")
 tables.shown(table_2.drop(columns=["precision", "recall"]))
 
@@ -206,9 +211,9 @@ share.map("{:.1%}".format)
 inside = np.array([np.isin(study.attacker, members) for members, _ in splits])   # [shadows, m]
 asked = (~inside[2:]).any(axis=0)      # left out of at least one of those that attack
 own = shadows.logits[:, study.attacker[asked], None]
-rehearsal = attacks.References(inside[:, asked], own, other_labels[asked],
-                               shadows.logits[:, pool, None], labels)
-by_a = attacks.rmia_by_a(rehearsal)
+rehearsal = References(inside[:, asked], own, other_labels[asked],
+                       shadows.logits[:, pool, None], labels)
+by_a = suites.rmia_by_a(rehearsal)
 a = max(by_a, key=by_a.get)
 print("AUC in the rehearsal:", {value: round(auc, 4) for value, auc in by_a.items()},
       "-> a =", a)
@@ -260,7 +265,7 @@ for name, _ in answers:
     references = nine if name == "unrelated" else ten
     logits = shadows.logits[0] if name == "unrelated" else targets.named(name)[0]
     scores[name, 0, "LiRA"] = lira_score(logits, references)
-    scores[name, 0, "RMIA"] = attacks.rmia_score(references, a)(answers[name, 0])
+    scores[name, 0, "RMIA"] = suites.rmia_score(references, a)(answers[name, 0])
 
 # %%
 for ipc in authors.CONDENSED:
@@ -280,7 +285,7 @@ for ipc in authors.CONDENSED:
 # non-members 0.1 % can be resolved), and by the $\varepsilon$ that it refutes. Accuracy is there for attacks that have a threshold.
 
 # %%
-ranked = pd.DataFrame({key: evaluation.ranking(score, is_member, study.rng("ranking", *key))
+ranked = pd.DataFrame({key: attack_results.ranking(score, is_member, study.rng("ranking", *key))
                        for key, score in scores.items()}).T
 ranked.index.names = ["target", "run", "attack"]
 usual = judged.set_index(["target", "attack"])[["accuracy", "accuracy_low", "accuracy_high",
@@ -290,7 +295,7 @@ order = ["original", *(f"{kind}-{ipc}" for ipc in authors.CONDENSED for kind in 
          "unrelated"]
 models = ranked.groupby(["target", "attack"], sort=False).mean().join(usual)
 models = models.reindex(order, level="target")
-study.table(comparison.authors_models(models, len(N)), "authors_models")
+study.table(against_the_authors.authors_models(models, len(N)), "authors_models")
 
 # %%
 shown = models.drop(index="loss threshold", level="attack")
@@ -355,7 +360,7 @@ kind_and_ipc = again.table["target"].str.split("-", expand=True)
 retrained = again.table.assign(
     **{"trained on": kind_and_ipc[0].map(kinds), "ipc": kind_and_ipc[1].astype(int)},
     non_members=signals.accuracies(again.logits[:, N], study.labels[N]))
-study.table(comparison.authors_retrained(retrained), "authors_retrained")
+study.table(against_the_authors.authors_retrained(retrained), "authors_retrained")
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(8.5, 2.4), sharey=True)
@@ -387,7 +392,7 @@ study.figure(figure, "authors_retrained")
 # %%
 low_high = [metrics.rate(round(one * len(N)), len(N))[1:] for one in accuracies["non_members"]]
 accuracies[["non_members_low", "non_members_high"]] = low_high
-study.table(comparison.authors_claims(models, accuracies, retrained), "authors_claims")
+study.table(against_the_authors.authors_claims(models, accuracies, retrained), "authors_claims")
 
 # %% [markdown]
 # - What the paper says of *accuracy* holds for its set of ten images a class, and its general form ("better than a subset") does not.

@@ -67,12 +67,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from dcpriv_lib import (attacks, comparison, condensation, evaluation, paper, parameters, plots,
-                        published_protocol, schedules, signals, tables)
-from dcpriv_lib.schedules import settings_of
-from dcpriv_lib.shadow import membership_matrix
+from dcpriv_lib import parameters
+from dcpriv_lib.attacks import signals, suites
+from dcpriv_lib.attacks.shadow_models import membership_matrix
+from dcpriv_lib.condensation import defaults, multi_formation
+from dcpriv_lib.condensation.defaults import settings_of
+from dcpriv_lib.engine import errors
+from dcpriv_lib.evaluation import controls, examination
+from dcpriv_lib.models import published_protocol
+from dcpriv_lib.models.training import epochs_for
+from dcpriv_lib.results import comparison, literature, plots, tables, verdicts
 from dcpriv_lib.study import Study, committed
-from dcpriv_lib.training import epochs_for
 
 study = Study(**parameters.check(globals()))
 
@@ -81,18 +86,18 @@ study = Study(**parameters.check(globals()))
 # Everything that could be too large for this data set is noticed here, before anything is computed.
 
 # %%
-best = evaluation.best_attacks(study.load("every_model"), attacks.CANDIDATES)  # by measure
-suite = {name: attacks.STRONG[name] for name in dict.fromkeys(best.values())}
-measured = partial(evaluation.per_model_by, best)        # each measure by its own attack
+best = examination.best_attacks(study.load("every_model"), suites.CANDIDATES)  # by measure
+suite = {name: suites.STRONG[name] for name in dict.fromkeys(best.values())}
+measured = partial(examination.per_model_by, best)       # each measure by its own attack
 pool, classes = study.pool, study.classes
 few = control_ipc * len(classes)                         # images of a condensed set
 smallest = int(np.bincount(study.labels[pool]).min()) // 3
 for name, most in (("control_ipc", control_ipc), ("other_ipc", max(other_ipc)),
                    ("real_sizes", max(real_sizes))):
-    parameters.check_at_most(name, most, smallest, "images, a third of the smallest class")
-parameters.check_at_most("n_canaries", n_canaries, len(pool) // 4, "a quarter of the pool")
-parameters.check_at_most("class_counts", max(class_counts), len(classes), "classes")
-parameters.check_at_most("crowds", max(crowds), len(pool) // 2, "images in half of the pool")
+    errors.check_at_most(name, most, smallest, "images, a third of the smallest class")
+errors.check_at_most("n_canaries", n_canaries, len(pool) // 4, "a quarter of the pool")
+errors.check_at_most("class_counts", max(class_counts), len(classes), "classes")
+errors.check_at_most("crowds", max(crowds), len(pool) // 2, "images in half of the pool")
 print(f"the AUC is read by {best['auc']}, rates by {best['tpr']}")
 
 # %% [markdown]
@@ -106,8 +111,8 @@ kept = {key: membership_matrix(len(some.pool), n_per_method, study.rng("methods"
         for key, some in smaller.items()}
 fewest = min(np.unique(some.labels[some.pool[of_half]], return_counts=True)[1].min()
              for key, some in smaller.items() for of_half in kept[key])
-parameters.check_at_most("control_ipc", control_ipc, int(fewest),
-                         "images of some class in a half of the smallest of the crowds")
+errors.check_at_most("control_ipc", control_ipc, int(fewest),
+                     "images of some class in a half of the smallest of the crowds")
 
 # %% [markdown]
 # ## Five ideas
@@ -169,7 +174,7 @@ for _ in range(2):
 shuffled = study.rng("tuning").permutation(study.attacker)
 first, second = shuffled[:len(shuffled) // 2], shuffled[len(shuffled) // 2:]
 scale = {"width": width, "real_batch": real_batch, "effort": effort}
-to_try = {method: factors if method in schedules.CONDENSING else [1] for method in methods}
+to_try = {method: factors if method in defaults.CONDENSING else [1] for method in methods}
 tried = {(method, factor): (first, settings_of(method, control_ipc, factor=factor, **scale))
          for method in methods for factor in to_try[method]}
 tuning, right = study.condense("tuning", tried), []
@@ -243,7 +248,7 @@ for size in sorted(real_sizes):
 def examined(world, keep, trained, inside, outside):
     """The accuracy of every model on its non-members, the attacks' scores, and the leak."""
     references = world.references(keep, trained)
-    scores = evaluation.leave_pair_out(references, suite)
+    scores = examination.leave_pair_out(references, suite)
     right = signals.accuracies(references.logits[:, :, 0], references.labels, outside)
     return right, scores, measured(scores, inside, outside)
 
@@ -261,18 +266,18 @@ for name, trained in (models | line).items():
 
 # %%
 members = keep.sum(1).mean()                             # N, in one half
-ceiling = {size: evaluation.ceiling(size * len(classes), members) for size in line}
-most_of = {"random": few, "tiles": few * condensation.STARTS["tiles"]}       # n, at most
+ceiling = {size: controls.ceiling(size * len(classes), members) for size in line}
+most_of = {"random": few, "tiles": few * multi_formation.FACTOR**2}      # n, at most
 people = {"average": (inside, outside), "canary": (keep & canary, ~keep & canary)}
-average, worst = (pd.DataFrame([evaluation.examine_by(best, scores[method], *people[who])
+average, worst = (pd.DataFrame([examination.examine_by(best, scores[method], *people[who])
                                 for method in methods]) for who in people)
-average["ceiling"] = [evaluation.ceiling(min(most_of[method], members), members)
+average["ceiling"] = [controls.ceiling(min(most_of[method], members), members)
                       if method in most_of else np.nan for method in methods]
 for size in line:
     seen = measured(scores[size], chosen[size] & ~canary, outside)
     share = (chosen[size] & inside).sum() / inside.sum()
-    leak[size] = {measure: evaluation.of_subset(seen[measure],
-                                                average[f"{measure}_chance"][0], share)
+    leak[size] = {measure: controls.of_subset(seen[measure],
+                                              average[f"{measure}_chance"][0], share)
                   for measure in ("auc", "tpr")}
 
 # %%
@@ -281,7 +286,7 @@ compared = pd.DataFrame({
     "people": [np.mean([len(np.unique(one["started_from"])) for one in sets.values()])
                for sets, _, _ in made.values()]})
 ends = ("accuracy", "accuracy_low", "accuracy_high")
-compared[[*ends]] = [evaluation.over_pairs(accuracy[method]) for method in methods]
+compared[[*ends]] = [examination.over_pairs(accuracy[method]) for method in methods]
 study.save("methods", compared.join(average.add_prefix("average_")).join(
     worst.add_prefix("canary_")))
 
@@ -289,14 +294,14 @@ study.save("methods", compared.join(average.add_prefix("average_")).join(
 texts = compared[["method", "images"]].assign(**{
     "of people": compared["people"].round().astype(int),
     "accuracy": tables.rates(compared, "accuracy")})
-texts = texts.join(evaluation.examined_texts(average).drop(columns=["pairs", "answer"]))
+texts = texts.join(verdicts.examined_texts(average).drop(columns=["pairs", "answer"]))
 texts["ceiling"] = ["-" if np.isnan(most) else f"{100 * most:.2f} %"
                     for most in average["ceiling"]]
 for title, column in (("canaries: AUC", "auc"), ("above every non-member canary", "above_all")):
     if worst[column].notna().any():
         texts[title] = tables.rates(worst, column)
-study.table(texts.assign(answer=evaluation.verdicts(average)), "methods",
-            evaluation.luck(average))
+study.table(texts.assign(answer=verdicts.verdicts(average)), "methods",
+            verdicts.luck(average))
 
 # %% [markdown]
 # "Of people": so many real images the start is made of, on average. The A/A control asks half of the members against the other
@@ -313,7 +318,7 @@ figure, ax = plt.subplots(figsize=(8, 5))
 right_of = [100 * accuracy[size].mean() for size in line]
 ax.plot(right_of, [100 * leak[size]["auc"].mean() for size in line], color="0.6",
         marker="|", linewidth=1, zorder=0, label="random real images (how many a class)")
-ends = {method: [100 * np.array(evaluation.over_pairs(values)) for values in
+ends = {method: [100 * np.array(examination.over_pairs(values)) for values in
                  (accuracy[method], leak[method]["auc"])] for method in methods}
 for method, ((x, *x_ends), (y, *y_ends)) in ends.items():
     colour = plots.MEMBER if method in parameters.CORESETS else plots.SYNTHETIC
@@ -348,24 +353,24 @@ def beside_real(right, own):
     """How far above real images at equal accuracy models leak: texts, and intervals."""
     found, above = {}, []
     for measure, title in titles.items():
-        rival = evaluation.at_equal_accuracy(right, {
+        rival = controls.at_equal_accuracy(right, {
             size: (accuracy[size], leak[size][measure]) for size in line})
         columns = (f"{title}, above real images", f"{title}, real images' own",
                    f"{title}, detectable")
         found |= dict.fromkeys(columns, "beyond the line")
         if rival is not None:
-            above.append(evaluation.over_pairs(own[measure] - rival))
+            above.append(examination.over_pairs(own[measure] - rival))
             theirs = rival.mean() - average[f"{measure}_chance"][0]
             found |= dict(zip(columns, (
                 tables.points(*above[-1]), f"{100 * theirs:.1f} points",
-                f"{100 * evaluation.detectable(own[measure] - rival):.1f} points")))
+                f"{100 * examination.detectable(own[measure] - rival):.1f} points")))
     return found, above
 
 # %%
 rows, intervals = [], []
 for method in methods:
     found, above = beside_real(accuracy[method], leak[method])
-    rows.append({"method": method, "accuracy": evaluation.rate_text(accuracy[method])} | found)
+    rows.append({"method": method, "accuracy": verdicts.rate_text(accuracy[method])} | found)
     intervals += above
 study.table(pd.DataFrame(rows), "methods_at_equal_accuracy", comparison.luck(intervals))
 
@@ -391,11 +396,11 @@ for method, (sets, _, _) in made.items():
               "other members": (inside & ~shown, outside & ~partners)}
     rows += [{"method": method, "whose": whose, "people": round(who.sum(1).mean()),
               "ceiling": 0.5 if method in most_of and whose != "shown" else np.nan}
-             | evaluation.examine_by(best, scores[method], who, others)
+             | examination.examine_by(best, scores[method], who, others)
              for whose, (who, others) in groups.items() if who.any()]
 of_shown = pd.DataFrame(rows)
-study.table(evaluation.examined_texts(of_shown).drop(columns="pairs"), "methods_shown",
-            evaluation.luck(of_shown))
+study.table(verdicts.examined_texts(of_shown).drop(columns="pairs"), "methods_shown",
+            verdicts.luck(of_shown))
 
 # %% [markdown]
 # With few people shown the intervals are wide. Of `random` and `tiles` nobody else can be recognised: their images have no part
@@ -424,15 +429,15 @@ for ipc in sorted({control_ipc, *other_ipc}):
             seconds.append((method, ipc, took))
         found, above = beside_real(right, own)
         intervals += above
-        most = evaluation.ceiling(ipc * len(classes), members) if method == "random" else np.nan
+        most = controls.ceiling(ipc * len(classes), members) if method == "random" else np.nan
         rows.append({"method": method, "images per class": ipc, "ceiling": most,
-                     "accuracy": evaluation.rate_text(right)}
-                    | evaluation.examine_by(best, leaks[method, ipc], inside, outside) | found)
+                     "accuracy": verdicts.rate_text(right)}
+                    | examination.examine_by(best, leaks[method, ipc], inside, outside) | found)
 
 # %%
 of_ipc = pd.DataFrame(rows)
-study.table(evaluation.examined_texts(of_ipc).drop(columns="pairs"), "methods_ipc",
-            f"{evaluation.luck(of_ipc)} Beside real images: {comparison.luck(intervals)}")
+study.table(verdicts.examined_texts(of_ipc).drop(columns="pairs"), "methods_ipc",
+            f"{verdicts.luck(of_ipc)} Beside real images: {comparison.luck(intervals)}")
 
 # %% [markdown]
 # Every leak is kept for notebook 10, class by class too, beside how the images were made.
@@ -440,8 +445,8 @@ study.table(evaluation.examined_texts(of_ipc).drop(columns="pairs"), "methods_ip
 # %%
 study.save("leaks", pd.DataFrame([
     {"method": method, "ipc": ipc, "factor": factor_of.get(method, 1)}
-    | evaluation.examine_by(best, of, inside, outside)
-    | dict(zip([f"auc of {name}" for name in classes], np.nanmean(evaluation.aucs_by_class(
+    | examination.examine_by(best, of, inside, outside)
+    | dict(zip([f"auc of {name}" for name in classes], np.nanmean(examination.aucs_by_class(
         of[best["auc"]], inside, outside, labels, len(classes)), axis=0)))
     for (method, ipc), of in leaks.items()]))
 
@@ -465,7 +470,7 @@ study.table(clock.assign(seconds=clock["seconds"].map("{:.1f}".format)), "method
 
 # %%
 few_halves = list(range(min(4, len(halves))))
-accurate = max((method for method in methods if method in schedules.CONDENSING),
+accurate = max((method for method in methods if method in defaults.CONDENSING),
                key=lambda method: tuned[method].max())
 twice = [name for name in dict.fromkeys(["tiles", more_of[0], accurate]) if name in methods]
 sets_of |= {(method, control_ipc): made[method][0] for method in twice}
@@ -520,10 +525,10 @@ for start in factor_starts:
                               f"{factor_method} from {start}", halves, settings)
     right, of_start, own = examined(world, keep, trained, inside, outside)
     by_start[start] = own["auc"]
-    rows.append({"start": start, "accuracy": evaluation.rate_text(right)}
-                | evaluation.examine_by(best, of_start, inside, outside))
+    rows.append({"start": start, "accuracy": verdicts.rate_text(right)}
+                | examination.examine_by(best, of_start, inside, outside))
 starts = pd.DataFrame(rows)
-study.table(evaluation.examined_texts(starts), "methods_start", evaluation.luck(starts))
+study.table(verdicts.examined_texts(starts), "methods_start", verdicts.luck(starts))
 
 # %% [markdown]
 # Now how many people are condensed into the same number of images, and the number of classes. (The last row is
@@ -540,11 +545,11 @@ for key, some in smaller.items():
     by_pool[size] = right, of_pool, kept[key], ~kept[key]
 
 # %%
-rows = [{"classes": count, "members": members, "accuracy": evaluation.rate_text(right)}
-        | evaluation.examine_by(best, *of_pool)
+rows = [{"classes": count, "members": members, "accuracy": verdicts.rate_text(right)}
+        | examination.examine_by(best, *of_pool)
         for (count, members), (right, *of_pool) in sorted(by_pool.items())]
 crowded = pd.DataFrame(rows)
-study.table(evaluation.examined_texts(crowded), "methods_crowds", evaluation.luck(crowded))
+study.table(verdicts.examined_texts(crowded), "methods_crowds", verdicts.luck(crowded))
 
 # %%
 of_crowd = {members: measured(*of_pool)["auc"]
@@ -554,7 +559,7 @@ of_size = {ipc: values for (method, ipc), values in by_ipc.items() if method == 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
 for ax, points, title, what in ((axes[0], of_size, more_of[0], "images per class"),
                                 (axes[1], of_crowd, factor_method, "members condensed")):
-    y, low, high = 100 * np.array([*map(evaluation.over_pairs, points.values())]).T
+    y, low, high = 100 * np.array([*map(examination.over_pairs, points.values())]).T
     ax.errorbar(list(points), y, [y - low, high - y], marker="o", capsize=3)
     ax.axhline(50, color="0.6", linestyle=":", linewidth=1)
     ax.set(xscale="log", xlabel=what, title=title)
@@ -571,15 +576,16 @@ study.figure(figure, "methods_factors")
 few_ipc, many_ipc = min(of_size), max(of_size)
 crowd, all_of_them = min(of_crowd), max(of_crowd)
 claims = [comparison.depends("the distillation rate", of_size[many_ipc], of_size[few_ipc],
-                  f"{more_of[0]}, {many_ipc} images per class", f"{few_ipc}"),
+                             f"{more_of[0]}, {many_ipc} images per class", f"{few_ipc}"),
           comparison.depends("the distillation rate", of_crowd[crowd], of_crowd[all_of_them],
-                  f"{factor_method}, {crowd:,} members", f"{all_of_them:,}"),
+                             f"{factor_method}, {crowd:,} members", f"{all_of_them:,}"),
           comparison.depends("the initialisation", by_start[factor_starts[-1]],
                              by_start[factor_starts[0]],
-                  f"{factor_method} from {factor_starts[-1]}", f"from {factor_starts[0]}")]
+                             f"{factor_method} from {factor_starts[-1]}",
+                             f"from {factor_starts[0]}")]
 claims += [comparison.depends("the number of classes", measured(*of_pool)["auc"],
                               of_crowd[all_of_them],
-                   f"{factor_method}, {count} classes", f"{len(classes)}")
+                              f"{factor_method}, {count} classes", f"{len(classes)}")
            for (count, _), (_, *of_pool) in sorted(by_pool.items()) if count < len(classes)]
 claims, apart = zip(*claims)
 study.table(pd.DataFrame(claims), "methods_claims", comparison.luck(apart))
@@ -689,7 +695,7 @@ for ax, method in zip(axes, ("DM", "DSA", "KIP")):
         of = protocol[(protocol["method"] == method) & (protocol["ipc"] == ipc)]
         found = 100 * of.groupby("updates")["accuracy"].mean()
         drawn, = ax.plot(found.index, found, marker + "-", label=f"{ipc} per class")
-        ax.axhline(100 * paper.PUBLISHED[method, ipc], color=drawn.get_color(), linestyle="--")
+        ax.axhline(100 * literature.PUBLISHED[method, ipc], color=drawn.get_color(), linestyle="--")
     ax.set(title=method, xscale="log", xlabel="updates")
     ax.set_xticks(found.index, map("{:,}".format, found.index))
     ax.minorticks_off()
@@ -721,7 +727,7 @@ plt.show()
 #
 # 1. (easy) Give DM and KIP four times the iterations (`effort`). Which of them gains more? Does it move along the line of real images, or away from it?
 # 2. (medium) Start IDM from noise instead of tiles. What does it cost in accuracy, and what do the people gain whom the tiles showed?
-# 3. (hard) Write a method of your own: one function with the arguments that `condensation.METHODS` names. For instance match the mean
+# 3. (hard) Write a method of your own: one function with the arguments that `condense.METHODS` names. For instance match the mean
 #    *and* the variance of the features. Does the variance help, and does it leak?
 #
 # Solutions: `solutions/09_solutions.ipynb`.

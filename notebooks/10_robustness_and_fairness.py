@@ -63,12 +63,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dcpriv_lib import (attacks, comparison, elsewhere, evaluation, fairness, metrics,
-                        parameters, plots, robustness, tables)
-from dcpriv_lib.schedules import settings_of
-from dcpriv_lib.shadow import membership_matrix
+from dcpriv_lib import metrics, parameters
+from dcpriv_lib.attacks import suites
+from dcpriv_lib.attacks.attack import Answers
+from dcpriv_lib.attacks.shadow_models import membership_matrix
+from dcpriv_lib.condensation.defaults import settings_of
+from dcpriv_lib.evaluation import attack_results, controls, examination, fairness, robustness
+from dcpriv_lib.external import files
+from dcpriv_lib.models.training import epochs_for
+from dcpriv_lib.results import against_chen, comparison, plots, tables
 from dcpriv_lib.study import Study, committed
-from dcpriv_lib.training import epochs_for
 
 study = Study(**parameters.check(globals()))
 
@@ -110,7 +114,7 @@ for size in sizes:
     few = {run: study.choose_balanced(M, size, "real", size, run) for run in range(runs)}
     models[f"{size} a class"] = study.population(f"real images, {size}", few, epochs_for(
         steps_each, size * len(classes)))
-answers = elsewhere.targets(extra_targets, study)        # (name, 0) to what it answers
+answers = files.targets(extra_targets, study)            # (name, 0) to what it answers
 
 def made_of(name):                                       # all members, real images, other ones
     real_ones = name.startswith(("subset", *parameters.CORESETS)) or name.endswith("a class")
@@ -197,7 +201,7 @@ picture_labels = study.labels[pictures].numpy()
 how = {"epsilons": epsilons, "steps": pgd_steps}
 found = {name: study.attacked(some, pictures, robustness.examine, **how)
          for name, some in models.items()}               # arrays [runs, ..., pictures]
-for name, network in elsewhere.networks_on_pixels(extra_targets, study).items():
+for name, network in files.networks_on_pixels(extra_targets, study).items():
     if network is None:
         print(f"{name} has answers and no weights: its robustness is left out")
     else:
@@ -304,7 +308,7 @@ study.table(pd.DataFrame(rows), "robustness")
 
 # %%
 line = [f"{size} a class" for size in sizes] + [name for name in names
-                                                         if name == "original"]
+                                                if name == "original"]
 real = [(found[name]["clean"], pgd[name]) for name in line]
 figure, ax = plt.subplots(figsize=(9, 5.5))
 ax.plot(*np.transpose([(100 * clean.mean(), 100 * kept.mean()) for clean, kept in real]),
@@ -414,21 +418,22 @@ pool, is_member, labels = study.pool, study.is_member, study.labels[study.pool].
 trained, shadows = study.load("references"), study.load("shadows")
 keep = membership_matrix(len(pool), len(trained), study.rng("pool"))
 references = study.references(keep, trained, trained.settings["parameters"]["shift"])
-best = evaluation.best_attacks(study.load("every_model"), attacks.CANDIDATES)  # by measure
-prepared = {name: attacks.STRONG[name](references) for name in dict.fromkeys(best.values())}
+best = examination.best_attacks(study.load("every_model"), suites.CANDIDATES)  # by measure
+prepared = {name: suites.STRONG[name](references) for name in dict.fromkeys(best.values())}
 print(f"the AUC is read by {best['auc']}, rates by {best['tpr']}")
 
 # %%
-asked = {(name, run): attacks.Answers(logits[pool], labels, logits[study.attacker],
-                                      study.labels[study.attacker].numpy())
+asked = {(name, run): Answers(logits[pool], labels, logits[study.attacker],
+                              study.labels[study.attacker].numpy())
          for name, some in (models | {"unrelated": shadows}).items()
          if name not in examined.index
          for run, logits in enumerate(study.ask(some, trained.settings["parameters"]["shift"]))}
-scores, judged = evaluation.judge(asked | answers, prepared, is_member,
-                                  evaluation.strong(study))
+scores, judged = attack_results.judge(asked | answers, prepared, is_member,
+                                      attack_results.strong(study))
 ends = ("", "_low", "_high")
-by_auc, by_tpr = (evaluation.mean_over_runs(judged).xs(best[measure], level="attack").reindex(
-    [*right, "unrelated"]) for measure in ("auc", "tpr"))  # RMIA is left out for some answers
+by_runs = attack_results.mean_over_runs(judged)
+by_auc, by_tpr = (by_runs.xs(best[measure], level="attack").reindex([*right, "unrelated"])
+                  for measure in ("auc", "tpr"))         # RMIA is left out for some answers
 judged = by_auc.assign(**{f"tpr_at_0.01{end}": by_tpr[f"tpr_at_0.01{end}"] for end in ends})
 for mine, theirs in (("auc", "auc"), ("tpr_at_0.01", "tpr")):
     for end in ends:
@@ -436,7 +441,7 @@ for mine, theirs in (("auc", "auc"), ("tpr_at_0.01", "tpr")):
 
 # %%
 def auc_by_class(scores, keep):
-    return evaluation.aucs_by_class(scores, keep, ~keep, labels, len(classes)).mean(0)
+    return examination.aucs_by_class(scores, keep, ~keep, labels, len(classes)).mean(0)
 
 by_name = {}
 for (name, _, attack), score in scores.items():
@@ -447,7 +452,7 @@ leaks = {name: auc_by_class(np.array(of), np.tile(is_member, (len(of), 1)))
 luck = leaks.pop("unrelated")                            # [classes]
 leaks = {name: of - luck for name, of in leaks.items()}
 attack = best["auc"]
-by_coins = evaluation.leave_pair_out(references, {attack: attacks.STRONG[attack]})[attack]
+by_coins = examination.leave_pair_out(references, {attack: suites.STRONG[attack]})[attack]
 leaks["original"] = auc_by_class(by_coins, keep) - 0.5
 per_class = [f"auc of {name}" for name in classes]
 leaks |= {name: of.to_numpy() - 0.5 for name, of in examined[per_class].iterrows()}
@@ -511,13 +516,13 @@ for name in (name for name in shown if made_of(name) == "condensed"):
         "leak": tuple(judged.loc[name, ["auc", "auc_low", "auc_high"]]),
         "kept": metrics.bootstrap(kept, [pgd[name], own, pgd["original"], base],
                                   picture_labels, rng),
-        "robustness, equal": evaluation.above_as_accurate(own, pgd[name], real, np.mean,
-                                                          picture_labels, rng),
+        "robustness, equal": controls.above_as_accurate(own, pgd[name], real, np.mean,
+                                                        picture_labels, rng),
         "amplification": amplified[name],
-        "spread, equal": evaluation.above_as_accurate(
+        "spread, equal": controls.above_as_accurate(
             right[name], right[name], of_real, spread, y, rng)}
-claims = comparison.chen_claims(measured)
-study.table(claims, "chen_claims_by_set", comparison.chen_luck(measured))
+claims = against_chen.chen_claims(measured)
+study.table(claims, "chen_claims_by_set", against_chen.chen_luck(measured))
 
 # %% [markdown]
 # In short, for how many training sets which verdict was given. (Look at the controls, too: what holds for real images at equal
@@ -525,7 +530,7 @@ study.table(claims, "chen_claims_by_set", comparison.chen_luck(measured))
 # them.)
 
 # %%
-study.table(comparison.chen_in_short(claims), "chen_claims")
+study.table(against_chen.chen_in_short(claims), "chen_claims")
 
 # %% [markdown]
 # ## Four properties, one table

@@ -81,12 +81,15 @@ import pandas as pd
 import torch
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from dcpriv_lib import attacks, audit, evaluation, paper, parameters, plots, signals, tables
-from dcpriv_lib import differential_privacy as dp
-from dcpriv_lib import dp_condensation, dp_training, generators, private_gradient_matching
-from dcpriv_lib import training
-from dcpriv_lib.schedules import settings_of
-from dcpriv_lib.shadow import membership_matrix
+from dcpriv_lib import parameters
+from dcpriv_lib.attacks import signals, suites
+from dcpriv_lib.attacks.shadow_models import membership_matrix
+from dcpriv_lib.condensation.defaults import settings_of
+from dcpriv_lib.engine import errors
+from dcpriv_lib.evaluation import controls, examination
+from dcpriv_lib.models import training
+from dcpriv_lib.privacy import accounting as dp, auditing, dp_sgd, gan, mechanism, noisy_embeddings, psg
+from dcpriv_lib.results import literature, plots, tables, verdicts
 from dcpriv_lib.study import Study, committed
 
 study = Study(**parameters.check(globals()))
@@ -94,7 +97,7 @@ study = Study(**parameters.check(globals()))
 # %%
 pool, classes = study.pool, study.classes
 people, per_class = len(pool) // 2, len(pool) / 2 / len(classes)   # public: how many members
-parameters.check_at_most("n_canaries", n_canaries, len(pool) // 4, "a quarter of the pool")
+errors.check_at_most("n_canaries", n_canaries, len(pool) // 4, "a quarter of the pool")
 rate = dp.sampling_rate(dp_batch, people)                # everybody's chance to be in a batch
 dm_rate = dp.sampling_rate(dm_batch, per_class)          # the same, in a release of DM
 targets = study.load("targets")
@@ -116,7 +119,7 @@ print(f"{people:,} members in every model, {per_class:.0f} a class; q = {rate:.3
 # %%
 # NBVAL_CHECK_OUTPUT
 v = torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, -2.0]], dtype=torch.float64)
-clipped = dp.clip(v, 1.0)
+clipped = mechanism.clip(v, 1.0)
 print(clipped.numpy().round(2).tolist())
 print("without one of them the sum moves by",
       (clipped.sum(0) - (clipped.sum(0) - clipped)).norm(dim=1).numpy().round(2).tolist())
@@ -234,7 +237,7 @@ study.figure(figure, "composition")
 # %%
 # NBVAL_CHECK_OUTPUT
 try:
-    dp.executed(made=1001, accounted=1000)
+    mechanism.executed(made=1001, accounted=1000)
 except RuntimeError as error:
     print(error)
 
@@ -286,7 +289,7 @@ train_on, test_on = np.split(shuffled, [2 * len(shuffled) // 3])
 
 def sgd(epsilon, T, n=people, noise=1.0):
     sigma = noise * dp.noise_multiplier(epsilon, dp_batch / n, T, delta)
-    return dp_training.Settings(T, dp_batch, CLIP, sigma, LR)
+    return dp_sgd.Settings(T, dp_batch, CLIP, sigma, LR)
 
 tried = {(epsilon, T): (train_on, sgd(epsilon, T, len(train_on)))
          for epsilon in levels for T in dp_steps}
@@ -339,7 +342,7 @@ for epsilon in dp_epsilons:
 # %%
 def question(epsilon, T, q, **more):
     sigma = dp.noise_multiplier(epsilon, q, T, delta)
-    return dp_condensation.Query(releases=T, rate=q, sigma=sigma, **more)
+    return noisy_embeddings.Query(releases=T, rate=q, sigma=sigma, **more)
 
 def rehearse(name, tried):
     """The accuracy of models of the sets that are tried, on the attacker's other images."""
@@ -349,7 +352,7 @@ def rehearse(name, tried):
     return pd.Series(right, pd.MultiIndex.from_tuples(tried)).unstack().rename_axis("epsilon")
 
 # %%
-fit = dp_condensation.Fit(control_ipc, updates, lr=0.1)
+fit = noisy_embeddings.Fit(control_ipc, updates, lr=0.1)
 length = training.epochs_for(steps, control_ipc * len(classes))
 tried = {(epsilon, T): (train_on, question(epsilon, T, dm_rate, size=dp_width), fit)
          for epsilon in levels for T in releases}
@@ -386,7 +389,7 @@ for name in ("DM", "mean embedding"):
 # must pay for them.
 
 # %%
-plan = private_gradient_matching.Settings(
+plan = psg.Settings(
     control_ipc, 1, psg_looks, dp_batch, CLIP, sigma=0.0, image_lr=10.0, size=dp_width,
     network_steps=5)
 tried = {(epsilon, k): (train_on, replace(plan, iterations=k, sigma=dp.noise_multiplier(
@@ -455,8 +458,8 @@ study.figure(figure, "private_images")
 
 # %%
 both = {"lr": 1e-3, "width": 128}
-adversarial = generators.Settings(drawn_per_class, gan_steps, batch=64, **both)
-fitted = generators.Settings(drawn_per_class, generator_steps, batch=200, **both)
+adversarial = gan.Settings(drawn_per_class, gan_steps, batch=64, **both)
+fitted = gan.Settings(drawn_per_class, generator_steps, batch=200, **both)
 of_drawn = training.epochs_for(steps, drawn_per_class * len(classes))
 synthetic["GAN"] = world.generated_sets(
     "GAN", {j: (half, adversarial) for j, half in halves.items()})
@@ -639,8 +642,8 @@ for method in ("DM", "mean embedding"):
     claims[method] = query.releases, query.rate, query.sigma
 m, guesses = coins.size, coins.size // 4
 largest, largest_gaussian = (bound(guesses, guesses, m, delta)
-                             for bound in (audit.one_run, audit.one_run_gaussian))
-needed = {epsilon: bisect_right(range(guesses + 1), epsilon, key=lambda right: audit.one_run(
+                             for bound in (auditing.one_run, auditing.one_run_gaussian))
+needed = {epsilon: bisect_right(range(guesses + 1), epsilon, key=lambda right: auditing.one_run(
     right, guesses, m, delta)) for epsilon in dp_epsilons}
 for epsilon, right in needed.items():
     print(f"epsilon = {epsilon:g}:", f"{right} of {guesses} guesses must be right to refute it"
@@ -654,7 +657,7 @@ for method, (T, q, sigma) in claims.items():
         b = rng.random((100, m)) < 0.5                   # 100 audits
         z = rng.normal(size=b.shape)
         score = b * rng.binomial(T, q, b.shape) + part * sigma * np.sqrt(T) * z
-        right = [audit.right_guesses(*one, guesses) for one in zip(score, b)]
+        right = [auditing.right_guesses(*one, guesses) for one in zip(score, b)]
         power[method, part] = np.mean(np.array(right) >= needed[strictest])
 power = pd.Series(power).unstack(0)[list(claims)]        # [parts, methods]
 enough = power[power >= 0.8].apply(pd.Series.last_valid_index)
@@ -732,14 +735,14 @@ def row(name):
     claim = np.inf if not noise.get(name) else float(number) if number != "noise" else strictest
     shown = gaussian = np.nan
     if name in scores:
-        right = audit.right_guesses(scores[name].ravel(), coins.ravel(), guesses)
+        right = auditing.right_guesses(scores[name].ravel(), coins.ravel(), guesses)
         shown, gaussian = (bound(right, guesses, m, delta)
-                           for bound in (audit.one_run, audit.one_run_gaussian))
-    ends = evaluation.over_pairs(accuracy[name])
+                           for bound in (auditing.one_run, auditing.one_run_gaussian))
+    ends = examination.over_pairs(accuracy[name])
     return {"method": name.replace("epsilon inf", "no noise"), "epsilon": claim,
             "shared": "a model" if name.startswith(("DP-SGD", "all members")) else "images",
             "at least": shown, "gaussian": gaussian,
-            "guarantee": audit.answer(claim, shown, largest)} | dict(
+            "guarantee": auditing.answer(claim, shown, largest)} | dict(
         zip(("accuracy", "accuracy_low", "accuracy_high"), ends))
 
 compared = pd.DataFrame([row(name) for name in models])
@@ -797,10 +800,10 @@ for _, one in compared.iterrows():
     i = methods.index(one["method"].split(",")[0])
     colour, marker = f"C{i % 6}", "os^D"[i // 6 % 4]     # there are six colours
     ax.plot(x, y, marker, color=colour, markerfacecolor="white")
-    if np.isfinite(one["at least"]) and one["guarantee"] != audit.UNTESTABLE:
+    if np.isfinite(one["at least"]) and one["guarantee"] != auditing.UNTESTABLE:
         ax.plot([x, x], [y, most], "-", color=colour, linewidth=1)
-        ax.plot(x, most, *("X" if one["guarantee"] == audit.REFUTED else marker), color=colour,
-                zorder=3, markersize=8, markeredgecolor="white")
+        ax.plot(x, most, *("X" if one["guarantee"] == auditing.REFUTED else marker),
+                color=colour, zorder=3, markersize=8, markeredgecolor="white")
 ax.axhline(largest, color="0.4", linestyle="--", linewidth=1, zorder=0)
 for i, method in enumerate(methods):
     ax.plot([], [], "os^D"[i // 6 % 4], color=f"C{i % 6}", label=method)
@@ -820,21 +823,21 @@ study.figure(figure, "accuracy_and_epsilon")
 # hold 50 %. The canaries with a wrong label are few, so for them the last column says how large an AUC would have had to be.
 
 # %%
-best = evaluation.best_attacks(study.load("every_model"), attacks.CANDIDATES)  # of each measure
-suite = {attack: attacks.STRONG[attack] for attack in dict.fromkeys(best.values())}
-found = {name.replace("epsilon inf", "no noise"): evaluation.leave_pair_out(
+best = examination.best_attacks(study.load("every_model"), suites.CANDIDATES)  # of each measure
+suite = {attack: suites.STRONG[attack] for attack in dict.fromkeys(best.values())}
+found = {name.replace("epsilon inf", "no noise"): examination.leave_pair_out(
     world.references(keep, trained), suite) for name, trained in models.items()}
 seen, worst_off = (pd.DataFrame([
-    {"method": name} | evaluation.examine_by(best, score, keep & who, ~keep & who, of_few)
+    {"method": name} | examination.examine_by(best, score, keep & who, ~keep & who, of_few)
     for name, score in found.items()]) for who, of_few in ((~canary, False), (canary, True)))
 seen["ceiling"] = np.where(seen["method"].str.startswith(subset),
-                           evaluation.ceiling(few, people), np.nan)  # notebook 7's theorem
+                           controls.ceiling(few, people), np.nan)    # notebook 7's theorem
 print("attacks:", ", ".join(suite))
-texts = evaluation.examined_texts(seen.drop(columns="pairs")).assign(**{
+texts = verdicts.examined_texts(seen.drop(columns="pairs")).assign(**{
     "canaries: AUC": tables.rates(worst_off, "auc"),
     "detectable": worst_off["auc_detectable"].map(lambda auc: f"{100 * auc:.0f} %"
                                                   if auc < 1 else "none")})
-study.table(texts, "formal_outputs", evaluation.luck(seen))
+study.table(texts, "formal_outputs", verdicts.luck(seen))
 
 # %% [markdown]
 # "No leak detected" is worth what stands behind it. Where only an AUC far from 50 % would have been detected, as among the
@@ -859,8 +862,8 @@ pairs += [(f"a model, {network}: DP-SGD with epsilon {epsilon:g} against images 
 verdict = []
 for question, one, other in pairs:
     gained = accuracy[one] - accuracy[other]
-    above, low, high = evaluation.over_pairs(gained)
-    least = f"{100 * evaluation.detectable(gained):.1f} points"
+    above, low, high = examination.over_pairs(gained)
+    least = f"{100 * examination.detectable(gained):.1f} points"
     verdict.append((question, tables.points(above, low, high),
                     "better, and with a guarantee" if low > 0 else
                     "the guarantee costs accuracy" if high < 0 else
@@ -869,14 +872,15 @@ for question, one, other in pairs:
 # %%
 named = compared.set_index("method")["guarantee"]
 named = named[~named.index.str.contains("DP-MERF")]      # its releases are the mean embedding's
-broken, honest = (named[(named != audit.NONE) & (named.index.str.contains("tenth") == yes)]
+broken, honest = (named[(named != auditing.NONE) & (named.index.str.contains("tenth") == yes)]
                   for yes in (True, False))
-verdict += [("(test of the test) guarantees with a tenth of their noise", audit.tally(broken),
-             "cannot be tested" if (broken == audit.UNTESTABLE).all() else
-             "sound" if (broken == audit.REFUTED).all() else "the audit is too weak"),
-            ("guarantees with all of their noise", audit.tally(honest),
-             "cannot be tested" if (honest == audit.UNTESTABLE).all() else
-             "suspicious" if (honest == audit.REFUTED).any() else
+verdict += [("(test of the test) guarantees with a tenth of their noise",
+             auditing.tally(broken),
+             "cannot be tested" if (broken == auditing.UNTESTABLE).all() else
+             "sound" if (broken == auditing.REFUTED).all() else "the audit is too weak"),
+            ("guarantees with all of their noise", auditing.tally(honest),
+             "cannot be tested" if (honest == auditing.UNTESTABLE).all() else
+             "suspicious" if (honest == auditing.REFUTED).any() else
              "sound, of those that can be tested")]
 study.table(pd.DataFrame(verdict, columns=["question", "this run", "answer"]), "formal_verdict",
             unit)
@@ -893,7 +897,7 @@ study.table(pd.DataFrame(verdict, columns=["question", "this run", "answer"]), "
 #
 # | pitfall | here |
 # |---|---|
-# | batches are shuffled, but accounted as if everybody were in by a coin (Poisson) | they *are* drawn by a coin for everybody (`differential_privacy.poisson`) and accounted so; the mean embedding asks everybody, $q = 1$ |
+# | batches are shuffled, but accounted as if everybody were in by a coin (Poisson) | they *are* drawn by a coin for everybody (`mechanism.poisson`) and accounted so; the mean embedding asks everybody, $q = 1$ |
 # | the sum is divided by the batch's real size, which depends on you | it is divided by the expected size, a constant |
 # | an empty batch is skipped, which tells that it was empty | it is released like any other: noise alone |
 # | the number of people is used as if it were public | it is: $N$ and the mean size of a class are taken as public, and $q = B/N$ follows from them. The sizes of single classes are not used |
@@ -973,13 +977,14 @@ tables.shown(pd.DataFrame(rows, columns=["what is shared", "epsilon 1, delta 1e-
 # Beside our methods that are nearest, what others report for ten images a class and $\varepsilon = 1$, with 60,000 people:
 
 # %%
-print(f"most that 96 guesses about 384 people can show: {audit.one_run(96, 96, 384, 1e-5):.2f}")
+most_of_96 = auditing.one_run(96, 96, 384, 1e-5)
+print(f"most that 96 guesses about 384 people can show: {most_of_96:.2f}")
 nearest = {"DP-MERF": "DP-MERF", "PSG": "PSG", "NDPDC": "DM"}  # the last: DM with noise once
 tables.shown(pd.DataFrame([
     {"method": method, "paper says (MNIST, 60,000 people)": f"{ten:.1%}",
      "nearest method here": nearest.get(method, "-"),
      "MNIST, 15,000 people": guaranteed.get(f"{nearest.get(method)}, epsilon 1", "-")}
-    for method, (ten, _) in paper.PRIVATE.items()]))
+    for method, (ten, _) in literature.PRIVATE.items()]))
 
 # %% [markdown]
 # (The numbers are quoted from a table of the authors of Dosser. Their own method is not in it, because their code is the one that

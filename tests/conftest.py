@@ -2,12 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
-from dcpriv_lib import authors, data, paths
+from dcpriv_lib.data import catalogue, split
+from dcpriv_lib.engine import paths
+from dcpriv_lib.external import authors
+from support import engine
 
 
 def pytest_collection_modifyitems(items):
@@ -19,24 +20,6 @@ def pytest_collection_modifyitems(items):
         for item in items if not (given and folder.is_dir()) else ():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
-
-
-def engine(folder, profile="tiny", targets=(), **popen):
-    """Start the engine with its results in `folder`; its own state stays in `folder` too. Without targets: all of it."""
-    folder.mkdir(exist_ok=True)
-    environment = os.environ | {"DCPRIV_RESULTS": str(folder), "PATH": os.pathsep.join(
-        [os.path.dirname(sys.executable), os.environ["PATH"]])}
-    return subprocess.Popen(
-        ["snakemake", "--cores", "2", "--nolock", "--rerun-incomplete", "--quiet", "all", "--directory",
-         str(folder), "--snakefile", str(paths.REPOSITORY / "Snakefile"), "--config", f"profile={profile}", "--",
-         *map(str, targets)],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **popen)
-
-
-def artefacts_in(folder):
-    """Return every artefact below `folder` as relative path -> bytes (provenance left out, and the table of seconds)."""
-    files = sorted(folder.rglob("*.npz")) + sorted(set(folder.rglob("*.csv")) - set(folder.rglob("methods_seconds.csv")))
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="session")
@@ -52,8 +35,8 @@ def tiny(tmp_path_factory):
 @pytest.fixture(scope="session")
 def digits():
     """The digits, split as the notebooks split them."""
-    loaded = data.load("digits")
-    return data.Split(loaded, data.split_indices(loaded), {"pixels": "standard"})
+    loaded = catalogue.load("digits")
+    return split.Split(loaded, split.split_indices(loaded), {"pixels": "standard"})
 
 
 @pytest.fixture

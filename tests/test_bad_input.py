@@ -29,8 +29,13 @@ from click.testing import CliRunner
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-from dcpriv_lib import (artefacts, attacks, condensation, data, metrics, networks, parameters, paths,
-                        profiles, shadow, svm, training)
+from dcpriv_lib import metrics, parameters, profiles
+from dcpriv_lib.attacks import shadow_models, suites, svm
+from dcpriv_lib.condensation import condense, defaults, method
+from dcpriv_lib.data import builtin, catalogue, dataset, split
+from dcpriv_lib.engine import errors, paths, store
+from dcpriv_lib.models import networks, training
+from support import Bomb
 
 NOTEBOOK = "notebooks/01_data_split.ipynb"
 INPUTS = {"profile": "quick", "seed": 0}
@@ -73,27 +78,27 @@ def idx(array: np.ndarray) -> bytes:
 def write_idx_files(folder: Path) -> dict[str, str]:
     """Write small idx files, 20 training and 10 test images, and return their MD5."""
     folder.mkdir(parents=True)
-    for name in data.IDX_FILES:
+    for name in builtin.IDX_FILES:
         count = 20 if name.startswith("train") else 10
         shape = (count, 28, 28) if "images" in name else (count,)
         (folder / name).write_bytes(idx(np.arange(np.prod(shape), dtype=np.uint8).reshape(shape) % 10))
-    return {name: hashlib.md5((folder / name).read_bytes()).hexdigest() for name in data.IDX_FILES}
+    return {name: hashlib.md5((folder / name).read_bytes()).hexdigest() for name in builtin.IDX_FILES}
 
 
 def test_unchecked_files_of_an_old_torchvision_are_not_read(tmp_path, monkeypatch, refused):
     monkeypatch.setenv("DCPRIV_DATA", str(tmp_path))
     (tmp_path / "MNIST/processed").mkdir(parents=True)
     (tmp_path / "MNIST/processed/training.pt").write_bytes(b"could run code")
-    with refused(data.DataError, "processed", "not checked", "delete it"):
-        data.load("mnist")
+    with refused(dataset.DataError, "processed", "not checked", "delete it"):
+        catalogue.load("mnist")
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
 def test_a_wrong_folder_of_data_sets_is_refused_and_not_created(name, refused, no_network, tmp_path,
                                                                 monkeypatch):
     monkeypatch.setenv("DCPRIV_DATA", str(tmp_path / "dta"))
-    with refused(data.DataError, "DCPRIV_DATA", f"{tmp_path}/dta", "not a folder", "correct it, or create"):
-        data.load(name)
+    with refused(dataset.DataError, "DCPRIV_DATA", f"{tmp_path}/dta", "not a folder", "correct it, or create"):
+        catalogue.load(name)
 
 
 IDX_DAMAGE = {  # name: (file, what happens to its bytes, words of the message)
@@ -113,17 +118,17 @@ IDX_DAMAGE = {  # name: (file, what happens to its bytes, words of the message)
 def test_missing_data_set_without_network_names_the_folder(name, folder, refused, no_network, tmp_path,
                                                            monkeypatch):
     monkeypatch.setenv("DCPRIV_DATA", str(tmp_path))
-    with refused(data.DataError, f"{name} is not in {tmp_path}", "could not be downloaded",
+    with refused(dataset.DataError, f"{name} is not in {tmp_path}", "could not be downloaded",
                  "connect to the network", "set DCPRIV_DATA to the folder", folder):
-        data.load(name)
+        catalogue.load(name)
 
 
 def test_failed_download_keeps_the_files_that_are_there(refused, no_network, tmp_path, monkeypatch):
     monkeypatch.setenv("DCPRIV_DATA", str(tmp_path))
     write_idx_files(tmp_path / "FashionMNIST" / "raw")
     (tmp_path / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
-    with refused(data.DataError, "could not be downloaded", "DCPRIV_DATA"):
-        data.load("fashion_mnist")
+    with refused(dataset.DataError, "could not be downloaded", "DCPRIV_DATA"):
+        catalogue.load("fashion_mnist")
 
 
 @pytest.mark.parametrize("damage", IDX_DAMAGE)
@@ -132,35 +137,35 @@ def test_damaged_idx_file_is_named(damage, refused, no_network, tmp_path, monkey
     folder = tmp_path / "FashionMNIST" / "raw"
     write_idx_files(folder)
     (folder / name).write_bytes(change((folder / name).read_bytes()))
-    with refused(data.DataError, name, "delete", "downloaded again", *words):
-        data.check_idx_files(folder, {})
+    with refused(dataset.DataError, name, "delete", "downloaded again", *words):
+        builtin.check_idx_files(folder, {})
     monkeypatch.setenv("DCPRIV_DATA", str(tmp_path))
-    with refused(data.DataError, name, *words):
-        data.load("fashion_mnist")
+    with refused(dataset.DataError, name, *words):
+        catalogue.load("fashion_mnist")
 
 
 def test_one_flipped_byte_in_an_idx_file_is_found_by_its_md5(refused, tmp_path):
     folder, name = tmp_path / "raw", "t10k-images-idx3-ubyte"
     md5 = write_idx_files(folder)
-    data.check_idx_files(folder, md5)
+    builtin.check_idx_files(folder, md5)
     content = bytearray((folder / name).read_bytes())
     content[100] ^= 1
     (folder / name).write_bytes(content)
-    with refused(data.DataError, str(folder / name), "corrupted", md5[name], "delete it", "downloaded again"):
-        data.check_idx_files(folder, md5)
+    with refused(dataset.DataError, str(folder / name), "corrupted", md5[name], "delete it", "downloaded again"):
+        builtin.check_idx_files(folder, md5)
 
 
 def test_other_data_under_the_name_of_mnist_are_refused(refused, no_network, tmp_path, monkeypatch):
     monkeypatch.setenv("DCPRIV_DATA", str(tmp_path))
     write_idx_files(tmp_path / "MNIST" / "raw")
-    with refused(data.DataError, "train-images-idx3-ubyte is corrupted: its MD5 is not 6bbc9ace"):
-        data.load("mnist")
+    with refused(dataset.DataError, "train-images-idx3-ubyte is corrupted: its MD5 is not 6bbc9ace"):
+        catalogue.load("mnist")
 
 
 def test_good_idx_files_load(no_network, tmp_path, monkeypatch):
     monkeypatch.setenv("DCPRIV_DATA", str(tmp_path))
     write_idx_files(tmp_path / "FashionMNIST" / "raw")
-    loaded = data.load("fashion_mnist")
+    loaded = catalogue.load("fashion_mnist")
     assert loaded.images.shape == (20, 1, 28, 28) and loaded.test_labels.shape == (10,)
 
 
@@ -206,22 +211,12 @@ BAD_FILES = {  # name: (what happens to the bytes of a good file, words of the m
     "flipped byte": (lambda b: b[:400] + bytes([b[400] ^ 1]) + b[401:], ["damaged", "train_images"])}
 
 
-class Bomb:
-    """Creates a file when it is unpickled: what an attacker's pickle could do."""
-
-    def __init__(self, marker: Path):
-        self.marker = marker
-
-    def __reduce__(self):
-        return Path.touch, (self.marker,)
-
-
 @pytest.mark.parametrize("case", BAD_ARRAYS)
 def test_npz_with_unusable_arrays_says_what_was_expected(case, refused, tmp_path):
     changes, words = BAD_ARRAYS[case]
     path = npz(tmp_path / "own.npz", **changes)
-    with refused(data.DataError, path, "correct it and save the file again", *words):
-        data.load(path)
+    with refused(dataset.DataError, path, "correct it and save the file again", *words):
+        catalogue.load(path)
 
 
 @pytest.mark.parametrize("case", BAD_FILES)
@@ -229,26 +224,26 @@ def test_damaged_npz_is_named(case, refused, tmp_path):
     change, words = BAD_FILES[case]
     path = Path(npz(tmp_path / "own.npz"))
     path.write_bytes(change(path.read_bytes()))
-    with refused(data.DataError, str(path), *words):
-        data.load(str(path))
+    with refused(dataset.DataError, str(path), *words):
+        catalogue.load(str(path))
 
 
 def test_missing_npz_is_named(refused, tmp_path):
-    with refused(data.DataError, "dataset = ", f"there is no file {tmp_path}/absent.npz", "correct the path"):
-        data.load(f"{tmp_path}/absent.npz")
+    with refused(dataset.DataError, "dataset = ", f"there is no file {tmp_path}/absent.npz", "correct the path"):
+        catalogue.load(f"{tmp_path}/absent.npz")
 
 
 def test_unreadable_npz_is_called_unreadable(refused, tmp_path):
     (tmp_path / "own.npz").symlink_to("/proc/self/mem")  # root may read any file, but not this one at 0
-    with refused(data.DataError, f"{tmp_path}/own.npz cannot be read (Input/output error)", "permissions"):
-        data.load(f"{tmp_path}/own.npz")
+    with refused(dataset.DataError, f"{tmp_path}/own.npz cannot be read (Input/output error)", "permissions"):
+        catalogue.load(f"{tmp_path}/own.npz")
 
 
 def test_npz_of_objects_is_never_unpickled(refused, tmp_path):
     marker = tmp_path / "marker"
     path = npz(tmp_path / "own.npz", train_images=np.array([Bomb(marker)] * 12, dtype=object))
-    with refused(data.DataError, path, "arrays of objects", "never loaded", "save the images as uint8"):
-        data.load(path)
+    with refused(dataset.DataError, path, "arrays of objects", "never loaded", "save the images as uint8"):
+        catalogue.load(path)
     assert not marker.exists()
     with np.load(path, allow_pickle=True) as file:  # the bomb is live: a careless reader sets it off
         file["train_images"]
@@ -260,7 +255,7 @@ def test_npz_of_objects_is_never_unpickled(refused, tmp_path):
 def test_good_npz_loads(shape, channels, tmp_path):
     path = npz(tmp_path / "own.npz", train_images=np.zeros(shape, np.uint8),
                test_images=np.zeros((6, *shape[1:]), np.uint8))
-    loaded = data.load(path)
+    loaded = catalogue.load(path)
     assert loaded.images.shape == (12, channels, 14, 14) and loaded.images.dtype == torch.uint8
     assert loaded.labels.tolist() == [0, 1] * 6 and loaded.classes == ("0", "1")
     assert loaded.test_images.shape == (6, channels, 14, 14) and loaded.test_labels.shape == (6,)
@@ -276,30 +271,30 @@ def image_folder(folder: Path, *sizes: tuple[int, int]) -> str:
 
 def test_image_folder_with_images_of_different_sizes_names_the_odd_one(refused, tmp_path):
     path = image_folder(tmp_path / "pets", (14, 14), (14, 14), (16, 16))
-    with refused(data.DataError, f"{path}/cat/2.png has shape (3, 16, 16)", "expected (3, 14, 14)", "crop"):
-        data.load(path)
+    with refused(dataset.DataError, f"{path}/cat/2.png has shape (3, 16, 16)", "expected (3, 14, 14)", "crop"):
+        catalogue.load(path)
 
 
 def test_image_folder_with_oblong_images_is_refused(refused, tmp_path):
     path = image_folder(tmp_path / "pets", (16, 14))
-    with refused(data.DataError, f"{path}/cat/0.png has shape (3, 14, 16)", "expected a square", "crop"):
-        data.load(path)
+    with refused(dataset.DataError, f"{path}/cat/0.png has shape (3, 14, 16)", "expected a square", "crop"):
+        catalogue.load(path)
 
 
 def test_image_folder_with_a_damaged_image_names_it(refused, tmp_path):
     path = image_folder(tmp_path / "pets", (64, 64))
     file = Path(path, "dog", "0.png")
     file.write_bytes(file.read_bytes()[:60])
-    with refused(data.DataError, f"{file} is not a readable image", "replace or delete it"):
-        data.load(path)
+    with refused(dataset.DataError, f"{file} is not a readable image", "replace or delete it"):
+        catalogue.load(path)
 
 
 @pytest.mark.parametrize("subfolders", [[], ["cat", "dog"]])
 def test_empty_image_folder_is_refused(subfolders, refused, tmp_path):
     for name in subfolders:
         (tmp_path / name).mkdir()
-    with refused(data.DataError, f"{tmp_path} is not an image folder", "expected one subfolder of images"):
-        data.load(str(tmp_path))
+    with refused(dataset.DataError, f"{tmp_path} is not an image folder", "expected one subfolder of images"):
+        catalogue.load(str(tmp_path))
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])
@@ -307,29 +302,29 @@ def test_image_of_more_than_8_bits_is_refused_and_not_clipped(mode, refused, tmp
     path = image_folder(tmp_path / "pets", (14, 14))
     grey = np.full((14, 14), 40_000, {"I;16": "u2", "I": "i4", "F": "f4"}[mode])
     Image.fromarray(grey).save(f"{path}/dog/1.tif")
-    with refused(data.DataError, f"{path}/dog/1.tif has more than 8 bits a pixel", mode, "convert it"):
-        data.load(path)
+    with refused(dataset.DataError, f"{path}/dog/1.tif has more than 8 bits a pixel", mode, "convert it"):
+        catalogue.load(path)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_transparent_image_is_refused_and_an_opaque_one_keeps_its_colours(mode, refused, tmp_path):
     path = image_folder(tmp_path / "pets", (14, 14))
     Image.new("RGBA", (14, 14), (9, 9, 9, 255)).convert(mode).save(f"{path}/cat/0.png")
-    assert data.load(path).images[0].unique().tolist() == [9]
+    assert catalogue.load(path).images[0].unique().tolist() == [9]
     see_through = {"transparency": 0} if mode == "P" else {}
     Image.new("RGBA", (14, 14), (9, 9, 9, 200)).convert(mode).save(f"{path}/cat/0.png", **see_through)
-    with refused(data.DataError, f"{path}/cat/0.png is transparent in places", "give it a background"):
-        data.load(path)
+    with refused(dataset.DataError, f"{path}/cat/0.png is transparent in places", "give it a background"):
+        catalogue.load(path)
 
 
 def test_one_class_only_is_refused(refused, tmp_path):
     path = image_folder(tmp_path / "pets", (14, 14))
     shutil.rmtree(f"{path}/dog")
-    with refused(data.DataError, f"{path} has one class only (cat)", "two or more", "add images"):
-        data.load(path)
+    with refused(dataset.DataError, f"{path} has one class only (cat)", "two or more", "add images"):
+        catalogue.load(path)
     path = npz(tmp_path / "own.npz", train_labels=np.zeros(12, int), test_labels=np.zeros(6, int))
-    with refused(data.DataError, f"{path} has one class only (0)", "two or more", "add images"):
-        data.load(path)
+    with refused(dataset.DataError, f"{path} has one class only (0)", "two or more", "add images"):
+        catalogue.load(path)
 
 
 @pytest.mark.parametrize(("link", "to", "words"), [
@@ -342,8 +337,8 @@ def test_one_class_only_is_refused(refused, tmp_path):
 def test_links_that_repeat_or_lack_images_are_refused(link, to, words, refused, tmp_path):
     path = image_folder(tmp_path / "pets", (14, 14))
     Path(path, link).symlink_to(to)
-    with refused(data.DataError, *words):
-        data.load(path)
+    with refused(dataset.DataError, *words):
+        catalogue.load(path)
 
 
 def test_hidden_files_and_folders_are_no_data_and_a_class_may_be_a_link(tmp_path):
@@ -355,12 +350,12 @@ def test_hidden_files_and_folders_are_no_data_and_a_class_may_be_a_link(tmp_path
     Path(path, "dog").symlink_to(tmp_path / "elsewhere")
     Path(path, "cat/more").mkdir()
     Image.new("RGB", (14, 14)).save(f"{path}/cat/more/1.PNG")
-    loaded = data.load(path)
+    loaded = catalogue.load(path)
     assert loaded.classes == ("cat", "dog") and loaded.labels.tolist() == [0, 0, 1]
 
 
 def test_good_image_folder_loads(tmp_path):
-    loaded = data.load(image_folder(tmp_path / "pets", (14, 14), (14, 14), (14, 14)))
+    loaded = catalogue.load(image_folder(tmp_path / "pets", (14, 14), (14, 14), (14, 14)))
     assert loaded.images.shape == (6, 3, 14, 14) and loaded.images.dtype == torch.uint8
     assert loaded.images[5, :, 0, 0].tolist() == [2, 0, 200]
     assert loaded.labels.tolist() == [0, 0, 0, 1, 1, 1] and loaded.classes == ("cat", "dog")
@@ -368,9 +363,9 @@ def test_good_image_folder_loads(tmp_path):
 
 # ---------------------------------------------------------------- the split
 
-def dataset(own_labels, classes: int) -> data.Dataset:
+def dataset(own_labels, classes: int) -> dataset.Dataset:
     pictures = torch.zeros(len(own_labels), 1, 14, 14, dtype=torch.uint8)
-    return data.Dataset("own", pictures, torch.tensor(own_labels), pictures[:0], torch.zeros(0, dtype=int),
+    return dataset.Dataset("own", pictures, torch.tensor(own_labels), pictures[:0], torch.zeros(0, dtype=int),
                         tuple("abcdefghij"[:classes]))
 
 
@@ -378,18 +373,18 @@ def dataset(own_labels, classes: int) -> data.Dataset:
     ([0, 2] * 20, ["class 1 (b) has no image among the 10 members"]),        # a gap
     ([0, 1] * 20 + [2], ["class 2 (c) has no image among the"])])  # one image cannot be in all parts
 def test_class_that_a_part_lacks_is_named(own_labels, words, refused):
-    with refused(data.DataError, "own: ", "give it more images", "without gaps", *words):
-        data.split_indices(dataset(own_labels, 3))
+    with refused(dataset.DataError, "own: ", "give it more images", "without gaps", *words):
+        split.split_indices(dataset(own_labels, 3))
 
 
 def test_label_without_class_is_refused(refused):
-    with refused(data.DataError, "own: the labels run from 0 to 7", "there are 2 classes", "replace"):
-        data.split_indices(dataset([0, 1] * 20 + [7], 2))
+    with refused(dataset.DataError, "own: the labels run from 0 to 7", "there are 2 classes", "replace"):
+        split.split_indices(dataset([0, 1] * 20 + [7], 2))
 
 
 def test_fewer_images_than_parties_are_refused(refused):
-    with refused(data.DataError, "own has 3 images", "too few", "more images"):
-        data.split_indices(dataset([0, 0, 0], 1))
+    with refused(dataset.DataError, "own has 3 images", "too few", "more images"):
+        split.split_indices(dataset([0, 0, 0], 1))
 
 
 @pytest.mark.parametrize(("changes", "words"), [
@@ -398,43 +393,43 @@ def test_fewer_images_than_parties_are_refused(refused):
     ({"seed": 10**9}, ["seed = 1000000000", "from 0 to 4,000,000"]),
     ({"dataset": ""}, ["dataset = ''", "a data set, or a path"])])
 def test_bad_parameter_of_the_split_is_refused_before_loading(changes, words, refused, tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "load", never)
+    monkeypatch.setattr(catalogue, "load", never)
     arguments = {"profile": "quick", "dataset": "digits", "seed": 0, "pixels": "unit"} | changes
-    with refused(parameters.ParameterError, *words):
-        data.make_split(tmp_path, **arguments)
+    with refused(errors.ParameterError, *words):
+        split.make_split(tmp_path, **arguments)
 
 
 def test_the_empty_path_is_not_the_current_folder(refused):
-    with refused(data.DataError, "dataset = ''", "neither one of digits"):
-        data.load("")
+    with refused(dataset.DataError, "dataset = ''", "neither one of digits"):
+        catalogue.load("")
 
 
 def test_copies_of_members_among_the_non_members_are_counted(tmp_path):
     pictures = np.repeat(np.arange(4, dtype=np.uint8), 100)[:, None, None] * np.ones((14, 14), np.uint8)
     path = npz(tmp_path / "own.npz", train_images=pictures, train_labels=np.arange(400) % 2)
     with pytest.warns(UserWarning, match="own.npz: 100 of 100 non-members are copies of members.*delete"):
-        data.make_split(tmp_path, profile="mine", dataset=path, seed=0, pixels="unit")
+        split.make_split(tmp_path, profile="mine", dataset=path, seed=0, pixels="unit")
 
 
 def test_unknown_data_set_is_refused(refused, tmp_path):
-    with refused(data.DataError, "dataset = 'typo'", "neither one of digits, mnist, fashion_mnist, cifar10",
+    with refused(dataset.DataError, "dataset = 'typo'", "neither one of digits, mnist, fashion_mnist, cifar10",
                  ".npz file", "folder with one subfolder of images a class"):
-        data.make_split(tmp_path, profile="quick", dataset="typo", seed=0, pixels="unit")
+        split.make_split(tmp_path, profile="quick", dataset="typo", seed=0, pixels="unit")
 
 
 def test_images_too_small_for_the_network_are_refused_by_the_split(refused, tmp_path):
     path = npz(tmp_path / "own.npz", train_images=np.zeros((12, 8, 8), np.uint8),
                test_images=np.zeros((6, 8, 8), np.uint8))
-    with refused(data.DataError, path, "the images are 8x8", "expected at least 14x14", "enlarge them"):
-        data.make_split(tmp_path, profile="quick", dataset=path, seed=0, pixels="unit")
+    with refused(dataset.DataError, path, "the images are 8x8", "expected at least 14x14", "enlarge them"):
+        split.make_split(tmp_path, profile="quick", dataset=path, seed=0, pixels="unit")
 
 
 def test_split_of_data_that_changed_since_is_refused(refused, tmp_path):
     path, which = npz(tmp_path / "own.npz"), {"profile": "quick", "seed": 1}  # a seed that serves 12 images
-    data.make_split(tmp_path, dataset=path, pixels="unit", **which)
+    split.make_split(tmp_path, dataset=path, pixels="unit", **which)
     npz(tmp_path / "own.npz", test_images=np.ones((6, 14, 14), np.uint8))
-    with refused(artefacts.ArtefactError, path, "split.npz", "has changed since", f"re-run {NOTEBOOK}"):
-        data.load_split(tmp_path, dataset=path, **which)
+    with refused(store.ArtefactError, path, "split.npz", "has changed since", f"re-run {NOTEBOOK}"):
+        split.load_split(tmp_path, dataset=path, **which)
 
 
 # ---------------------------------------------------------------- condensation, shadows, attacks
@@ -444,26 +439,26 @@ def test_ipc_beyond_the_smallest_class_is_refused_before_condensing(ipc, refused
     sizes = torch.tensor([0] * 9 + [1] * 3)
     words = [f"ipc = {ipc}", "class 1 has only 3 members", "choose ipc between 1 and 3"]
     with refused(ValueError, *words):
-        condensation.check_ipc(sizes, ipc)
+        method.check_ipc(sizes, ipc)
     with refused(ValueError, *words):
-        condensation.condense(torch.zeros(12, 1, 14, 14), sizes, condensation.Settings(ipc, 1, 1, 1),
+        condense.condense(torch.zeros(12, 1, 14, 14), sizes, method.Settings(ipc, 1, 1, 1),
                               make_network=never, seed=0)
 
 
 def test_loops_of_the_paper_are_refused_for_an_ipc_without_them(refused):
     with refused(ValueError, "outer = 0", "exist for ipc = 1, 10, 50, not 20", "set outer and inner"):
-        condensation.loops(20, 0, 0)
+        defaults.loops(20, 0, 0)
 
 
 def test_negative_loops_are_refused(refused):
     with refused(ValueError, "outer = 5, inner = -1", "expected 0 or more"):
-        condensation.loops(10, 5, -1)
+        defaults.loops(10, 5, -1)
 
 
 @pytest.mark.parametrize("ds", [0, 51])
 def test_ds_beyond_half_of_the_attackers_data_is_refused(ds, refused):
     with refused(ValueError, f"ds = {ds}", "the attacker has 101 images", "choose ds between 1 and 50"):
-        shadow.shadow_split(np.arange(101), ds, number=0)
+        shadow_models.shadow_split(np.arange(101), ds, number=0)
 
 
 def test_images_too_small_for_the_network_are_refused_by_the_network(refused):
@@ -482,7 +477,7 @@ def test_absent_device_is_refused(name, refused):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_logits_of_a_diverged_model_are_refused(value, refused):
     with refused(ValueError, "1 of 2 rows of logits hold NaN or infinity", "smaller learning rate"):
-        attacks.losses(np.array([[0.0, value], [0.0, 1.0]]), np.array([0, 1]))
+        suites.losses(np.array([[0.0, value], [0.0, 1.0]]), np.array([0, 1]))
 
 
 def test_attack_scores_of_nan_are_refused(refused):
@@ -498,7 +493,7 @@ def test_roc_of_one_kind_of_people_is_refused(inside, words, refused):
 
 def test_attack_model_for_a_class_of_members_only_is_refused(refused):
     with refused(ValueError, "class 1 has only members among the shadow models' rows", "choose a larger ds"):
-        attacks.fit_per_class(LogisticRegression(), np.eye(4), np.array([0, 0, 1, 1]),
+        suites.fit_per_class(LogisticRegression(), np.eye(4), np.array([0, 0, 1, 1]),
                               np.array([True, False, True, True]))
 
 
@@ -679,7 +674,7 @@ def senseless(name: str) -> list:
 @pytest.mark.parametrize("name", parameters.TABLE)
 def test_senseless_values_are_refused_by_name(name, refused):
     for value in senseless(name):
-        with refused(parameters.ParameterError, f"{name} = ", "expected "):
+        with refused(errors.ParameterError, f"{name} = ", "expected "):
             parameters.check({name: value})
 
 
@@ -692,7 +687,7 @@ def test_only_these_parameters_may_be_zero_or_no_whole_number_or_an_empty_list()
 
 @pytest.mark.parametrize("name", parameters.TABLE)
 def test_a_misspelt_parameter_is_refused_with_the_nearest(name, refused):
-    with refused(parameters.ParameterError, f"there is no parameter '{name}_'", f"did you mean '{name}'?"):
+    with refused(errors.ParameterError, f"there is no parameter '{name}_'", f"did you mean '{name}'?"):
         parameters.check({f"{name}_": 3})
 
 
@@ -712,7 +707,7 @@ def test_a_misspelt_parameter_is_refused_with_the_nearest(name, refused):
     ({"ipc": "[10, 50]"}, ["ipc = '[10, 50]'", "this is text, write {ipc: [10, 50]}"]),
     ({"epochs": [5], "__annotations__": {"epochs": int}}, ["epochs = [5]", "expected one int here"])])
 def test_parameters_that_do_not_fit_are_refused(given, words, refused):
-    with refused(parameters.ParameterError, *words):
+    with refused(errors.ParameterError, *words):
         parameters.check(given)
 
 
@@ -724,7 +719,7 @@ def test_what_is_no_plain_data_or_ipythons_own_is_no_parameter():
 def test_parameters_of_other_notebooks_are_checked_but_not_returned(refused):
     given = {"__annotations__": {"seed": int}, "seed": 3, "ipc": [3], "outer": 0}  # papermill -f PROFILE
     assert parameters.check(given) == {"seed": 3}
-    with refused(parameters.ParameterError, "ipc = 0"):
+    with refused(errors.ParameterError, "ipc = 0"):
         parameters.check(given | {"ipc": 0})
 
 
@@ -735,9 +730,9 @@ def test_a_notebook_that_has_been_run_may_check_again_with_its_own_variables():
 
 
 def test_a_value_above_what_the_data_allow_is_refused(refused):
-    parameters.check_at_most("n_canaries", 299, 299, "images")
-    with refused(parameters.ParameterError, "n_canaries = 300", "299 images", "at most"):
-        parameters.check_at_most("n_canaries", 300, 299, "images")
+    errors.check_at_most("n_canaries", 299, 299, "images")
+    with refused(errors.ParameterError, "n_canaries = 300", "299 images", "at most"):
+        errors.check_at_most("n_canaries", 300, 299, "images")
 
 
 # ---------------------------------------------------------------- folders and artefacts
@@ -753,10 +748,10 @@ def test_unwritable_results_folder_is_refused(below, refused, tmp_path, monkeypa
 def save(path: Path):
     """Save an artefact and return its reader."""
     if path.suffix == ".csv":
-        artefacts.save_table(path, pd.DataFrame({"run": range(50)}), INPUTS)
-        return artefacts.load_table
-    artefacts.save_arrays(path, {"members": np.arange(50)}, INPUTS)
-    return artefacts.load_arrays
+        store.save_table(path, pd.DataFrame({"run": range(50)}), INPUTS)
+        return store.load_table
+    store.save_arrays(path, {"members": np.arange(50)}, INPUTS)
+    return store.load_arrays
 
 
 def flip(path: Path) -> None:
@@ -769,12 +764,12 @@ ARTEFACT_DAMAGE = {  # name: (what happens to the file, words of the message)
     "missing": (Path.unlink, ["does not exist yet", f"run {NOTEBOOK} first"]),
     "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-9]), ["truncated", f"re-run {NOTEBOOK}"]),
     "one byte changed": (flip, ["was changed after it was written", f"re-run {NOTEBOOK}, which replaces it"]),
-    "without record": (lambda path: artefacts.sidecar(path).unlink(),
+    "without record": (lambda path: store.sidecar(path).unlink(),
                        [".json", "missing or damaged", f"re-run {NOTEBOOK}, which replaces it"]),
-    "record not JSON": (lambda path: artefacts.sidecar(path).write_bytes(b"\xff{"), ["missing or damaged"]),
-    "record without inputs": (lambda path: artefacts.sidecar(path).write_text('{"sha256": ""}'),
+    "record not JSON": (lambda path: store.sidecar(path).write_bytes(b"\xff{"), ["missing or damaged"]),
+    "record without inputs": (lambda path: store.sidecar(path).write_text('{"sha256": ""}'),
                               ["missing or damaged"]),
-    "record with odd inputs": (lambda path: artefacts.sidecar(path).write_text('{"sha256": "", "inputs": 3}'),
+    "record with odd inputs": (lambda path: store.sidecar(path).write_text('{"sha256": "", "inputs": 3}'),
                                ["missing or damaged"])}
 
 
@@ -784,7 +779,7 @@ def test_damaged_artefact_names_the_file_and_its_notebook(name, damage, refused,
     load = save(tmp_path / name)
     change, words = ARTEFACT_DAMAGE[damage]
     change(tmp_path / name)
-    with refused(artefacts.ArtefactError, str(tmp_path / name), *words):
+    with refused(store.ArtefactError, str(tmp_path / name), *words):
         load(tmp_path / name, INPUTS, NOTEBOOK)
 
 
@@ -792,7 +787,7 @@ def test_damaged_artefact_names_the_file_and_its_notebook(name, damage, refused,
 @pytest.mark.parametrize(("key", "wanted"), [("seed", 1), ("profile", "paper")])
 def test_artefact_of_other_inputs_says_which(name, key, wanted, refused, tmp_path):
     load = save(tmp_path / name)
-    with refused(artefacts.ArtefactError, str(tmp_path / name), f"was made with {key} = {INPUTS[key]!r}",
+    with refused(store.ArtefactError, str(tmp_path / name), f"was made with {key} = {INPUTS[key]!r}",
                  f"{key} = {wanted!r} is asked for", f"re-run {NOTEBOOK} with {key} = {wanted!r}"):
         load(tmp_path / name, INPUTS | {key: wanted}, NOTEBOOK)
 
@@ -805,22 +800,22 @@ def test_artefact_forged_with_a_matching_hash_is_never_unpickled(kind, refused, 
         path.write_text("not an archive")
     else:
         np.savez(path, members=np.array([Bomb(marker)], dtype=object))
-    record = artefacts.sidecar(path).read_text()
-    right = artefacts.read_sidecar(path)["sha256"]
-    artefacts.sidecar(path).write_text(record.replace(right, hashlib.sha256(path.read_bytes()).hexdigest()))
-    with refused(artefacts.DamagedError, str(path), "not an .npz of plain arrays", f"re-run {NOTEBOOK}"):
-        artefacts.load_arrays(path, INPUTS, NOTEBOOK)
+    record = store.sidecar(path).read_text()
+    right = store.read_sidecar(path)["sha256"]
+    store.sidecar(path).write_text(record.replace(right, hashlib.sha256(path.read_bytes()).hexdigest()))
+    with refused(store.DamagedError, str(path), "not an .npz of plain arrays", f"re-run {NOTEBOOK}"):
+        store.load_arrays(path, INPUTS, NOTEBOOK)
     assert not marker.exists()
 
 
 def test_unreadable_artefact_is_called_unreadable_and_not_made_again(refused, tmp_path):
-    path = artefacts.cached_path(tmp_path / "a", INPUTS)
+    path = store.cached_path(tmp_path / "a", INPUTS)
     save(path)
     path.unlink()
     path.symlink_to("/proc/self/mem")
-    for load in (lambda: artefacts.load_arrays(path, INPUTS, NOTEBOOK),
-                 lambda: artefacts.cached(tmp_path / "a", INPUTS, never)):
-        with refused(artefacts.ArtefactError, str(path), "cannot be read (Input/output error)", "correct"):
+    for load in (lambda: store.load_arrays(path, INPUTS, NOTEBOOK),
+                 lambda: store.cached(tmp_path / "a", INPUTS, never)):
+        with refused(store.ArtefactError, str(path), "cannot be read (Input/output error)", "correct"):
             load()
 
 
@@ -831,7 +826,7 @@ def test_interrupted_write_keeps_the_old_file_and_leaves_no_other(error, refused
     path = tmp_path / "split.npz"
     save(path)
     monkeypatch.setattr(os, "replace", fail)
-    for write in (lambda: artefacts.write(path, b"new"), lambda: save(path)):
+    for write in (lambda: store.write(path, b"new"), lambda: save(path)):
         with refused(type(error), "broken"):
             write()
 
@@ -846,27 +841,27 @@ def test_full_disk_names_the_file_and_leaves_the_old_one(files_that_fit, refused
             raise OSError(errno.ENOSPC, "No space left on device")
     monkeypatch.setattr(os, "fsync", fail_when_full)
     with refused(OSError, f"cannot write {tmp_path}/split.npz", "No space left on device", "make room"):
-        artefacts.save_arrays(tmp_path / "split.npz", {"members": np.arange(60)}, INPUTS | {"seed": 1})
+        store.save_arrays(tmp_path / "split.npz", {"members": np.arange(60)}, INPUTS | {"seed": 1})
     with refused(OSError, f"cannot write {tmp_path}/new.svg", "No space left on device"):
-        artefacts.write(tmp_path / "new.svg", b"new")
+        store.write(tmp_path / "new.svg", b"new")
     assert len(load(tmp_path / "split.npz", INPUTS, NOTEBOOK)["members"]) == 50
 
 
 def test_changed_inputs_make_a_second_file_and_keep_the_first(tmp_path):
     def of(seed):
-        return artefacts.cached(tmp_path / "a", {"seed": seed}, lambda _: {"x": np.array(seed)})["x"]
+        return store.cached(tmp_path / "a", {"seed": seed}, lambda _: {"x": np.array(seed)})["x"]
     assert of(0) == 0
     before = contents(tmp_path)
     assert of(1) == 1 and len(list(tmp_path.glob("a-*.npz"))) == 2
     assert before.items() <= contents(tmp_path).items()
-    assert artefacts.cached(tmp_path / "a", {"seed": 0}, never)["x"] == 0
+    assert store.cached(tmp_path / "a", {"seed": 0}, never)["x"] == 0
 
 
 def test_interrupted_computation_leaves_nothing_in_the_cache(refused, tmp_path):
     def stop(_):
         raise KeyboardInterrupt("stopped")
     with refused(KeyboardInterrupt, "stopped"):
-        artefacts.cached(tmp_path / "a", INPUTS, stop)
+        store.cached(tmp_path / "a", INPUTS, stop)
 
 
 @pytest.mark.slow
@@ -891,10 +886,10 @@ def test_all_settings_of_a_condensation_are_checked_before_the_first(changes, wo
     run = {"ipc": [1, 2], "iterations": 1, "outer": 1, "inner": 1, "width": 4, "real_batch": 8, "image_lr": 1,
            "start": "noise"}
     with refused(ValueError, *words):
-        condensation.settings(torch.arange(3).repeat(5), **run | changes)
+        defaults.settings(torch.arange(3).repeat(5), **run | changes)
 
 
 def test_an_empty_condensation_is_refused(refused):
     with refused(ValueError, "outer = 0", "at least 1"):
-        condensation.condense(torch.zeros(4, 1, 16, 16), torch.tensor([0, 0, 1, 1]),
-                              condensation.Settings(1, 1, 0, 0), make_network=never, seed=0)
+        condense.condense(torch.zeros(4, 1, 16, 16), torch.tensor([0, 0, 1, 1]),
+                              method.Settings(1, 1, 0, 0), make_network=never, seed=0)

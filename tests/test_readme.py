@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from dcpriv_lib import committed, paths
+from dcpriv_lib.engine import paths
+from dcpriv_lib.results import committed
 
 README = (paths.REPOSITORY / "README.md").read_text()
 BRACKETED = re.compile(r"[\d.]+ (?:%|points) \[[-\d., ]+\]")

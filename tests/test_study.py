@@ -12,14 +12,19 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_ind
 from sklearn.metrics import roc_auc_score
-from test_stronger_attacks import ridge_logits
 
-from dcpriv_lib import (artefacts, attacks, comparison, condensation, evaluation, metrics, networks, processes, shadow,
-                        signals, study as study_module, training)
-from dcpriv_lib.seeding import derive, generator
+from dcpriv_lib import metrics, study as study_module
+from dcpriv_lib.attacks import signals, suites
+from dcpriv_lib.attacks.attack import Answers, Attack, Rehearsal
+from dcpriv_lib.condensation import condense
+from dcpriv_lib.engine import store, workers
+from dcpriv_lib.engine.seeding import derive, generator
+from dcpriv_lib.evaluation import attack_results
+from dcpriv_lib.models import networks, training
+from dcpriv_lib.results import against_the_paper, comparison
 from dcpriv_lib.study import Study
-
-SETTINGS = condensation.Settings(ipc=1, iterations=1, outer=2, inner=1, width=4, real_batch=16, image_lr=1.0)
+from planted import make_references
+from support import SETTINGS
 
 
 @pytest.fixture
@@ -38,7 +43,7 @@ def trained(study, kind, key, images, labels, epochs):
 
 def test_a_population_is_its_models_trained_one_by_one(study, monkeypatch):
     sets = {("a", 0): study.members[:40], ("b", 1): (study.images[:30], 9 - study.labels[:30])}
-    monkeypatch.setattr(processes, "run", lambda study, jobs: (job.arrays(study) for job in jobs))
+    monkeypatch.setattr(workers, "run", lambda study, jobs: (job.arrays(study) for job in jobs))
     models = study.population("test", sets, epochs=2)
     expected = [trained(study, "test", ("a", 0), study.images[study.members[:40]], study.labels[study.members[:40]], 2),
                 trained(study, "test", ("b", 1), study.images[:30], 9 - study.labels[:30], 2)]
@@ -51,7 +56,7 @@ def test_a_model_of_condensed_images_is_condensed_then_trained(study):
     rows = study.members[:300]
     sets = study.condense("test", {"x": (rows, replace(SETTINGS, start="real"))})
     found = study.population("test", sets, epochs=2)
-    made = condensation.condense(study.images[rows], study.labels[rows], replace(SETTINGS, start="real"),
+    made = condense.condense(study.images[rows], study.labels[rows], replace(SETTINGS, start="real"),
                                  seed=derive(0, "test", "x"),
                                  make_network=lambda: networks.ConvNet(*study.split.shape, width=SETTINGS.width))
     assert np.array_equal(found.logits[0], trained(study, "test", ("x",), made["images"], made["labels"], 2))
@@ -63,7 +68,7 @@ def test_several_processes_give_the_bits_of_one(study, tmp_path, monkeypatch):
     parallel = study.population("test", sets, epochs=2)
     monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path / "again"))
     again = Study.divide("mine", "digits", 0, "standard")
-    monkeypatch.setattr(processes, "run", lambda study, jobs: (job.arrays(study) for job in jobs))
+    monkeypatch.setattr(workers, "run", lambda study, jobs: (job.arrays(study) for job in jobs))
     assert np.array_equal(again.population("test", sets, epochs=2).logits, parallel.logits)
     for file in parallel.table["file"]:
         assert (study.folder / "models" / file).read_bytes() == (again.folder / "models" / file).read_bytes()
@@ -87,7 +92,7 @@ def test_saved_models_come_back_with_their_settings(study):
     loaded = study.load("targets")
     assert np.array_equal(loaded.logits, models.logits) and loaded.settings["parameters"]["dataset"] == "digits"
     assert np.array_equal(loaded.named("original"), models.logits) and len(loaded[:1]) == 1
-    with pytest.raises(artefacts.ArtefactError, match="shadows.csv does not exist yet: run notebooks/03_shadow_training"):
+    with pytest.raises(store.ArtefactError, match="shadows.csv does not exist yet: run notebooks/03_shadow_training"):
         study.load("shadows")
 
 
@@ -157,41 +162,30 @@ def test_stopping_the_parent_stops_its_workers_with_their_states_saved(study, ho
 
 # ---------------------------------------------------------------- every attack of the catalogue
 
-def make_references(rng, leak: bool) -> tuple[attacks.References, attacks.Answers, np.ndarray]:
-    """Ten reference models and a target that memorise random labels; without a leak, memberships are made up."""
-    rows, labels = rng.normal(size=(600, 400)), rng.integers(0, 10, 600)
-    keep, member = shadow.membership_matrix(400, 10, rng), rng.permutation(np.arange(400) < 200)
-    inside = [np.concatenate([one, np.zeros(200, bool)]) for one in [*keep, member]]
-    logits = np.stack([ridge_logits(rows, labels, one) for one in inside])[:, :, None]
-    if not leak:
-        keep, member = shadow.membership_matrix(400, 10, rng), rng.permutation(member)
-    references = attacks.References(keep, logits[:-1, :400], labels[:400], logits[:-1, 400:], labels[400:])
-    return references, attacks.Answers(logits[-1, :400], labels[:400], logits[-1, 400:], labels[400:]), member
 
-
-@pytest.mark.parametrize("name", attacks.STRONG)
+@pytest.mark.parametrize("name", suites.STRONG)
 def test_every_strong_attack_finds_a_planted_leak(name):
     references, answers, member = make_references(np.random.default_rng(1), leak=True)
-    attack = attacks.STRONG[name](references)
+    attack = suites.STRONG[name](references)
     score = attack.score(answers)
     assert roc_auc_score(member, score) > 0.9
     assert np.mean((score >= attack.threshold) == member) > 0.8
 
 
-@pytest.mark.parametrize("name", attacks.STRONG)
+@pytest.mark.parametrize("name", suites.STRONG)
 def test_no_strong_attack_finds_made_up_memberships(name):
     found = []
     for seed in range(12):
         references, answers, member = make_references(np.random.default_rng(seed), leak=False)
-        score = attacks.STRONG[name](references).score(answers)  # may hold -inf
+        score = suites.STRONG[name](references).score(answers)  # may hold -inf
         found.append(metrics.auc(score, member, np.random.default_rng(0), draws=1)[0])
     assert abs(np.mean(found) - 0.5) < 3 * 0.029 / np.sqrt(12)  # 0.029: standard error of an AUC of 200 and 200
 
 
-@pytest.mark.parametrize("name", attacks.PAPER)
+@pytest.mark.parametrize("name", suites.PAPER)
 def test_every_attack_of_the_paper_finds_a_planted_leak(name):
     references, answers, member = make_references(np.random.default_rng(1), leak=True)
-    attack = attacks.PAPER[name](references.rehearsal)
+    attack = suites.PAPER[name](references.rehearsal)
     assert np.mean((attack.score(answers) >= attack.threshold) == member) > 0.8
 
 
@@ -206,7 +200,7 @@ def test_rehearsal_rows_are_members_then_non_members_of_each_model():
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(2, 9, 3)), np.arange(9) % 3
     splits = [(np.array([0, 1]), np.array([2])), (np.array([8]), np.array([7, 6]))]
-    rows = attacks.Rehearsal.of(logits, labels, splits)
+    rows = Rehearsal.of(logits, labels, splits)
     assert np.array_equal(rows.logits, np.concatenate([logits[0, [0, 1]], logits[1, [8]], logits[0, [2]], logits[1, [7, 6]]]))
     assert rows.labels.tolist() == [0, 1, 2, 2, 1, 0] and rows.is_member.tolist() == [True] * 3 + [False] * 3
 
@@ -215,15 +209,15 @@ def test_judging_gives_a_row_a_target_and_attack_with_its_rates(study):
     rng = np.random.default_rng(0)
     labels = study.labels[study.pool].numpy()
     leak = np.where(study.is_member, 3.0, 0.0)[:, None] * np.eye(10)[labels] + rng.normal(size=(len(labels), 10))
-    answers = {("a", 0): attacks.Answers(leak[:, None], labels)}
-    attack = attacks.Attack(lambda asked: -signals.losses(asked.logits[:, 0], asked.labels), lambda: -1.0)
-    scores, judged = evaluation.judge(answers, {"loss": attack}, study.is_member, evaluation.usual(study, labels))
+    answers = {("a", 0): Answers(leak[:, None], labels)}
+    attack = Attack(lambda asked: -signals.losses(asked.logits[:, 0], asked.labels), lambda: -1.0)
+    scores, judged = attack_results.judge(answers, {"loss": attack}, study.is_member, attack_results.usual(study, labels))
     says = signals.losses(leak, labels) <= 1.0
     assert judged.loc[0, "accuracy"] == np.mean(says == study.is_member)
     assert judged.loc[0, "auc"] == pytest.approx(roc_auc_score(study.is_member, scores["a", 0, "loss"]))
-    _, strong = evaluation.judge(answers, {"loss": attack}, study.is_member, evaluation.strong(study))
+    _, strong = attack_results.judge(answers, {"loss": attack}, study.is_member, attack_results.strong(study))
     assert strong.loc[0, "tpr_at_0.01"] == metrics.tpr_at_fpr(scores["a", 0, "loss"], study.is_member, 0.01, rng)[0]
-    assert list(evaluation.at_low_fpr(strong)["attack"]) == ["loss"]
+    assert list(attack_results.at_low_fpr(strong)["attack"]) == ["loss"]
 
 
 # ---------------------------------------------------------------- rules of the comparison
@@ -240,10 +234,10 @@ def test_a_difference_counts_where_welchs_t_test_tells_it():
 def test_two_coins_do_not_agree():
     chance, leak = (pd.Series({"accuracy_low": low, "accuracy_high": low + 0.012}) for low in (0.496, 0.508))
     coin, found = {"accuracy": 0.5014}, {"accuracy": 0.5122}
-    assert comparison.attack_verdict(coin, chance, True) == "both at chance"
-    assert comparison.attack_verdict(found, leak, True) == "agrees"
-    assert comparison.attack_verdict(coin, leak, True) == "ours is higher"
-    assert comparison.attack_verdict(coin, chance, False) == "other data"
+    assert against_the_paper.attack_verdict(coin, chance, True) == "both at chance"
+    assert against_the_paper.attack_verdict(found, leak, True) == "agrees"
+    assert against_the_paper.attack_verdict(coin, leak, True) == "ours is higher"
+    assert against_the_paper.attack_verdict(coin, chance, False) == "other data"
 
 
 @pytest.mark.parametrize(("says", "expected"), [(0.50, "agrees"), (0.49, "ours is higher"), (0.56, "ours is lower"),

@@ -38,7 +38,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dcpriv_lib import condensation, parameters, plots, signals
+from dcpriv_lib import parameters
+from dcpriv_lib.attacks import signals
+from dcpriv_lib.condensation import gradient_matching, method
+from dcpriv_lib.results import plots
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -54,7 +57,7 @@ def new_network(*purpose):
 
 def gradient(theta, pictures, label, create_graph=False):
     target = torch.full((len(pictures),), label)
-    return condensation.weight_gradients(theta, pictures, target, create_graph)
+    return gradient_matching.weight_gradients(theta, pictures, target, create_graph)
 
 # %% [markdown]
 # ## Exercise 1
@@ -63,7 +66,7 @@ def gradient(theta, pictures, label, create_graph=False):
 # between two random halves of the zeros?
 
 # %%
-D = condensation.matching_distance
+D = gradient_matching.matching_distance
 zeros, ones = images[labels == 0], images[labels == 1]       # [n, C, H, W] each
 
 def compare(number):
@@ -157,8 +160,8 @@ plt.show()
 # First the condensed images, one a class.
 
 # %%
-settings = condensation.Settings(ipc=1, iterations=iterations, outer=1, inner=1, width=width,
-                                 real_batch=32, image_lr=10.0, start="noise")
+settings = method.Settings(ipc=1, iterations=iterations, outer=1, inner=1, width=width,
+                           real_batch=32, image_lr=10.0, start="noise")
 condensed = study.condense("solution", {1: (M, settings)})[1]
 
 # %%
@@ -219,7 +222,7 @@ for kind in ("random subset", "random subset, ten times as many"):
 # %%
 shuffled = study.choose(study.attacker, len(study.attacker), "start")
 first, second = shuffled[:len(shuffled) // 2], shuffled[len(shuffled) // 2:]
-tried = {(f"DC from {start}, step {rate:g}", run): (first, condensation.Settings(
+tried = {(f"DC from {start}, step {rate:g}", run): (first, method.Settings(
     ipc=10, iterations=20, outer=1, inner=1, width=16, image_lr=rate, start=start))
     for start in ("real", "means", "noise") for rate in (0.3, 1.0, 3.0) for run in range(3)}
 rivals = {("random real images", run): study.choose(first, 100, "start", run)

@@ -34,12 +34,15 @@ n_shadows: int = 2              # shadow models for each setting
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from dcpriv_lib import attacks, metrics, parameters, plots, signals, tables
-from dcpriv_lib.shadow import shadow_split
+from dcpriv_lib import metrics, parameters
+from dcpriv_lib.attacks import attack, signals
+from dcpriv_lib.attacks.shadow_models import shadow_split
+from dcpriv_lib.engine import errors
+from dcpriv_lib.results import plots, tables
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
-epochs = parameters.as_list(epochs)
+epochs = errors.as_list(epochs)
 
 # %% [markdown]
 # ## Exercise 1
@@ -56,7 +59,7 @@ splits = {size: [shadow_split(study.attacker, size, j, seed) for j in range(n_sh
 def train_shadows(size, length):
     sets = {(size, j): inside for j, (inside, _) in enumerate(splits[size])}
     models = study.population("shadow", sets, length)
-    return attacks.Rehearsal.of(models.logits, study.labels, splits[size])
+    return attack.Rehearsal.of(models.logits, study.labels, splits[size])
 
 # %% [markdown]
 # The outputs of all shadow models of one setting are put together, and the distance is measured by the AUC of the
@@ -152,7 +155,7 @@ pd.DataFrame([{"ds": size, "epochs": length, "steps": steps(size, length)} | sum
 shadows = study.load("shadows")
 own_splits = [shadow_split(study.attacker, shadows.settings["parameters"]["ds"], j, seed)
               for j in shadows.table["model"]]
-known = attacks.Rehearsal.of(shadows.logits, study.labels, own_splits)
+known = attack.Rehearsal.of(shadows.logits, study.labels, own_splits)
 losses, is_member = signals.losses(known.logits, known.labels), known.is_member
 
 # %% [markdown]

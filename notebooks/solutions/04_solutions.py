@@ -33,8 +33,11 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from dcpriv_lib import attacks, metrics, parameters, plots, signals, tables
-from dcpriv_lib.shadow import shadow_split
+from dcpriv_lib import metrics, parameters
+from dcpriv_lib.attacks import signals, suites
+from dcpriv_lib.attacks.attack import Answers, Rehearsal
+from dcpriv_lib.attacks.shadow_models import shadow_split
+from dcpriv_lib.results import plots, tables
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -110,15 +113,15 @@ print("largest difference from 1/2 + gap/2 is below 1e-6:", bool(difference.abs(
 shadows = study.load("shadows")
 splits = [shadow_split(study.attacker, shadows.settings["parameters"]["ds"], j, seed)
           for j in shadows.table["model"]]
-known = attacks.Rehearsal.of(shadows.logits, study.labels, splits)
+known = Rehearsal.of(shadows.logits, study.labels, splits)
 
 # %%
 first = next(iter(outputs))
-asked = attacks.Answers(outputs[first][:, None], labels)
+asked = Answers(outputs[first][:, None], labels)
 
 def auc_with(membership):
-    attack = attacks.fit_logistic_regression(
-        attacks.Rehearsal(known.logits, known.labels, membership))
+    attack = suites.fit_logistic_regression(
+        Rehearsal(known.logits, known.labels, membership))
     return roc_auc_score(is_member, attack.score(asked))
 
 # %%

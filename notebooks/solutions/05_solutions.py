@@ -33,7 +33,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom, norm
 
-from dcpriv_lib import metrics, paper, parameters, tables
+from dcpriv_lib import metrics, parameters
+from dcpriv_lib.results import literature, tables
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -49,8 +50,8 @@ judged = study.load("attacks")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-n = paper.TEST_SIZE
-for name, row in paper.TABLE_2.items():
+n = literature.TEST_SIZE
+for name, row in literature.TABLE_2.items():
     correct = round(row["accuracy"] * n)
     print(f"{name:13} {row['accuracy']:.2%}: a guesser gets {correct:,} or more right "
           f"with probability {binom.sf(correct - 1, n, 0.5):.2g}")
@@ -108,10 +109,10 @@ mean = judged.groupby(["target", "attack"], sort=False)[list(metrics.RATES)].mea
 
 # %%
 # NBVAL_CHECK_OUTPUT
-excess = paper.TABLE_2["condensed-50"]["accuracy"] - 0.5
+excess = literature.TABLE_2["condensed-50"]["accuracy"] - 0.5
 needed = math.ceil((0.98 / excess) ** 2)
 print(f"n = {needed:,}, that is {math.ceil(needed / 2):,} members and as many non-members, "
-      f"{needed / paper.TEST_SIZE:.1f} times the paper's {paper.TEST_SIZE:,}")
+      f"{needed / literature.TEST_SIZE:.1f} times the paper's {literature.TEST_SIZE:,}")
 
 # %% [markdown]
 # All of MNIST has 70,000 images, so the data set cannot show an effect of this size, whatever the attack. That is

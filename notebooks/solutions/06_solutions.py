@@ -33,9 +33,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from dcpriv_lib import (evaluation, lira, metrics, parameters, plots, rmia, signals,
-                        tables)
-from dcpriv_lib.shadow import membership_matrix
+from dcpriv_lib import metrics, parameters
+from dcpriv_lib.attacks import lira, rmia, signals
+from dcpriv_lib.attacks.shadow_models import membership_matrix
+from dcpriv_lib.evaluation import examination
+from dcpriv_lib.results import tables, verdicts
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -48,7 +50,7 @@ study = Study(**parameters.check(globals()))
 pool, is_member = study.pool, study.is_member
 labels = study.labels[pool].numpy()                                                  # [n]
 references = study.load("references")
-keep = membership_matrix(len(pool), len(references), study.rng("pool"))  # [models, n]
+keep = membership_matrix(len(pool), len(references), study.rng("pool"))    # [models, n]
 logits = references.logits[:, pool]  # [models, n, classes]
 target_logits = study.load("targets").named("original")[0][pool]  # [n, classes]
 phi = np.stack([signals.logit_confidence(outputs, labels) for outputs in logits])  # [models, n]
@@ -119,7 +121,7 @@ auc["original"] = metrics.auc(score, is_member, study.rng("attack original"))
 pd.Series({name: tables.percent(*found) for name, found in auc.items()}, name="AUC").to_frame()
 
 # %% [markdown]
-# (The notebook does the same to all of them and all attacks, with `evaluation.leave_pair_out`.) Reference models differ
+# (The notebook does the same to all of them and all attacks, with `examination.leave_pair_out`.) Reference models differ
 # from the target in one thing only, who the members are. So the spread of these rows shows
 # what one random split, and one random training, do to the number. The interval of one target, which is over
 # people, does not contain that spread. The partner has to go because its members are exactly the others: without model $j$ but
@@ -160,9 +162,9 @@ for online, fixed in ((True, True), (True, False), (False, True), (False, False)
         for j in range(len(keep)):
             others = np.delete(np.arange(len(keep)), [j - j % 2, j - j % 2 + 1])
             scores[j] = attack(phi[others], keep[others], phi[j], fixed, online)
-        rows.append({"LiRA": name, "code": code} | evaluation.examine(scores, keep, ~keep))
+        rows.append({"LiRA": name, "code": code} | examination.examine(scores, keep, ~keep))
 examined = pd.DataFrame(rows)
-tables.shown(evaluation.examined_texts(examined), evaluation.luck(examined))
+tables.shown(verdicts.examined_texts(examined), verdicts.luck(examined))
 
 # %% [markdown]
 # Online the two differ little at the quick scale. Offline the published code loses most of its AUC. Members have a *higher*

@@ -34,8 +34,12 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist
 
-from dcpriv_lib import attacks, condensation, evaluation, lira, metrics, parameters, tables
-from dcpriv_lib.shadow import membership_matrix
+from dcpriv_lib import metrics, parameters
+from dcpriv_lib.attacks import lira, suites
+from dcpriv_lib.attacks.shadow_models import membership_matrix
+from dcpriv_lib.condensation import condense
+from dcpriv_lib.evaluation import examination
+from dcpriv_lib.results import tables, verdicts
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -65,8 +69,8 @@ references = study.references(keep, models)
 def mean_auc(models, name):
     """Mean AUC of an attack on the first so many models, by those outside its pair."""
     some = references[:models]
-    scores = evaluation.leave_pair_out(some, {name: attacks.STRONG[name]})[name]
-    return evaluation.examine(scores, some.keep, ~some.keep)["auc"]
+    scores = examination.leave_pair_out(some, {name: suites.STRONG[name]})[name]
+    return examination.examine(scores, some.keep, ~some.keep)["auc"]
 
 counts = range(6, n_models + 1, 2)
 pd.DataFrame({name: {models: f"{100 * mean_auc(models, name):.1f} %" for models in counts}
@@ -95,12 +99,12 @@ def nearest(made):
 plain, pair = np.stack([nearest(made) for made in sets.values()]), np.arange(n_models) // 2
 calibrated = np.stack([lira.bayesian(plain[pair != p], keep[pair != p], plain[j])
                        for j, p in enumerate(pair)])
-asked = evaluation.leave_pair_out(references, {"LiRA": attacks.STRONG["Bayesian LiRA"]})["LiRA"]
+asked = examination.leave_pair_out(references, {"LiRA": suites.STRONG["Bayesian LiRA"]})["LiRA"]
 found = pd.DataFrame([
-    {"the attacker has": what} | evaluation.examine(score, keep, ~keep) for what, score in (
+    {"the attacker has": what} | examination.examine(score, keep, ~keep) for what, score in (
         ("one model: Bayesian LiRA", asked), ("the images: distance", plain),
         ("the images: distance, calibrated", calibrated))])
-tables.shown(evaluation.examined_texts(found.drop(columns="pairs")), evaluation.luck(found))
+tables.shown(verdicts.examined_texts(found.drop(columns="pairs")), verdicts.luck(found))
 
 # %% [markdown]
 # At the quick scale, where six people share an image and each image starts from the mean of four of them, even the plain distance
@@ -118,7 +122,7 @@ settings = study.settings_of(control_ipc)
 settings = replace(settings, start="real", iterations=min(most_iterations, settings.iterations))
 condensed = study.condense("solution", {"start": (M, settings)})["start"]
 start = condensed["started_from"][:, 0]                                      # rows of members
-stages = condensation.stages(condensed, settings.iterations)                 # iteration: images
+stages = condense.stages(condensed, settings.iterations)                     # iteration: images
 
 # %%
 def recovered(snapshot):

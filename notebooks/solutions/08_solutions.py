@@ -29,8 +29,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from dcpriv_lib import authors, lira, metrics, parameters, plots, signals, tables
-from dcpriv_lib.shadow import shadow_split
+from dcpriv_lib import metrics, parameters
+from dcpriv_lib.attacks import lira, signals
+from dcpriv_lib.attacks.shadow_models import shadow_split
+from dcpriv_lib.external import authors
+from dcpriv_lib.results import plots, tables
 from dcpriv_lib.study import Study
 
 chosen = parameters.check(globals())

@@ -33,12 +33,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dcpriv_lib import attacks, condensation, evaluation, parameters, signals
-from dcpriv_lib.distribution_matching import features
-from dcpriv_lib.schedules import settings_of
-from dcpriv_lib.shadow import membership_matrix
+from dcpriv_lib import parameters
+from dcpriv_lib.attacks import signals, suites
+from dcpriv_lib.attacks.shadow_models import membership_matrix
+from dcpriv_lib.condensation import condense
+from dcpriv_lib.condensation.defaults import settings_of
+from dcpriv_lib.condensation.distribution_matching import features
+from dcpriv_lib.evaluation import examination
+from dcpriv_lib.models.training import epochs_for, momentum_step
+from dcpriv_lib.results import verdicts
 from dcpriv_lib.study import Study
-from dcpriv_lib.training import epochs_for, momentum_step
 
 study = Study(**parameters.check(globals()))
 
@@ -53,15 +57,15 @@ def row(name, sets):
     """Accuracy and leak of models of these sets; the people that the sets show apart."""
     trained = world.population(name, sets, epochs_for(training_steps, len(sets[0]["labels"])))
     references = world.references(keep, trained)
-    suite = {"RMIA": attacks.STRONG["RMIA online"]}
-    scores = evaluation.leave_pair_out(references, suite)["RMIA"]
+    suite = {"RMIA": suites.STRONG["RMIA online"]}
+    scores = examination.leave_pair_out(references, suite)["RMIA"]
     shown = np.stack([np.isin(pool, sets[j]["started_from"]) for j in sets])
     partners = shown[np.arange(len(shown)) ^ 1]          # whom the partner's images show
     groups = {"AUC": (inside, outside), "of those shown": (shown & inside, partners & outside),
               "of the others": (inside & ~shown, outside & ~partners)}
     right = signals.accuracies(references.logits[:, :, 0], references.labels, outside)
-    return {"sets": name, "accuracy": evaluation.rate_text(right)} | {
-        title: evaluation.rate_text(evaluation.aucs(scores, who, others)) if who.any() else "-"
+    return {"sets": name, "accuracy": verdicts.rate_text(right)} | {
+        title: verdicts.rate_text(examination.aucs(scores, who, others)) if who.any() else "-"
         for title, (who, others) in groups.items()}
 
 def condensed(name, settings):
@@ -124,7 +128,7 @@ def match_moments(state, real, settings, draw, network):
                                     settings.image_lr)
     return {"images": moved, "velocity": velocity}, loss.item() / len(rows)
 
-condensation.METHODS["moments"] = match_moments
+condense.METHODS["moments"] = match_moments
 
 # %%
 how = settings_of("DM", made["control_ipc"], **scale)

@@ -36,7 +36,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from dcpriv_lib import metrics, parameters, plots, robustness, tables
+from dcpriv_lib import metrics, parameters
+from dcpriv_lib.evaluation import robustness
+from dcpriv_lib.results import plots, tables
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))

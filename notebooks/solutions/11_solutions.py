@@ -33,8 +33,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dcpriv_lib import audit, dp_condensation, parameters
-from dcpriv_lib import differential_privacy as dp
+from dcpriv_lib import parameters
+from dcpriv_lib.privacy import accounting as dp, auditing, noisy_embeddings
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -49,8 +49,8 @@ images, labels = study.images[study.members], study.labels[study.members]
 
 # %%
 sigma = dp.noise_multiplier(1, 1, 1, delta)
-query = dp_condensation.Query(1, 1.0, sigma, "fourier", frequencies)
-embedded = dp_condensation.embedding(shape, query, seed, 0)
+query = noisy_embeddings.Query(1, 1.0, sigma, "fourier", frequencies)
+embedded = noisy_embeddings.embedding(shape, query, seed, 0)
 length = float(embedded(images[labels == 0]).mean(0).norm())
 pd.DataFrame([{"members a class": n, "length of the sum": round(n * length, 1),
                "length of the noise": round(query.sigma * np.sqrt(2 * frequencies), 1),
@@ -74,20 +74,20 @@ coin = torch.as_tensor(study.rng("solution").random(len(pool)) < 0.5)
 
 def audited(sigma):
     """Bounds on epsilon for one release, by real people (two scores) and artificial ones."""
-    how = dp_condensation.Query(1, 1.0, sigma, "fourier", frequencies)
+    how = noisy_embeddings.Query(1, 1.0, sigma, "fourier", frequencies)
     everybody, their_labels = study.images[pool], study.labels[pool]
-    released = [dp_condensation.release(everybody[coin], their_labels[coin], shape[2], how,
-                                        seed=seed, coins=coins) for coins in (coin[:0], coin)]
+    released = [noisy_embeddings.release(everybody[coin], their_labels[coin], shape[2], how,
+                                         seed=seed, coins=coins) for coins in (coin[:0], coin)]
     sums = released[0]["sums"]
-    vectors = dp_condensation.embedding(shape, how, seed, 0)(everybody)
+    vectors = noisy_embeddings.embedding(shape, how, seed, 0)(everybody)
     scores = {"real, scalar product": (vectors * sums[0][their_labels]).sum(1).numpy(),
-              "real, least squares": dp_condensation.members_by_least_squares(
+              "real, least squares": noisy_embeddings.members_by_least_squares(
                   sums, everybody, their_labels, how, seed),
               "artificial": released[1]["scores"].numpy()}
     r = len(pool) // 4
-    right = {name: audit.right_guesses(one, coin.numpy(), r) for name, one in scores.items()}
-    return {name: audit.one_run(one, r, len(pool), delta) for name, one in right.items()} | {
-        "at most, all guesses right": audit.one_run(r, r, len(pool), delta)}
+    right = {name: auditing.right_guesses(one, coin.numpy(), r) for name, one in scores.items()}
+    return {name: auditing.one_run(one, r, len(pool), delta) for name, one in right.items()} | {
+        "at most, all guesses right": auditing.one_run(r, r, len(pool), delta)}
 
 pd.DataFrame({f"{part:g} of the noise": audited(part * sigma)
               for part in (0, 0.01, 0.1, 1)}).round(2)

@@ -1,0 +1,200 @@
+"""The report: a front page, and every executed notebook as a page of its own; all read without a network."""
+
+import base64
+import re
+import sys
+from pathlib import Path
+
+import jinja2
+import nbformat
+import pandas as pd
+from latex2mathml.converter import convert
+from nbconvert import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from pygments.formatters import HtmlFormatter
+
+from . import findings
+from .. import profiles
+from ..engine import origin, paths, store
+from .tables import data_set
+
+TITLE = "Does dataset condensation protect the people in the training data?"
+# The notebooks that end in verdicts: their table there, and its columns with the question and the answer.
+VERDICTS = {"05_results": ("claims", "claim", "verdict"), "07_controls": ("verdict", "question", "answer"),
+            "10_robustness_and_fairness": ("chen_claims", "Chen et al. say", "verdict"),
+            "11_formal_privacy": ("formal_verdict", "question", "answer")}
+CLAIMS = paths.FIGURES / "authors/authors_claims.csv"  # what the paper's own models say, on MNIST: of no run but that one
+# The front page's figures: the first of these names that was drawn, and what it shows.
+FIGURES = {
+    ("figure4_condensed_10_ipc", "figure4_*"):
+        "Synthetic images, from the first to the final ones: all that the condensed model was trained on.",
+    ("roc_log", "roc"):
+        "How many members an attack finds (up) for how many people wrongly accused (right), both on logarithmic axes.",
+    ("leak_and_accuracy", "attack_accuracy"):
+        "How much models leak (up) and how accurate they are (right): condensed ones beside those of real images.",
+}
+TEMPLATES = jinja2.FileSystemLoader(Path(__file__).parent)
+
+
+class _MathMLRenderer(IPythonRenderer):
+    """Turns LaTeX into MathML, which browsers draw themselves; nbconvert would load MathJax."""
+
+    def inline_math(self, body: str) -> str:
+        return convert(body)
+
+    def block_math(self, body: str) -> str:
+        return f'<div class="equation">{convert(body, display="block")}</div>'
+
+
+class OfflineExporter(HTMLExporter):
+    """nbconvert's HTML exporter with MathML for equations and no address to load anything from."""
+
+    embed_images = True
+    preprocessors = ["nbconvert.preprocessors.CoalesceStreamsPreprocessor"]  # progress bars: last state only
+
+    def markdown2html(self, source: str) -> str:
+        """Return the HTML of one markdown cell."""
+        return MarkdownWithMath(renderer=_MathMLRenderer(escape=False)).render(source)
+
+    def default_filters(self):
+        """Yield nbconvert's filters, with ours for markdown."""
+        yield from super().default_filters()
+        yield "markdown2html", self.markdown2html
+
+
+def build(profile: str) -> Path:
+    """Write ``results/<profile>/report/`` from what was run so far, and return its front page."""
+    folder = paths.results(profile)
+    findings.keep(folder)
+    return write(folder / "report", folder / "notebooks", folder / "tables", folder / "figures")
+
+
+def site() -> Path:
+    """Write ``site/`` from the committed, executed notebooks, and return its front page."""
+    committed = paths.FIGURES / "quick"
+    return write(paths.REPOSITORY / "site", paths.NOTEBOOKS, committed, committed)
+
+
+def write(folder: Path, notebooks: Path, tables: Path, figures: Path) -> Path:
+    """Write the pages.
+
+    Parameters
+    ----------
+    folder : where to write them.
+    notebooks, tables, figures : the folders of the executed notebooks, the tables and the figures;
+        what is not there yet is left out.
+
+    Returns
+    -------
+    The path of the front page.
+    """
+    sources = {stage: as_committed(stage) for stage in sorted(profiles.STAGES + profiles.APART)}  # by their numbers
+    ran = {stage: notebook for stage in sources if (notebook := executed(stage, notebooks))}
+    pages = {"index.html": "Overview"} | {f"{stage}.html": heading(source) for stage, source in sources.items()}
+    there = {"index.html"} | {f"{stage}.html" for stage in ran}
+    common = {"pages": pages, "there": there, "code_css": HtmlFormatter(style="friendly").get_style_defs(".highlight")}
+    exporter = OfflineExporter(template_file="report_page.html.j2", extra_loaders=[TEMPLATES])
+    for stage, notebook in ran.items():
+        name = f"{stage}.html"
+        html, _ = exporter.from_notebook_node(fold(notebook), common | {"current": name, "title": pages[name]})
+        store.write(folder / name, html.encode())
+    questions = [(f"{stage}.html", pages[f"{stage}.html"], question(source)) for stage, source in sources.items()]
+    html = front(common | {"current": "index.html", "title": TITLE}, questions, tables, figures)
+    store.write(folder / "index.html", html.encode())
+    return folder / "index.html"
+
+
+def as_committed(stage: str):
+    """Return a notebook as it is committed."""
+    return nbformat.read(paths.NOTEBOOKS / f"{stage}.ipynb", 4)
+
+
+def executed(stage: str, notebooks: Path):
+    """Return a notebook as it was run; None if it was not run.
+
+    Those of `profiles.APART` are run for all profiles at once, beside them; without such a run they are shown
+    as committed, and say so.
+    """
+    for folder in [notebooks] + [notebooks.parent.parent / "authors/notebooks"] * (stage in profiles.APART):
+        if (folder / f"{stage}.ipynb").exists():
+            return nbformat.read(folder / f"{stage}.ipynb", 4)
+    if stage not in profiles.APART:
+        return None
+    notebook = as_committed(stage)
+    title, _, text = notebook.cells[0].source.partition("\n")
+    notebook.cells[0].source = f"{title}\n\n*As committed with the report; `make authors` runs it here.*\n{text}"
+    return notebook
+
+
+def front(resources: dict, notebooks: list[tuple[str, str, str]], tables: Path, figures: Path) -> str:
+    """Return the front page as HTML.
+
+    Parameters
+    ----------
+    resources : "pages", file name to name; "there", which of them exist; "current"; "title"; "code_css".
+    notebooks : file name, name and question of each, in reading order.
+    tables, figures : the folders to look for them.
+    """
+    drawn = [(_first(figures, names), caption) for names, caption in FIGURES.items()]
+    environment = jinja2.Environment(loader=TEMPLATES, autoescape=True)
+    return environment.get_template("report_front.html.j2").render(
+        resources=resources, notebooks=notebooks, run=run(tables), findings=findings.kept(tables), verdicts=list(verdicts(tables)),
+        claims=pd.read_csv(CLAIMS).to_dict("records"),
+        figures=[(_embedded(path), caption) for path, caption in drawn if path])
+
+
+def verdicts(tables: Path):
+    """Yield what the judging notebooks found, one dict a row of their tables."""
+    for stage, (name, asked, answered) in VERDICTS.items():
+        if (tables / f"{name}.csv").exists():
+            for row in pd.read_csv(tables / f"{name}.csv").to_dict("records"):
+                about = row.get("target", "")
+                asks = row[asked] if about in row[asked] else f"{row[asked]} ({about})"
+                yield {"notebook": int(stage[:2]), "page": f"{stage}.html", "question": asks,
+                       "found": row["this run"], "answer": row[answered]}
+
+
+def run(tables: Path) -> str:
+    """Return which run the tables of a folder are of: profile, data, dates, processors, commits, and how much code it mixes."""
+    records = [store.read_sidecar(record.with_suffix("")) for record in sorted(tables.glob("*.csv.json"))]
+    if not records:
+        return ""
+    inputs = records[0]["inputs"]
+    return f"Profile {inputs['profile']} on {data_set(inputs['dataset'])}, {origin.of_run(records)}"
+
+
+def heading(notebook) -> str:
+    """Return the first line of a notebook's text without its hashes."""
+    return notebook.cells[0].source.splitlines()[0].strip("# ")
+
+
+def question(notebook) -> str:
+    """Return the question that a notebook begins with, as plain text."""
+    found = re.search(r"\*\*Question\.\*\*\s+(.+?)(?:\n\s*\n|$)", notebook.cells[0].source, flags=re.S)
+    return re.sub(r"\s+", " ", found[1].replace("*", "")) if found else ""
+
+
+def fold(notebook):
+    """Mark the code that a reader of the page need not see: parameters, imports, and cells tagged "plumbing"."""
+    begun = False  # until the first text after the title, there are only parameters and imports
+    for number, cell in enumerate(notebook.cells):
+        begun = begun or (cell.cell_type == "markdown" and number > 0)
+        tags = cell.metadata.get("tags", [])
+        if cell.cell_type == "code" and (not begun or "plumbing" in tags):
+            cell.metadata.folded = ("parameters" if "parameters" in tags else
+                                    "parameters of this run" if "injected-parameters" in tags else
+                                    "code" if begun else "imports and set-up")
+    return notebook
+
+
+def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """Return the first figure with one of these names; None if there is none."""
+    return next((path for name in names for path in sorted(folder.glob(f"{name}.png"))), None)
+
+
+def _embedded(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+if __name__ == "__main__":
+    build(sys.argv[1]) if len(sys.argv) > 1 else print(site())

@@ -1,0 +1,122 @@
+"""The committed notebooks: paired, in sync, executed, and built alike."""
+
+import json
+import re
+import subprocess
+import sys
+
+import jupytext
+import nbformat
+import pytest
+
+from dcpriv_lib import profiles
+from dcpriv_lib.engine import paths
+
+STAGES = [paths.NOTEBOOKS / f"{stage}.ipynb" for stage in profiles.STAGES + profiles.APART]
+SOLUTIONS = sorted((paths.NOTEBOOKS / "solutions").glob("*.ipynb"))
+every_notebook = pytest.mark.parametrize("path", STAGES + SOLUTIONS, ids=lambda path: path.stem)
+every_stage = pytest.mark.parametrize("path", STAGES, ids=lambda path: path.stem)
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+@every_notebook
+def test_pair_is_in_sync(path):
+    text, notebook = jupytext.read(path.with_suffix(".py")), nbformat.read(path, 4)
+    assert [(c.cell_type, c.source) for c in text.cells] == [(c.cell_type, c.source) for c in notebook.cells], \
+        f"{path.stem}: run `make sync`"
+
+
+@every_notebook
+def test_committed_notebook_is_executed_without_errors(path):
+    for cell in code_cells(path):
+        assert cell.execution_count is not None, f"never executed:\n{cell.source}"
+        assert not [o for o in cell.outputs if o.output_type == "error"], cell.source
+        assert "injected-parameters" not in cell.metadata.get("tags", [])
+
+
+@every_notebook
+def test_no_path_of_a_machine_is_committed(path):
+    found = re.findall(r"/(?:home|root|tmp|Users)/\w+", path.read_text())
+    assert not found, found
+
+
+@every_notebook
+def test_cells_are_short(path):
+    sizes = [len(cell.source.splitlines()) for cell in code_cells(path)]
+    assert max(sizes) <= 25 and sorted(sizes)[len(sizes) // 2] <= 12
+
+
+@every_notebook
+def test_code_fits_the_page(path):
+    wide = [line for cell in code_cells(path) for line in cell.source.splitlines() if len(line) > 96]
+    assert not wide, wide
+
+
+@every_stage
+def test_cells_read_as_the_experiment(path):
+    """No path, file name, fingerprint, cache or seed derivation; local functions only where they are the lesson."""
+    lesson = [cell.source for cell in code_cells(path) if "parameters" not in cell.metadata.get("tags", [])
+              and not cell.source.startswith(("import ", "from "))]
+    plumbing = re.compile(r"artefacts\.|derive\(|default_rng|manual_seed|cached|fingerprint|paths\.|sidecar|\.npz|\.csv|\.json"
+                          r"|DCPRIV|results/|open\(")
+    assert not [source for source in lesson if plumbing.search(source)]
+    assert sum(len(re.findall(r"^\s*def ", source, flags=re.M)) for source in lesson) <= 5
+
+
+@every_stage
+def test_notebook_has_every_part_a_reader_looks_for(path):
+    text = "\n".join(cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown")
+    for part in ("**Question.**", "you will learn", "**Threat model.**", "## Summary", "## Exercises", "## References"):
+        assert part in text, part
+    exercises = text.split("## Exercises")[1].split("Solutions:")[0]
+    graded = re.findall(r"^\d\. \((easy|medium|hard)\) ", exercises, flags=re.M)
+    assert 3 <= len(graded) == len(re.findall(r"^\d\. ", exercises, flags=re.M)) <= 5
+    assert len(set(graded)) > 1 and graded == sorted(graded, key=("easy", "medium", "hard").index)
+    assert f"solutions/{path.stem[:2]}_solutions.ipynb" in text
+
+
+@every_stage
+def test_parameters_are_typed_and_commented(path):
+    cell, = [c for c in code_cells(path) if "parameters" in c.metadata.get("tags", [])]
+    for line in cell.source.splitlines():
+        assert re.match(r"\w+: (str|int|float|list|bool) = .+  # \w+", line), line
+
+
+def test_shared_parameters_have_the_same_defaults():
+    defaults = {}
+    for stage in profiles.STAGES:
+        for name, value in profiles.parameters(stage).items():
+            defaults.setdefault(name, set()).add(json.dumps(value))
+    assert {name: values for name, values in defaults.items() if len(values) > 1} == {}
+
+
+@pytest.mark.parametrize("name", [file.stem for file in sorted(paths.PROFILES.glob("*.yaml"))])
+def test_every_profile_is_valid(name):
+    assert profiles.read(name)["01_data_split"]["profile"] == name
+
+
+def test_the_paper_profiles_are_the_paper():
+    for name in ("paper", "paper-gpu"):
+        paper = profiles.read(name)
+        assert paper["03_shadow_training"] | {"ds": 15_000, "n_shadows": 10, "epochs": 100} == paper["03_shadow_training"]
+        assert paper["02_condensation"] | {"ipc": [10, 50], "epochs": 100, "n_runs": 5} == paper["02_condensation"]
+        assert paper["04_attack"] | {"grid_C": [0.1, 1, 10], "grid_gamma": [0.001, 0.01, 0.1],
+                                     "folds": 5} == paper["04_attack"]
+    assert paper["02_condensation"] | {"iterations": 1000, "outer": 0, "width": 128, "real_batch": 256,
+                                       "image_lr": 0.1, "condensed_sets": 3} == paper["02_condensation"]
+
+
+def test_make_help_lists_the_targets():
+    shown = subprocess.run(["make", "help"], cwd=paths.REPOSITORY, capture_output=True, text=True).stdout
+    assert {"report", "test", "paper"} <= set(re.findall(r"^[\w-]+", shown, flags=re.M))
+
+
+def test_requirements_pin_everything_and_name_no_address():
+    lines = (paths.REPOSITORY / "requirements.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.match(r"[\w.-]+(\[[\w,]+\])?==", line) for line in pins)
+    assert "://" not in "\n".join(lines)
+    assert f"torch=={sys.modules['torch'].__version__.split('+')[0]}" in lines if "torch" in sys.modules else True

@@ -1,0 +1,39 @@
+"""What several files of tests need: the engine as a process, and something that must never be unpickled."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from dcpriv_lib.condensation import method
+from dcpriv_lib.engine import paths
+
+SETTINGS = method.Settings(ipc=1, iterations=1, outer=2, inner=1, width=4, real_batch=16, image_lr=1.0)
+
+
+class Bomb:
+    """Creates a file when it is unpickled: what an attacker's pickle could do."""
+
+    def __init__(self, marker: Path):
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+def engine(folder, profile="tiny", targets=(), **popen):
+    """Start the engine with its results in `folder`; its own state stays in `folder` too. Without targets: all of it."""
+    folder.mkdir(exist_ok=True)
+    environment = os.environ | {"DCPRIV_RESULTS": str(folder), "PATH": os.pathsep.join(
+        [os.path.dirname(sys.executable), os.environ["PATH"]])}
+    return subprocess.Popen(
+        ["snakemake", "--cores", "2", "--nolock", "--rerun-incomplete", "--quiet", "all", "--directory",
+         str(folder), "--snakefile", str(paths.REPOSITORY / "Snakefile"), "--config", f"profile={profile}", "--",
+         *map(str, targets)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **popen)
+
+
+def artefacts_in(folder):
+    """Return every artefact below `folder` as relative path -> bytes (provenance left out, and the table of seconds)."""
+    files = sorted(folder.rglob("*.npz")) + sorted(set(folder.rglob("*.csv")) - set(folder.rglob("methods_seconds.csv")))
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
