@@ -12,13 +12,26 @@ from dcpriv_lib.external import authors
 
 SLOW = 20  # a test that takes longer has a line of its own
 # Seconds that files take on two cores of 2026; others a few. Only their ratios matter: they are scaled by the pace.
-SECONDS = {"notebooks/01_data_split.ipynb": 10, "notebooks/02_condensation.ipynb": 45,
-           "notebooks/03_shadow_training.ipynb": 25, "notebooks/04_attack.ipynb": 25, "notebooks/05_results.ipynb": 10,
-           "notebooks/06_stronger_attacks.ipynb": 60, "notebooks/07_controls.ipynb": 110,
-           "notebooks/08_the_authors_models.ipynb": 300, "notebooks/09_methods.ipynb": 90,
-           "notebooks/10_robustness_and_fairness.ipynb": 60, "notebooks/11_formal_privacy.ipynb": 130,
-           "tests/test_end_to_end.py": 240, "tests/test_bad_input.py": 45, "tests/test_kills.py": 30,
-           "tests/test_examination.py": 60, "tests/test_provenance.py": 60, "tests/test_study.py": 40, "tests/test_elsewhere.py": 30}
+SECONDS = {
+    "notebooks/01_data_split.ipynb": 10,
+    "notebooks/02_condensation.ipynb": 45,
+    "notebooks/03_shadow_training.ipynb": 25,
+    "notebooks/04_attack.ipynb": 25,
+    "notebooks/05_results.ipynb": 10,
+    "notebooks/06_stronger_attacks.ipynb": 60,
+    "notebooks/07_controls.ipynb": 110,
+    "notebooks/08_the_authors_models.ipynb": 300,
+    "notebooks/09_methods.ipynb": 90,
+    "notebooks/10_robustness_and_fairness.ipynb": 60,
+    "notebooks/11_formal_privacy.ipynb": 130,
+    "tests/test_end_to_end.py": 240,
+    "tests/test_bad_input.py": 45,
+    "tests/test_kills.py": 30,
+    "tests/test_examination.py": 60,
+    "tests/test_provenance.py": 60,
+    "tests/test_study.py": 40,
+    "tests/test_elsewhere.py": 30,
+}
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 OTHERS = {"notebooks": 30, "tests": 8}
 
@@ -55,8 +68,10 @@ class Lines:
         if report.when == "call" or report.outcome != "passed":
             self.outcomes.setdefault(file, Counter())[report.outcome] += 1
         if report.duration > SLOW and not file.endswith(".ipynb"):
-            self.say(f"{report.nodeid} ({'its preparation' if report.when == 'setup' else report.outcome}): "
-                     f"{duration(report.duration)}")
+            self.say(
+                f"{report.nodeid} ({'its preparation' if report.when == 'setup' else report.outcome}): "
+                f"{duration(report.duration)}"
+            )
         if report.when == "teardown":
             self.left[file] -= 1
             if not self.left[file]:
@@ -95,7 +110,9 @@ def pytest_collection_modifyitems(items):
     if not (paths.data() / authors.NAME).is_dir():
         for item in items:
             if file_of(item.nodeid).split("/")[-1].startswith("08_") and file_of(item.nodeid).endswith(".ipynb"):
-                item.add_marker(pytest.mark.skip(reason=f"needs, beside MNIST in {paths.shown(paths.data())}: {authors.GET}"))
+                item.add_marker(
+                    pytest.mark.skip(reason=f"needs, beside MNIST in {paths.shown(paths.data())}: {authors.GET}")
+                )
 
 
 def file_of(nodeid):

@@ -79,6 +79,7 @@ def fast_update(images, labels, synthetic, width: int, batch: int):
 
     def choose(label):
         return by_class[label][torch.randperm(len(by_class[label]), generator=draw)[:batch]]
+
     return gradient_matching.matching_step(network, images, labels, synthetic, choose)[0]
 
 
@@ -98,22 +99,39 @@ def speed(images, labels, width: int, repeats: int) -> None:
     print(HEADER)
     with one_per_core() as pool:
         for name, slow, quick, call, count in (
-                (f"one update, {BATCH} real images a class", lambda: plain_update(
-                    network, images, labels, synthetic, generator(1)), fast_update,
-                 (images, labels, synthetic, width, BATCH), CLASSES * BATCH),
-                ("10 inner epochs", lambda: plain_inner(network, synthetic, 10, generator(1)), fast_inner,
-                 (synthetic, width, 10), 10 * CLASSES * IPC)):
+            (
+                f"one update, {BATCH} real images a class",
+                lambda: plain_update(network, images, labels, synthetic, generator(1)),
+                fast_update,
+                (images, labels, synthetic, width, BATCH),
+                CLASSES * BATCH,
+            ),
+            (
+                "10 inner epochs",
+                lambda: plain_inner(network, synthetic, 10, generator(1)),
+                fast_inner,
+                (synthetic, width, 10),
+                10 * CLASSES * IPC,
+            ),
+        ):
             plain_times, fast_times = alternate(slow, lambda: pool(quick, [call] * cores), repeats)
-            print(row(f"ConvNet-3-{width}, ipc {IPC}: {name}", plain_times, [t / cores for t in fast_times],
-                      flop * count / rate))
+            print(
+                row(
+                    f"ConvNet-3-{width}, ipc {IPC}: {name}",
+                    plain_times,
+                    [t / cores for t in fast_times],
+                    flop * count / rate,
+                )
+            )
 
 
 def quality(images, labels, exam, truth, runs: int) -> None:
     settings = dict(iterations=2, outer=10, inner=5, image_lr=5.0, seed=0)
     by_plain = plain_condense(images, labels, 32, **settings)
     how = method.Settings(IPC, 2, 10, 5, width=32, real_batch=BATCH, image_lr=5.0)
-    by_library = condense.condense(images, labels, how, seed=0,
-                                       make_network=lambda: networks.ConvNet(1, 28, CLASSES, width=32))["images"]
+    by_library = condense.condense(
+        images, labels, how, seed=0, make_network=lambda: networks.ConvNet(1, 28, CLASSES, width=32)
+    )["images"]
     own_labels = torch.arange(CLASSES).repeat_interleave(IPC)
     for name, synthetic in (("plain", by_plain), ("library", by_library)):
         found = []
@@ -121,10 +139,14 @@ def quality(images, labels, exam, truth, runs: int) -> None:
             network = networks.initialise(networks.PaperCNN(1, 28, CLASSES), generator(run))
             training.train(network, synthetic, own_labels, epochs=100, generator=generator(run, "order"))
             found.append(training.accuracy(training.predict(network, exam), truth))
-        print(f"accuracy of {runs} networks trained on 10 images a class condensed by the {name} implementation "
-              f"(20 updates, ConvNet-3-32): {mean(found):.4f} ± {stdev(found):.4f}")
-    print(f"largest difference of the two condensed sets: {(by_plain - by_library).abs().max():.2g}, "
-          f"pixel deviation {by_plain.std():.2g}")
+        print(
+            f"accuracy of {runs} networks trained on 10 images a class condensed by the {name} implementation "
+            f"(20 updates, ConvNet-3-32): {mean(found):.4f} ± {stdev(found):.4f}"
+        )
+    print(
+        f"largest difference of the two condensed sets: {(by_plain - by_library).abs().max():.2g}, "
+        f"pixel deviation {by_plain.std():.2g}"
+    )
 
 
 if __name__ == "__main__":

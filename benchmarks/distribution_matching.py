@@ -40,18 +40,32 @@ def main(arguments) -> None:
     images, labels = mnist.images[:5000].float().div(127.5).sub(1), torch.as_tensor(mnist.labels[:5000])
     width, batch, ipc = arguments.width, arguments.real_batch, arguments.ipc
     network = networks.initialise(networks.ConvNet(1, 28, CLASSES, width=width), generator(0)).requires_grad_(False)
-    synthetic, by_class = torch.randn(CLASSES, ipc, 1, 28, 28, generator=generator(2)), method.Real.of(images, labels).by_class
+    synthetic, by_class = (
+        torch.randn(CLASSES, ipc, 1, 28, 28, generator=generator(2)),
+        method.Real.of(images, labels).by_class,
+    )
     call = (network, images, labels, synthetic, batch)
     plain, fast = plain_gradient(network, images, by_class, synthetic, batch), fast_gradient(*call)
-    print(f"largest difference of the two gradients: {(plain - fast).abs().max() / plain.abs().max():.1g} of the largest")
+    print(
+        f"largest difference of the two gradients: {(plain - fast).abs().max() / plain.abs().max():.1g} of the largest"
+    )
     # multiply-adds of one image padded to 32x32; the synthetic ones are differentiated by the pixels too
     flop = 2 * (32 * 32 * 9 * width + (16 * 16 + 8 * 8) * 9 * width**2) * CLASSES * (batch + 2 * ipc)
     print(HEADER)
     with one_per_core() as pool:
-        plain_times, fast_times = alternate(lambda: plain_gradient(network, images, by_class, synthetic, batch),
-                                            lambda: pool(fast_gradient, [call] * cores), arguments.repeats)
-    print(row(f"ConvNet-3-{width}, ipc {ipc}: one update, {batch} real images a class", plain_times,
-              [t / cores for t in fast_times], flop / matmul_rate(cores)))
+        plain_times, fast_times = alternate(
+            lambda: plain_gradient(network, images, by_class, synthetic, batch),
+            lambda: pool(fast_gradient, [call] * cores),
+            arguments.repeats,
+        )
+    print(
+        row(
+            f"ConvNet-3-{width}, ipc {ipc}: one update, {batch} real images a class",
+            plain_times,
+            [t / cores for t in fast_times],
+            flop / matmul_rate(cores),
+        )
+    )
     print(hardware())
 
 

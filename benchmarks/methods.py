@@ -38,8 +38,14 @@ def stages(usual: Settings, seconds: float, images, labels):
         while spent < seconds:
             how = dataclasses.replace(usual, iterations=iterations)
             begun = time.process_time()
-            made = condense.condense(images, labels, how, seed=0, checkpoint=Path(folder) / "state.npz",
-                                         make_network=lambda: networks.build("ConvNet", SHAPE, WIDTH, True))
+            made = condense.condense(
+                images,
+                labels,
+                how,
+                seed=0,
+                checkpoint=Path(folder) / "state.npz",
+                make_network=lambda: networks.build("ConvNet", SHAPE, WIDTH, True),
+            )
             spent += time.process_time() - begun  # it went on from the stage before
             yield how.updates, spent, made
             iterations *= 2
@@ -57,7 +63,9 @@ def accuracy(made: dict, exam, truth, models: int) -> list[float]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("methods", nargs="*", default=["KIP:real", "IDM:tiles", "DM:real", "DC:real", "KIP:noise", "DC:noise"])
+    parser.add_argument(
+        "methods", nargs="*", default=["KIP:real", "IDM:tiles", "DM:real", "DC:real", "KIP:noise", "DC:noise"]
+    )
     parser.add_argument("--ipc", type=int, default=10)
     parser.add_argument("--factor", type=float, default=1)
     parser.add_argument("--loops", type=int, nargs=2, default=(), metavar=("OUTER", "INNER"))
@@ -74,11 +82,15 @@ if __name__ == "__main__":
     print("| method | start | updates | seconds | accuracy of the paper's CNN |\n|---|---|---|---|---|")
     for name in arguments.methods:
         method, start = name.split(":")
-        usual = defaults.settings_of(method, arguments.ipc, width=WIDTH, real_batch=REAL_BATCH, factor=arguments.factor,
-                                      start=start)
+        usual = defaults.settings_of(
+            method, arguments.ipc, width=WIDTH, real_batch=REAL_BATCH, factor=arguments.factor, start=start
+        )
         usual = dataclasses.replace(usual, **dict(zip(("outer", "inner"), arguments.loops)))
         for updates, spent, made in stages(usual, arguments.seconds, pixels[own], mnist.labels[own]):
             found = accuracy(made, pixels[other], mnist.labels[other], arguments.models)
-            print(f"| {method} | {start} | {updates} | {spent:.0f} | {100 * mean(found):.1f} ± {100 * stdev(found):.1f} |",
-                  flush=True)
+            print(
+                f"| {method} | {start} | {updates} | {spent:.0f} "
+                f"| {100 * mean(found):.1f} ± {100 * stdev(found):.1f} |",
+                flush=True,
+            )
     print(hardware())

@@ -4,8 +4,8 @@
 
 The whole training file of MNIST is condensed, new ConvNet-3-128 are trained on the synthetic images as the authors of
 DC, DSA and DM did, and the test file is asked. What is cut is the condensing: fewer updates, by a network of half
-the width, with a quarter of the real images in a batch (KIP, which has no network, sees all of its 5,000). So notebook 9
-shows the accuracy over the updates, with the published one as a line. Step sizes are those that notebook 9 chose on
+the width, with a quarter of the real images in a batch (KIP, which has no network, sees all of its 5,000). So notebook
+9 shows the accuracy over the updates, with the published one as a line. Step sizes are those that notebook 9 chose on
 other images, not on the test file.
 """
 
@@ -45,10 +45,12 @@ class Row:
     by: str = "ConvNet"
 
 
-ROWS = {"random": Row("random", (0,), (3,)),
-        "DM": Row("DM-DSA", (100, 300, 1000), (1, 1, 5), 0.3),
-        "DSA": Row("DSA", (6, 20, 60), (1, 1, 5), 0.3, inner=10),
-        "KIP": Row("KIP", (20, 100, 500), (1, 1, 3), 3.0, real_batch=500, by="kernel")}
+ROWS = {
+    "random": Row("random", (0,), (3,)),
+    "DM": Row("DM-DSA", (100, 300, 1000), (1, 1, 5), 0.3),
+    "DSA": Row("DSA", (6, 20, 60), (1, 1, 5), 0.3, inner=10),
+    "KIP": Row("KIP", (20, 100, 500), (1, 1, 3), 3.0, real_batch=500, by="kernel"),
+}
 IPCS = (1, 10)
 
 
@@ -71,11 +73,22 @@ def condensed(name: str, ipc: int, iterations: int, run: int) -> dict:
     how = settings(ROWS[name], ipc, iterations)
     images, labels, *_ = mnist()
     folder = paths.results("published")
-    goes_on = folder / "states" / f"{name}-{ipc}-{run}.npz"  # one chain: the state of fewer iterations is on the way to more
+    goes_on = (
+        folder / "states" / f"{name}-{ipc}-{run}.npz"
+    )  # one chain: the state of fewer iterations is on the way to more
     goes_on.parent.mkdir(exist_ok=True)
-    return store.cached(folder / "sets" / f"{name}-{ipc}", how.inputs() | {"run": run}, lambda _: condense.condense(
-        images, labels, how, seed=run, checkpoint=goes_on,
-        make_network=lambda: networks.ConvNet(*images.shape[1:3], 10, width=WIDTH)))
+    return store.cached(
+        folder / "sets" / f"{name}-{ipc}",
+        how.inputs() | {"run": run},
+        lambda _: condense.condense(
+            images,
+            labels,
+            how,
+            seed=run,
+            checkpoint=goes_on,
+            make_network=lambda: networks.ConvNet(*images.shape[1:3], 10, width=WIDTH),
+        ),
+    )
 
 
 def examined(name: str, ipc: int, iterations: int, run: int) -> float:
@@ -90,12 +103,19 @@ def examined(name: str, ipc: int, iterations: int, run: int) -> float:
 
     def right(_):
         if row.by == "kernel":
-            return {"accuracy": training.accuracy(kernel_inducing_points.predictions(test, images, kernel_inducing_points.centred(labels, 10)), truth)}
+            return {
+                "accuracy": training.accuracy(
+                    kernel_inducing_points.predictions(test, images, kernel_inducing_points.centred(labels, 10)), truth
+                )
+            }
         network = networks.initialise(networks.ConvNet(*test.shape[1:3], 10), generator(run))
         published_protocol.train(network, images, labels, EPOCHS, generator(run, "order"))
         return {"accuracy": training.accuracy(training.predict(network, test, published_protocol.CHUNK), truth)}
+
     inputs = settings(row, ipc, iterations).inputs() | {"run": run, "epochs": EPOCHS, "images": store.digest(images)}
-    accuracy = float(store.cached(paths.results("published") / "accuracies" / f"{name}-{ipc}", inputs, right)["accuracy"])
+    accuracy = float(
+        store.cached(paths.results("published") / "accuracies" / f"{name}-{ipc}", inputs, right)["accuracy"]
+    )
     print(f"{name}, {ipc} per class, {iterations} iterations, {row.by} {run}: {accuracy:.1%}", flush=True)
     return accuracy
 
@@ -105,33 +125,58 @@ def chain(name: str, ipc: int, run: int) -> None:
     torch.set_num_threads(1)
     for iterations in ROWS[name].iterations:
         condensed(name, ipc, iterations, run)
-        print(f"{name}, {ipc} per class, set {run}: {settings(ROWS[name], ipc, iterations).updates} updates", flush=True)
+        print(
+            f"{name}, {ipc} per class, set {run}: {settings(ROWS[name], ipc, iterations).updates} updates", flush=True
+        )
 
 
 def table(found: pd.DataFrame) -> pd.DataFrame:
-    """Return accuracies at the end of each method beside the published ones, with 95 % intervals over networks or sets."""
+    """Return accuracies at the end of each method beside the published ones, with 95 % intervals over networks or
+    sets."""
     rows = []
     for (name, ipc), own in found.groupby(["method", "ipc"], sort=False):
         last = own[own["updates"] == own["updates"].max()]["accuracy"]
-        published, (low, high) = PUBLISHED[name, ipc], stats.t.interval(0.95, len(last) - 1, last.mean(), stats.sem(last))
-        rows.append({"method": name, "images per class": ipc, "judged by": ROWS[name].by, "updates": own["updates"].max(),
-                     "accuracy": tables.percent(last.mean(), low, high),
-                     "published": f"{published:.1%}", "difference": f"{100 * (last.mean() - published):+.1f} points"})
+        published, (low, high) = (
+            PUBLISHED[name, ipc],
+            stats.t.interval(0.95, len(last) - 1, last.mean(), stats.sem(last)),
+        )
+        rows.append(
+            {
+                "method": name,
+                "images per class": ipc,
+                "judged by": ROWS[name].by,
+                "updates": own["updates"].max(),
+                "accuracy": tables.percent(last.mean(), low, high),
+                "published": f"{published:.1%}",
+                "difference": f"{100 * (last.mean() - published):+.1f} points",
+            }
+        )
     return pd.DataFrame(rows)
 
 
 if __name__ == "__main__":
     runs = {name: max(row.examined) if name in ("random", "KIP") else 1 for name, row in ROWS.items()}
-    wanted = [(name, ipc, iterations, run) for ipc, (name, row) in itertools.product(reversed(IPCS), ROWS.items())
-              for iterations, count in zip(row.iterations, row.examined) for run in range(count)]
+    wanted = [
+        (name, ipc, iterations, run)
+        for ipc, (name, row) in itertools.product(reversed(IPCS), ROWS.items())
+        for iterations, count in zip(row.iterations, row.examined)
+        for run in range(count)
+    ]
     with one_per_core() as pool:
-        pool(chain, [(name, ipc, run) for ipc in reversed(IPCS) for name in reversed(ROWS) for run in range(runs[name])])
+        pool(
+            chain, [(name, ipc, run) for ipc in reversed(IPCS) for name in reversed(ROWS) for run in range(runs[name])]
+        )
         accuracies = pool(examined, wanted)
     found = pd.DataFrame(wanted, columns=["method", "ipc", "iterations", "run"]).assign(accuracy=accuracies)
     found["updates"] = [settings(ROWS[name], ipc, iterations).updates for name, ipc, iterations, _ in wanted]
     folder = paths.results("published")
-    inputs = {"profile": "published", "dataset": "mnist", "epochs": EPOCHS, "width": WIDTH,
-              "real_batch": {name: row.real_batch for name, row in ROWS.items()}}
+    inputs = {
+        "profile": "published",
+        "dataset": "mnist",
+        "epochs": EPOCHS,
+        "width": WIDTH,
+        "real_batch": {name: row.real_batch for name, row in ROWS.items()},
+    }
     store.save_table(folder / "tables" / "published.csv", found, inputs)
     shown = table(found)
     store.save_table(folder / "tables" / "published_protocol.csv", shown, inputs)

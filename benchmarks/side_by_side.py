@@ -11,8 +11,7 @@ import torch
 
 from dcpriv_lib.engine import store
 
-HEADER = ("| what | plain: median (min-max), s | fast: median (min-max), s | ratio | floor, s |\n"
-          "|---|---|---|---|---|")
+HEADER = "| what | plain: median (min-max), s | fast: median (min-max), s | ratio | floor, s |\n|---|---|---|---|---|"
 
 
 def alternate(plain, fast, repeats: int) -> tuple[list, list]:
@@ -32,12 +31,17 @@ def one_per_core():
 
     The processes have the engine's environment, see the Snakefile.
     """
-    os.environ.update(OMP_NUM_THREADS="1", GLIBC_TUNABLES="glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold="
-                      "33554432:glibc.malloc.trim_threshold=1073741824")
+    os.environ.update(
+        OMP_NUM_THREADS="1",
+        GLIBC_TUNABLES="glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold="
+        "33554432:glibc.malloc.trim_threshold=1073741824",
+    )
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as executor:
+
         def pool(call, arguments):
             return [future.result() for future in [executor.submit(call, *some) for some in arguments]]
+
         pool(time.sleep, [(1,)] * os.cpu_count())  # start them all
         yield pool
 
@@ -58,13 +62,19 @@ def hardware() -> str:
     """Return one line: processor, cores, threads, GPU, versions, commit."""
     now = store.provenance()
     versions = ", ".join(f"{name} {now[name]}" for name in ("python", "torch", "numpy", "scipy", "scikit-learn"))
-    return (f"{now['processor']}, {now['cores']} cores, {now['threads']} threads, GPU: {now['gpu'] or 'none'}; "
-            f"{versions}; commit {now['git_commit']}")
+    return (
+        f"{now['processor']}, {now['cores']} cores, {now['threads']} threads, GPU: {now['gpu'] or 'none'}; "
+        f"{versions}; commit {now['git_commit']}"
+    )
 
 
 def row(name: str, plain: list, fast: list, floor: float | None = None) -> str:
     """Return the table's row under `HEADER`; the ratio is of the medians, `floor` in seconds."""
+
     def shown(times):
         return f"{median(times):.3g} ({min(times):.3g}-{max(times):.3g})"
-    return (f"| {name} | {shown(plain)} | {shown(fast)} | {median(plain) / median(fast):.1f} | "
-            f"{'' if floor is None else f'{floor:.2g}'} |")
+
+    return (
+        f"| {name} | {shown(plain)} | {shown(fast)} | {median(plain) / median(fast):.1f} | "
+        f"{'' if floor is None else f'{floor:.2g}'} |"
+    )

@@ -37,8 +37,11 @@ def seconds(notebook) -> dict[str, float]:
 
 def main(folder: Path) -> None:
     """Print a table of seconds, one row a notebook."""
-    rows = {stage: seconds(nbformat.read(folder / f"notebooks/{stage}.ipynb", 4)) for stage in profiles.STAGES
-            if (folder / f"notebooks/{stage}.ipynb").exists()}
+    rows = {
+        stage: seconds(nbformat.read(folder / f"notebooks/{stage}.ipynb", 4))
+        for stage in profiles.STAGES
+        if (folder / f"notebooks/{stage}.ipynb").exists()
+    }
     table = pd.DataFrame(rows).T
     table.loc["sum"] = table.sum()
     print(table.round(1).to_markdown())

@@ -28,8 +28,9 @@ def load(profile: str, dataset: str, label: int, rows: int) -> tuple[np.ndarray,
     """
     study = Study(profile, dataset, seed=0)
     shadows = study.load("shadows")
-    splits = [shadow_split(study.attacker, shadows.settings["parameters"]["ds"], number)
-              for number in shadows.table["model"]]
+    splits = [
+        shadow_split(study.attacker, shadows.settings["parameters"]["ds"], number) for number in shadows.table["model"]
+    ]
     known = attack.Rehearsal.of(shadows.logits, study.labels, splits)
     own = np.flatnonzero(known.labels == label)
     kept = own[np.unique(np.linspace(0, len(own) - 1, rows).round().astype(int))]
@@ -51,16 +52,20 @@ def merged_problem(features, is_member, arguments) -> tuple[int, float]:
 
 def plain(features, is_member, arguments) -> dict:
     """Return the choice, the accuracies and the final SVM's predictions without merging."""
-    found = GridSearchCV(SVC(), {"C": arguments.C, "gamma": arguments.gamma}, cv=FOLDS,
-                         n_jobs=arguments.processes).fit(features, is_member)
-    return found.best_params_ | {"accuracy": found.cv_results_["mean_test_score"],
-                                 "predictions": found.predict(features)}
+    found = GridSearchCV(SVC(), {"C": arguments.C, "gamma": arguments.gamma}, cv=FOLDS, n_jobs=arguments.processes).fit(
+        features, is_member
+    )
+    return found.best_params_ | {
+        "accuracy": found.cv_results_["mean_test_score"],
+        "predictions": found.predict(features),
+    }
 
 
 def fast(features, is_member, arguments) -> dict:
     """Return the same from merged rows."""
-    found = svm.grid_search(features, is_member, arguments.C, arguments.gamma, FOLDS, arguments.processes,
-                                arguments.step)
+    found = svm.grid_search(
+        features, is_member, arguments.C, arguments.gamma, FOLDS, arguments.processes, arguments.step
+    )
     final = svm.MergedSVC(found["C"], found["gamma"], arguments.step).fit(features, is_member)
     return found | {"predictions": final.predict(features)}
 
@@ -71,7 +76,9 @@ def compare(label: int, arguments) -> tuple[str, str]:
     answers = {}
     times = side_by_side.alternate(
         lambda: answers.update(plain=plain(features, is_member, arguments)),
-        lambda: answers.update(fast=fast(features, is_member, arguments)), arguments.repeats)
+        lambda: answers.update(fast=fast(features, is_member, arguments)),
+        arguments.repeats,
+    )
     merged, values = merged_problem(features, is_member, arguments)
     floor = values * 2 * features.shape[1] / side_by_side.matmul_rate(arguments.processes)
     a, b = answers["plain"], answers["fast"]
@@ -79,7 +86,8 @@ def compare(label: int, arguments) -> tuple[str, str]:
     name = f"class {label}, {len(features):,} rows"
     return side_by_side.row(name, *times, floor), (
         f"| {name} | {len(features) * (FOLDS - 1) // FOLDS:,} | {merged:,} | {a['C']}, {a['gamma']} | {same} | "
-        f"{np.abs(a['accuracy'] - b['accuracy']).max():.1e} | {np.mean(a['predictions'] == b['predictions']):.3%} |")
+        f"{np.abs(a['accuracy'] - b['accuracy']).max():.1e} | {np.mean(a['predictions'] == b['predictions']):.3%} |"
+    )
 
 
 def main():
@@ -95,11 +103,17 @@ def main():
     parser.add_argument("--processes", type=int, default=1, help="on both sides (default 1)")
     arguments = parser.parse_args()
     times, answers = zip(*[compare(label, arguments) for label in arguments.classes])
-    print(f"Grid search, final fit and its predictions; C {arguments.C}, gamma {arguments.gamma}, {FOLDS} folds, "
-          f"{arguments.processes} process(es), {arguments.repeats} time(s) in turns, step {arguments.step}\n")
+    print(
+        f"Grid search, final fit and its predictions; C {arguments.C}, gamma {arguments.gamma}, {FOLDS} folds, "
+        f"{arguments.processes} process(es), {arguments.repeats} time(s) in turns, step {arguments.step}\n"
+    )
     print(side_by_side.HEADER, *times, sep="\n")
-    print("\n| what | rows of a training fold | merged | plain chooses C, gamma | fast too? | accuracies differ by | "
-          "equal predictions |\n|---|---|---|---|---|---|---|", *answers, sep="\n")
+    print(
+        "\n| what | rows of a training fold | merged | plain chooses C, gamma | fast too? | accuracies differ by | "
+        "equal predictions |\n|---|---|---|---|---|---|---|",
+        *answers,
+        sep="\n",
+    )
     print(f"\nFloor: the merged problem's kernel values at the rate of matrix products.\n{side_by_side.hardware()}")
 
 

@@ -27,9 +27,21 @@ FLOP = 2 * (2 * CONV1 + 3 * CONV2 + 3 * DENSE)
 
 def plain(images, labels, epochs: int, seed: int) -> nn.Module:
     """Train the network as published: loader, autograd, torch.optim."""
-    network = networks.initialise(nn.Sequential(
-        nn.Conv2d(1, 28, 5), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(28, 28, 3), nn.Tanh(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(700, 128), nn.Tanh(), nn.Linear(128, 10)), generator(seed))
+    network = networks.initialise(
+        nn.Sequential(
+            nn.Conv2d(1, 28, 5),
+            nn.Tanh(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(28, 28, 3),
+            nn.Tanh(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(700, 128),
+            nn.Tanh(),
+            nn.Linear(128, 10),
+        ),
+        generator(seed),
+    )
     loader = DataLoader(TensorDataset(images, labels), batch_size=128, shuffle=True, generator=generator(seed, "order"))
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     for _ in range(epochs):
@@ -54,28 +66,40 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     mnist = catalogue.load("mnist")
-    pixels, labels = mnist.images[:arguments.images + 5000].float().div(127.5).sub(1), torch.as_tensor(mnist.labels)
-    train = pixels[:arguments.images], labels[:arguments.images], arguments.epochs
-    exam, truth = pixels[arguments.images:], labels[arguments.images:arguments.images + 5000]
+    pixels, labels = mnist.images[: arguments.images + 5000].float().div(127.5).sub(1), torch.as_tensor(mnist.labels)
+    train = pixels[: arguments.images], labels[: arguments.images], arguments.epochs
+    exam, truth = pixels[arguments.images :], labels[arguments.images : arguments.images + 5000]
     cores, trained, seeds = os.cpu_count(), {"plain": [], "fast": []}, iter(range(10**6))
     floor = FLOP * arguments.images * arguments.epochs / matmul_rate(cores)
     with one_per_core() as pool:
+
         def per_core(side, call):
             trained[side] += pool(call, [(*train, next(seeds)) for _ in range(cores)])
 
         def threaded():
             trained["plain"].append(plain(*train, next(seeds)))
+
         for warm in (threaded, lambda: per_core("plain", plain), lambda: per_core("fast", fast)):
             warm()
         print(HEADER)
-        for name, models, side in (("one model, a thread per core", 1, threaded),
-                                   ("one model per core", cores, lambda: per_core("plain", plain))):
+        for name, models, side in (
+            ("one model, a thread per core", 1, threaded),
+            ("one model per core", cores, lambda: per_core("plain", plain)),
+        ):
             slow, quick = alternate(side, lambda: per_core("fast", fast), arguments.repeats)
-            print(row(f"{arguments.epochs} epochs of {arguments.images:,} images; plain: {name}",
-                      [t / models for t in slow], [t / cores for t in quick], floor))
+            print(
+                row(
+                    f"{arguments.epochs} epochs of {arguments.images:,} images; plain: {name}",
+                    [t / models for t in slow],
+                    [t / cores for t in quick],
+                    floor,
+                )
+            )
     for side, models in trained.items():
         values = [training.accuracy(training.predict(network, exam), truth) for network in models]
-        print(f"accuracy on 5,000 other images, {side}: {mean(values):.4f} ± {stdev(values):.4f} ({len(values)} models)")
+        print(
+            f"accuracy on 5,000 other images, {side}: {mean(values):.4f} ± {stdev(values):.4f} ({len(values)} models)"
+        )
     print(hardware())
 
 

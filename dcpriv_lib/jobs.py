@@ -49,8 +49,11 @@ class _Condensation:
     rows: np.ndarray
 
     def _inputs(self, study, iterations: bool = True) -> dict:
-        inputs = study.inputs | self.settings.inputs() | {
-            "kind": self.kind, "key": self.key, "real": store.digest(self.rows)}
+        inputs = (
+            study.inputs
+            | self.settings.inputs()
+            | {"kind": self.kind, "key": self.key, "real": store.digest(self.rows)}
+        )
         return inputs if iterations else {name: value for name, value in inputs.items() if name != "iterations"}
 
     def _at(self, study, prefix: str) -> Path:
@@ -68,10 +71,18 @@ class _Condensation:
 
         def compute(_) -> dict:
             made = condense.condense(
-                study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device), self.settings,
-                make_network=lambda: networks.build(self.settings.network, study.split.shape, self.settings.width, True),
-                seed=derive(study.seed, self.kind, *self.key), checkpoint=state, progress=progress)
+                study.images[self.rows].to(study.device),
+                study.labels[self.rows].to(study.device),
+                self.settings,
+                make_network=lambda: networks.build(
+                    self.settings.network, study.split.shape, self.settings.width, True
+                ),
+                seed=derive(study.seed, self.kind, *self.key),
+                checkpoint=state,
+                progress=progress,
+            )
             return made | {"started_from": self.rows[made["started_from"].numpy()]}
+
         by = condense.condense, *condense.chosen(self.settings)
         return store.cached(self._at(study, ""), self._inputs(study), compute, by)
 
@@ -100,8 +111,16 @@ class _Training:
     def _inputs(self, study) -> dict:
         usual = {"network": "PaperCNN", "recipe": "paper"}  # once the only ones: their models are found
         other = {name: getattr(self, name) for name, value in usual.items() if getattr(self, name) != value}
-        return study.inputs | other | {"kind": self.kind, "key": self.key, "epochs": self.epochs,
-                                       "training_set": store.digest(*self._examples(study))}
+        return (
+            study.inputs
+            | other
+            | {
+                "kind": self.kind,
+                "key": self.key,
+                "epochs": self.epochs,
+                "training_set": store.digest(*self._examples(study)),
+            }
+        )
 
     def _at(self, study) -> Path:
         return _place(study, "models", self.kind, self.key)
@@ -112,8 +131,9 @@ class _Training:
     def arrays(self, study, progress: Callable = iter) -> dict:
         """Return the arrays, computed and kept unless they are there already."""
         by = (published_protocol.train,) if self.recipe == "published" else ()
-        return store.cached(self._at(study), self._inputs(study),
-                                lambda unfinished: self._train(study, unfinished, progress), by)
+        return store.cached(
+            self._at(study), self._inputs(study), lambda unfinished: self._train(study, unfinished, progress), by
+        )
 
     def _train(self, study, unfinished: Path, progress: Callable) -> dict:
         images, labels = self._examples(study)
@@ -122,16 +142,25 @@ class _Training:
         if self.recipe == "published":
             published_protocol.train(network, images.to(study.device), labels.to(study.device), self.epochs, draw)
         else:
-            training.train(network, images.to(study.device), labels.to(study.device), epochs=self.epochs, generator=draw,
-                           checkpoint=unfinished, progress=progress)
+            training.train(
+                network,
+                images.to(study.device),
+                labels.to(study.device),
+                epochs=self.epochs,
+                generator=draw,
+                checkpoint=unfinished,
+                progress=progress,
+            )
         return _answers(study, network)
 
 
 def _answers(study, network: torch.nn.Module) -> dict:
     """Return what is kept of a trained network: its answers for all images, and its weights."""
     test = study.split.pixels(study.split.dataset.test_images)
-    answers = {"logits": training.predict(network, study.images),
-               "test_logits": training.predict(network, test) if len(test) else np.empty((0, len(study.classes)))}
+    answers = {
+        "logits": training.predict(network, study.images),
+        "test_logits": training.predict(network, test) if len(test) else np.empty((0, len(study.classes))),
+    }
     return answers | {f"weights.{name}": value.cpu() for name, value in network.state_dict().items()}
 
 
@@ -149,9 +178,17 @@ class _PrivateTraining:
     imports = COMPILER
 
     def _inputs(self, study) -> dict:
-        return study.inputs | asdict(self.settings) | {
-            "kind": self.kind, "key": self.key, "members": store.digest(self.rows, study.labels[self.rows]),
-            "coins": store.digest(self.coins), "network": self.network}
+        return (
+            study.inputs
+            | asdict(self.settings)
+            | {
+                "kind": self.kind,
+                "key": self.key,
+                "members": store.digest(self.rows, study.labels[self.rows]),
+                "coins": store.digest(self.coins),
+                "network": self.network,
+            }
+        )
 
     def _at(self, study) -> Path:
         return _place(study, "models", self.kind, self.key)
@@ -161,12 +198,21 @@ class _PrivateTraining:
 
     def arrays(self, study, progress: Callable = iter) -> dict:
         """Return the arrays, computed and kept unless they are there already."""
+
         def compute(unfinished: Path) -> dict:
             network = study.network(self.kind, *self.key, network=self.network).to(study.device)
             members = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
-            scores = dp_sgd.train(network, *members, self.settings, seed=derive(study.seed, self.kind, *self.key),
-                                       coins=torch.as_tensor(self.coins), checkpoint=unfinished, progress=progress)
+            scores = dp_sgd.train(
+                network,
+                *members,
+                self.settings,
+                seed=derive(study.seed, self.kind, *self.key),
+                coins=torch.as_tensor(self.coins),
+                checkpoint=unfinished,
+                progress=progress,
+            )
             return _answers(study, network) | {"scores": scores}
+
         return store.cached(self._at(study), self._inputs(study), compute, by=(dp_sgd.train,))
 
 
@@ -182,9 +228,16 @@ class _PrivateSet:
     coins: np.ndarray
 
     def _inputs(self, study) -> dict:
-        return study.inputs | asdict(self.query) | {
-            "kind": self.kind, "key": self.key, "members": store.digest(self.rows, study.labels[self.rows]),
-            "coins": store.digest(self.coins)}
+        return (
+            study.inputs
+            | asdict(self.query)
+            | {
+                "kind": self.kind,
+                "key": self.key,
+                "members": store.digest(self.rows, study.labels[self.rows]),
+                "coins": store.digest(self.coins),
+            }
+        )
 
     def _at(self, study, folder: str) -> Path:
         return _place(study, folder, self.kind, self.key)
@@ -198,18 +251,33 @@ class _PrivateSet:
         images, labels = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
 
         def released(unfinished: Path) -> dict:
-            return noisy_embeddings.release(images, labels, classes, self.query, seed=seed,
-                                           coins=torch.as_tensor(self.coins), checkpoint=unfinished)
+            return noisy_embeddings.release(
+                images, labels, classes, self.query, seed=seed, coins=torch.as_tensor(self.coins), checkpoint=unfinished
+            )
 
         fit = gan.fit if isinstance(self.fit, gan.Settings) else noisy_embeddings.fit
 
         def fitted(unfinished: Path) -> dict:
-            found = store.cached(self._at(study, "releases"), self._inputs(study), released, by=(noisy_embeddings.release,))
+            found = store.cached(
+                self._at(study, "releases"), self._inputs(study), released, by=(noisy_embeddings.release,)
+            )
             return found | fit(
-                torch.as_tensor(found["sums"]).to(study.device), study.split.shape, len(self.rows) / classes, self.query,
-                self.fit, seed=seed, checkpoint=unfinished, progress=progress)
-        return store.cached(self._at(study, "condensed"), self._inputs(study) | asdict(self.fit), fitted,
-                                by=(noisy_embeddings.release, fit))
+                torch.as_tensor(found["sums"]).to(study.device),
+                study.split.shape,
+                len(self.rows) / classes,
+                self.query,
+                self.fit,
+                seed=seed,
+                checkpoint=unfinished,
+                progress=progress,
+            )
+
+        return store.cached(
+            self._at(study, "condensed"),
+            self._inputs(study) | asdict(self.fit),
+            fitted,
+            by=(noisy_embeddings.release, fit),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,8 +294,12 @@ class _Condensed:
 
     def _inputs(self, study) -> dict:
         audited = {} if self.coins is None else {"coins": store.digest(self.coins)}
-        return study.inputs | asdict(self.settings) | audited | {
-            "kind": self.kind, "key": self.key, "members": store.digest(self.rows, study.labels[self.rows])}
+        return (
+            study.inputs
+            | asdict(self.settings)
+            | audited
+            | {"kind": self.kind, "key": self.key, "members": store.digest(self.rows, study.labels[self.rows])}
+        )
 
     def _at(self, study) -> Path:
         return _place(study, "condensed", self.kind, self.key)
@@ -242,8 +314,16 @@ class _Condensed:
 
         def compute(unfinished: Path) -> dict:
             members = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
-            return make(*members, len(study.classes), self.settings, seed=derive(study.seed, self.kind, *self.key),
-                        checkpoint=unfinished, progress=progress, **audited)
+            return make(
+                *members,
+                len(study.classes),
+                self.settings,
+                seed=derive(study.seed, self.kind, *self.key),
+                checkpoint=unfinished,
+                progress=progress,
+                **audited,
+            )
+
         return store.cached(self._at(study), self._inputs(study), compute, by=(make,))
 
 
@@ -261,11 +341,15 @@ class _Attacked:
     @property
     def key(self) -> tuple:
         """What a progress bar calls it."""
-        return Path(self.file).stem,
+        return (Path(self.file).stem,)
 
     def _inputs(self, study) -> dict:
-        return study.inputs | {"model": self.file, "examine": self.examine.__name__, "rows": store.digest(self.rows),
-                               "how": dict(self.how)}
+        return study.inputs | {
+            "model": self.file,
+            "examine": self.examine.__name__,
+            "rows": store.digest(self.rows),
+            "how": dict(self.how),
+        }
 
     def _at(self, study) -> Path:
         return study.folder / "attacked" / f"{self.examine.__name__}-{Path(self.file).stem}"
@@ -275,8 +359,15 @@ class _Attacked:
 
     def arrays(self, study, progress: Callable = iter) -> dict:
         """Return the arrays, computed and kept unless they are there already."""
+
         def compute(_) -> dict:
-            network, = study.on_pixels(Models(pd.DataFrame({"file": [self.file]}), np.empty(0), np.empty(0)))
-            return self.examine(network, study.grey_pixels(self.rows).to(study.device), study.labels[self.rows].to(study.device),
-                                generator=study.generator("attacked", self.examine.__name__, self.file), **dict(self.how))
+            (network,) = study.on_pixels(Models(pd.DataFrame({"file": [self.file]}), np.empty(0), np.empty(0)))
+            return self.examine(
+                network,
+                study.grey_pixels(self.rows).to(study.device),
+                study.labels[self.rows].to(study.device),
+                generator=study.generator("attacked", self.examine.__name__, self.file),
+                **dict(self.how),
+            )
+
         return store.cached(self._at(study), self._inputs(study), compute, by=(self.examine,))

@@ -87,19 +87,25 @@ def checked(scores: np.ndarray, is_member: np.ndarray) -> tuple[np.ndarray, np.n
     """
     scores, is_member = np.asarray(scores, dtype=np.float64), np.asarray(is_member, dtype=bool)
     if scores.ndim != 1 or scores.shape != is_member.shape:
-        raise ValueError(f"scores of shape {list(scores.shape)} and membership of shape {list(is_member.shape)}: "
-                         "one score and one membership an example are needed, both of shape [n]")
+        raise ValueError(
+            f"scores of shape {list(scores.shape)} and membership of shape {list(is_member.shape)}: "
+            "one score and one membership an example are needed, both of shape [n]"
+        )
     if np.isnan(scores).any():
-        raise ValueError(f"{int(np.isnan(scores).sum())} attack scores are NaN: no ROC curve exists; "
-                         "look for NaN in the model's logits")
+        raise ValueError(
+            f"{int(np.isnan(scores).sum())} attack scores are NaN: no ROC curve exists; "
+            "look for NaN in the model's logits"
+        )
     if is_member.all() or not is_member.any():
-        raise ValueError("a ROC curve needs members and non-members, "
-                         f"got only {'members' if is_member.any() else 'non-members'}")
+        raise ValueError(
+            f"a ROC curve needs members and non-members, got only {'members' if is_member.any() else 'non-members'}"
+        )
     return scores, is_member
 
 
-def auc(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,
-        draws: int = 500) -> tuple[float, float, float]:
+def auc(
+    scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator, draws: int = 500
+) -> tuple[float, float, float]:
     """Return the area under the ROC curve and its bootstrap percentile interval.
 
     Members and non-members are resampled separately. Ties count one half.
@@ -127,6 +133,7 @@ def auc(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,
 
     def resampled(one):
         return one[rng.integers(0, len(one), len(one))]
+
     samples = [area(resampled(members), resampled(others)) for _ in range(draws)]
     low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return area(members, others), float(low), float(high)
@@ -174,8 +181,9 @@ def threshold_at_fpr(scores: np.ndarray, is_member: np.ndarray, fpr: float) -> f
     return float(others[-1 - allowed]) if allowed else np.nan
 
 
-def tpr_at_fpr(scores: np.ndarray, is_member: np.ndarray, fpr: float,
-               rng: np.random.Generator) -> tuple[float, float, float]:
+def tpr_at_fpr(
+    scores: np.ndarray, is_member: np.ndarray, fpr: float, rng: np.random.Generator
+) -> tuple[float, float, float]:
     """Return the true positive rate at `threshold_at_fpr` and its 95 % interval (bootstrap percentiles).
 
     Members and non-members are both resampled, and the threshold is chosen anew each time: the
@@ -201,8 +209,9 @@ def tpr_at_fpr(scores: np.ndarray, is_member: np.ndarray, fpr: float,
     return float(np.mean(members > threshold)), low, high
 
 
-def _tpr_interval(members: np.ndarray, others: np.ndarray, allowed: int, rng: np.random.Generator,
-                  draws: int = 1000) -> tuple[float, float]:
+def _tpr_interval(
+    members: np.ndarray, others: np.ndarray, allowed: int, rng: np.random.Generator, draws: int = 1000
+) -> tuple[float, float]:
     """Return the bootstrap interval of the share of members above all but `allowed` non-members; scores ascending.
 
     The (k + 1)-th largest of n resampled scores is the score at the quantile 1 - B of the sample, with
@@ -217,8 +226,9 @@ def _tpr_interval(members: np.ndarray, others: np.ndarray, allowed: int, rng: np
     return beyond_none_and_all(*np.quantile(shares, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]), len(members))
 
 
-def roc_band(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,
-             points: int = 50) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def roc_band(
+    scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator, points: int = 50
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the ROC curve on a logarithmic grid of false positive rates, with a band.
 
     The band is *pointwise*: at each grid point the 95 % interval of `tpr_at_fpr`. The whole curve
@@ -287,11 +297,13 @@ def precision_at_prior(decisions: np.ndarray, is_member: np.ndarray, prior: floa
 
     def precision(tpr, fpr):
         return float(prior * tpr / (prior * tpr + (1 - prior) * fpr)) if tpr + fpr else np.nan
+
     return precision(*(said / asked)), precision(low[0], high[1]), precision(high[0], low[1])
 
 
-def evaluate(scores: np.ndarray, decisions: np.ndarray, is_member: np.ndarray,
-             rng: np.random.Generator) -> dict[str, float]:
+def evaluate(
+    scores: np.ndarray, decisions: np.ndarray, is_member: np.ndarray, rng: np.random.Generator
+) -> dict[str, float]:
     """Return accuracy, precision, recall and AUC of an attack, each with `_low` and `_high`.
 
     Precision is NaN for an attack that never says "member".
@@ -303,21 +315,32 @@ def evaluate(scores: np.ndarray, decisions: np.ndarray, is_member: np.ndarray,
     rng : source of the AUC's bootstrap.
     """
     hits = decisions & is_member
-    found = {"accuracy": rate((decisions == is_member).sum(), len(decisions)),
-             "precision": rate(hits.sum(), decisions.sum()),
-             "recall": rate(hits.sum(), is_member.sum()),
-             "auc": auc(scores, is_member, rng)}
-    return {name + suffix: float(value) for name, triple in found.items()
-            for suffix, value in zip(("", "_low", "_high"), triple)}
+    found = {
+        "accuracy": rate((decisions == is_member).sum(), len(decisions)),
+        "precision": rate(hits.sum(), decisions.sum()),
+        "recall": rate(hits.sum(), is_member.sum()),
+        "auc": auc(scores, is_member, rng),
+    }
+    return {
+        name + suffix: float(value)
+        for name, triple in found.items()
+        for suffix, value in zip(("", "_low", "_high"), triple)
+    }
 
 
-def bootstrap(statistic: Callable[..., float], samples: list[np.ndarray], labels: np.ndarray, rng: np.random.Generator,
-              draws: int = 400) -> tuple[float, float, float]:
+def bootstrap(
+    statistic: Callable[..., float],
+    samples: list[np.ndarray],
+    labels: np.ndarray,
+    rng: np.random.Generator,
+    draws: int = 400,
+) -> tuple[float, float, float]:
     """Return a statistic and its 95 % interval by a bootstrap over images and runs.
 
-    Images are resampled within their class, the same ones for all samples, because all models have the same exam. Of the R runs
-    of each sample R - 1 are drawn with replacement, which gives the variance of their mean without bias (Rao & Wu 1988); a single run
-    stays. The interval is bias-corrected (Efron 1981): a spread of resampled images is too large by as much as theirs is.
+    Images are resampled within their class, the same ones for all samples, because all models have the same exam. Of
+    the R runs of each sample R - 1 are drawn with replacement, which gives the variance of their mean without bias (Rao
+    & Wu 1988); a single run stays. The interval is bias-corrected (Efron 1981): a spread of resampled images is too
+    large by as much as theirs is.
 
     Parameters
     ----------
@@ -333,7 +356,9 @@ def bootstrap(statistic: Callable[..., float], samples: list[np.ndarray], labels
         for own in groups:  # in its own places, so that the labels stay what they are
             place[own] = own[rng.integers(0, len(own), len(own))]
         found.append(statistic(*(one[rng.integers(0, len(one), max(1, len(one) - 1))][..., place] for one in samples)))
-    below = np.clip((np.mean(np.less(found, value)) + np.mean(np.less_equal(found, value))) / 2, 1 / draws, 1 - 1 / draws)
+    below = np.clip(
+        (np.mean(np.less(found, value)) + np.mean(np.less_equal(found, value))) / 2, 1 / draws, 1 - 1 / draws
+    )
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(found, _corrected(np.array([tail, 1 - tail]), below), method="nearest")
     return float(value), float(low), float(high)

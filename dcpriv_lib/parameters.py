@@ -26,7 +26,7 @@ CORESETS = ("random", "herding", "k-center", "tiles")
 STARTS = ("noise", "real", "means", "mean noise", "tiles", "herding", "k-center")
 NETWORKS = ("ConvNet", "PaperCNN", "linear")
 MANY = 1_000_000
-MOST_SHADOWS = 1000        # the seeds of a shadow model are this many times the report's seed, and its number
+MOST_SHADOWS = 1000  # the seeds of a shadow model are this many times the report's seed, and its number
 CHECKED = "_parameters_were_checked"
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 
@@ -37,25 +37,26 @@ class Rule:
 
     fits: Callable[[object], object]  # true or false, like a condition
     expected: str
-    words: tuple[str, ...] = ()       # if it is one of some words
+    words: tuple[str, ...] = ()  # if it is one of some words
 
 
 def whole(low: int, high: int = MANY) -> Rule:
     """Allow an int, bool excepted, from `low` to `high`."""
-    return Rule(lambda value: type(value) is int and low <= value <= high,
-                f"a whole number from {low:,} to {high:,}")
+    return Rule(lambda value: type(value) is int and low <= value <= high, f"a whole number from {low:,} to {high:,}")
 
 
 def even(low: int, high: int = 10_000) -> Rule:
     """Allow an even int from `low` to `high`."""
-    return Rule(lambda value: whole(low, high).fits(value) and value % 2 == 0,
-                f"an even whole number from {low:,} to {high:,}")
+    return Rule(
+        lambda value: whole(low, high).fits(value) and value % 2 == 0, f"an even whole number from {low:,} to {high:,}"
+    )
 
 
 def number(low: float, high: float) -> Rule:
     """Allow an int or float from `low` to `high`; NaN is in no range."""
-    return Rule(lambda value: type(value) in (int, float) and low <= value <= high,
-                f"a number from {low:g} to {high:g}")
+    return Rule(
+        lambda value: type(value) in (int, float) and low <= value <= high, f"a number from {low:g} to {high:g}"
+    )
 
 
 def one_of(*names: str) -> Rule:
@@ -65,9 +66,15 @@ def one_of(*names: str) -> Rule:
 
 def entries(rule: Rule, distinct: bool = False, at_least: int = 1) -> Rule:
     """Allow a list of `at_least` entries or more, each allowed by `rule`."""
+
     def fits(value) -> bool:
-        return (type(value) is list and len(value) >= at_least and all(map(rule.fits, value))
-                and not (distinct and len(set(value)) < len(value)))
+        return (
+            type(value) is list
+            and len(value) >= at_least
+            and all(map(rule.fits, value))
+            and not (distinct and len(set(value)) < len(value))
+        )
+
     return Rule(fits, f"a list, each {rule.expected}" + (", none of them twice" if distinct else ""))
 
 
@@ -79,12 +86,16 @@ def either(one: Rule, other: Rule) -> Rule:
 def one_or_many(rule: Rule, distinct: bool = False) -> Rule:
     """Allow what `rule` allows, or a list of it."""
     many = entries(rule, distinct)
-    return Rule(either(rule, many).fits, f"{rule.expected}, or a list of these"
-                + (", none of them twice" if distinct else ""))
+    return Rule(
+        either(rule, many).fits, f"{rule.expected}, or a list of these" + (", none of them twice" if distinct else "")
+    )
+
 
 A_FILE = Rule(lambda value: type(value) is str and value.strip(), "the path of a file")
-FILES = Rule(lambda value: value == [] or one_or_many(A_FILE, distinct=True).fits(value),
-             "the path of a file, or a list of paths, none of them twice")
+FILES = Rule(
+    lambda value: value == [] or one_or_many(A_FILE, distinct=True).fits(value),
+    "the path of a file, or a list of paths, none of them twice",
+)
 
 TABLE = {
     # of all notebooks
@@ -149,8 +160,10 @@ TABLE = {
     "crowds": entries(whole(10), distinct=True),
     # 10
     "n_pictures": whole(1, 100_000),
-    "epsilons": Rule(lambda value: entries(number(0, 1), distinct=True).fits(value) and value == sorted(value),
-                     "a list of numbers from 0 to 1, each larger than the one before"),
+    "epsilons": Rule(
+        lambda value: entries(number(0, 1), distinct=True).fits(value) and value == sorted(value),
+        "a list of numbers from 0 to 1, each larger than the one before",
+    ),
     "epsilon": number(0, 1),
     "pgd_steps": whole(1, 10_000),
     "strong_pictures": whole(1, 100_000),
@@ -175,8 +188,10 @@ TABLE = {
     "drawn_per_class": whole(1, 100_000),
     "rival_methods": entries(one_of(*CORESETS, *METHODS), distinct=True),
     # 8
-    "clone": Rule(lambda value: type(value) is str and (value == "" or value.strip()),
-                  "the path of a folder, or '' for the one among the data sets"),
+    "clone": Rule(
+        lambda value: type(value) is str and (value == "" or value.strip()),
+        "the path of a folder, or '' for the one among the data sets",
+    ),
     # solutions
     "n_networks": whole(1, 100_000),
     "steps": whole(1),
@@ -187,9 +202,10 @@ TABLE = {
     "removed": whole(1),
     "most_iterations": whole(1),
     # of the engine: papermill -f PROFILE passes it to every notebook
-    "jobs": Rule(lambda value: type(value) is dict and value.keys() <= JOBS.keys()
-                 and all(map(whole(0).fits, value.values())),
-                 f"whole numbers from 0 to {MANY:,} for some of {', '.join(JOBS)}, like {JOBS}"),
+    "jobs": Rule(
+        lambda value: type(value) is dict and value.keys() <= JOBS.keys() and all(map(whole(0).fits, value.values())),
+        f"whole numbers from 0 to {MANY:,} for some of {', '.join(JOBS)}, like {JOBS}",
+    ),
 }
 
 
@@ -230,8 +246,10 @@ def check(given: MutableMapping) -> dict:
 def _check_names(given: MutableMapping) -> None:
     own = {name for name, value in given.items() if isinstance(value, PLAIN) and not name.startswith("_")}
     for name in sorted(own - TABLE.keys() - {"In", "Out"}):  # the last two are IPython's
-        raise ParameterError(f"there is no parameter {name!r}{nearest(name, TABLE)} (in Jupyter, correct the "
-                             "name and restart the kernel)")
+        raise ParameterError(
+            f"there is no parameter {name!r}{nearest(name, TABLE)} (in Jupyter, correct the "
+            "name and restart the kernel)"
+        )
 
 
 def _check_value(name: str, value, declared: type | None) -> None:
@@ -262,9 +280,11 @@ def _check_together(own: dict) -> None:
             per_ipc(name, own[name], ipcs)
     without = [ipc for ipc in ipcs if ipc not in PAPER_LOOPS]
     if own.get("outer") == 0 and without:
-        raise ParameterError("outer = 0 takes the condensation paper's loops, which exist for ipc = "
-                             f"{', '.join(map(str, PAPER_LOOPS))}, not {without[0]}: set outer and inner "
-                             "yourself")
+        raise ParameterError(
+            "outer = 0 takes the condensation paper's loops, which exist for ipc = "
+            f"{', '.join(map(str, PAPER_LOOPS))}, not {without[0]}: set outer and inner "
+            "yourself"
+        )
     if ipcs and own.get("control_ipc", ipcs[0]) not in ipcs:
         raise ParameterError(f"control_ipc = {own['control_ipc']}: expected one of ipc = {ipcs}")
     for name in ("more_of", "factor_method"):
@@ -274,8 +294,12 @@ def _check_together(own: dict) -> None:
     if "epsilon" in own and own["epsilon"] not in own.get("epsilons", []):
         raise ParameterError(f"epsilon = {own['epsilon']:g}: expected one of epsilons = {own.get('epsilons')}")
     if own.get("extra_targets") and own.get("shift"):
-        raise ParameterError(f"shift = {own['shift']}: files of extra_targets answer for the images themselves, not "
-                             "for shifted ones: set shift to 0, or extra_targets to []")
+        raise ParameterError(
+            f"shift = {own['shift']}: files of extra_targets answer for the images themselves, not "
+            "for shifted ones: set shift to 0, or extra_targets to []"
+        )
     if own.get("first_shadow", 0) + own.get("n_shadows", 1) > MOST_SHADOWS:
-        raise ParameterError(f"first_shadow = {own['first_shadow']}, n_shadows = {own['n_shadows']}: "
-                             f"expected a sum of at most {MOST_SHADOWS:,}")
+        raise ParameterError(
+            f"first_shadow = {own['first_shadow']}, n_shadows = {own['n_shadows']}: "
+            f"expected a sum of at most {MOST_SHADOWS:,}"
+        )

@@ -13,9 +13,18 @@ from .parameters import JOBS, check
 
 __all__ = ["APART", "JOBS", "STAGES", "ProfileError", "arguments", "as_list", "parameters", "per_ipc", "read"]
 
-STAGES = ("01_data_split", "02_condensation", "03_shadow_training", "04_attack", "05_results",
-          "06_stronger_attacks", "07_controls", "09_methods", "10_robustness_and_fairness",
-          "11_formal_privacy")
+STAGES = (
+    "01_data_split",
+    "02_condensation",
+    "03_shadow_training",
+    "04_attack",
+    "05_results",
+    "06_stronger_attacks",
+    "07_controls",
+    "09_methods",
+    "10_robustness_and_fairness",
+    "11_formal_privacy",
+)
 APART = ("08_the_authors_models",)  # reads what others made, not these stages: `make authors` runs it, not the engine
 
 
@@ -27,6 +36,7 @@ class ProfileError(ValueError):
 def parameters(stage: str) -> dict:
     """Return the parameters a notebook declares, with their defaults."""
     import papermill  # here, because a notebook that wants `per_ipc` would wait seconds for it
+
     found = papermill.inspect_notebook(str(paths.NOTEBOOKS / f"{stage}.ipynb"))
     return {name: ast.literal_eval(entry["default"]) for name, entry in found.items()}
 
@@ -52,8 +62,9 @@ def read(name: str) -> dict:
         if key == "profile":
             raise ProfileError(f"{paths.shown(path)}: profile is the name of the file: delete this line")
         if key not in known:
-            raise ProfileError(f"{paths.shown(path)}: no notebook declares a parameter {key!r}"
-                               f"{nearest(str(key), known)}")
+            raise ProfileError(
+                f"{paths.shown(path)}: no notebook declares a parameter {key!r}{nearest(str(key), known)}"
+            )
     chosen = known | given | {"profile": name}
     try:
         check(chosen | {"__annotations__": {key: type(value) for key, value in known.items()}})
@@ -78,8 +89,7 @@ def _find(name: str) -> Path:
     path = paths.PROFILES / f"{name}.yaml"
     if not path.exists():
         known = sorted(file.stem for file in paths.PROFILES.glob("*.yaml"))
-        raise ProfileError(f"there is no profile {name!r} in {paths.shown(paths.PROFILES)}"
-                           f"{nearest(name, known)}")
+        raise ProfileError(f"there is no profile {name!r} in {paths.shown(paths.PROFILES)}{nearest(name, known)}")
     return path
 
 
@@ -102,5 +112,7 @@ def _load(path: Path) -> dict:
             raise TypeError(f"a {type(given).__name__}")
         return given or {}
     except (yaml.YAMLError, TypeError, ValueError, RecursionError, OSError) as error:
-        raise ProfileError(f"{paths.shown(path)} is not YAML with a parameter and its value a line "
-                           f"({' '.join(str(error).split())}): correct it") from error
+        raise ProfileError(
+            f"{paths.shown(path)} is not YAML with a parameter and its value a line "
+            f"({' '.join(str(error).split())}): correct it"
+        ) from error

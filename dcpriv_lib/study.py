@@ -34,10 +34,20 @@ from .models.trained import Models
 from .privacy import noisy_embeddings
 from .results import tables
 
-MADE_BY = {"split": "01_data_split", "targets": "02_condensation", "condensed_sets": "02_condensation",
-           "shadows": "03_shadow_training", "attacks": "04_attack", "references": "06_stronger_attacks",
-           "every_model": "06_stronger_attacks", "controls": "07_controls", "methods": "09_methods", "leaks": "09_methods",
-           "properties": "10_robustness_and_fairness", "formal_privacy": "11_formal_privacy"}
+MADE_BY = {
+    "split": "01_data_split",
+    "targets": "02_condensation",
+    "condensed_sets": "02_condensation",
+    "shadows": "03_shadow_training",
+    "attacks": "04_attack",
+    "references": "06_stronger_attacks",
+    "every_model": "06_stronger_attacks",
+    "controls": "07_controls",
+    "methods": "09_methods",
+    "leaks": "09_methods",
+    "properties": "10_robustness_and_fairness",
+    "formal_privacy": "11_formal_privacy",
+}
 
 
 class Study:
@@ -85,7 +95,9 @@ class Study:
     @classmethod
     def divide(cls, profile: str, dataset: str, seed: int, pixels: str, n_images: int = 0, **others) -> "Study":
         """Divide a data set into members, non-members and the attacker's (see `split.make_split`)."""
-        split.make_split(paths.results(profile), profile=profile, dataset=dataset, seed=seed, pixels=pixels, n_images=n_images)
+        split.make_split(
+            paths.results(profile), profile=profile, dataset=dataset, seed=seed, pixels=pixels, n_images=n_images
+        )
         return cls(profile, dataset, seed, pixels=pixels, n_images=n_images, **others)
 
     def with_canaries(self, number: int) -> "Study":
@@ -142,7 +154,8 @@ class Study:
     # ------------------------------------------------------------------ synthetic sets and models
 
     def network(self, *purpose, network: str = "PaperCNN") -> torch.nn.Module:
-        """Return a new network, of the paper unless another of `networks.NETWORKS` is named, with weights for this purpose.
+        """Return a new network, of the paper unless another of `networks.NETWORKS` is named, with weights for this
+        purpose.
 
         A ConvNet has 32 filters here: to answer for a whole data set with the 128 of its authors takes minutes.
         """
@@ -180,11 +193,13 @@ class Study:
 
         Of a set that was interrupted it is the time after the last interruption.
         """
-        return np.array([store.read_sidecar(job.path(self))["provenance"]["seconds"]
-                         for job in _condensations(kind, wanted)])
+        return np.array(
+            [store.read_sidecar(job.path(self))["provenance"]["seconds"] for job in _condensations(kind, wanted)]
+        )
 
-    def population(self, kind: str, training_sets: dict, epochs: int, network: str = "PaperCNN",
-                   recipe: str = "paper") -> Models:
+    def population(
+        self, kind: str, training_sets: dict, epochs: int, network: str = "PaperCNN", recipe: str = "paper"
+    ) -> Models:
         """Train one model a training set; models trained before are loaded.
 
         Parameters
@@ -194,14 +209,17 @@ class Study:
             and labels (hard or soft, see `training.train`), or to what `condense` returns for a key.
         epochs : passes over a training set.
         network : one of `networks.NETWORKS`; only the paper's can be asked again by `ask`.
-        recipe : "paper" for `training.train`, "published" for `published_protocol.train`, which starts anew if it is interrupted.
+        recipe : "paper" for `training.train`, "published" for `published_protocol.train`, which starts anew if it is
+            interrupted.
 
         Returns
         -------
         Models, in the order of `training_sets`; the key's parts are the first columns of their table.
         """
-        jobs = [_Training(kind, _key(key), _rows_or_pair(training_set), epochs, network, recipe)
-                for key, training_set in training_sets.items()]
+        jobs = [
+            _Training(kind, _key(key), _rows_or_pair(training_set), epochs, network, recipe)
+            for key, training_set in training_sets.items()
+        ]
         answers = self._made(jobs, f"{kind} models")
         table = pd.DataFrame([job.key for job in jobs])
         table.columns = {1: ["model"], 2: ["target", "run"]}.get(table.shape[1], table.columns)
@@ -225,9 +243,12 @@ class Study:
         dict of key to what `noisy_embeddings.release` and the fit, or `psg.condense`, return, as
         numpy arrays.
         """
-        jobs = [(_PrivateSet if isinstance(how[0], noisy_embeddings.Query) else _Condensed)(
-            kind, _key(key), np.asarray(rows), *how, of_key)
-            for (key, (rows, *how)), of_key in zip(wanted.items(), _coins(coins, wanted))]
+        jobs = [
+            (_PrivateSet if isinstance(how[0], noisy_embeddings.Query) else _Condensed)(
+                kind, _key(key), np.asarray(rows), *how, of_key
+            )
+            for (key, (rows, *how)), of_key in zip(wanted.items(), _coins(coins, wanted))
+        ]
         return dict(zip(wanted, self._made(jobs, "private sets")))
 
     def generated_sets(self, kind: str, wanted: dict) -> dict:
@@ -254,12 +275,22 @@ class Study:
         sets : what it returned.
         """
         rows = torch.as_tensor(self.pool)
-        return np.stack([noisy_embeddings.members_by_least_squares(
-            torch.as_tensor(sets[key]["sums"]), self.images[rows], self.labels[rows], query, derive(self.seed, kind, *_key(key)))
-            for key, (_, query, _) in wanted.items()])
+        return np.stack(
+            [
+                noisy_embeddings.members_by_least_squares(
+                    torch.as_tensor(sets[key]["sums"]),
+                    self.images[rows],
+                    self.labels[rows],
+                    query,
+                    derive(self.seed, kind, *_key(key)),
+                )
+                for key, (_, query, _) in wanted.items()
+            ]
+        )
 
-    def private_population(self, kind: str, wanted: dict, coins: np.ndarray | None = None,
-                           network: str = "PaperCNN") -> tuple[Models, np.ndarray]:
+    def private_population(
+        self, kind: str, wanted: dict, coins: np.ndarray | None = None, network: str = "PaperCNN"
+    ) -> tuple[Models, np.ndarray]:
         """Train one model a key by DP-SGD; models trained before are loaded.
 
         Parameters
@@ -273,11 +304,18 @@ class Study:
         -------
         Models as from `population`, and the auditor's scores, float64 [models, canaries] (see `dp_sgd.train`).
         """
-        jobs = [_PrivateTraining(kind, _key(key), np.asarray(rows), settings, of_key, network)
-                for (key, (rows, settings)), of_key in zip(wanted.items(), _coins(coins, wanted))]
+        jobs = [
+            _PrivateTraining(kind, _key(key), np.asarray(rows), settings, of_key, network)
+            for (key, (rows, settings)), of_key in zip(wanted.items(), _coins(coins, wanted))
+        ]
         answers = self._made(jobs, f"{kind} models")
-        table = pd.DataFrame({"model": list(wanted), "images": [len(job.rows) for job in jobs],
-                              "file": [job.path(self).name for job in jobs]})
+        table = pd.DataFrame(
+            {
+                "model": list(wanted),
+                "images": [len(job.rows) for job in jobs],
+                "file": [job.path(self).name for job in jobs],
+            }
+        )
         return self._models(table, answers), np.stack([one["scores"] for one in answers])
 
     def ask(self, models: Models, shift: int = 0) -> np.ndarray:
@@ -288,8 +326,12 @@ class Study:
         if shift == 0:
             return models.logits[:, :, None]
         moves = [(0, 0), (shift, 0), (-shift, 0), (0, shift), (0, -shift)]
-        return np.stack([np.stack([training.predict(network, self.images.roll(move, (2, 3))).numpy() for move in moves],
-                                  axis=1) for network in self.networks(models)])
+        return np.stack(
+            [
+                np.stack([training.predict(network, self.images.roll(move, (2, 3))).numpy() for move in moves], axis=1)
+                for network in self.networks(models)
+            ]
+        )
 
     def references(self, keep: np.ndarray, models: Models, shift: int = 0):
         """Return `attack.References`: what reference models answer for the pool and the attacker's own images.
@@ -300,10 +342,12 @@ class Study:
         models, shift : as in `ask`.
         """
         from .attacks import attack  # here, because worker processes would wait for scikit-learn
-        answers = self.ask(models, shift)                # [models, N, queries, classes]
+
+        answers = self.ask(models, shift)  # [models, N, queries, classes]
         labels = self.labels.numpy()
-        return attack.References(keep, answers[:, self.pool], labels[self.pool],
-                                  answers[:, self.attacker], labels[self.attacker])
+        return attack.References(
+            keep, answers[:, self.pool], labels[self.pool], answers[:, self.attacker], labels[self.attacker]
+        )
 
     def grey_pixels(self, rows: np.ndarray) -> torch.Tensor:
         """Return images as pixels from 0 to 1, float32 [n, C, H, W], as `attacked` changes them."""
@@ -312,6 +356,7 @@ class Study:
     def on_pixels(self, models: Models) -> list[torch.nn.Module]:
         """Return the networks of models, each taking pixels from 0 to 1 (`networks.OnPixels`)."""
         from .models import networks  # here, because most worker processes would wait for scipy
+
         return [networks.OnPixels(network, *self.split.scale) for network in self.networks(models)]
 
     def attacked(self, models: Models, rows: np.ndarray, examine: Callable[..., dict], **how) -> dict[str, np.ndarray]:
@@ -334,8 +379,10 @@ class Study:
             If a model has no weights, only answers.
         """
         if "file" not in models.table or models.table["file"].isna().any():
-            raise ValueError(f"{models.table.iloc[0, 0]} has answers and no weights: nobody can tell how far its images must be "
-                             "changed: leave it out here, or name a file of its weights in extra_targets")
+            raise ValueError(
+                f"{models.table.iloc[0, 0]} has answers and no weights: nobody can tell how far its images must be "
+                "changed: leave it out here, or name a file of its weights in extra_targets"
+            )
         jobs = [_Attacked(file, examine, np.asarray(rows), tuple(how.items())) for file in models.table["file"]]
         found = self._made(jobs, "attacked models")
         return {name: np.stack([one[name] for one in found]) for name in found[0]} if found else {}
@@ -345,8 +392,13 @@ class Study:
         for file in models.table["file"]:
             arrays = store.load_arrays(self.folder / "models" / file, self.inputs, "the notebook that trains it")
             network = networks.PaperCNN(*self.split.shape)
-            network.load_state_dict({name.removeprefix("weights."): torch.as_tensor(value)
-                                     for name, value in arrays.items() if name.startswith("weights.")})
+            network.load_state_dict(
+                {
+                    name.removeprefix("weights."): torch.as_tensor(value)
+                    for name, value in arrays.items()
+                    if name.startswith("weights.")
+                }
+            )
             yield network.to(self.device)
 
     def _made(self, jobs: list, what: str) -> list[dict]:
@@ -357,13 +409,19 @@ class Study:
                 pass
         else:
             for job in missing:
-                job.arrays(self, lambda steps, job=job: tqdm(steps, desc=" ".join(map(str, (job.kind, *job.key))), delay=2))
+                job.arrays(
+                    self, lambda steps, job=job: tqdm(steps, desc=" ".join(map(str, (job.kind, *job.key))), delay=2)
+                )
         return [job.arrays(self) for job in jobs]
 
     def _models(self, table: pd.DataFrame, answers: list[dict], settings: dict | None = None) -> Models:
         none = np.empty((0, len(self.images), len(self.classes)), np.float32)
-        return Models(table, np.stack([one["logits"] for one in answers]) if answers else none,
-                      np.stack([one["test_logits"] for one in answers]) if answers else none[:, :0], settings or {})
+        return Models(
+            table,
+            np.stack([one["logits"] for one in answers]) if answers else none,
+            np.stack([one["test_logits"] for one in answers]) if answers else none[:, :0],
+            settings or {},
+        )
 
     # ------------------------------------------------------------------ what the next notebook finds
 
@@ -373,8 +431,12 @@ class Study:
         The arguments are arrays, or what JSON can hold.
         """
         identity = [store.digest(value) if isinstance(value, np.ndarray) else value for value in arguments]
-        return store.cached(self.folder / "once" / name, self.inputs | {"arguments": identity},
-                                lambda _: function(*arguments), by=(function,))
+        return store.cached(
+            self.folder / "once" / name,
+            self.inputs | {"arguments": identity},
+            lambda _: function(*arguments),
+            by=(function,),
+        )
 
     def save(self, name: str, content, **settings) -> None:
         """Keep `Models`, a DataFrame or a dict of arrays under a name for the notebooks that follow."""
@@ -419,13 +481,17 @@ class Study:
         """
         made = self.made("targets")["inputs"]["parameters"]
         if made.get("synthetic_sets"):
-            raise ValueError("notebook 2 took the synthetic_sets of a file, and nobody here can condense as their maker did: "
-                             "this notebook needs sets of its own; run notebook 2 with synthetic_sets = [] first")
+            raise ValueError(
+                "notebook 2 took the synthetic_sets of a file, and nobody here can condense as their maker did: "
+                "this notebook needs sets of its own; run notebook 2 with synthetic_sets = [] first"
+            )
         names = inspect.signature(defaults.settings).parameters.keys() & made.keys()
         found = defaults.settings(self.labels[self.members], **{name: made[name] for name in names})
         if ipc not in found:
-            raise ValueError(f"control_ipc = {ipc}: notebook 2 made no such targets, only for ipc = "
-                             f"{', '.join(map(str, found))}: choose one of these, or run it with this ipc")
+            raise ValueError(
+                f"control_ipc = {ipc}: notebook 2 made no such targets, only for ipc = "
+                f"{', '.join(map(str, found))}: choose one of these, or run it with this ipc"
+            )
         return found[ipc]
 
     def table(self, frame: pd.DataFrame, name: str, note: str = ""):
@@ -437,6 +503,7 @@ class Study:
     def figure(self, figure, name: str) -> None:
         """Keep a figure of the report as .svg and .png."""
         from .results import plots  # here, because worker processes would wait for matplotlib
+
         plots.save(figure, self.folder, name)
 
 

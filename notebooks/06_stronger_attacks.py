@@ -480,7 +480,7 @@ study.figure(figure, "same_auc")
 
 # %%
 low_fpr = attack_results.at_low_fpr(judged)
-study.table(low_fpr, "strong_attacks");
+study.table(low_fpr, "strong_attacks")
 
 # %%
 at_1_percent = low_fpr.pivot(index="attack", columns="target", values="TPR at 1 % FPR")

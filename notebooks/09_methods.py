@@ -608,7 +608,7 @@ for made_with, images in across.items():
     row = {"made with": made_with}
     shown = len(images["labels"] if made_with in kinds else images)
     for kind in parameters.NETWORKS:
-        trained = study.population(f"{made_with} for {kind}", {run: images for run in range(3)},
+        trained = study.population(f"{made_with} for {kind}", dict.fromkeys(range(3), images),
                                    epochs_for(training_steps, shown), network=kind)
         row[f"{kind}, accuracy (%)"] = tables.spread(pd.Series(signals.accuracies(
             trained.logits[:, second], study.labels[second].numpy())))

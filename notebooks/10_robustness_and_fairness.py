@@ -102,7 +102,7 @@ scale = {name: made[name] for name in ("width", "real_batch", "effort")}
 steps_each, sizes = made["training_steps"], sorted(made["real_sizes"])
 for name, (method, ipc, factor) in examined[["method", "ipc", "factor"]].iterrows():
     settings = settings_of(method, ipc, factor=factor, **scale)
-    sets = study.condense(name, {run: (M, settings) for run in range(runs)})
+    sets = study.condense(name, dict.fromkeys(range(runs), (M, settings)))
     models[name] = study.population(name, sets, epochs_for(steps_each, len(sets[0]["labels"])))
 
 # %% [markdown]

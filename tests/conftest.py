@@ -14,8 +14,10 @@ from support import engine
 def pytest_collection_modifyitems(items):
     """Skip the tests of real MNIST and of the authors' models, by name, where DCPRIV_DATA does not point to them."""
     given = bool(os.environ.get("DCPRIV_DATA"))
-    needs = {"mnist": (paths.data() / "MNIST" / "raw", "needs DCPRIV_DATA with the MNIST files"),
-             "authors": (paths.data() / authors.NAME, f"needs, beside MNIST in DCPRIV_DATA: {authors.GET}")}
+    needs = {
+        "mnist": (paths.data() / "MNIST" / "raw", "needs DCPRIV_DATA with the MNIST files"),
+        "authors": (paths.data() / authors.NAME, f"needs, beside MNIST in DCPRIV_DATA: {authors.GET}"),
+    }
     for marker, (folder, reason) in needs.items():
         for item in items if not (given and folder.is_dir()) else ():
             if item.get_closest_marker(marker):

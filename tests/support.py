@@ -22,18 +22,43 @@ class Bomb:
 
 
 def engine(folder, profile="tiny", targets=(), **popen):
-    """Start the engine with its results in `folder`; its own state stays in `folder` too. Without targets: all of it."""
+    """Start the engine with its results in `folder`; its own state stays in `folder` too. Without targets: all of
+    it."""
     folder.mkdir(exist_ok=True)
-    environment = os.environ | {"DCPRIV_RESULTS": str(folder), "PATH": os.pathsep.join(
-        [os.path.dirname(sys.executable), os.environ["PATH"]])}
+    environment = os.environ | {
+        "DCPRIV_RESULTS": str(folder),
+        "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]),
+    }
     return subprocess.Popen(
-        ["snakemake", "--cores", "2", "--nolock", "--rerun-incomplete", "--quiet", "all", "--directory",
-         str(folder), "--snakefile", str(paths.REPOSITORY / "Snakefile"), "--config", f"profile={profile}", "--",
-         *map(str, targets)],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **popen)
+        [
+            "snakemake",
+            "--cores",
+            "2",
+            "--nolock",
+            "--rerun-incomplete",
+            "--quiet",
+            "all",
+            "--directory",
+            str(folder),
+            "--snakefile",
+            str(paths.REPOSITORY / "Snakefile"),
+            "--config",
+            f"profile={profile}",
+            "--",
+            *map(str, targets),
+        ],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **popen,
+    )
 
 
 def artefacts_in(folder):
-    """Return every artefact below `folder` as relative path -> bytes (provenance left out, and the table of seconds)."""
-    files = sorted(folder.rglob("*.npz")) + sorted(set(folder.rglob("*.csv")) - set(folder.rglob("methods_seconds.csv")))
+    """Return every artefact below `folder` as relative path -> bytes (provenance left out, and the table of
+    seconds)."""
+    files = sorted(folder.rglob("*.npz")) + sorted(
+        set(folder.rglob("*.csv")) - set(folder.rglob("methods_seconds.csv"))
+    )
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}

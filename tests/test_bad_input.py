@@ -55,6 +55,7 @@ def refused(tmp_path):
         with pytest.raises(error, match=pattern):
             yield
         assert contents(tmp_path) == before
+
     return expect
 
 
@@ -62,6 +63,7 @@ def refused(tmp_path):
 def no_network(monkeypatch):
     def fail(*_, **__):
         raise urllib.error.URLError("no network")
+
     monkeypatch.setattr(urllib.request, "urlopen", fail)
 
 
@@ -70,6 +72,7 @@ def never(*_, **__):
 
 
 # ---------------------------------------------------------------- downloaded data sets
+
 
 def idx(array: np.ndarray) -> bytes:
     return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
@@ -94,8 +97,7 @@ def test_unchecked_files_of_an_old_torchvision_are_not_read(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
-def test_a_wrong_folder_of_data_sets_is_refused_and_not_created(name, refused, no_network, tmp_path,
-                                                                monkeypatch):
+def test_a_wrong_folder_of_data_sets_is_refused_and_not_created(name, refused, no_network, tmp_path, monkeypatch):
     monkeypatch.setenv("DCPRIV_DATA", str(tmp_path / "dta"))
     with refused(dataset.DataError, "DCPRIV_DATA", f"{tmp_path}/dta", "not a folder", "correct it, or create"):
         catalogue.load(name)
@@ -107,19 +109,28 @@ IDX_DAMAGE = {  # name: (file, what happens to its bytes, words of the message)
     "empty": ("t10k-labels-idx1-ubyte", lambda b: b"", ["is not an idx file"]),
     "too long": ("t10k-labels-idx1-ubyte", lambda b: b + b"\0", ["too long"]),
     "wrong magic": ("train-images-idx3-ubyte", lambda b: b"\0\0\x0d\3" + b[4:], ["is not an idx file"]),
-    "images as labels": ("train-labels-idx1-ubyte", lambda b: idx(np.zeros((20, 1, 1), np.uint8)),
-                         ["is not an idx file of 1-dimensional bytes"]),
-    "fewer labels": ("train-labels-idx1-ubyte", lambda b: idx(np.zeros(19, np.uint8)),
-                     ["20 images", "19 labels"])}
+    "images as labels": (
+        "train-labels-idx1-ubyte",
+        lambda b: idx(np.zeros((20, 1, 1), np.uint8)),
+        ["is not an idx file of 1-dimensional bytes"],
+    ),
+    "fewer labels": ("train-labels-idx1-ubyte", lambda b: idx(np.zeros(19, np.uint8)), ["20 images", "19 labels"]),
+}
 
 
-@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST"),
-                                              ("cifar10", "cifar-10-batches-py")])
-def test_missing_data_set_without_network_names_the_folder(name, folder, refused, no_network, tmp_path,
-                                                           monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST"), ("cifar10", "cifar-10-batches-py")]
+)
+def test_missing_data_set_without_network_names_the_folder(name, folder, refused, no_network, tmp_path, monkeypatch):
     monkeypatch.setenv("DCPRIV_DATA", str(tmp_path))
-    with refused(dataset.DataError, f"{name} is not in {tmp_path}", "could not be downloaded",
-                 "connect to the network", "set DCPRIV_DATA to the folder", folder):
+    with refused(
+        dataset.DataError,
+        f"{name} is not in {tmp_path}",
+        "could not be downloaded",
+        "connect to the network",
+        "set DCPRIV_DATA to the folder",
+        folder,
+    ):
         catalogue.load(name)
 
 
@@ -171,11 +182,15 @@ def test_good_idx_files_load(no_network, tmp_path, monkeypatch):
 
 # ---------------------------------------------------------------- a person's own data
 
+
 def npz(path: Path, **changes) -> str:
     """Write 12 training and 6 test images of two classes in MedMNIST's layout; None leaves a key out."""
-    arrays = {"train_images": np.arange(12 * 14 * 14, dtype=np.uint8).reshape(12, 14, 14),
-              "train_labels": np.arange(12).reshape(-1, 1) % 2,
-              "test_images": np.zeros((6, 14, 14), np.uint8), "test_labels": np.arange(6).reshape(-1, 1) % 2}
+    arrays = {
+        "train_images": np.arange(12 * 14 * 14, dtype=np.uint8).reshape(12, 14, 14),
+        "train_labels": np.arange(12).reshape(-1, 1) % 2,
+        "test_images": np.zeros((6, 14, 14), np.uint8),
+        "test_labels": np.arange(6).reshape(-1, 1) % 2,
+    }
     np.savez(path, **{key: value for key, value in (arrays | changes).items() if value is not None})
     return str(path)
 
@@ -202,13 +217,15 @@ BAD_ARRAYS = {  # name: (what is changed, words of the message)
     "two labels an image": (labels([[0, 1]] * 12), ["has shape (12, 2)", "expected (12,) or (12, 1)"]),
     "NaN label": (labels([0] * 11 + [np.nan], float), ["train_labels is float64", "expected integers"]),
     "negative label": (labels([0] * 11 + [-1]), ["train_labels is int64 with -1", "integers from 0 up"]),
-    "dates as labels": (labels([0] * 11 + [20260101]), ["largest label is 20,260,101", "without gaps"])}
+    "dates as labels": (labels([0] * 11 + [20260101]), ["largest label is 20,260,101", "without gaps"]),
+}
 
 BAD_FILES = {  # name: (what happens to the bytes of a good file, words of the message)
     "text": (lambda b: b"label,image\n0,1\n", ["not an .npz file"]),
     "empty": (lambda b: b"", ["not an .npz file"]),
-    "truncated": (lambda b: b[:len(b) // 2], ["not an .npz file, or is truncated", "save it again"]),
-    "flipped byte": (lambda b: b[:400] + bytes([b[400] ^ 1]) + b[401:], ["damaged", "train_images"])}
+    "truncated": (lambda b: b[: len(b) // 2], ["not an .npz file, or is truncated", "save it again"]),
+    "flipped byte": (lambda b: b[:400] + bytes([b[400] ^ 1]) + b[401:], ["damaged", "train_images"]),
+}
 
 
 @pytest.mark.parametrize("case", BAD_ARRAYS)
@@ -250,11 +267,11 @@ def test_npz_of_objects_is_never_unpickled(refused, tmp_path):
     assert marker.exists()
 
 
-@pytest.mark.parametrize(("shape", "channels"), [
-    ((12, 14, 14), 1), ((12, 14, 14, 1), 1), ((12, 14, 14, 3), 3)])
+@pytest.mark.parametrize(("shape", "channels"), [((12, 14, 14), 1), ((12, 14, 14, 1), 1), ((12, 14, 14, 3), 3)])
 def test_good_npz_loads(shape, channels, tmp_path):
-    path = npz(tmp_path / "own.npz", train_images=np.zeros(shape, np.uint8),
-               test_images=np.zeros((6, *shape[1:]), np.uint8))
+    path = npz(
+        tmp_path / "own.npz", train_images=np.zeros(shape, np.uint8), test_images=np.zeros((6, *shape[1:]), np.uint8)
+    )
     loaded = catalogue.load(path)
     assert loaded.images.shape == (12, channels, 14, 14) and loaded.images.dtype == torch.uint8
     assert loaded.labels.tolist() == [0, 1] * 6 and loaded.classes == ("0", "1")
@@ -327,13 +344,17 @@ def test_one_class_only_is_refused(refused, tmp_path):
         catalogue.load(path)
 
 
-@pytest.mark.parametrize(("link", "to", "words"), [
-    ("cat/loop", "..", ["pets/cat/loop is a link to a folder", "replace it by its images"]),
-    ("loop", ".", ["pets/loop/loop is a link to a folder", "replace it by its images"]),
-    ("lion", "cat", ["pets/lion/0.png is the same file as", "pets/cat/0.png", "delete the link"]),
-    ("cat/again.png", "0.png", ["pets/cat/again.png is the same file as", "pets/cat/0.png"]),
-    ("cat/gone.png", "nowhere.png", ["pets/cat/gone.png is not a readable image"]),
-    ("cat/self.png", "self.png", ["pets/cat/self.png is not a readable image"])])
+@pytest.mark.parametrize(
+    ("link", "to", "words"),
+    [
+        ("cat/loop", "..", ["pets/cat/loop is a link to a folder", "replace it by its images"]),
+        ("loop", ".", ["pets/loop/loop is a link to a folder", "replace it by its images"]),
+        ("lion", "cat", ["pets/lion/0.png is the same file as", "pets/cat/0.png", "delete the link"]),
+        ("cat/again.png", "0.png", ["pets/cat/again.png is the same file as", "pets/cat/0.png"]),
+        ("cat/gone.png", "nowhere.png", ["pets/cat/gone.png is not a readable image"]),
+        ("cat/self.png", "self.png", ["pets/cat/self.png is not a readable image"]),
+    ],
+)
 def test_links_that_repeat_or_lack_images_are_refused(link, to, words, refused, tmp_path):
     path = image_folder(tmp_path / "pets", (14, 14))
     Path(path, link).symlink_to(to)
@@ -363,15 +384,26 @@ def test_good_image_folder_loads(tmp_path):
 
 # ---------------------------------------------------------------- the split
 
+
 def dataset(own_labels, classes: int) -> dataset.Dataset:
     pictures = torch.zeros(len(own_labels), 1, 14, 14, dtype=torch.uint8)
-    return dataset.Dataset("own", pictures, torch.tensor(own_labels), pictures[:0], torch.zeros(0, dtype=int),
-                        tuple("abcdefghij"[:classes]))
+    return dataset.Dataset(
+        "own",
+        pictures,
+        torch.tensor(own_labels),
+        pictures[:0],
+        torch.zeros(0, dtype=int),
+        tuple("abcdefghij"[:classes]),
+    )
 
 
-@pytest.mark.parametrize(("own_labels", "words"), [
-    ([0, 2] * 20, ["class 1 (b) has no image among the 10 members"]),        # a gap
-    ([0, 1] * 20 + [2], ["class 2 (c) has no image among the"])])  # one image cannot be in all parts
+@pytest.mark.parametrize(
+    ("own_labels", "words"),
+    [
+        ([0, 2] * 20, ["class 1 (b) has no image among the 10 members"]),  # a gap
+        ([0, 1] * 20 + [2], ["class 2 (c) has no image among the"]),
+    ],
+)  # one image cannot be in all parts
 def test_class_that_a_part_lacks_is_named(own_labels, words, refused):
     with refused(dataset.DataError, "own: ", "give it more images", "without gaps", *words):
         split.split_indices(dataset(own_labels, 3))
@@ -387,11 +419,15 @@ def test_fewer_images_than_parties_are_refused(refused):
         split.split_indices(dataset([0, 0, 0], 1))
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({"pixels": "typo"}, ["pixels = 'typo'", "expected one of standard, unit, raw"]),
-    ({"seed": -1}, ["seed = -1", "from 0 to 4,000,000"]),
-    ({"seed": 10**9}, ["seed = 1000000000", "from 0 to 4,000,000"]),
-    ({"dataset": ""}, ["dataset = ''", "a data set, or a path"])])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pixels": "typo"}, ["pixels = 'typo'", "expected one of standard, unit, raw"]),
+        ({"seed": -1}, ["seed = -1", "from 0 to 4,000,000"]),
+        ({"seed": 10**9}, ["seed = 1000000000", "from 0 to 4,000,000"]),
+        ({"dataset": ""}, ["dataset = ''", "a data set, or a path"]),
+    ],
+)
 def test_bad_parameter_of_the_split_is_refused_before_loading(changes, words, refused, tmp_path, monkeypatch):
     monkeypatch.setattr(catalogue, "load", never)
     arguments = {"profile": "quick", "dataset": "digits", "seed": 0, "pixels": "unit"} | changes
@@ -412,14 +448,20 @@ def test_copies_of_members_among_the_non_members_are_counted(tmp_path):
 
 
 def test_unknown_data_set_is_refused(refused, tmp_path):
-    with refused(dataset.DataError, "dataset = 'typo'", "neither one of digits, mnist, fashion_mnist, cifar10",
-                 ".npz file", "folder with one subfolder of images a class"):
+    with refused(
+        dataset.DataError,
+        "dataset = 'typo'",
+        "neither one of digits, mnist, fashion_mnist, cifar10",
+        ".npz file",
+        "folder with one subfolder of images a class",
+    ):
         split.make_split(tmp_path, profile="quick", dataset="typo", seed=0, pixels="unit")
 
 
 def test_images_too_small_for_the_network_are_refused_by_the_split(refused, tmp_path):
-    path = npz(tmp_path / "own.npz", train_images=np.zeros((12, 8, 8), np.uint8),
-               test_images=np.zeros((6, 8, 8), np.uint8))
+    path = npz(
+        tmp_path / "own.npz", train_images=np.zeros((12, 8, 8), np.uint8), test_images=np.zeros((6, 8, 8), np.uint8)
+    )
     with refused(dataset.DataError, path, "the images are 8x8", "expected at least 14x14", "enlarge them"):
         split.make_split(tmp_path, profile="quick", dataset=path, seed=0, pixels="unit")
 
@@ -434,6 +476,7 @@ def test_split_of_data_that_changed_since_is_refused(refused, tmp_path):
 
 # ---------------------------------------------------------------- condensation, shadows, attacks
 
+
 @pytest.mark.parametrize("ipc", [0, 4])
 def test_ipc_beyond_the_smallest_class_is_refused_before_condensing(ipc, refused):
     sizes = torch.tensor([0] * 9 + [1] * 3)
@@ -441,8 +484,7 @@ def test_ipc_beyond_the_smallest_class_is_refused_before_condensing(ipc, refused
     with refused(ValueError, *words):
         method.check_ipc(sizes, ipc)
     with refused(ValueError, *words):
-        condense.condense(torch.zeros(12, 1, 14, 14), sizes, method.Settings(ipc, 1, 1, 1),
-                              make_network=never, seed=0)
+        condense.condense(torch.zeros(12, 1, 14, 14), sizes, method.Settings(ipc, 1, 1, 1), make_network=never, seed=0)
 
 
 def test_loops_of_the_paper_are_refused_for_an_ipc_without_them(refused):
@@ -493,15 +535,20 @@ def test_roc_of_one_kind_of_people_is_refused(inside, words, refused):
 
 def test_attack_model_for_a_class_of_members_only_is_refused(refused):
     with refused(ValueError, "class 1 has only members among the shadow models' rows", "choose a larger ds"):
-        suites.fit_per_class(LogisticRegression(), np.eye(4), np.array([0, 0, 1, 1]),
-                              np.array([True, False, True, True]))
+        suites.fit_per_class(
+            LogisticRegression(), np.eye(4), np.array([0, 0, 1, 1]), np.array([True, False, True, True])
+        )
 
 
-@pytest.mark.parametrize(("members", "folds", "words"), [
-    (3, 5, ("folds = 5", "only 3 rows of members", "choose fewer folds, a larger ds or a larger n_shadows")),
-    (0, 2, ("folds = 2", "only 0 rows of members", "larger ds")),
-    (9, 5, ("folds = 5", "only 1 rows of non-members", "larger ds")),
-    (5, 1, ("folds = 1", "choose 2 or more"))])
+@pytest.mark.parametrize(
+    ("members", "folds", "words"),
+    [
+        (3, 5, ("folds = 5", "only 3 rows of members", "choose fewer folds, a larger ds or a larger n_shadows")),
+        (0, 2, ("folds = 2", "only 0 rows of members", "larger ds")),
+        (9, 5, ("folds = 5", "only 1 rows of non-members", "larger ds")),
+        (5, 1, ("folds = 1", "choose 2 or more")),
+    ],
+)
 def test_grid_search_with_too_few_rows_or_folds_is_refused(members, folds, words, refused):
     with refused(ValueError, *words):
         svm.grid_search(np.eye(10), np.arange(10) < members, [1], [0.1], folds)
@@ -524,52 +571,60 @@ def test_grid_of_impossible_C_is_refused(refused):
 
 # ---------------------------------------------------------------- profiles
 
+
 @pytest.fixture
 def profile(tmp_path, monkeypatch):
     """Write profiles/mine.yaml with the given text, in a folder of the test's own."""
+
     def write(text: str) -> Path:
         monkeypatch.setattr(paths, "PROFILES", tmp_path)
         (tmp_path / "mine.yaml").write_text(text)
         return tmp_path / "mine.yaml"
+
     return write
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("iteratoins: 3", ["'iteratoins'", "did you mean 'iterations'?"]),
-    ("datset: mnist", ["'datset'", "did you mean 'dataset'?"]),
-    ("qqq: 3", ["no notebook declares a parameter 'qqq'", "choose from profile, dataset, seed"]),
-    ("profile: other", ["profile is the name of the file", "delete this line"]),
-    ("jobs: {shadow: 3}", ["jobs = {'shadow': 3}", "for some of sets, runs, shadows"]),
-    ("jobs: {runs: many}", ["jobs = {'runs': 'many'}", "expected whole numbers from 0"]),
-    ("jobs:", ["jobs = None", "like {'sets': 1, 'runs': 1, 'shadows': 5}"]),
-    ("epochs: '60'", ["epochs = '60'", "expected a whole number from 1"]),
-    ("epochs: true", ["epochs = True", "expected a whole number from 1"]),
-    ("epochs: [5, 60]", ["epochs = [5, 60]", "expected one int here, not a list"]),
-    ("seed: 0.5", ["seed = 0.5", "expected a whole number from 0"]),
-    ("image_lr: 1e-1", ["image_lr = '1e-1'", "this is text, write {image_lr: 0.1}"]),  # YAML 1.1 wants 1.0e-1
-    ("image_lr: .inf", ["image_lr = inf", "expected a number from 1e-09 to 10000"]),
-    ("dataset: 5", ["dataset = 5", "expected the name of a data set"]),
-    ("iterations: [3, 4, 5]", ["iterations = [3, 4, 5]", "one number, or 2, one for each of ipc = [10, 50]"]),
-    ("condensed_sets: 0", ["condensed_sets = 0", "expected a whole number from 1"]),
-    ("ipc: [ten]", ["ipc = ['ten']", "expected a whole number from 1 to 10,000, or a list"]),
-    ("ipc: [20]", ["control_ipc = 10", "expected one of ipc = [20]"]),
-    ("n_models: 5", ["n_models = 5", "expected an even whole number from 6"]),
-    ("synthetic_sets: [a.npz, a.npz]", ["synthetic_sets = ['a.npz', 'a.npz']", "none of them twice"]),
-    ("starts: [mean]", ["starts = ['mean']", "one of noise, real, means"]),
-    ("training_sets: 3", ["training_sets = 3", "one of original, subset, condensed"]),
-    ("seed: 1\nepochs: 2\nseed: 3", ["seed a second time", "line 3"]),
-    ("jobs: {runs: 1, runs: 2}", ["runs a second time"]),
-    ("ipc: " + "[" * 3000, ["is not YAML", "recursion"]),
-    ("- [epochs, 3]", ["is not YAML with a parameter and its value a line", "correct it"]),
-    ("ipc: [10", ["is not YAML", "line 1", "correct it"])])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("iteratoins: 3", ["'iteratoins'", "did you mean 'iterations'?"]),
+        ("datset: mnist", ["'datset'", "did you mean 'dataset'?"]),
+        ("qqq: 3", ["no notebook declares a parameter 'qqq'", "choose from profile, dataset, seed"]),
+        ("profile: other", ["profile is the name of the file", "delete this line"]),
+        ("jobs: {shadow: 3}", ["jobs = {'shadow': 3}", "for some of sets, runs, shadows"]),
+        ("jobs: {runs: many}", ["jobs = {'runs': 'many'}", "expected whole numbers from 0"]),
+        ("jobs:", ["jobs = None", "like {'sets': 1, 'runs': 1, 'shadows': 5}"]),
+        ("epochs: '60'", ["epochs = '60'", "expected a whole number from 1"]),
+        ("epochs: true", ["epochs = True", "expected a whole number from 1"]),
+        ("epochs: [5, 60]", ["epochs = [5, 60]", "expected one int here, not a list"]),
+        ("seed: 0.5", ["seed = 0.5", "expected a whole number from 0"]),
+        ("image_lr: 1e-1", ["image_lr = '1e-1'", "this is text, write {image_lr: 0.1}"]),  # YAML 1.1 wants 1.0e-1
+        ("image_lr: .inf", ["image_lr = inf", "expected a number from 1e-09 to 10000"]),
+        ("dataset: 5", ["dataset = 5", "expected the name of a data set"]),
+        ("iterations: [3, 4, 5]", ["iterations = [3, 4, 5]", "one number, or 2, one for each of ipc = [10, 50]"]),
+        ("condensed_sets: 0", ["condensed_sets = 0", "expected a whole number from 1"]),
+        ("ipc: [ten]", ["ipc = ['ten']", "expected a whole number from 1 to 10,000, or a list"]),
+        ("ipc: [20]", ["control_ipc = 10", "expected one of ipc = [20]"]),
+        ("n_models: 5", ["n_models = 5", "expected an even whole number from 6"]),
+        ("synthetic_sets: [a.npz, a.npz]", ["synthetic_sets = ['a.npz', 'a.npz']", "none of them twice"]),
+        ("starts: [mean]", ["starts = ['mean']", "one of noise, real, means"]),
+        ("training_sets: 3", ["training_sets = 3", "one of original, subset, condensed"]),
+        ("seed: 1\nepochs: 2\nseed: 3", ["seed a second time", "line 3"]),
+        ("jobs: {runs: 1, runs: 2}", ["runs a second time"]),
+        ("ipc: " + "[" * 3000, ["is not YAML", "recursion"]),
+        ("- [epochs, 3]", ["is not YAML with a parameter and its value a line", "correct it"]),
+        ("ipc: [10", ["is not YAML", "line 1", "correct it"]),
+    ],
+)
 def test_bad_profile_is_refused(text, words, refused, profile):
     path = profile(text)
     with refused(profiles.ProfileError, str(path), *words):
         profiles.read("mine")
 
 
-@pytest.mark.parametrize("name", ["../profiles/tiny", "/etc/tiny", "", ".", "..", "a/b", "a{ipc}", "a b",
-                                  "a\n", None, 5])
+@pytest.mark.parametrize(
+    "name", ["../profiles/tiny", "/etc/tiny", "", ".", "..", "a/b", "a{ipc}", "a b", "a\n", None, 5]
+)
 def test_names_of_profiles_stay_in_their_folder(name, refused, tmp_path, monkeypatch):
     monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path / "results"))
     with refused(profiles.ProfileError, f"profile = {name!r}", "letters, digits"):
@@ -588,7 +643,10 @@ def test_good_profile_changes_what_it_names_and_nothing_else(profile):
     profile("ipc: 10\nimage_lr: 1\ngrid_C: [1]\njobs: {runs: 0}")
     read = profiles.read("mine")
     assert read["02_condensation"] == profiles.parameters("02_condensation") | {
-        "profile": "mine", "ipc": 10, "image_lr": 1}
+        "profile": "mine",
+        "ipc": 10,
+        "image_lr": 1,
+    }
     assert read["04_attack"]["grid_C"] == [1] and read["jobs"] == {"sets": 1, "runs": 0, "shadows": 5}
 
 
@@ -602,10 +660,21 @@ def received(text: str) -> dict:
     return got
 
 
-@pytest.mark.parametrize("text", [
-    "image_lr: 0.00001", "image_lr: 1.0e-05", "merge_step: 0", "merge_step: 0.00001", "ipc: [10]",
-    "grid_gamma: [0.00001, 1]", "grid_C: [1.0e-06, 1.0e+06, 0.3333333333333333]", "dataset: '1e-5'",
-    "dataset: 'no'", "dataset: 'ü: {a}'"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image_lr: 0.00001",
+        "image_lr: 1.0e-05",
+        "merge_step: 0",
+        "merge_step: 0.00001",
+        "ipc: [10]",
+        "grid_gamma: [0.00001, 1]",
+        "grid_C: [1.0e-06, 1.0e+06, 0.3333333333333333]",
+        "dataset: '1e-5'",
+        "dataset: 'no'",
+        "dataset: 'ü: {a}'",
+    ],
+)
 def test_a_value_of_a_profile_arrives_in_the_notebook_as_it_was_written(text, profile):
     profile(text)
     read, got = profiles.read("mine"), {}
@@ -643,8 +712,27 @@ def test_every_parameter_of_a_notebook_is_known_and_its_default_allowed(path):
     assert parameters.check(found).keys() == found["__annotations__"].keys()
 
 
-NUMBERS = [True, False, None, "", "5", "1e-4", "ten", {}, (1,), {1}, b"1", 1j, -5, -0.5, float("nan"),
-           float("inf"), -float("inf"), 1e300, 10**12]
+NUMBERS = [
+    True,
+    False,
+    None,
+    "",
+    "5",
+    "1e-4",
+    "ten",
+    {},
+    (1,),
+    {1},
+    b"1",
+    1j,
+    -5,
+    -0.5,
+    float("nan"),
+    float("inf"),
+    -float("inf"),
+    1e300,
+    10**12,
+]
 LISTS = [[], [None], [True], ["5"], [[1]], [float("nan")], [float("inf")], [-1], [10**12], ["original", 1]]
 WORDS = [True, None, "", " ", 5, 0.5, float("nan"), ["auto"], {}, b"auto"]
 
@@ -661,14 +749,30 @@ def senseless(name: str) -> list:
     if name == "clone":
         return [value for value in WORDS if value != ""]
     fits_half, fits_zero = (parameters.TABLE[name].fits(value) for value in (0.5, 0))
-    many = {"ipc": [[3, 3], [0], [0.5]], "iterations": [[0]], "condensed_sets": [[0]], "epochs": [[0]],
-            "training_sets": [["subset"] * 2, ["subste"]], "grid_C": [[1, 1], [0]],
-            "grid_gamma": [[1, 1.0], [0]], "factors": [[1, 1.0], [0]], "other_ipc": [[3, 3], [0], [0.5]],
-            "epsilons": [[0.2, 0.1], [0.1, 0.1], [-0.1], [1.5]], "dp_epsilons": [[1, 1], [0]],
-            "dp_steps": [[3, 3], [0], [0.5]], "releases": [[3, 3], [0], [0.5]],
-            "psg_networks": [[3, 3], [0], [0.5]]}
-    return (NUMBERS + LISTS[name == "doses":] + many.get(name, [[1]]) + [0.5] * (not fits_half) + [1.0] * (not fits_half)
-            + [0] * (not fits_zero))
+    many = {
+        "ipc": [[3, 3], [0], [0.5]],
+        "iterations": [[0]],
+        "condensed_sets": [[0]],
+        "epochs": [[0]],
+        "training_sets": [["subset"] * 2, ["subste"]],
+        "grid_C": [[1, 1], [0]],
+        "grid_gamma": [[1, 1.0], [0]],
+        "factors": [[1, 1.0], [0]],
+        "other_ipc": [[3, 3], [0], [0.5]],
+        "epsilons": [[0.2, 0.1], [0.1, 0.1], [-0.1], [1.5]],
+        "dp_epsilons": [[1, 1], [0]],
+        "dp_steps": [[3, 3], [0], [0.5]],
+        "releases": [[3, 3], [0], [0.5]],
+        "psg_networks": [[3, 3], [0], [0.5]],
+    }
+    return (
+        NUMBERS
+        + LISTS[name == "doses" :]
+        + many.get(name, [[1]])
+        + [0.5] * (not fits_half)
+        + [1.0] * (not fits_half)
+        + [0] * (not fits_zero)
+    )
 
 
 @pytest.mark.parametrize("name", parameters.TABLE)
@@ -679,7 +783,9 @@ def test_senseless_values_are_refused_by_name(name, refused):
 
 
 def test_only_these_parameters_may_be_zero_or_no_whole_number_or_an_empty_list():
-    zero, half, empty = ({name for name, rule in parameters.TABLE.items() if rule.fits(value)} for value in (0, 0.5, []))
+    zero, half, empty = (
+        {name for name, rule in parameters.TABLE.items() if rule.fits(value)} for value in (0, 0.5, [])
+    )
     assert empty == {"doses", "synthetic_sets", "extra_targets"}
     assert zero == {"seed", "outer", "inner", "first_run", "first_shadow", "merge_step", "shift", "epsilon", "n_images"}
     assert half == {"image_lr", "effort", "epsilon"}
@@ -691,21 +797,28 @@ def test_a_misspelt_parameter_is_refused_with_the_nearest(name, refused):
         parameters.check({f"{name}_": 3})
 
 
-@pytest.mark.parametrize(("given", "words"), [
-    ({"ipc": [10, 50], "iterations": [1, 2, 3]}, ["iterations = [1, 2, 3]", "each of ipc = [10, 50]"]),
-    ({"ipc": 10, "condensed_sets": [1, 2]}, ["condensed_sets = [1, 2]", "one for each of ipc = [10]"]),
-    ({"ipc": [10, 3], "outer": 0}, ["outer = 0", "1, 10, 50, not 3", "set outer and inner yourself"]),
-    ({"ipc": 10, "control_ipc": 50}, ["control_ipc = 50", "expected one of ipc = [10]"]),
-    ({"extra_targets": "a.npz", "shift": 1}, ["shift = 1", "set shift to 0, or extra_targets to []"]),
-    ({"first_shadow": 991, "n_shadows": 10}, ["first_shadow = 991, n_shadows = 10", "at most 1,000"]),
-    ({"n_references": 7}, ["n_references = 7", "even"]), ({"n_models": 5}, ["n_models = 5", "even"]),
-    ({"start": "zeros"}, ["start = 'zeros'", "one of noise, real, means"]),
-    ({"folds": 1}, ["folds = 1", "from 2"]), ({"shift": 14}, ["shift = 14", "from 0 to 13"]),
-    ({"epsilons": [0.1, 0.05]}, ["epsilons = [0.1, 0.05]", "each larger than the one before"]),
-    ({"epsilons": [0.1], "epsilon": 0.2}, ["epsilon = 0.2", "expected one of epsilons = [0.1]"]),
-    ({"merge_step": 10}, ["merge_step = 10", "from 0 to 0.1"]), ({"first_shadow": 1000}, ["to 999"]),
-    ({"ipc": "[10, 50]"}, ["ipc = '[10, 50]'", "this is text, write {ipc: [10, 50]}"]),
-    ({"epochs": [5], "__annotations__": {"epochs": int}}, ["epochs = [5]", "expected one int here"])])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"ipc": [10, 50], "iterations": [1, 2, 3]}, ["iterations = [1, 2, 3]", "each of ipc = [10, 50]"]),
+        ({"ipc": 10, "condensed_sets": [1, 2]}, ["condensed_sets = [1, 2]", "one for each of ipc = [10]"]),
+        ({"ipc": [10, 3], "outer": 0}, ["outer = 0", "1, 10, 50, not 3", "set outer and inner yourself"]),
+        ({"ipc": 10, "control_ipc": 50}, ["control_ipc = 50", "expected one of ipc = [10]"]),
+        ({"extra_targets": "a.npz", "shift": 1}, ["shift = 1", "set shift to 0, or extra_targets to []"]),
+        ({"first_shadow": 991, "n_shadows": 10}, ["first_shadow = 991, n_shadows = 10", "at most 1,000"]),
+        ({"n_references": 7}, ["n_references = 7", "even"]),
+        ({"n_models": 5}, ["n_models = 5", "even"]),
+        ({"start": "zeros"}, ["start = 'zeros'", "one of noise, real, means"]),
+        ({"folds": 1}, ["folds = 1", "from 2"]),
+        ({"shift": 14}, ["shift = 14", "from 0 to 13"]),
+        ({"epsilons": [0.1, 0.05]}, ["epsilons = [0.1, 0.05]", "each larger than the one before"]),
+        ({"epsilons": [0.1], "epsilon": 0.2}, ["epsilon = 0.2", "expected one of epsilons = [0.1]"]),
+        ({"merge_step": 10}, ["merge_step = 10", "from 0 to 0.1"]),
+        ({"first_shadow": 1000}, ["to 999"]),
+        ({"ipc": "[10, 50]"}, ["ipc = '[10, 50]'", "this is text, write {ipc: [10, 50]}"]),
+        ({"epochs": [5], "__annotations__": {"epochs": int}}, ["epochs = [5]", "expected one int here"]),
+    ],
+)
 def test_parameters_that_do_not_fit_are_refused(given, words, refused):
     with refused(errors.ParameterError, *words):
         parameters.check(given)
@@ -737,6 +850,7 @@ def test_a_value_above_what_the_data_allow_is_refused(refused):
 
 # ---------------------------------------------------------------- folders and artefacts
 
+
 @pytest.mark.parametrize("below", ["", "deeper"])
 def test_unwritable_results_folder_is_refused(below, refused, tmp_path, monkeypatch):
     (tmp_path / "quick").write_text("a file, where a folder is needed")
@@ -764,13 +878,17 @@ ARTEFACT_DAMAGE = {  # name: (what happens to the file, words of the message)
     "missing": (Path.unlink, ["does not exist yet", f"run {NOTEBOOK} first"]),
     "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-9]), ["truncated", f"re-run {NOTEBOOK}"]),
     "one byte changed": (flip, ["was changed after it was written", f"re-run {NOTEBOOK}, which replaces it"]),
-    "without record": (lambda path: store.sidecar(path).unlink(),
-                       [".json", "missing or damaged", f"re-run {NOTEBOOK}, which replaces it"]),
+    "without record": (
+        lambda path: store.sidecar(path).unlink(),
+        [".json", "missing or damaged", f"re-run {NOTEBOOK}, which replaces it"],
+    ),
     "record not JSON": (lambda path: store.sidecar(path).write_bytes(b"\xff{"), ["missing or damaged"]),
-    "record without inputs": (lambda path: store.sidecar(path).write_text('{"sha256": ""}'),
-                              ["missing or damaged"]),
-    "record with odd inputs": (lambda path: store.sidecar(path).write_text('{"sha256": "", "inputs": 3}'),
-                               ["missing or damaged"])}
+    "record without inputs": (lambda path: store.sidecar(path).write_text('{"sha256": ""}'), ["missing or damaged"]),
+    "record with odd inputs": (
+        lambda path: store.sidecar(path).write_text('{"sha256": "", "inputs": 3}'),
+        ["missing or damaged"],
+    ),
+}
 
 
 @pytest.mark.parametrize("name", ["split.npz", "targets.csv"])
@@ -787,8 +905,13 @@ def test_damaged_artefact_names_the_file_and_its_notebook(name, damage, refused,
 @pytest.mark.parametrize(("key", "wanted"), [("seed", 1), ("profile", "paper")])
 def test_artefact_of_other_inputs_says_which(name, key, wanted, refused, tmp_path):
     load = save(tmp_path / name)
-    with refused(store.ArtefactError, str(tmp_path / name), f"was made with {key} = {INPUTS[key]!r}",
-                 f"{key} = {wanted!r} is asked for", f"re-run {NOTEBOOK} with {key} = {wanted!r}"):
+    with refused(
+        store.ArtefactError,
+        str(tmp_path / name),
+        f"was made with {key} = {INPUTS[key]!r}",
+        f"{key} = {wanted!r} is asked for",
+        f"re-run {NOTEBOOK} with {key} = {wanted!r}",
+    ):
         load(tmp_path / name, INPUTS | {key: wanted}, NOTEBOOK)
 
 
@@ -813,8 +936,10 @@ def test_unreadable_artefact_is_called_unreadable_and_not_made_again(refused, tm
     save(path)
     path.unlink()
     path.symlink_to("/proc/self/mem")
-    for load in (lambda: store.load_arrays(path, INPUTS, NOTEBOOK),
-                 lambda: store.cached(tmp_path / "a", INPUTS, never)):
+    for load in (
+        lambda: store.load_arrays(path, INPUTS, NOTEBOOK),
+        lambda: store.cached(tmp_path / "a", INPUTS, never),
+    ):
         with refused(store.ArtefactError, str(path), "cannot be read (Input/output error)", "correct"):
             load()
 
@@ -823,6 +948,7 @@ def test_unreadable_artefact_is_called_unreadable_and_not_made_again(refused, tm
 def test_interrupted_write_keeps_the_old_file_and_leaves_no_other(error, refused, tmp_path, monkeypatch):
     def fail(*_):
         raise error
+
     path = tmp_path / "split.npz"
     save(path)
     monkeypatch.setattr(os, "replace", fail)
@@ -839,6 +965,7 @@ def test_full_disk_names_the_file_and_leaves_the_old_one(files_that_fit, refused
         calls.append(1)
         if len(calls) > files_that_fit:
             raise OSError(errno.ENOSPC, "No space left on device")
+
     monkeypatch.setattr(os, "fsync", fail_when_full)
     with refused(OSError, f"cannot write {tmp_path}/split.npz", "No space left on device", "make room"):
         store.save_arrays(tmp_path / "split.npz", {"members": np.arange(60)}, INPUTS | {"seed": 1})
@@ -850,6 +977,7 @@ def test_full_disk_names_the_file_and_leaves_the_old_one(files_that_fit, refused
 def test_changed_inputs_make_a_second_file_and_keep_the_first(tmp_path):
     def of(seed):
         return store.cached(tmp_path / "a", {"seed": seed}, lambda _: {"x": np.array(seed)})["x"]
+
     assert of(0) == 0
     before = contents(tmp_path)
     assert of(1) == 1 and len(list(tmp_path.glob("a-*.npz"))) == 2
@@ -860,36 +988,69 @@ def test_changed_inputs_make_a_second_file_and_keep_the_first(tmp_path):
 def test_interrupted_computation_leaves_nothing_in_the_cache(refused, tmp_path):
     def stop(_):
         raise KeyboardInterrupt("stopped")
+
     with refused(KeyboardInterrupt, "stopped"):
         store.cached(tmp_path / "a", INPUTS, stop)
 
 
 @pytest.mark.slow
 def test_notebook_without_its_input_names_the_notebook_to_run_and_leaves_no_artefact(tmp_path):
-    command = [sys.executable, "-m", "papermill", "--no-progress-bar",
-               paths.NOTEBOOKS / "02_condensation.ipynb", tmp_path / "out.ipynb"]
-    done = subprocess.run(command, env=os.environ | {"DCPRIV_RESULTS": str(tmp_path / "results")},
-                          cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        "--no-progress-bar",
+        paths.NOTEBOOKS / "02_condensation.ipynb",
+        tmp_path / "out.ipynb",
+    ]
+    done = subprocess.run(
+        command,
+        env=os.environ | {"DCPRIV_RESULTS": str(tmp_path / "results")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode != 0
-    assert done.stderr.strip().splitlines()[-1].startswith(
-        f"ArtefactError: {tmp_path}/results/quick/split.npz does not exist yet: run {NOTEBOOK} first")
+    assert (
+        done.stderr.strip()
+        .splitlines()[-1]
+        .startswith(f"ArtefactError: {tmp_path}/results/quick/split.npz does not exist yet: run {NOTEBOOK} first")
+    )
     assert list(contents(tmp_path)) == [tmp_path / "out.ipynb"]
 
 
-@pytest.mark.parametrize("changes, words", [
-    ({"ipc": [2, 0]}, ["ipc = 0", "between 1 and 5"]),
-    ({"ipc": [2, 6]}, ["ipc = 6", "has only 5 members"]),
-    ({"ipc": [1, 3], "outer": 0}, ["outer = 0", "not 3", "set outer and inner yourself"]),
-    ({"outer": -1}, ["outer = -1", "expected 0 or more"]),
-    ({"iterations": [1, 2, 3]}, ["iterations = [1, 2, 3]", "one for each of ipc = [1, 2]"])])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ipc": [2, 0]}, ["ipc = 0", "between 1 and 5"]),
+        ({"ipc": [2, 6]}, ["ipc = 6", "has only 5 members"]),
+        ({"ipc": [1, 3], "outer": 0}, ["outer = 0", "not 3", "set outer and inner yourself"]),
+        ({"outer": -1}, ["outer = -1", "expected 0 or more"]),
+        ({"iterations": [1, 2, 3]}, ["iterations = [1, 2, 3]", "one for each of ipc = [1, 2]"]),
+    ],
+)
 def test_all_settings_of_a_condensation_are_checked_before_the_first(changes, words, refused):
-    run = {"ipc": [1, 2], "iterations": 1, "outer": 1, "inner": 1, "width": 4, "real_batch": 8, "image_lr": 1,
-           "start": "noise"}
+    run = {
+        "ipc": [1, 2],
+        "iterations": 1,
+        "outer": 1,
+        "inner": 1,
+        "width": 4,
+        "real_batch": 8,
+        "image_lr": 1,
+        "start": "noise",
+    }
     with refused(ValueError, *words):
         defaults.settings(torch.arange(3).repeat(5), **run | changes)
 
 
 def test_an_empty_condensation_is_refused(refused):
     with refused(ValueError, "outer = 0", "at least 1"):
-        condense.condense(torch.zeros(4, 1, 16, 16), torch.tensor([0, 0, 1, 1]),
-                              method.Settings(1, 1, 0, 0), make_network=never, seed=0)
+        condense.condense(
+            torch.zeros(4, 1, 16, 16),
+            torch.tensor([0, 0, 1, 1]),
+            method.Settings(1, 1, 0, 0),
+            make_network=never,
+            seed=0,
+        )

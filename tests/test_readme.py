@@ -10,7 +10,7 @@ from dcpriv_lib.results import committed
 README = (paths.REPOSITORY / "README.md").read_text()
 BRACKETED = re.compile(r"[\d.]+ (?:%|points) \[[-\d., ]+\]")
 QUOTED = BRACKETED.findall(" ".join(README.split()))
-CLAIMS = README[README.index("| claim |"):README.index("## The notebooks")].splitlines()[2:-1]
+CLAIMS = README[README.index("| claim |") : README.index("## The notebooks")].splitlines()[2:-1]
 LINKS = sorted(set(re.findall(r"\]\(([^)#:]+)\)", README)))
 
 

@@ -45,8 +45,10 @@ def test_a_population_is_its_models_trained_one_by_one(study, monkeypatch):
     sets = {("a", 0): study.members[:40], ("b", 1): (study.images[:30], 9 - study.labels[:30])}
     monkeypatch.setattr(workers, "run", lambda study, jobs: (job.arrays(study) for job in jobs))
     models = study.population("test", sets, epochs=2)
-    expected = [trained(study, "test", ("a", 0), study.images[study.members[:40]], study.labels[study.members[:40]], 2),
-                trained(study, "test", ("b", 1), study.images[:30], 9 - study.labels[:30], 2)]
+    expected = [
+        trained(study, "test", ("a", 0), study.images[study.members[:40]], study.labels[study.members[:40]], 2),
+        trained(study, "test", ("b", 1), study.images[:30], 9 - study.labels[:30], 2),
+    ]
     assert np.array_equal(models.logits, expected) and models.test_logits.shape == (2, 0, 10)
     assert models.table[["target", "run", "images"]].values.tolist() == [["a", 0, 40], ["b", 1, 30]]
     assert [key for key, _ in models.items()] == [("a", 0), ("b", 1)]
@@ -56,9 +58,13 @@ def test_a_model_of_condensed_images_is_condensed_then_trained(study):
     rows = study.members[:300]
     sets = study.condense("test", {"x": (rows, replace(SETTINGS, start="real"))})
     found = study.population("test", sets, epochs=2)
-    made = condense.condense(study.images[rows], study.labels[rows], replace(SETTINGS, start="real"),
-                                 seed=derive(0, "test", "x"),
-                                 make_network=lambda: networks.ConvNet(*study.split.shape, width=SETTINGS.width))
+    made = condense.condense(
+        study.images[rows],
+        study.labels[rows],
+        replace(SETTINGS, start="real"),
+        seed=derive(0, "test", "x"),
+        make_network=lambda: networks.ConvNet(*study.split.shape, width=SETTINGS.width),
+    )
     assert np.array_equal(found.logits[0], trained(study, "test", ("x",), made["images"], made["labels"], 2))
     assert np.array_equal(sets["x"]["started_from"], rows[made["started_from"]]), "rows of the data set"
 
@@ -99,7 +105,7 @@ def test_saved_models_come_back_with_their_settings(study):
 def test_shifted_queries_are_the_networks_answers_to_shifted_images(study):
     models = study.population("test", {"x": study.members[:40]}, epochs=1)
     asked = study.ask(models, shift=1)
-    network, = study.networks(models)
+    (network,) = study.networks(models)
     expected = training.predict(network, study.images.roll((0, -1), (2, 3))).numpy()
     assert asked.shape == (1, len(study.images), 5, 10) and np.array_equal(asked[0, :, 4], expected)
     assert np.array_equal(study.ask(models)[:, :, 0], models.logits)
@@ -123,7 +129,9 @@ def test_a_set_that_cannot_be_condensed_stops_all_before_the_first(study, monkey
     monkeypatch.setattr(study, "_made", lambda *_: pytest.fail("condensed already"))
     few = study.members[study.labels[study.members] != 3][:200]
     with pytest.raises(ValueError, match="ipc = 2: class 3 has only 0 members"):
-        study.condense("test", {number: (rows, replace(SETTINGS, ipc=2)) for number, rows in enumerate((study.members, few))})
+        study.condense(
+            "test", {number: (rows, replace(SETTINGS, ipc=2)) for number, rows in enumerate((study.members, few))}
+        )
 
 
 SLOW_RUN = """
@@ -138,15 +146,23 @@ study.population("test", {number: study.members for number in range(2)}, epochs=
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_stopping_the_parent_stops_its_workers_with_their_states_saved(study, how):
-    process = subprocess.Popen([sys.executable, "-c", SLOW_RUN], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, start_new_session=True,
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_RUN],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     process.stdout.readline()
     deadline = time.monotonic() + 120
 
     def children():
-        listed = subprocess.run(["ps", "-o", "pid=,stat=", "-g", str(process.pid)], capture_output=True, text=True).stdout
+        listed = subprocess.run(
+            ["ps", "-o", "pid=,stat=", "-g", str(process.pid)], capture_output=True, text=True
+        ).stdout
         return [line for line in listed.splitlines() if " Z" not in line and int(line.split()[0]) != process.pid]
+
     while len(children()) < 2 and time.monotonic() < deadline:  # two workers (and a tracker of theirs)
         time.sleep(0.5)
     time.sleep(12)  # they import torch and begin to train
@@ -201,7 +217,9 @@ def test_rehearsal_rows_are_members_then_non_members_of_each_model():
     logits, labels = rng.normal(size=(2, 9, 3)), np.arange(9) % 3
     splits = [(np.array([0, 1]), np.array([2])), (np.array([8]), np.array([7, 6]))]
     rows = Rehearsal.of(logits, labels, splits)
-    assert np.array_equal(rows.logits, np.concatenate([logits[0, [0, 1]], logits[1, [8]], logits[0, [2]], logits[1, [7, 6]]]))
+    assert np.array_equal(
+        rows.logits, np.concatenate([logits[0, [0, 1]], logits[1, [8]], logits[0, [2]], logits[1, [7, 6]]])
+    )
     assert rows.labels.tolist() == [0, 1, 2, 2, 1, 0] and rows.is_member.tolist() == [True] * 3 + [False] * 3
 
 
@@ -211,7 +229,9 @@ def test_judging_gives_a_row_a_target_and_attack_with_its_rates(study):
     leak = np.where(study.is_member, 3.0, 0.0)[:, None] * np.eye(10)[labels] + rng.normal(size=(len(labels), 10))
     answers = {("a", 0): Answers(leak[:, None], labels)}
     attack = Attack(lambda asked: -signals.losses(asked.logits[:, 0], asked.labels), lambda: -1.0)
-    scores, judged = attack_results.judge(answers, {"loss": attack}, study.is_member, attack_results.usual(study, labels))
+    scores, judged = attack_results.judge(
+        answers, {"loss": attack}, study.is_member, attack_results.usual(study, labels)
+    )
     says = signals.losses(leak, labels) <= 1.0
     assert judged.loc[0, "accuracy"] == np.mean(says == study.is_member)
     assert judged.loc[0, "auc"] == pytest.approx(roc_auc_score(study.is_member, scores["a", 0, "loss"]))
@@ -222,11 +242,14 @@ def test_judging_gives_a_row_a_target_and_attack_with_its_rates(study):
 
 # ---------------------------------------------------------------- rules of the comparison
 
+
 def test_a_difference_counts_where_welchs_t_test_tells_it():
     a, b = pd.Series([0.80, 0.82, 0.84]), pd.Series([0.75, 0.775, 0.79, 0.78])
     for shift in (0.0, 0.01, 0.02, 0.03, -0.1):
         told = ttest_ind(a, b + shift, equal_var=False).pvalue < 0.05
-        expected = "no difference detected" if not told else "holds" if a.mean() > (b + shift).mean() else "the reverse holds"
+        expected = (
+            "no difference detected" if not told else "holds" if a.mean() > (b + shift).mean() else "the reverse holds"
+        )
         assert comparison.larger(a, b + shift)[1] == expected
     assert comparison.larger(a[:1], b)[1] == "no difference detected"
 
@@ -240,15 +263,25 @@ def test_two_coins_do_not_agree():
     assert against_the_paper.attack_verdict(coin, chance, False) == "other data"
 
 
-@pytest.mark.parametrize(("says", "expected"), [(0.50, "agrees"), (0.49, "ours is higher"), (0.56, "ours is lower"),
-                                                (0.485, "agrees"), (None, "not in the paper")])
+@pytest.mark.parametrize(
+    ("says", "expected"),
+    [
+        (0.50, "agrees"),
+        (0.49, "ours is higher"),
+        (0.56, "ours is lower"),
+        (0.485, "agrees"),
+        (None, "not in the paper"),
+    ],
+)
 def test_the_papers_number_agrees_inside_our_interval(says, expected):
     tolerance = 0.01 if says == 0.485 else 0.0
     assert comparison.verdict(says, 0.494, 0.55, tolerance, papers_data=True) == expected
     assert comparison.verdict(says, 0.494, 0.55, tolerance, papers_data=False) == (
-        "other data" if says else "not in the paper")
+        "other data" if says else "not in the paper"
+    )
 
 
 def test_the_modules_name_every_notebook_that_makes_something():
     from dcpriv_lib import profiles
+
     assert set(study_module.MADE_BY.values()) <= set(profiles.STAGES)

@@ -67,10 +67,13 @@ class Rehearsal:
         splits : the rows of the members and of the non-members of each model (`shadow_models.shadow_split`).
         """
         rows = [(model, inside, True) for model, (inside, _) in zip(logits, splits)] + [
-            (model, outside, False) for model, (_, outside) in zip(logits, splits)]
-        return cls(np.concatenate([model[chosen] for model, chosen, _ in rows]),
-                   np.concatenate([np.asarray(labels)[chosen] for _, chosen, _ in rows]),
-                   np.concatenate([np.full(len(chosen), member) for _, chosen, member in rows]))
+            (model, outside, False) for model, (_, outside) in zip(logits, splits)
+        ]
+        return cls(
+            np.concatenate([model[chosen] for model, chosen, _ in rows]),
+            np.concatenate([np.asarray(labels)[chosen] for _, chosen, _ in rows]),
+            np.concatenate([np.full(len(chosen), member) for _, chosen, member in rows]),
+        )
 
     @cached_property
     def softmax(self) -> np.ndarray:
@@ -131,7 +134,9 @@ class References:
 
     def __getitem__(self, which: slice | np.ndarray) -> "References":
         """Return some of the models."""
-        some = References(self.keep[which], self.logits[which], self.labels, self.other_logits[which], self.other_labels)
+        some = References(
+            self.keep[which], self.logits[which], self.labels, self.other_logits[which], self.other_labels
+        )
         computed = {name: getattr(self, name)[which] for name in ("phi", "p", "other_p")}
         vars(some).update(computed)  # what the properties would compute again for every model that is left out
         return some

@@ -4,10 +4,10 @@ Likelihood-ratio attack of Carlini et al., *Membership inference attacks from fi
 principles*, IEEE S&P 2022. Every example gets its own Gaussians, fitted to the scores of the
 shadow models that had it ("in") and of those that had not ("out").
 
-The code that its authors published (research/mi_lira_2021/plot.py in TensorFlow Privacy) differs from the paper's text: medians
-instead of means, deviations divided by n, one variance for all that is taken without removing each example's middle, and
-offline the density of phi on both sides, so that a phi far below the models without the example counts as one far above. Here it is
-done as in the text. The solutions to notebook 6 (exercise 3) run both on the same models.
+The code that its authors published (research/mi_lira_2021/plot.py in TensorFlow Privacy) differs from the paper's text:
+medians instead of means, deviations divided by n, one variance for all that is taken without removing each example's
+middle, and offline the density of phi on both sides, so that a phi far below the models without the example counts as
+one far above. Here it is done as in the text. The solutions to notebook 6 (exercise 3) run both on the same models.
 """
 
 import numpy as np
@@ -19,8 +19,9 @@ from . import shadow_models
 LEAST_STD = 1e-6
 
 
-def online(shadow_scores: np.ndarray, keep: np.ndarray, target_scores: np.ndarray, *,
-           fixed_variance: bool) -> np.ndarray:
+def online(
+    shadow_scores: np.ndarray, keep: np.ndarray, target_scores: np.ndarray, *, fixed_variance: bool
+) -> np.ndarray:
     """Return the log-likelihood ratio of "in" over "out" (Carlini et al. 2022, algorithm 1).
 
         score = mean over queries of  log N(phi; mu_in, sigma_in^2) - log N(phi; mu_out, sigma_out^2)
@@ -51,13 +52,15 @@ def online(shadow_scores: np.ndarray, keep: np.ndarray, target_scores: np.ndarra
     least = 1 if fixed_variance else 2
     scores, keep = shadow_models.checked(shadow_scores, keep, least_in=least, least_out=least)
     phi = shadow_models.checked_target(target_scores, scores.shape[1:])
-    ratio = (log_density(phi, *gaussian(scores, keep, fixed_variance))
-             - log_density(phi, *gaussian(scores, ~keep, fixed_variance)))
+    ratio = log_density(phi, *gaussian(scores, keep, fixed_variance)) - log_density(
+        phi, *gaussian(scores, ~keep, fixed_variance)
+    )
     return ratio.reshape(len(phi), -1).mean(axis=1)
 
 
-def offline(shadow_scores: np.ndarray, keep: np.ndarray, target_scores: np.ndarray, *,
-            fixed_variance: bool) -> np.ndarray:
+def offline(
+    shadow_scores: np.ndarray, keep: np.ndarray, target_scores: np.ndarray, *, fixed_variance: bool
+) -> np.ndarray:
     """Return how unlikely so high a score is for a model without the example.
 
         score = mean over queries of  -log P(Z > phi),   Z ~ N(mu_out, sigma_out^2)
@@ -121,13 +124,16 @@ def hyperparameters(scores: np.ndarray, keep: np.ndarray) -> dict[str, np.ndarra
     """
     count_in, count_out = keep.sum(axis=0), (~keep).sum(axis=0)
     mean_in, mean_out = (scores.mean(axis=0, where=where) for where in (keep, ~keep))
-    squares_in, squares_out = (np.sum((scores - mean) ** 2, axis=0, where=where)
-                               for mean, where in ((mean_in, keep), (mean_out, ~keep)))
-    pooled_in, pooled_out = (np.maximum(squares.sum(axis=0) / (count - 1).sum(axis=0), LEAST_STD**2)
-                             for squares, count in ((squares_in, count_in), (squares_out, count_out)))
+    squares_in, squares_out = (
+        np.sum((scores - mean) ** 2, axis=0, where=where) for mean, where in ((mean_in, keep), (mean_out, ~keep))
+    )
+    pooled_in, pooled_out = (
+        np.maximum(squares.sum(axis=0) / (count - 1).sum(axis=0), LEAST_STD**2)
+        for squares, count in ((squares_in, count_in), (squares_out, count_out))
+    )
     rho = pooled_in / pooled_out
     freedom = count_in + count_out - 2
-    variance = (squares_out + squares_in / rho) / freedom                    # of every example
+    variance = (squares_out + squares_in / rho) / freedom  # of every example
     average = np.maximum(variance.mean(axis=0), LEAST_STD**2)
     excess = (variance**2).mean(axis=0) / average**2 / (1 + 2 / freedom).mean(axis=0)
     a = np.where(excess > 1.001, (2 * excess - 1) / np.maximum(excess - 1, 1e-3), 1e3)
@@ -135,8 +141,15 @@ def hyperparameters(scores: np.ndarray, keep: np.ndarray) -> dict[str, np.ndarra
     noise_out, noise_gain = ((1 / count_out).mean(axis=0), (1 / count_out + rho / count_in).mean(axis=0))
     v_mu = np.maximum(mean_out.var(axis=0) / average - noise_out, 1e-3)
     v_d = np.maximum(gain.var(axis=0) / average - noise_gain, 1e-3)
-    return {"m": mean_out.mean(axis=0), "g": gain.mean(axis=0), "v_mu": v_mu, "v_d": v_d, "a": a,
-            "b": average * (a - 1), "rho": rho}
+    return {
+        "m": mean_out.mean(axis=0),
+        "g": gain.mean(axis=0),
+        "v_mu": v_mu,
+        "v_d": v_d,
+        "a": a,
+        "b": average * (a - 1),
+        "rho": rho,
+    }
 
 
 def posterior(scores: np.ndarray, keep: np.ndarray, prior: dict) -> tuple[np.ndarray, ...]:
@@ -165,8 +178,12 @@ def log_student(x: np.ndarray, mean: np.ndarray, spread: np.ndarray, freedom: np
     That of scipy.stats takes a second to import, which every kernel and worker would wait for.
     """
     z = (x - mean) ** 2 / spread / freedom
-    return (gammaln((freedom + 1) / 2) - gammaln(freedom / 2) - np.log(np.pi * freedom * spread) / 2
-            - (freedom + 1) / 2 * np.log1p(z))
+    return (
+        gammaln((freedom + 1) / 2)
+        - gammaln(freedom / 2)
+        - np.log(np.pi * freedom * spread) / 2
+        - (freedom + 1) / 2 * np.log1p(z)
+    )
 
 
 def gaussian(scores: np.ndarray, where: np.ndarray, fixed_variance: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -181,11 +198,13 @@ def gaussian(scores: np.ndarray, where: np.ndarray, fixed_variance: bool) -> tup
     if fixed_variance:
         squares, freedom = squares.sum(axis=0), freedom.sum(axis=0)
     if (freedom < 1).any():
-        raise ValueError("no example has two shadow models of the same kind, so no variance can be estimated: "
-                         "train at least 4, with members from membership_matrix")
+        raise ValueError(
+            "no example has two shadow models of the same kind, so no variance can be estimated: "
+            "train at least 4, with members from membership_matrix"
+        )
     return mean, np.maximum(np.sqrt(squares / freedom), LEAST_STD)
 
 
 def log_density(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     """Return log N(x; mean, std^2) in nats, without the constant log sqrt(2 pi)."""
-    return -((x - mean) / std) ** 2 / 2 - np.log(std)
+    return -(((x - mean) / std) ** 2) / 2 - np.log(std)

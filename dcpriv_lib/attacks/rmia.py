@@ -55,8 +55,9 @@ def offline_prior(shadow_p: np.ndarray, keep: np.ndarray, a: float) -> np.ndarra
     return ((1 + a) * p.mean(axis=0, where=~keep) + (1 - a)) / 2
 
 
-def scores(target_p: np.ndarray, prior: np.ndarray, population_p: np.ndarray, population_prior: np.ndarray,
-           gamma: float = 1.0) -> np.ndarray:
+def scores(
+    target_p: np.ndarray, prior: np.ndarray, population_p: np.ndarray, population_prior: np.ndarray, gamma: float = 1.0
+) -> np.ndarray:
     """Return the share of population examples z with LR(x, z) > gamma, mean over queries.
 
     With m population examples a score is a multiple of 1/m, so low false positive rates need a large
@@ -83,8 +84,10 @@ def scores(target_p: np.ndarray, prior: np.ndarray, population_p: np.ndarray, po
     """
     x, z = _ratios(target_p, prior), _ratios(population_p, population_prior)
     if gamma <= 0 or not len(z) or x.shape[1] != z.shape[1]:
-        raise ValueError(f"gamma = {gamma}, {len(z)} population examples, {x.shape[1]} and {z.shape[1]} queries: "
-                         "gamma must be above 0, the population not empty, and both must have the same queries")
+        raise ValueError(
+            f"gamma = {gamma}, {len(z)} population examples, {x.shape[1]} and {z.shape[1]} queries: "
+            "gamma must be above 0, the population not empty, and both must have the same queries"
+        )
     # LR > gamma means ratio_z < ratio_x / gamma: count by sorting, not by comparing all pairs.
     beaten = [np.searchsorted(np.sort(zs), xs / gamma, side="left") for xs, zs in zip(x.T, z.T)]
     return np.mean(beaten, axis=0) / len(z)
@@ -101,6 +104,8 @@ def _ratios(p: np.ndarray, prior: np.ndarray) -> np.ndarray:
 def _probabilities(p: np.ndarray) -> np.ndarray:
     p = np.asarray(p, dtype=np.float64)
     if bad := int((~((p >= 0) & (p <= 1))).sum()):
-        raise ValueError(f"{bad} of {p.size} values are not probabilities from 0 to 1: RMIA takes the softmax "
-                         "probability of the true class, not losses, logits or NaN")
+        raise ValueError(
+            f"{bad} of {p.size} values are not probabilities from 0 to 1: RMIA takes the softmax "
+            "probability of the true class, not losses, logits or NaN"
+        )
     return p

@@ -25,10 +25,12 @@ def shadow_split(attacker: np.ndarray, ds: int, number: int, seed: int = 0) -> t
         If twice `ds` exceeds the attacker's data.
     """
     if not 1 <= ds <= len(attacker) // 2:
-        raise ValueError(f"ds = {ds}: a shadow model needs ds members and ds non-members, and the attacker "
-                         f"has {len(attacker):,} images: choose ds between 1 and {len(attacker) // 2:,}")
+        raise ValueError(
+            f"ds = {ds}: a shadow model needs ds members and ds non-members, and the attacker "
+            f"has {len(attacker):,} images: choose ds between 1 and {len(attacker) // 2:,}"
+        )
     shuffled = np.random.RandomState(1000 * seed + number).permutation(attacker)
-    return shuffled[:ds], shuffled[ds:2 * ds]
+    return shuffled[:ds], shuffled[ds : 2 * ds]
 
 
 def membership_matrix(n: int, models: int, rng: np.random.Generator) -> np.ndarray:
@@ -56,14 +58,17 @@ def membership_matrix(n: int, models: int, rng: np.random.Generator) -> np.ndarr
         If `models` is odd, or one of the numbers is below 2.
     """
     if n < 2 or models < 2 or models % 2:
-        raise ValueError(f"n = {n}, models = {models}: every example is to be in half of the models, which takes "
-                         "at least 2 examples and an even number of at least 2 models")
+        raise ValueError(
+            f"n = {n}, models = {models}: every example is to be in half of the models, which takes "
+            "at least 2 examples and an even number of at least 2 models"
+        )
     first = rng.permuted(np.tile(np.arange(n) < n // 2, (models // 2, 1)), axis=1)
     return np.stack([first, ~first], axis=1).reshape(models, n)
 
 
-def checked(shadow_scores: np.ndarray, keep: np.ndarray, least_in: int,
-            least_out: int) -> tuple[np.ndarray, np.ndarray]:
+def checked(
+    shadow_scores: np.ndarray, keep: np.ndarray, least_in: int, least_out: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return shadow scores as float64, and `keep` with as many axes, for ``where=keep``.
 
     Parameters
@@ -79,13 +84,17 @@ def checked(shadow_scores: np.ndarray, keep: np.ndarray, least_in: int,
     """
     scores, keep = np.asarray(shadow_scores, dtype=np.float64), np.asarray(keep)
     if keep.dtype != bool or scores.ndim not in (2, 3) or scores.shape[:2] != keep.shape:
-        raise ValueError(f"shadow scores of shape {list(scores.shape)} with keep of shape {list(keep.shape)} and type "
-                         f"{keep.dtype}: expected [models, n] or [models, n, queries], with bool keep [models, n]")
+        raise ValueError(
+            f"shadow scores of shape {list(scores.shape)} with keep of shape {list(keep.shape)} and type "
+            f"{keep.dtype}: expected [models, n] or [models, n, queries], with bool keep [models, n]"
+        )
     _finite(scores, "shadow scores")
     for kind, counts, least in (("in", keep.sum(axis=0), least_in), ("out of", (~keep).sum(axis=0), least_out)):
         if (few := np.flatnonzero(counts < least)).size:
-            raise ValueError(f"{few.size} of {keep.shape[1]} examples (first: {few[0]}) are {kind} fewer than {least} "
-                             f"of the {len(keep)} shadow models: train more, with members from membership_matrix")
+            raise ValueError(
+                f"{few.size} of {keep.shape[1]} examples (first: {few[0]}) are {kind} fewer than {least} "
+                f"of the {len(keep)} shadow models: train more, with members from membership_matrix"
+            )
     return scores, keep.reshape(keep.shape + (1,) * (scores.ndim - 2))
 
 
@@ -93,13 +102,17 @@ def checked_target(target_scores: np.ndarray, shape: tuple[int, ...]) -> np.ndar
     """Return a target's scores as float64; ValueError unless they are finite and of `shape`."""
     scores = np.asarray(target_scores, dtype=np.float64)
     if scores.shape != tuple(shape):
-        raise ValueError(f"target scores of shape {list(scores.shape)}: expected {list(shape)}, as the shadow models' "
-                         "scores have; pass the same examples in the same order, with the same queries")
+        raise ValueError(
+            f"target scores of shape {list(scores.shape)}: expected {list(shape)}, as the shadow models' "
+            "scores have; pass the same examples in the same order, with the same queries"
+        )
     _finite(scores, "target scores")
     return scores
 
 
 def _finite(scores: np.ndarray, name: str) -> None:
     if bad := int((~np.isfinite(scores)).sum()):
-        raise ValueError(f"{bad} of {scores.size} {name} are NaN or infinite: expected finite ones; look for a model "
-                         "that diverged, and compute confidences from logits, not from rounded probabilities")
+        raise ValueError(
+            f"{bad} of {scores.size} {name} are NaN or infinite: expected finite ones; look for a model "
+            "that diverged, and compute confidences from logits, not from rounded probabilities"
+        )

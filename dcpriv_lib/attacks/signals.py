@@ -9,8 +9,10 @@ def finite(logits: np.ndarray) -> np.ndarray:
     logits = np.asarray(logits, dtype=np.float64)
     bad = ~np.isfinite(logits).all(axis=-1)
     if bad.any():
-        raise ValueError(f"{int(bad.sum())} of {bad.size} rows of logits hold NaN or infinity: the model diverged; "
-                         "train it with a smaller learning rate, or scale its pixels")
+        raise ValueError(
+            f"{int(bad.sum())} of {bad.size} rows of logits hold NaN or infinity: the model diverged; "
+            "train it with a smaller learning rate, or scale its pixels"
+        )
     return logits
 
 
@@ -48,8 +50,9 @@ def logit_confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     logits = finite(logits)
     if logits.shape[-1] < 2:
-        raise ValueError(f"logits of shape {list(logits.shape)}: a confidence needs two classes or more, "
-                         "in the last axis")
+        raise ValueError(
+            f"logits of shape {list(logits.shape)}: a confidence needs two classes or more, in the last axis"
+        )
     true = np.asarray(labels).reshape(-1, *(1,) * (logits.ndim - 1))
     others = logits.copy()
     np.put_along_axis(others, true, -np.inf, axis=-1)

@@ -25,6 +25,7 @@ FEW = 8  # reference models whose rows teach one rule for everybody; all 32 inst
 
 # ---------------------------------------------------------------- one rule for everybody
 
+
 def loss_threshold(member_losses: np.ndarray, non_member_losses: np.ndarray) -> float:
     """Return the tau that best separates the shadow models' losses (paper, section 2.1).
 
@@ -47,8 +48,10 @@ def rows_per_class(labels: np.ndarray, is_member: np.ndarray) -> Iterator[tuple[
     for label in np.unique(labels):
         rows = labels == label
         if len(np.unique(is_member[rows])) < 2:
-            raise ValueError(f"class {label} has only {'members' if is_member[rows][0] else 'non-members'} "
-                             "among the shadow models' rows: choose a larger ds")
+            raise ValueError(
+                f"class {label} has only {'members' if is_member[rows][0] else 'non-members'} "
+                "among the shadow models' rows: choose a larger ds"
+            )
         yield int(label), rows
 
 
@@ -66,8 +69,10 @@ def loss_threshold_per_class(losses: np.ndarray, labels: np.ndarray, is_member: 
     ValueError
         If a class has no member or no non-member among the rows.
     """
-    return {label: loss_threshold(losses[rows & is_member], losses[rows & ~is_member])
-            for label, rows in rows_per_class(labels, is_member)}
+    return {
+        label: loss_threshold(losses[rows & is_member], losses[rows & ~is_member])
+        for label, rows in rows_per_class(labels, is_member)
+    }
 
 
 def score_loss_per_class(thresholds: dict[int, float], losses: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -86,13 +91,19 @@ def score_loss_per_class(thresholds: dict[int, float], losses: np.ndarray, label
     """
     classes, position = np.unique(labels, return_inverse=True)
     if missing := sorted(set(classes.tolist()) - set(thresholds)):
-        raise ValueError(f"no threshold for the classes {missing}: the shadow models' rows must hold every class "
-                         "of the target's; choose a larger ds")
+        raise ValueError(
+            f"no threshold for the classes {missing}: the shadow models' rows must hold every class "
+            "of the target's; choose a larger ds"
+        )
     return np.array([thresholds[label] for label in classes.tolist()])[position] - losses
 
 
-def fit_per_class(estimators: dict[int, BaseEstimator] | BaseEstimator, features: np.ndarray,
-                  labels: np.ndarray, is_member: np.ndarray) -> dict[int, BaseEstimator]:
+def fit_per_class(
+    estimators: dict[int, BaseEstimator] | BaseEstimator,
+    features: np.ndarray,
+    labels: np.ndarray,
+    is_member: np.ndarray,
+) -> dict[int, BaseEstimator]:
     """Fit one attack model per true class (Shokri et al. 2017).
 
     Parameters
@@ -142,8 +153,10 @@ def fit_loss_threshold(known: Rehearsal) -> Attack:
 def fit_loss_threshold_per_class(known: Rehearsal) -> Attack:
     """Return the loss threshold with a tau of every true class."""
     thresholds = loss_threshold_per_class(losses(known.logits, known.labels), known.labels, known.is_member)
-    return Attack(lambda answers: score_loss_per_class(
-        thresholds, losses(answers.logits[:, 0], answers.labels), answers.labels), lambda: 0.0)
+    return Attack(
+        lambda answers: score_loss_per_class(thresholds, losses(answers.logits[:, 0], answers.labels), answers.labels),
+        lambda: 0.0,
+    )
 
 
 def fit_classifiers(estimators: dict[int, BaseEstimator] | BaseEstimator, known: Rehearsal) -> Attack:
@@ -152,8 +165,10 @@ def fit_classifiers(estimators: dict[int, BaseEstimator] | BaseEstimator, known:
     `estimators` are those of `fit_per_class`.
     """
     models = fit_per_class(estimators, known.softmax, known.labels, known.is_member)
-    return Attack(lambda answers: score_per_class(
-        models, softmax(answers.logits[:, 0], axis=1), answers.labels), lambda: ABOVE_ZERO)
+    return Attack(
+        lambda answers: score_per_class(models, softmax(answers.logits[:, 0], axis=1), answers.labels),
+        lambda: ABOVE_ZERO,
+    )
 
 
 def fit_logistic_regression(known: Rehearsal) -> Attack:
@@ -163,17 +178,32 @@ def fit_logistic_regression(known: Rehearsal) -> Attack:
 
 # ---------------------------------------------------------------- each example compared with itself
 
+
 def fit_lira(ratio: Callable, fixed_variance: bool, known: References) -> Attack:
     """Return LiRA with `ratio`, `lira.online` or `lira.offline`."""
-    return rehearsed(lambda references: lambda answers: ratio(
-        references.phi, references.keep, logit_confidence(answers.logits, answers.labels),
-        fixed_variance=fixed_variance), known)
+    return rehearsed(
+        lambda references: (
+            lambda answers: ratio(
+                references.phi,
+                references.keep,
+                logit_confidence(answers.logits, answers.labels),
+                fixed_variance=fixed_variance,
+            )
+        ),
+        known,
+    )
 
 
 def fit_bayesian_lira(known: References) -> Attack:
     """Return LiRA with priors, `lira.bayesian`: made for few reference models."""
-    return rehearsed(lambda references: lambda answers: lira.bayesian(
-        references.phi, references.keep, logit_confidence(answers.logits, answers.labels)), known)
+    return rehearsed(
+        lambda references: (
+            lambda answers: lira.bayesian(
+                references.phi, references.keep, logit_confidence(answers.logits, answers.labels)
+            )
+        ),
+        known,
+    )
 
 
 def fit_rmia_online(known: References) -> Attack:
@@ -183,9 +213,11 @@ def fit_rmia_online(known: References) -> Attack:
 
 def fit_rmia(known: References) -> Attack:
     """Return offline RMIA, with the `a` that attacks one reference model best with the others."""
+
     def prepare(references: References):
         found = rmia_by_a(references)
         return rmia_score(references, max(found, key=found.get))
+
     return rehearsed(prepare, known, needs_others=True)
 
 
@@ -196,11 +228,18 @@ def rmia_score(references: References, a: float | None) -> Callable[[Answers], n
     another scale than that of p(x), which moves all shares but leaves the ranking of the x as it is.
     """
     nowhere = np.zeros(references.other_p.shape[:2], dtype=bool)
-    prior = (rmia.online_prior(references.p, references.keep) if a is None
-             else rmia.offline_prior(references.p, references.keep, a))
+    prior = (
+        rmia.online_prior(references.p, references.keep)
+        if a is None
+        else rmia.offline_prior(references.p, references.keep, a)
+    )
     other_prior = rmia.offline_prior(references.other_p, nowhere, 1.0 if a is None else a)
-    return lambda answers: rmia.scores(true_class(answers.logits, answers.labels), prior,
-                                       true_class(answers.other_logits, answers.other_labels), other_prior)
+    return lambda answers: rmia.scores(
+        true_class(answers.logits, answers.labels),
+        prior,
+        true_class(answers.other_logits, answers.other_labels),
+        other_prior,
+    )
 
 
 def rmia_by_a(references: References) -> dict[float, float]:
@@ -215,9 +254,11 @@ def rehearsed(prepare: Callable, known: References, needs_others: bool = False) 
     The attacker attacks reference model 0, whose members they know, with the others, and takes the
     threshold that would have been right most often.
     """
+
     def find_threshold() -> float:
         score = prepare(known.without(0))(known.answers(0))
         return -loss_threshold(-score[known.keep[0]], -score[~known.keep[0]])
+
     return Attack(prepare(known), find_threshold, needs_others)
 
 
@@ -228,16 +269,18 @@ def from_rows(fit: Callable[[Rehearsal], Attack], known: References) -> Attack:
 
 # The paper's attacks; the SVM of its text is `fit_classifiers` with the choice of `svm.grid_search`.
 PAPER = {"loss threshold": fit_loss_threshold, "logistic regression": fit_logistic_regression}
-STRONG = {"loss threshold": partial(from_rows, fit_loss_threshold),
-          "loss threshold per class": partial(from_rows, fit_loss_threshold_per_class),
-          "shadow classifier": partial(from_rows, fit_logistic_regression),
-          "LiRA online, fixed variance": partial(fit_lira, lira.online, True),
-          "LiRA online, own variance": partial(fit_lira, lira.online, False),
-          "LiRA offline, fixed variance": partial(fit_lira, lira.offline, True),
-          "LiRA offline, own variance": partial(fit_lira, lira.offline, False),
-          "Bayesian LiRA": fit_bayesian_lira,
-          "RMIA online": fit_rmia_online,
-          "RMIA offline": fit_rmia}
+STRONG = {
+    "loss threshold": partial(from_rows, fit_loss_threshold),
+    "loss threshold per class": partial(from_rows, fit_loss_threshold_per_class),
+    "shadow classifier": partial(from_rows, fit_logistic_regression),
+    "LiRA online, fixed variance": partial(fit_lira, lira.online, True),
+    "LiRA online, own variance": partial(fit_lira, lira.online, False),
+    "LiRA offline, fixed variance": partial(fit_lira, lira.offline, True),
+    "LiRA offline, own variance": partial(fit_lira, lira.offline, False),
+    "Bayesian LiRA": fit_bayesian_lira,
+    "RMIA online": fit_rmia_online,
+    "RMIA offline": fit_rmia,
+}
 
 
 # of these, what notebooks 7 and 9 choose from: one of each idea that is worth its time on many small populations, those

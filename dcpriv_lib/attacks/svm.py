@@ -7,8 +7,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.svm import SVC
 
 
-def merge_rows(features: np.ndarray, is_member: np.ndarray,
-               step: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def merge_rows(features: np.ndarray, is_member: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Merge the rows that have the same label and agree after rounding to multiples of `step`.
 
     Parameters
@@ -32,8 +31,10 @@ def merge_rows(features: np.ndarray, is_member: np.ndarray,
     if not step >= 0:
         raise ValueError(f"step = {step}: choose 0 (only equal rows merge) or more, such as 1e-4")
     if not np.isfinite(features).all():
-        raise ValueError("the rows to merge hold NaN or infinity: the shadow models diverged; "
-                         "train them with a smaller learning rate")
+        raise ValueError(
+            "the rows to merge hold NaN or infinity: the shadow models diverged; "
+            "train them with a smaller learning rate"
+        )
     cells = pd.DataFrame(features if step == 0 else np.round(features / step))
     group = cells.groupby([np.asarray(is_member), *cells], sort=False).ngroup().to_numpy()
     weights = np.bincount(group).astype(np.float64)
@@ -82,8 +83,15 @@ class MergedSVC(ClassifierMixin, BaseEstimator):
         return self.svm_.predict(features)
 
 
-def grid_search(features: np.ndarray, is_member: np.ndarray, grid_C: list, grid_gamma: list, folds: int = 5,
-                processes: int = 1, step: float = 1e-4) -> dict:
+def grid_search(
+    features: np.ndarray,
+    is_member: np.ndarray,
+    grid_C: list,
+    grid_gamma: list,
+    folds: int = 5,
+    processes: int = 1,
+    step: float = 1e-4,
+) -> dict:
     """Choose C and gamma of a `MergedSVC` by cross-validated accuracy (paper, section 2.1).
 
     The folds and the choice are scikit-learn's `GridSearchCV`. Rows merge inside the training
@@ -111,9 +119,17 @@ def grid_search(features: np.ndarray, is_member: np.ndarray, grid_C: list, grid_
         raise ValueError(f"folds = {folds}: choose 2 or more")
     fewest = min(np.sum(is_member), np.sum(~is_member))
     if fewest < folds:
-        raise ValueError(f"folds = {folds}, but the class has only {fewest} rows of "
-                         f"{'members' if np.sum(is_member) == fewest else 'non-members'}: "
-                         "choose fewer folds, a larger ds or a larger n_shadows")
-    found = GridSearchCV(MergedSVC(step=step), {"C": grid_C, "gamma": grid_gamma}, cv=folds, n_jobs=processes,
-                         refit=False, error_score="raise").fit(features, is_member)
+        raise ValueError(
+            f"folds = {folds}, but the class has only {fewest} rows of "
+            f"{'members' if np.sum(is_member) == fewest else 'non-members'}: "
+            "choose fewer folds, a larger ds or a larger n_shadows"
+        )
+    found = GridSearchCV(
+        MergedSVC(step=step),
+        {"C": grid_C, "gamma": grid_gamma},
+        cv=folds,
+        n_jobs=processes,
+        refit=False,
+        error_score="raise",
+    ).fit(features, is_member)
     return found.best_params_ | {"accuracy": found.cv_results_["mean_test_score"]}

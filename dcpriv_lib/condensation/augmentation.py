@@ -15,7 +15,7 @@ from torch.nn import functional as F
 BRIGHTNESS, SATURATION, CONTRAST = 1.0, 2.0, 0.5
 SHIFT, HOLE = 0.125, 0.5  # shares of the side of an image
 SCALE, DEGREES = 1.2, 15
-PARAMETERS = 3            # uniform numbers that an operation takes
+PARAMETERS = 3  # uniform numbers that an operation takes
 
 # Every operation maps images, float [B, C, H, W], and uniform numbers from 0 to 1, float [B or 1, PARAMETERS], to
 # images of the same shape; with one row of numbers all images change alike.

@@ -1,7 +1,7 @@
 """Dataset condensation: a few synthetic images a class in place of many real ones.
 
-What all methods share is here: the loop that stops and goes on, and their names in `METHODS`. Each method has a module of its own;
-the real images and the settings they are given are in `method`, the images they start from in `starts`.
+What all methods share is here: the loop that stops and goes on, and their names in `METHODS`. Each method has a module
+of its own; the real images and the settings they are given are in `method`, the images they start from in `starts`.
 """
 
 from collections.abc import Callable
@@ -30,12 +30,17 @@ SNAPSHOTS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # iterations whose im
 #   settings : the `Settings`;
 #   draw : the generator of all that is random in this iteration;
 #   network : a network freshly drawn from it, to be used or changed at will.
-METHODS = {"DC": match_gradients, "DSA": partial(match_gradients, augmented=True),
-           "DM": distribution_matching.match_distributions,
-           "DM-DSA": partial(distribution_matching.match_distributions, augmented=True),
-           "MTT": trajectory_matching.match_trajectories, "IDC": multi_formation.match_formations,
-           "IDM": multi_formation.match_expanded, "KIP": kernel_inducing_points.induce_points,
-           "KIP-labels": partial(kernel_inducing_points.induce_points, learn_labels=True)}
+METHODS = {
+    "DC": match_gradients,
+    "DSA": partial(match_gradients, augmented=True),
+    "DM": distribution_matching.match_distributions,
+    "DM-DSA": partial(distribution_matching.match_distributions, augmented=True),
+    "MTT": trajectory_matching.match_trajectories,
+    "IDC": multi_formation.match_formations,
+    "IDM": multi_formation.match_expanded,
+    "KIP": kernel_inducing_points.induce_points,
+    "KIP-labels": partial(kernel_inducing_points.induce_points, learn_labels=True),
+}
 
 
 def chosen(settings: Settings) -> tuple[Callable, ...]:
@@ -49,12 +54,22 @@ def check_names(start: str, method: str = "DC", network: str = "ConvNet") -> Non
     for name, value, known in (("start", start, STARTS), ("method", method, METHODS), ("network", network, NETWORKS)):
         check_known(name, value, known)
     if (method, network) == ("IDC", "linear"):
-        raise ValueError("network = 'linear': IDC matches the gradients of convolutions, and it has none: choose "
-                         "ConvNet or PaperCNN, or another method")
+        raise ValueError(
+            "network = 'linear': IDC matches the gradients of convolutions, and it has none: choose "
+            "ConvNet or PaperCNN, or another method"
+        )
 
 
-def condense(images: torch.Tensor, labels: torch.Tensor, settings: Settings, *, make_network: Callable, seed: int,
-             checkpoint: Path | None = None, progress: Callable = iter) -> dict[str, torch.Tensor]:
+def condense(
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    settings: Settings,
+    *,
+    make_network: Callable,
+    seed: int,
+    checkpoint: Path | None = None,
+    progress: Callable = iter,
+) -> dict[str, torch.Tensor]:
     """Condense real images into `ipc` synthetic images a class.
 
     Every iteration draws a new network and makes `outer` updates of the synthetic images by the
@@ -95,9 +110,13 @@ def condense(images: torch.Tensor, labels: torch.Tensor, settings: Settings, *, 
     first, started_from = starting_images(real, settings.ipc, settings.start, seed, make_network)
     state = _iterate_all(real, first, settings, make_network, seed, checkpoint, progress)
     formed = _formed(state["images"], settings.method)
-    return {"images": formed, "loss": state["loss"], "started_from": started_from,
-            "labels": _labels(state, len(formed) // len(first), settings.method),
-            "snapshots": torch.stack([_formed(images, settings.method) for images in state["snapshots"]])}
+    return {
+        "images": formed,
+        "loss": state["loss"],
+        "started_from": started_from,
+        "labels": _labels(state, len(formed) // len(first), settings.method),
+        "snapshots": torch.stack([_formed(images, settings.method) for images in state["snapshots"]]),
+    }
 
 
 def _formed(images: torch.Tensor, method: str) -> torch.Tensor:
@@ -112,8 +131,9 @@ def _labels(state: dict, size: int, method: str) -> torch.Tensor:
     return kernel_inducing_points.soft_labels(state, hard, classes) if method == "KIP-labels" else hard
 
 
-def _iterate_all(real: Real, first, settings: Settings, make_network, seed, checkpoint,
-                 progress) -> dict[str, torch.Tensor]:
+def _iterate_all(
+    real: Real, first, settings: Settings, make_network, seed, checkpoint, progress
+) -> dict[str, torch.Tensor]:
     """Return the state after the last iteration, from the start or from where an earlier run ended."""
     device, network = real.images.device, make_network().to(real.images.device)
     # DC is None, what a state has that was made before there were other methods
@@ -130,7 +150,11 @@ def _iterate_all(real: Real, first, settings: Settings, make_network, seed, chec
             initialise(network, draw)
             changed, loss = METHODS[settings.method](
                 {name: value.to(device) for name, value in state.items() if name not in ("loss", "snapshots")},
-                real, settings, draw, network)
+                real,
+                settings,
+                draw,
+                network,
+            )
             state |= {name: value.cpu() for name, value in changed.items()}
             state["loss"] = torch.cat([state["loss"], torch.tensor([loss], dtype=torch.float64)])
             if iteration + 1 in SNAPSHOTS:
@@ -152,5 +176,9 @@ def stages(condensed: dict, iterations: int) -> dict[int, torch.Tensor]:
 
 
 def _at_first(images: torch.Tensor) -> dict[str, torch.Tensor]:
-    return {"images": images, "velocity": torch.zeros_like(images), "loss": torch.zeros(0, dtype=torch.float64),
-            "snapshots": images[None]}
+    return {
+        "images": images,
+        "velocity": torch.zeros_like(images),
+        "loss": torch.zeros(0, dtype=torch.float64),
+        "snapshots": images[None],
+    }

@@ -1,7 +1,7 @@
 """Coresets: real images chosen to stand for all of their class, the rivals of condensed ones.
 
-Two are chosen by their features, here. The others are chosen at random: as they are, or four cut small in place of one, the tiles of
-`multi_formation`.
+Two are chosen by their features, here. The others are chosen at random: as they are, or four cut small in place of one,
+the tiles of `multi_formation`.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,7 @@ from ..models.networks import initialise
 EPOCHS = 1  # of the network whose features are compared
 
 
-def features(images: torch.Tensor, labels: torch.Tensor, make_network: Callable,
-             draw: torch.Generator) -> torch.Tensor:
+def features(images: torch.Tensor, labels: torch.Tensor, make_network: Callable, draw: torch.Generator) -> torch.Tensor:
     """Return the features float32 [N, n] of a network that was trained on the real images for one epoch.
 
     Parameters

@@ -1,4 +1,5 @@
-"""How long each method works, in which steps and from which start: as the notebooks ask for it, and where methods are compared.
+"""How long each method works, in which steps and from which start: as the notebooks ask for it, and where methods are
+compared.
 
 A method is only as good as its step size, and losses differ by orders of magnitude. So every method has a usual
 step here, and who compares them tries multiples of it first, on images of their own that nobody asks about.
@@ -31,12 +32,15 @@ class Schedule:
     method: str = "DC"
 
 
-# Loops of about equal cost: on MNIST with a network of width 32, ten images a class take some twenty seconds of one core.
+# Loops of about equal cost: on MNIST with a network of width 32, ten images a class take some twenty seconds of one
+# core.
 SCHEDULES = {
     "random": Schedule(0, 1, 0, 1.0),  # real images as they are: the coresets, which condensed sets have to beat
     "herding": Schedule(0, 1, 0, 1.0, "herding"),
     "k-center": Schedule(0, 1, 0, 1.0, "k-center"),
-    "tiles": Schedule(0, 1, 0, 1.0, "tiles", method="IDM"),  # four real ones an image, cut small: where IDC and IDM begin
+    "tiles": Schedule(
+        0, 1, 0, 1.0, "tiles", method="IDM"
+    ),  # four real ones an image, cut small: where IDC and IDM begin
     "DC": Schedule(10, 5, 5, 1.0),
     "DSA": Schedule(8, 5, 5, 1.0),
     "DM": Schedule(60, 1, 0, 30.0),
@@ -50,8 +54,17 @@ SCHEDULES = {
 CONDENSING = tuple(name for name, schedule in SCHEDULES.items() if schedule.iterations)
 
 
-def settings_of(method: str, ipc: int, *, width: int, real_batch: int, effort: float = 1.0, factor: float = 1.0,
-                start: str | None = None, network: str = "ConvNet") -> Settings:
+def settings_of(
+    method: str,
+    ipc: int,
+    *,
+    width: int,
+    real_batch: int,
+    effort: float = 1.0,
+    factor: float = 1.0,
+    start: str | None = None,
+    network: str = "ConvNet",
+) -> Settings:
     """Return the settings by which a method, or a choice of real images, makes `ipc` images a class.
 
     Parameters
@@ -69,18 +82,37 @@ def settings_of(method: str, ipc: int, *, width: int, real_batch: int, effort: f
     """
     check_known("method", method, SCHEDULES)
     usual = SCHEDULES[method]
-    return Settings(ipc, max(1, round(effort * usual.iterations)) if usual.iterations else 0, usual.outer, usual.inner,
-                    width, real_batch, usual.image_lr * factor * (ipc / 10 if usual.ipc_matters else 1),
-                    start or usual.start, method if method in METHODS else usual.method, network)
+    return Settings(
+        ipc,
+        max(1, round(effort * usual.iterations)) if usual.iterations else 0,
+        usual.outer,
+        usual.inner,
+        width,
+        real_batch,
+        usual.image_lr * factor * (ipc / 10 if usual.ipc_matters else 1),
+        start or usual.start,
+        method if method in METHODS else usual.method,
+        network,
+    )
 
 
 # (outer, inner) loops that the condensation paper gives a synthetic set of each size
 PAPER_LOOPS = {1: (1, 1), 10: (10, 50), 50: (50, 10)}
 
 
-def settings(labels: torch.Tensor, ipc: int | list[int], iterations: int | list[int], outer: int, inner: int,
-             width: int, real_batch: int, image_lr: float, start: str, method: str = "DC",
-             network: str = "ConvNet") -> dict[int, Settings]:
+def settings(
+    labels: torch.Tensor,
+    ipc: int | list[int],
+    iterations: int | list[int],
+    outer: int,
+    inner: int,
+    width: int,
+    real_batch: int,
+    image_lr: float,
+    start: str,
+    method: str = "DC",
+    network: str = "ConvNet",
+) -> dict[int, Settings]:
     """Return the settings of every ipc, checked before anything is computed.
 
     Parameters
@@ -101,8 +133,10 @@ def settings(labels: torch.Tensor, ipc: int | list[int], iterations: int | list[
     ipcs = as_list(ipc)
     for n in ipcs:
         check_ipc(labels, n)
-    return {n: Settings(n, steps, *loops(n, outer, inner), width, real_batch, image_lr, start, method, network)
-            for n, steps in per_ipc("iterations", iterations, ipcs).items()}
+    return {
+        n: Settings(n, steps, *loops(n, outer, inner), width, real_batch, image_lr, start, method, network)
+        for n, steps in per_ipc("iterations", iterations, ipcs).items()
+    }
 
 
 def loops(ipc: int, outer: int, inner: int) -> tuple[int, int]:
@@ -116,6 +150,8 @@ def loops(ipc: int, outer: int, inner: int) -> tuple[int, int]:
     if outer < 0 or inner < 0:
         raise ValueError(f"outer = {outer}, inner = {inner}: expected 0 or more")
     if outer == 0 and ipc not in PAPER_LOOPS:
-        raise ValueError(f"outer = 0 takes the paper's loops, which exist for ipc = "
-                         f"{', '.join(map(str, PAPER_LOOPS))}, not {ipc}: set outer and inner yourself")
+        raise ValueError(
+            f"outer = 0 takes the paper's loops, which exist for ipc = "
+            f"{', '.join(map(str, PAPER_LOOPS))}, not {ipc}: set outer and inner yourself"
+        )
     return (outer, inner) if outer else PAPER_LOOPS[ipc]

@@ -17,13 +17,15 @@ CPU_CHUNK = 2**20  # activations of the first layer in one pass on CPUs, 4 MiB: 
 def features(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Return ``network.embed``, float [B, n], of images [B, C, H, W]; on CPUs in small chunks, twice as fast."""
     chunk = max(1, CPU_CHUNK // (next(network.parameters()).shape[0] * images.shape[2:].numel()))
-    return torch.cat([network.embed(some) for some in images.split(
-        chunk if images.device.type == "cpu" else len(images))])
+    return torch.cat(
+        [network.embed(some) for some in images.split(chunk if images.device.type == "cpu" else len(images))]
+    )
 
 
 @torch.no_grad()
-def class_means(network: nn.Module, real, size: int, draw: torch.Generator,
-                changes: list[Callable] | None = None) -> torch.Tensor:
+def class_means(
+    network: nn.Module, real, size: int, draw: torch.Generator, changes: list[Callable] | None = None
+) -> torch.Tensor:
     """Return the mean of `features` over `size` random real images of each class, float [classes, n].
 
     `changes` has a function of images for each class, which is applied first; None leaves them as they are.
@@ -34,8 +36,9 @@ def class_means(network: nn.Module, real, size: int, draw: torch.Generator,
     return torch.stack([features(network, images).mean(0) for images in batches])
 
 
-def matching_gradient(network: nn.Module, means: torch.Tensor, synthetic: torch.Tensor,
-                      decode: Callable | None = None) -> tuple[torch.Tensor, float]:
+def matching_gradient(
+    network: nn.Module, means: torch.Tensor, synthetic: torch.Tensor, decode: Callable | None = None
+) -> tuple[torch.Tensor, float]:
     """Return the gradient of the matching loss for the synthetic images, and the loss (Zhao & Bilen, eq. 5).
 
     L = sum_c || mean_{x in real class c} f(x) - mean_{s in synthetic class c} f(s) ||^2, where f are the features
@@ -55,8 +58,9 @@ def matching_gradient(network: nn.Module, means: torch.Tensor, synthetic: torch.
     return torch.autograd.grad(loss, pixels)[0], loss.item()
 
 
-def match_distributions(state: dict, real, settings, draw: torch.Generator, network: nn.Module,
-                        augmented: bool = False) -> tuple[dict[str, torch.Tensor], float]:
+def match_distributions(
+    state: dict, real, settings, draw: torch.Generator, network: nn.Module, augmented: bool = False
+) -> tuple[dict[str, torch.Tensor], float]:
     """Make one iteration of distribution matching (Zhao & Bilen, algorithm 1).
 
     With the freshly drawn network and one batch of real images a class, the synthetic images make
@@ -73,6 +77,7 @@ def match_distributions(state: dict, real, settings, draw: torch.Generator, netw
 
     def changed(images):
         return torch.stack([change(own) for change, own in zip(changes, images)])[:, :, None]
+
     for _ in range(settings.outer):
         gradient, loss = matching_gradient(network, means, synthetic, changed if augmented else None)
         synthetic, velocity = momentum_step(synthetic, velocity, gradient, settings.image_lr)

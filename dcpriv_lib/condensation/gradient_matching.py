@@ -1,4 +1,5 @@
-"""Gradient matching (DC; Zhao, Mopuri & Bilen, ICLR 2021), and the same under augmentations (DSA; Zhao & Bilen, ICML 2021).
+"""Gradient matching (DC; Zhao, Mopuri & Bilen, ICLR 2021), and the same under augmentations (DSA; Zhao & Bilen, ICML
+2021).
 
 The synthetic images are pushed until a network's gradient on them points where its gradient on the real images points.
 """
@@ -18,8 +19,9 @@ NETWORK_BATCH = 256  # synthetic images a step of the inner training
 CPU_CHUNK = 2**21  # activations of the first layer in one pass on CPUs, 8 MiB: what stays in the cache
 
 
-def weight_gradients(network: nn.Module, images: torch.Tensor, labels: torch.Tensor,
-                     create_graph: bool = False) -> list[torch.Tensor]:
+def weight_gradients(
+    network: nn.Module, images: torch.Tensor, labels: torch.Tensor, create_graph: bool = False
+) -> list[torch.Tensor]:
     """Return the gradients of the mean cross-entropy for every weight tensor of `network`.
 
     Biases and normalisation parameters (one-dimensional) play no part in the distance.
@@ -68,9 +70,14 @@ def matching_distance(real: list[torch.Tensor], synthetic: list[torch.Tensor]) -
     return total
 
 
-def matching_step(network: nn.Module, images: torch.Tensor, labels: torch.Tensor,
-                  synthetic: torch.Tensor, batch: Callable,
-                  augmentations: Callable | None = None) -> tuple[torch.Tensor, float]:
+def matching_step(
+    network: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    synthetic: torch.Tensor,
+    batch: Callable,
+    augmentations: Callable | None = None,
+) -> tuple[torch.Tensor, float]:
     """Return the gradient of the matching loss for the synthetic images, and the loss.
 
     The loss is the sum of `matching_distance` over the classes; each class's distance
@@ -93,13 +100,14 @@ def matching_step(network: nn.Module, images: torch.Tensor, labels: torch.Tensor
         own = own.detach().requires_grad_()
         target = torch.full((len(own),), label, device=own.device)
         distance = matching_distance(real, weight_gradients(network, augmented(own), target, create_graph=True))
-        gradient[label], = torch.autograd.grad(distance, own)
+        (gradient[label],) = torch.autograd.grad(distance, own)
         loss += distance.item()
     return gradient, loss
 
 
-def match_gradients(state: dict, real: "Real", settings: Settings, draw: torch.Generator, network: nn.Module,
-                    augmented: bool = False) -> tuple[dict[str, torch.Tensor], float]:
+def match_gradients(
+    state: dict, real: "Real", settings: Settings, draw: torch.Generator, network: nn.Module, augmented: bool = False
+) -> tuple[dict[str, torch.Tensor], float]:
     """Make one iteration of gradient matching (DC; Zhao et al. 2021, algorithm 1).
 
     `outer` times the synthetic images make one step along the gradient of `matching_step` (SGD on the
@@ -115,8 +123,13 @@ def match_gradients(state: dict, real: "Real", settings: Settings, draw: torch.G
     total = 0.0
     for update in range(settings.outer):
         gradient, loss = matching_step(
-            network, real.images, real.labels, synthetic, lambda label: real.some(label, settings.real_batch, draw),
-            (lambda: augmentation.siamese(draw)) if augmented else None)
+            network,
+            real.images,
+            real.labels,
+            synthetic,
+            lambda label: real.some(label, settings.real_batch, draw),
+            (lambda: augmentation.siamese(draw)) if augmented else None,
+        )
         synthetic, velocity = momentum_step(synthetic, velocity, gradient, settings.image_lr)
         total += loss
         if update < settings.outer - 1:

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from ..models.training import Adam
 
 WEIGHT_VARIANCE, BIAS_VARIANCE = 2.0, 0.01  # of a weight, times its inputs, and of a bias at the start
-DEPTH = 1                                   # hidden layers
-RIDGE = 1e-6                                # of the mean of the kernel's diagonal
+DEPTH = 1  # hidden layers
+RIDGE = 1e-6  # of the mean of the kernel's diagonal
 
 
 def tangent_kernel(a: torch.Tensor, b: torch.Tensor, depth: int = DEPTH) -> torch.Tensor:
@@ -41,18 +41,23 @@ def tangent_kernel(a: torch.Tensor, b: torch.Tensor, depth: int = DEPTH) -> torc
     for _ in range(depth):
         norm = _root(own_a[:, None] * own_b)
         cosine = kernel / norm
-        apart = cosine < 1 - 4 * torch.finfo(cosine.dtype).eps  # of a point and itself: the angle has no derivative at 1
+        apart = (
+            cosine < 1 - 4 * torch.finfo(cosine.dtype).eps
+        )  # of a point and itself: the angle has no derivative at 1
         cosine_apart = cosine.where(apart, 0)
         sine = _root((1 - cosine_apart) * (1 + cosine_apart))
         angle = torch.where(apart, torch.atan2(sine, cosine_apart), 0)
-        kernel = WEIGHT_VARIANCE * norm * (sine.where(apart, 0) + (math.pi - angle) * cosine) / (2 * math.pi) + BIAS_VARIANCE
+        kernel = (
+            WEIGHT_VARIANCE * norm * (sine.where(apart, 0) + (math.pi - angle) * cosine) / (2 * math.pi) + BIAS_VARIANCE
+        )
         tangent = kernel + WEIGHT_VARIANCE * tangent * (math.pi - angle) / (2 * math.pi)
         own_a, own_b = (WEIGHT_VARIANCE * own / 2 + BIAS_VARIANCE for own in (own_a, own_b))
     return tangent
 
 
 def _root(values: torch.Tensor) -> torch.Tensor:
-    """Return the root of positive values; torch's sqrt, acos and log are MKL's, whose last digit differs between processors."""
+    """Return the root of positive values; torch's sqrt, acos and log are MKL's, whose last digit differs between
+    processors."""
     return values * values.rsqrt()
 
 
@@ -72,8 +77,9 @@ def predictions(images: torch.Tensor, synthetic: torch.Tensor, targets: torch.Te
     return tangent_kernel(images, synthetic) @ coefficients.to(images)
 
 
-def regression_loss(images: torch.Tensor, truth: torch.Tensor, synthetic: torch.Tensor,
-                    targets: torch.Tensor) -> torch.Tensor:
+def regression_loss(
+    images: torch.Tensor, truth: torch.Tensor, synthetic: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
     """Return the loss of `predictions` on real images (Nguyen et al. 2021, eq. 4): half the mean squared error.
 
     `truth`, float [n, classes], are the targets of `images`; the others are those of `predictions`.
@@ -95,8 +101,9 @@ def soft_labels(state: dict, hard: torch.Tensor, classes: int) -> torch.Tensor:
     return positive / positive.sum(1, keepdim=True)
 
 
-def induce_points(state: dict, real, settings, draw: torch.Generator, network=None,
-                  learn_labels: bool = False) -> tuple[dict[str, torch.Tensor], float]:
+def induce_points(
+    state: dict, real, settings, draw: torch.Generator, network=None, learn_labels: bool = False
+) -> tuple[dict[str, torch.Tensor], float]:
     """Make one iteration of KIP: `outer` steps of Adam on the pixels along the gradient of `regression_loss`.
 
     Each step sees `real_batch` real images a class. With `learn_labels` the targets of the synthetic images
@@ -117,5 +124,8 @@ def induce_points(state: dict, real, settings, draw: torch.Generator, network=No
         loss = regression_loss(real.images[rows], centred(real.labels[rows], classes), pixels, targets)
         optimiser.step(torch.autograd.grad(loss, learned))
         total += loss.item()
-    return {"images": pixels.detach().unflatten(0, (classes, ipc)), "targets": targets.detach(),
-            **{f"adam{i}": memory for i, memory in enumerate(optimiser.state)}}, total / settings.outer
+    return {
+        "images": pixels.detach().unflatten(0, (classes, ipc)),
+        "targets": targets.detach(),
+        **{f"adam{i}": memory for i, memory in enumerate(optimiser.state)},
+    }, total / settings.outer

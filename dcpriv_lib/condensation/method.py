@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-REAL_BATCH = 256   # real images a class and update
+REAL_BATCH = 256  # real images a class and update
 IMAGE_LR = 0.1
 FIRST_ONES = (("method", "DC"), ("network", "ConvNet"))
 
@@ -40,7 +40,8 @@ class Settings:
     def inputs(self) -> dict:
         """Return the settings as inputs of an artefact.
 
-        The method and the network are left out if they are those that once were the only ones: sets made then are found.
+        The method and the network are left out if they are those that once were the only ones: sets made then are
+        found.
         """
         return {name: value for name, value in asdict(self).items() if (name, value) not in FIRST_ONES}
 
@@ -60,11 +61,15 @@ def check_ipc(labels: torch.Tensor, ipc: int) -> None:
     """
     sizes = torch.bincount(labels)
     if not sizes.min():
-        raise ValueError(f"ipc = {ipc}: class {int(sizes.argmin())} has only 0 members: add images of it, or "
-                         "number the classes without gaps")
+        raise ValueError(
+            f"ipc = {ipc}: class {int(sizes.argmin())} has only 0 members: add images of it, or "
+            "number the classes without gaps"
+        )
     if not 1 <= ipc <= sizes.min():
-        raise ValueError(f"ipc = {ipc}: class {int(sizes.argmin())} has only {int(sizes.min())} members, "
-                         f"choose ipc between 1 and {int(sizes.min())}")
+        raise ValueError(
+            f"ipc = {ipc}: class {int(sizes.argmin())} has only {int(sizes.min())} members, "
+            f"choose ipc between 1 and {int(sizes.min())}"
+        )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 So do IDC (Kim et al., ICML 2022), which matches gradients, and IDM (Zhao et al., CVPR 2023), which matches
 features. The networks learn from the real images between two updates, not from the synthetic ones.
 
-Both are written after the papers and are not the authors' programs; `match_formations` and `match_expanded` say where they differ.
+Both are written after the papers and are not the authors' programs; `match_formations` and `match_expanded` say where
+they differ.
 """
 
 import functools
@@ -15,9 +16,9 @@ from torch.nn import functional as F
 from ..models.training import momentum_step
 from . import augmentation, distribution_matching
 
-FACTOR = 2           # a synthetic image is FACTOR x FACTOR training images
+FACTOR = 2  # a synthetic image is FACTOR x FACTOR training images
 AUGMENTED_BY = ("color", "crop", "cutout")  # one of these, drawn for each class and update
-BATCH = 64           # real images, whatever their class, of a step of the network
+BATCH = 64  # real images, whatever their class, of a step of the network
 NETWORK_LR, NETWORK_MOMENTUM, WEIGHT_DECAY = 0.01, 0.9, 5e-4
 
 
@@ -40,12 +41,13 @@ def decode(images: torch.Tensor) -> torch.Tensor:
     padded = F.pad(images.reshape(-1, channels, size, size), (0, missing, 0, missing))
     patches = padded.unflatten(3, (FACTOR, -1)).unflatten(2, (FACTOR, -1)).permute(0, 2, 4, 1, 3, 5)
     enlarge = _enlarging(patches.shape[-1], size, images.dtype).to(images.device)
-    return (enlarge @ patches @ enlarge.T).reshape(*many, FACTOR ** 2, channels, size, size)
+    return (enlarge @ patches @ enlarge.T).reshape(*many, FACTOR**2, channels, size, size)
 
 
 @functools.cache
 def _enlarging(small: int, size: int, dtype: torch.dtype) -> torch.Tensor:
-    """The matrix [size, small] by which a column is enlarged bilinearly; faster than ``F.interpolate`` and its gradient."""
+    """The matrix [size, small] by which a column is enlarged bilinearly; faster than ``F.interpolate`` and its
+    gradient."""
     return F.interpolate(torch.eye(small, dtype=dtype)[None, None], size=(size, small), mode="bilinear")[0, 0]
 
 
@@ -61,8 +63,9 @@ def encode(images: torch.Tensor) -> torch.Tensor:
     return patches.reshape(*many, channels, FACTOR * small, FACTOR * small)[..., :size, :size]
 
 
-def convolution_gradients(network: nn.Module, images: torch.Tensor, label: int,
-                          create_graph: bool = False) -> list[torch.Tensor]:
+def convolution_gradients(
+    network: nn.Module, images: torch.Tensor, label: int, create_graph: bool = False
+) -> list[torch.Tensor]:
     """Return the gradients of the mean cross-entropy of images [B, C, H, W] of one class for every convolution."""
     weights = [layer.weight for layer in network.modules() if isinstance(layer, nn.Conv2d)]
     target = torch.full((len(images),), label, device=images.device)
@@ -70,8 +73,9 @@ def convolution_gradients(network: nn.Module, images: torch.Tensor, label: int,
     return list(torch.autograd.grad(loss, weights, create_graph=create_graph))
 
 
-def matching_gradient(network: nn.Module, batches: list[torch.Tensor], synthetic: torch.Tensor,
-                      draw: torch.Generator) -> tuple[torch.Tensor, float]:
+def matching_gradient(
+    network: nn.Module, batches: list[torch.Tensor], synthetic: torch.Tensor, draw: torch.Generator
+) -> tuple[torch.Tensor, float]:
     """Return the gradient of the matching loss for the synthetic images, and the loss.
 
     L = sum_c sum_layers | g(real class c) - g(decoded synthetic class c) |_1 with the gradients g of
@@ -90,13 +94,14 @@ def matching_gradient(network: nn.Module, batches: list[torch.Tensor], synthetic
         real = convolution_gradients(network, augmented(some), label)
         ours = convolution_gradients(network, augmented(decode(pixels).flatten(0, 1)), label, create_graph=True)
         distance = sum((a - b).abs().sum() for a, b in zip(real, ours))
-        gradient[label], = torch.autograd.grad(distance, pixels)
+        (gradient[label],) = torch.autograd.grad(distance, pixels)
         loss += distance.item()
     return gradient, loss
 
 
-def match_formations(state: dict, real, settings, draw: torch.Generator,
-                     network: nn.Module) -> tuple[dict[str, torch.Tensor], float]:
+def match_formations(
+    state: dict, real, settings, draw: torch.Generator, network: nn.Module
+) -> tuple[dict[str, torch.Tensor], float]:
     """Make one iteration of IDC (Kim et al., algorithm 1).
 
     `outer` times the synthetic images make one step along the gradient of `matching_gradient` (SGD on the
@@ -105,9 +110,10 @@ def match_formations(state: dict, real, settings, draw: torch.Generator,
     the authors take 8, and leave CutMix out for MNIST, as is done here. The arguments and what is returned are
     those of `condense.METHODS`.
 
-    The authors' program differs in four things. It changes every matched batch by colour *and* crop, and by cutout too except on
-    MNIST with FACTOR 2, where one of the three is drawn here. Its networks learn from augmented real images, here from plain ones. It
-    makes a step of the pixels after each class, here after all. It starts from nearest pixels, see `encode`.
+    The authors' program differs in four things. It changes every matched batch by colour *and* crop, and by cutout too
+    except on MNIST with FACTOR 2, where one of the three is drawn here. Its networks learn from augmented real images,
+    here from plain ones. It makes a step of the pixels after each class, here after all. It starts from nearest pixels,
+    see `encode`.
     """
     synthetic, velocity, total = state["images"], state["velocity"], 0.0
     momenta = [torch.zeros_like(weight) for weight in network.parameters()]
@@ -134,16 +140,18 @@ def train_on_real(network: nn.Module, momenta: list[torch.Tensor], real, steps: 
                 weight -= NETWORK_LR * momentum
 
 
-def match_expanded(state: dict, real, settings, draw: torch.Generator,
-                   network: nn.Module) -> tuple[dict[str, torch.Tensor], float]:
+def match_expanded(
+    state: dict, real, settings, draw: torch.Generator, network: nn.Module
+) -> tuple[dict[str, torch.Tensor], float]:
     """Make one iteration of IDM: distribution matching on the decoded images (Zhao et al. 2023).
 
     As `match_formations`, but each step is along the gradient of `distribution_matching.matching_gradient`, of
     the network as it was drawn at first and then after every `inner` steps on real images.
 
-    The authors' program differs in five things. It keeps a pool of networks and adds a cross-entropy term, where every iteration has a
-    new network here and no such term. It always augments what is matched (DSA), here nothing is augmented. It makes a step of the
-    pixels after each class, here after all. And it does not cut the pixels to the grey levels of the real images.
+    The authors' program differs in five things. It keeps a pool of networks and adds a cross-entropy term, where every
+    iteration has a new network here and no such term. It always augments what is matched (DSA), here nothing is
+    augmented. It makes a step of the pixels after each class, here after all. And it does not cut the pixels to the
+    grey levels of the real images.
     """
     synthetic, velocity, total = state["images"], state["velocity"], 0.0
     momenta = [torch.zeros_like(weight) for weight in network.parameters()]

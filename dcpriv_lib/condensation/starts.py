@@ -9,13 +9,22 @@ from ..engine.seeding import generator
 from . import coresets, multi_formation
 from .method import Real
 
-# real images of which each synthetic one is made at the start; 0 also for the mean of a class, which is made of everybody
-STARTS = {"noise": 0, "real": 1, "means": 4, "mean noise": 0, "tiles": multi_formation.FACTOR ** 2, "herding": 1,
-          "k-center": 1}
+# real images of which each synthetic one is made at the start; 0 also for the mean of a class, which is made of
+# everybody
+STARTS = {
+    "noise": 0,
+    "real": 1,
+    "means": 4,
+    "mean noise": 0,
+    "tiles": multi_formation.FACTOR**2,
+    "herding": 1,
+    "k-center": 1,
+}
 
 
-def starting_images(real: Real, ipc: int, start: str, seed: int,
-                    make_network: Callable) -> tuple[torch.Tensor, torch.Tensor]:
+def starting_images(
+    real: Real, ipc: int, start: str, seed: int, make_network: Callable
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the images that a condensation starts from, and the real images that they were made of.
 
     Parameters

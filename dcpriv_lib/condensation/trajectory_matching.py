@@ -12,15 +12,21 @@ from torch.nn import functional as F
 from ..models.training import momentum_step
 
 EXPERT_LR, EXPERT_BATCH = 0.01, 256  # plain SGD
-STAGES = 4         # times at which an expert's weights are kept, besides the first ones
-STAGE_STEPS = 20   # of the expert between two of them
-SPAN = 2           # stages from a start to the target
+STAGES = 4  # times at which an expert's weights are kept, besides the first ones
+STAGE_STEPS = 20  # of the expert between two of them
+SPAN = 2  # stages from a start to the target
 FIRST_RATE = 0.02  # of the training on the synthetic images, learned from there on
 RATE_LR = 1e-5
 
 
-def unrolled(network: nn.Module, start: list[torch.Tensor], images: torch.Tensor, labels: torch.Tensor,
-             rate: torch.Tensor, steps: int) -> list[torch.Tensor]:
+def unrolled(
+    network: nn.Module,
+    start: list[torch.Tensor],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    rate: torch.Tensor,
+    steps: int,
+) -> list[torch.Tensor]:
     """Return the weights after some steps of plain SGD on all synthetic images, differentiable by these and the rate.
 
     Parameters
@@ -39,14 +45,17 @@ def unrolled(network: nn.Module, start: list[torch.Tensor], images: torch.Tensor
     return weights
 
 
-def trajectory_distance(arrived: list[torch.Tensor], start: list[torch.Tensor],
-                        target: list[torch.Tensor]) -> torch.Tensor:
+def trajectory_distance(
+    arrived: list[torch.Tensor], start: list[torch.Tensor], target: list[torch.Tensor]
+) -> torch.Tensor:
     """Return || arrived - target ||^2 / || start - target ||^2 over all weights (Cazenavette et al., eq. 2).
 
     0 where the target was reached, 1 for weights that did not move.
     """
+
     def squared(a, b):
         return sum((x - y).square().sum() for x, y in zip(a, b, strict=True))
+
     return squared(arrived, target) / squared(start, target)
 
 
@@ -64,8 +73,9 @@ def trajectory(network: nn.Module, real, draw: torch.Generator) -> list[list[tor
     return kept
 
 
-def match_trajectories(state: dict, real, settings, draw: torch.Generator,
-                       network: nn.Module) -> tuple[dict[str, torch.Tensor], float]:
+def match_trajectories(
+    state: dict, real, settings, draw: torch.Generator, network: nn.Module
+) -> tuple[dict[str, torch.Tensor], float]:
     """Make one iteration of MTT (Cazenavette et al., algorithm 1) with one new expert.
 
     The freshly drawn network is trained on the real images. Then `outer` times: from a random stage of it,
@@ -91,5 +101,9 @@ def match_trajectories(state: dict, real, settings, draw: torch.Generator,
         rate, rate_velocity = momentum_step(rate, rate_velocity, by_rate, RATE_LR)
         rate = rate.clamp(min=1e-6)
         total += loss.item()
-    return {"images": synthetic, "velocity": velocity, "rate": rate,
-            "rate_velocity": rate_velocity}, total / settings.outer
+    return {
+        "images": synthetic,
+        "velocity": velocity,
+        "rate": rate,
+        "rate_velocity": rate_velocity,
+    }, total / settings.outer

@@ -17,7 +17,8 @@ class Checkpoint:
     and SIGTERM (what a cluster sends before it kills) both arrive as KeyboardInterrupt, so
     either stops cleanly. A signal during a save waits for its end, and those after the first
     are ignored until the state is saved. The file outlives the block; whoever keeps the result
-    deletes it (`store.cached`), so that a kill between the two loses nothing. Signals are Python's main thread's: in another thread only exceptions save.
+    deletes it (`store.cached`), so that a kill between the two loses nothing. Signals are Python's main thread's: in
+    another thread only exceptions save.
 
     Parameters
     ----------
@@ -69,8 +70,7 @@ class Checkpoint:
             for number, handler in self.handlers.items():
                 signal.signal(number, handler or signal.SIG_DFL)
         if self.path and kind is not None and self.state is not None:
-            print(f"stopped; {shown(self.path)} holds the state, the same run goes on from there",
-                  file=sys.stderr)
+            print(f"stopped; {shown(self.path)} holds the state, the same run goes on from there", file=sys.stderr)
         if self.stopped and kind is None:
             raise KeyboardInterrupt
 

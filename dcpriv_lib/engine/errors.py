@@ -33,8 +33,9 @@ def per_ipc(name: str, value: int | list[int], ipcs: list[int]) -> dict[int, int
     """
     values = as_list(value)
     if len(values) not in (1, len(ipcs)):
-        raise ParameterError(f"{name} = {in_words(value)}: expected one number, or {len(ipcs)}, one for each "
-                             f"of ipc = {ipcs}")
+        raise ParameterError(
+            f"{name} = {in_words(value)}: expected one number, or {len(ipcs)}, one for each of ipc = {ipcs}"
+        )
     return dict(zip(ipcs, values * len(ipcs) if len(values) == 1 else values))
 
 

@@ -1,12 +1,13 @@
-"""``python -m dcpriv_lib.engine.fresh quick`` puts the results of a profile aside, so that it starts anew (`make fresh`).
+"""``python -m dcpriv_lib.engine.fresh quick`` puts the results of a profile aside, so that it starts anew (`make
+fresh`).
 
-Nothing is deleted: results may be hours of work. They go to ``results/.old/``, where no command looks for runs. No run of the
-profile should be under way: it would go on writing to the old place, or make the new one too early.
+Nothing is deleted: results may be hours of work. They go to ``results/.old/``, where no command looks for runs. No run
+of the profile should be under way: it would go on writing to the old place, or make the new one too early.
 """
 
 import os
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from . import paths
@@ -25,7 +26,7 @@ def put_aside(profile: str) -> Path | None:
         If they cannot be moved; they then are where they were.
     """
     paths.check_profile(profile)
-    folder, now = paths.all_results() / profile, datetime.now(timezone.utc)
+    folder, now = paths.all_results() / profile, datetime.now(UTC)
     if not folder.is_dir() or not any(folder.iterdir()):
         return None
     place = folder.parent / OLD / f"{profile}-{now:%Y-%m-%dT%H%M%S.%f}"
@@ -40,8 +41,10 @@ def main(profile: str) -> str:
     if place is None:
         return f"{profile} has no results yet"
     size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
-    return (f"what {profile} had found so far is kept in {paths.shown(place)} ({size / 1e6:.0f} MB): delete that folder when you "
-            "no longer need it, or move it back")
+    return (
+        f"what {profile} had found so far is kept in {paths.shown(place)} ({size / 1e6:.0f} MB): delete that folder "
+        "when you no longer need it, or move it back"
+    )
 
 
 if __name__ == "__main__":

@@ -21,20 +21,54 @@ from . import paths
 from .paths import shown
 
 LIBRARY = Path(__file__).parents[1]
-FILES = {".".join(path.relative_to(LIBRARY).with_suffix("").parts): path for path in LIBRARY.rglob("*.py")}  # "data.split": file
+FILES = {
+    ".".join(path.relative_to(LIBRARY).with_suffix("").parts): path for path in LIBRARY.rglob("*.py")
+}  # "data.split": file
 SOURCES = {module: path.read_text() for module, path in FILES.items()}  # as they are while this process imports them
 STAMPS = {module: path.stat().st_mtime_ns for module, path in FILES.items()}
-HOUSE = {"__init__", "engine.store", "engine.checkpoint", "engine.errors", "engine.fresh", "engine.origin", "engine.paths",
-         "engine.progress", "engine.run_notebook", "engine.workers", "parameters", "profiles", "results.committed",
-         "results.findings", "results.plots", "results.report"}
-CHOICES = {"study": {"attacks.attack", "condensation.condense", "condensation.defaults", "privacy.noisy_embeddings", "privacy.dp_sgd",
-                     "privacy.gan", "privacy.psg", "models.published_protocol", "evaluation.robustness", "results.tables"},
-           "condensation.condense": {"condensation.coresets", "condensation.distribution_matching", "condensation.gradient_matching",
-                                     "condensation.kernel_inducing_points", "condensation.multi_formation",
-                                     "condensation.trajectory_matching"},
-           "condensation.starts": {"condensation.coresets", "condensation.multi_formation"}}
+HOUSE = {
+    "__init__",
+    "engine.store",
+    "engine.checkpoint",
+    "engine.errors",
+    "engine.fresh",
+    "engine.origin",
+    "engine.paths",
+    "engine.progress",
+    "engine.run_notebook",
+    "engine.workers",
+    "parameters",
+    "profiles",
+    "results.committed",
+    "results.findings",
+    "results.plots",
+    "results.report",
+}
+CHOICES = {
+    "study": {
+        "attacks.attack",
+        "condensation.condense",
+        "condensation.defaults",
+        "privacy.noisy_embeddings",
+        "privacy.dp_sgd",
+        "privacy.gan",
+        "privacy.psg",
+        "models.published_protocol",
+        "evaluation.robustness",
+        "results.tables",
+    },
+    "condensation.condense": {
+        "condensation.coresets",
+        "condensation.distribution_matching",
+        "condensation.gradient_matching",
+        "condensation.kernel_inducing_points",
+        "condensation.multi_formation",
+        "condensation.trajectory_matching",
+    },
+    "condensation.starts": {"condensation.coresets", "condensation.multi_formation"},
+}
 CHOICES["jobs"] = CHOICES["study"]
-EDITED = "edited while it ran"    # in place of a hash
+EDITED = "edited while it ran"  # in place of a hash
 BY_HAND = "cells of no notebook"  # in place of a file
 UNKNOWN = "code that is not on record"
 NONE = "no commit"
@@ -42,11 +76,12 @@ INJECTED = "# Parameters"  # begins the cell that papermill adds
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 _under_way = [{}]  # what was read of other code, by file: in this process, and in each computation that is under way
-_makers = [()]     # the functions that compute
+_makers = [()]  # the functions that compute
 _told = set()
 
 
 # ---------------------------------------------------------------- from source to hash
+
 
 def normalised(text: str) -> list[str]:
     """Return the statements of Python source without comments, blank lines and docstrings."""
@@ -63,11 +98,12 @@ def digest(statements: Iterable[str]) -> str:
 
 
 def imported(text: str, module: str = "") -> set[str]:
-    """Return the modules of this library that source imports, at its top or inside of a function; `module` is its own name."""
+    """Return the modules of this library that source imports, at its top or inside of a function; `module` is its own
+    name."""
     found, own = set(), ["dcpriv_lib", *module.split(".")]
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom):
-            parents = own[:-node.level] if node.level else []
+            parents = own[: -node.level] if node.level else []
             whole = [*parents, *(node.module or "").split(".")] if node.module else parents
             if whole[0] == "dcpriv_lib":
                 found |= {".".join(whole[1:])} | {".".join([*whole[1:], name.name]) for name in node.names}
@@ -85,7 +121,8 @@ def _digest(module: str) -> str:
 
 
 def closure(modules: Iterable[str]) -> list[str]:
-    """Return modules and all that they import, in order, as the module's docstring says; and what the package itself imports."""
+    """Return modules and all that they import, in order, as the module's docstring says; and what the package itself
+    imports."""
     found, waiting = set(), set(modules) & SOURCES.keys() - HOUSE
     waiting |= _imports("__init__") if waiting else set()
     while waiting:
@@ -95,6 +132,7 @@ def closure(modules: Iterable[str]) -> list[str]:
 
 
 # ---------------------------------------------------------------- what a record holds
+
 
 def code(*makers: Callable) -> dict[str, str]:
     """Return file to hash of all code that functions pass through.
@@ -121,17 +159,22 @@ def computing(*makers: Callable):
 
 
 def of_what_is_saved() -> dict:
-    """Return "code", file to hash, and if results of other code were read for it "other_code", file to whose they were."""
+    """Return "code", file to hash, and if results of other code were read for it "other_code", file to whose they
+    were."""
     made = code(*_makers[-1]) if len(_makers) > 1 else _of_this_process()
     return {"code": made} | ({"other_code": dict(_under_way[-1])} if _under_way[-1] else {})
 
 
 def _hashes(modules: Iterable[str]) -> dict[str, str]:
-    return {f"dcpriv_lib/{module.replace('.', '/')}.py": EDITED if _edited(module) else _digest(module) for module in closure(modules)}
+    return {
+        f"dcpriv_lib/{module.replace('.', '/')}.py": EDITED if _edited(module) else _digest(module)
+        for module in closure(modules)
+    }
 
 
 def _edited(module: str) -> bool:
-    """Return whether the file is another one than when this process began, so that nobody can tell which was imported."""
+    """Return whether the file is another one than when this process began, so that nobody can tell which was
+    imported."""
     path = FILES[module]
     return not path.exists() or (path.stat().st_mtime_ns != STAMPS[module] and path.read_text() != SOURCES[module])
 
@@ -149,7 +192,8 @@ def _of_this_process() -> dict[str, str]:
 
 
 def _executed() -> set[str]:
-    """Return the statements that this notebook has executed so far, without its parameters; none outside of a notebook."""
+    """Return the statements that this notebook has executed so far, without its parameters; none outside of a
+    notebook."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     found = set()
     for cell in shell.user_ns.get("In", []) if shell else []:
@@ -173,6 +217,7 @@ def _notebooks() -> list[Path]:
 
 # ---------------------------------------------------------------- whoever reads
 
+
 def noticed(path: Path, record: dict) -> None:
     """Note that a result was read, and say so on stderr if other code than today's made it: once a folder.
 
@@ -188,8 +233,15 @@ def noticed(path: Path, record: dict) -> None:
     folder = Path(path).parent
     if others and folder not in _told and multiprocessing.parent_process() is None:
         _told.add(folder)
-        again = f"; `make fresh PROFILE={record['inputs']['profile']}` starts anew" if record["inputs"].get("profile") else ""
-        print(f"{shown(folder)}: other code than today's made some of this ({listed(sorted(others))}){again}", file=sys.stderr)
+        again = (
+            f"; `make fresh PROFILE={record['inputs']['profile']}` starts anew"
+            if record["inputs"].get("profile")
+            else ""
+        )
+        print(
+            f"{shown(folder)}: other code than today's made some of this ({listed(sorted(others))}){again}",
+            file=sys.stderr,
+        )
 
 
 def other_code(record: dict) -> dict[str, list[str]]:
@@ -216,6 +268,7 @@ def _today(file: str) -> str | None:
 
 # ---------------------------------------------------------------- whoever reads a page
 
+
 def short(commit: str | None) -> str:
     """Return a commit in ten digits, with its mark: "cdee8705a1+changes"."""
     number, mark, changes = (commit or "unknown").partition("+")
@@ -225,15 +278,21 @@ def short(commit: str | None) -> str:
 def of_run(records: list[dict]) -> str:
     """Return when, on what and by which commits a run was made, and `mixture`; `records` lie beside its tables."""
     made = [record["provenance"] for record in records]
-    days, commits = (sorted(set(values)) for values in ([one["written"][:10] for one in made],
-                                                        [short(one["git_commit"]) for one in made]))
-    text = (f"run on {' to '.join(days[::len(days) - 1 or 1])} on {listed(sorted({str(one['processor']) for one in made}))}, "
-            f"commit{'s' * (len(commits) > 1)} {listed(commits)}.")
+    days, commits = (
+        sorted(set(values))
+        for values in ([one["written"][:10] for one in made], [short(one["git_commit"]) for one in made])
+    )
+    text = (
+        f"run on {' to '.join(days[:: len(days) - 1 or 1])} on "
+        f"{listed(sorted({str(one['processor']) for one in made}))}, "
+        f"commit{'s' * (len(commits) > 1)} {listed(commits)}."
+    )
     return f"{text} {mixture(records)}".strip()
 
 
 def mixture(records: list[dict]) -> str:
-    """Return how many commits and versions of the code made a run, one sentence; "" where one commit and one version did."""
+    """Return how many commits and versions of the code made a run, one sentence; "" where one commit and one version
+    did."""
     commits, versions = {record["provenance"]["git_commit"] for record in records}, {}
     for record in records:
         for file, found in record.get("code", {}).items():
@@ -249,7 +308,10 @@ def mixture(records: list[dict]) -> str:
         return ""
     known = all("code" in record for record in records)
     return f"Its tables are of {len(commits)} commits, " + (
-        "which differ in nothing that they passed through." if known else "and what differs between these is not on record.")
+        "which differ in nothing that they passed through."
+        if known
+        else "and what differs between these is not on record."
+    )
 
 
 def listed(names: list[str]) -> str:

@@ -25,8 +25,8 @@ from traitlets.config import Config  # noqa: E402
 from .paths import shown  # noqa: E402
 
 EVERY = 60  # seconds between two lines of progress
-# A kernel is told which ports are free, and seconds later, when it wants them, another process may have one of them. No cell
-# has run by then, so it is simply started again.
+# A kernel is told which ports are free, and seconds later, when it wants them, another process may have one of them. No
+# cell has run by then, so it is simply started again.
 UNBORN = "Kernel died before replying to kernel_info"
 ATTEMPTS = 3
 BAR = re.compile(r"(?P<what>[^\r\n]*?):? +\d+%\|.*?\| (?P<done>\S+)/(?P<total>\S+) \[\S+?<(?P<left>[^,\]]+)")
@@ -49,8 +49,10 @@ class Progress(logging.Handler):
         bars = list(BAR.finditer(record.getMessage()))
         if bars and time.monotonic() - self.printed >= EVERY:
             self.printed = time.monotonic()
-            print("           {}: {what}, {done} of {total}, {left} left".format(self.name, **bars[-1].groupdict()),
-                  flush=True)
+            print(
+                "           {}: {what}, {done} of {total}, {left} left".format(self.name, **bars[-1].groupdict()),
+                flush=True,
+            )
 
 
 def run(notebook: Path, output: Path, parameters: dict) -> None:

@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +89,11 @@ def _write_all(*files: tuple[Path, bytes]) -> None:
         for temporary in temporaries:
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise OSError(error.errno, f"cannot write {shown(path)} ({error.strerror}); what was there is "
-                          "kept: make room or correct the permissions, then run the same again") from error
+            raise OSError(
+                error.errno,
+                f"cannot write {shown(path)} ({error.strerror}); what was there is "
+                "kept: make room or correct the permissions, then run the same again",
+            ) from error
         raise
 
 
@@ -228,14 +231,22 @@ def read_sidecar(path, made_by: str = "the notebook that writes them") -> dict:
 def provenance(seconds: float | None = None) -> dict:
     """Return when, where and with what this process computes (JSON-serialisable)."""
     import torch  # here, because importing it takes seconds and reading an artefact does without
-    return {"written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "seconds": None if seconds is None else round(seconds, 3), **_environment(),
-            "threads": torch.get_num_threads(), "switches": {name: os.environ.get(name) for name in SWITCHES}}
+
+    return {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": None if seconds is None else round(seconds, 3),
+        **_environment(),
+        "threads": torch.get_num_threads(),
+        "switches": {name: os.environ.get(name) for name in SWITCHES},
+    }
 
 
 def _save(path, content: bytes, inputs: dict, seconds: float | None) -> None:
-    record = {"inputs": inputs, "sha256": hashlib.sha256(content).hexdigest(),
-              "provenance": provenance(seconds)} | origin.of_what_is_saved()
+    record = {
+        "inputs": inputs,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "provenance": provenance(seconds),
+    } | origin.of_what_is_saved()
     new, replaced = (sidecar(path), _json(record)), _record_on_disk(Path(path))
     if replaced is None:
         _write_all(new, (Path(path), content))
@@ -258,16 +269,17 @@ def _record_on_disk(path: Path) -> dict | None:
 
 def _load(path, expect: dict, made_by: str) -> bytes:
     if not Path(path).exists():
-        raise ArtefactError(f"{shown(path)} does not exist yet: run {made_by} first, "
-                            "with the same profile")
+        raise ArtefactError(f"{shown(path)} does not exist yet: run {made_by} first, with the same profile")
     content = _content(path)
     record = _fitting(_records(path, made_by), path, content, made_by)
     for name, wanted in expect.items():
         found = record["inputs"].get(name)
         if found != json.loads(json.dumps(wanted)):
-            raise ArtefactError(f"{shown(path)} was made with {name} = {found!r}, but {name} = "
-                                f"{wanted!r} is asked for: re-run {made_by} with {name} = "
-                                f"{wanted!r}, or ask for {found!r}")
+            raise ArtefactError(
+                f"{shown(path)} was made with {name} = {found!r}, but {name} = "
+                f"{wanted!r} is asked for: re-run {made_by} with {name} = "
+                f"{wanted!r}, or ask for {found!r}"
+            )
     origin.noticed(path, record)
     return content
 
@@ -281,8 +293,9 @@ def _records(path, made_by: str) -> list[dict]:
             one["inputs"] | {}, one["sha256"]  # a TypeError unless the inputs are a dict
         return records
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DamagedError(path, f"has no record of where it comes from ({sidecar(path).name} is missing or "
-                           "damaged)", made_by) from error
+        raise DamagedError(
+            path, f"has no record of where it comes from ({sidecar(path).name} is missing or damaged)", made_by
+        ) from error
 
 
 def _fitting(records: list[dict], path, content: bytes, made_by: str) -> dict:
@@ -291,8 +304,9 @@ def _fitting(records: list[dict], path, content: bytes, made_by: str) -> dict:
     for record in records:
         if record["sha256"] == found:
             return record
-    raise DamagedError(path, "is truncated or was changed after it was written (its SHA-256 is not the "
-                       "recorded one)", made_by)
+    raise DamagedError(
+        path, "is truncated or was changed after it was written (its SHA-256 is not the recorded one)", made_by
+    )
 
 
 def _content(path) -> bytes:
@@ -301,26 +315,36 @@ def _content(path) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise ArtefactError(f"{shown(path)} cannot be read ({error.strerror}): correct its permissions, or "
-                            "what is wrong with the disk") from error
+        raise ArtefactError(
+            f"{shown(path)} cannot be read ({error.strerror}): correct its permissions, or what is wrong with the disk"
+        ) from error
 
 
 @functools.cache
 def _environment() -> dict:
     import torch
+
     packages = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"git_commit": _git_commit(), "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in packages},
-            "platform": platform.platform(), "processor": _processor(),
-            "cores": os.cpu_count(), "gpu": gpu}
+    return {
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "gpu": gpu,
+    }
 
 
 def _git_commit() -> str | None:
     """Return the commit, with ``+changes`` if library, notebooks, profiles or benchmarks differ from it."""
+
     def git(*command):
-        return subprocess.run(["git", "-C", str(REPOSITORY), *command], capture_output=True,
-                              text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", str(REPOSITORY), *command], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
     try:
         changes = git("status", "--porcelain", "--", "dcpriv_lib", "notebooks/*.py", "profiles", "benchmarks")
         return git("rev-parse", "HEAD") + ("+changes" if changes else "")

@@ -1,21 +1,23 @@
-"""One set of instructions for every x86-64 processor: the switches of the libraries that compute, set before these are loaded.
+"""One set of instructions for every x86-64 processor: the switches of the libraries that compute, set before these are
+loaded.
 
-torch, oneDNN, MKL, OpenBLAS and numpy choose their code by the processor; sums are then added in another order, and training
-amplifies the last digit. Each has a documented switch that names the instructions to use, and reads it when it is loaded or
-first used. So `dcpriv_lib` sets them as the first thing it does. What they achieve, `arithmetic` measures.
+torch, oneDNN, MKL, OpenBLAS and numpy choose their code by the processor; sums are then added in another order, and
+training amplifies the last digit. Each has a documented switch that names the instructions to use, and reads it when it
+is loaded or first used. So `dcpriv_lib` sets them as the first thing it does. What they achieve, `arithmetic` measures.
 """
 
 import os
 import platform
 import sys
 
-# AVX2: every server of the last ten years has it, with or without AVX-512. MKL's own AVX2 code is for Intel only, and elsewhere
-# another one runs; COMPATIBLE is the same for all, and costs: see benchmarks/README.md, which also says what was compared.
+# AVX2: every server of the last ten years has it, with or without AVX-512. MKL's own AVX2 code is for Intel only, and
+# elsewhere another one runs; COMPATIBLE is the same for all, and costs: see benchmarks/README.md, which also says what
+# was compared.
 SWITCHES = {
-    "ATEN_CPU_CAPABILITY": "avx2",    # torch's own kernels and random numbers
-    "ONEDNN_MAX_CPU_ISA": "AVX2",     # torch's convolutions ("CPU Dispatcher Control" in oneDNN's guide)
-    "MKL_CBWR": "COMPATIBLE",         # torch's products ("Conditional Numerical Reproducibility" in MKL's guide)
-    "OPENBLAS_CORETYPE": "Haswell",   # the products of numpy, scipy and scikit-learn (OpenBLAS's README)
+    "ATEN_CPU_CAPABILITY": "avx2",  # torch's own kernels and random numbers
+    "ONEDNN_MAX_CPU_ISA": "AVX2",  # torch's convolutions ("CPU Dispatcher Control" in oneDNN's guide)
+    "MKL_CBWR": "COMPATIBLE",  # torch's products ("Conditional Numerical Reproducibility" in MKL's guide)
+    "OPENBLAS_CORETYPE": "Haswell",  # the products of numpy, scipy and scikit-learn (OpenBLAS's README)
     "NPY_DISABLE_CPU_FEATURES": "X86_V4,AVX512_ICL,AVX512_SPR",  # numpy's exp and log ("CPU/SIMD Optimizations")
 }
 
@@ -30,6 +32,9 @@ def switch() -> None:
     missing = {name: value for name, value in SWITCHES.items() if name not in os.environ}
     loaded = [name for name in ("numpy", "torch") if name in sys.modules]
     if missing and loaded and "snakemake" not in sys.modules:  # the engine only starts what computes
-        print(f"{' and '.join(loaded)} had been imported before dcpriv_lib could set {', '.join(missing)}: the last digits may "
-              "be other ones here. For Jupyter, this helps once for all: python -m dcpriv_lib.engine.arithmetic kernel", file=sys.stderr)
+        print(
+            f"{' and '.join(loaded)} had been imported before dcpriv_lib could set {', '.join(missing)}: the last "
+            "digits may be other ones here. For Jupyter, this helps once for all: python -m dcpriv_lib.engine.arithmetic kernel",
+            file=sys.stderr,
+        )
     os.environ.update(missing)

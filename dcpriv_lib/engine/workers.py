@@ -32,7 +32,8 @@ def run(study, jobs: list) -> Iterator:
     """
     with _nothing_in_main(), _without_interrupts():
         multiprocessing.set_forkserver_preload(  # loaded once, then workers are forked from it
-            ["dcpriv_lib.jobs", *getattr(jobs[0], "imports", ())])
+            ["dcpriv_lib.jobs", *getattr(jobs[0], "imports", ())]
+        )
         forkserver.ensure_running()
     workers = min(len(jobs), joblib.cpu_count())
     with ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), _start, (study,)) as pool:

@@ -11,9 +11,11 @@ from ..privacy import auditing
 from ..results import tables
 
 
-def judge(targets: dict[tuple, Answers], suite: dict[str, Attack], is_member: np.ndarray,
-          measure: Callable[..., dict]) -> tuple[dict, pd.DataFrame]:
-    """Run every attack against every target; those that need others' answers, which a target may lack, are left out there.
+def judge(
+    targets: dict[tuple, Answers], suite: dict[str, Attack], is_member: np.ndarray, measure: Callable[..., dict]
+) -> tuple[dict, pd.DataFrame]:
+    """Run every attack against every target; those that need others' answers, which a target may lack, are left out
+    there.
 
     Parameters
     ----------
@@ -27,10 +29,18 @@ def judge(targets: dict[tuple, Answers], suite: dict[str, Attack], is_member: np
     scores : dict of (name, run, attack) to float64 [n].
     judged : DataFrame, one row a target, run and attack.
     """
-    scores = {(*key, name): attack.score(answers) for key, answers in targets.items() for name, attack in suite.items()
-              if answers.other_logits is not None or not attack.needs_others}
-    rows = [dict(zip(("target", "run", "attack"), key)) | {"n": len(is_member)}
-            | measure(score, score >= suite[key[-1]].threshold, key) for key, score in scores.items()]
+    scores = {
+        (*key, name): attack.score(answers)
+        for key, answers in targets.items()
+        for name, attack in suite.items()
+        if answers.other_logits is not None or not attack.needs_others
+    }
+    rows = [
+        dict(zip(("target", "run", "attack"), key))
+        | {"n": len(is_member)}
+        | measure(score, score >= suite[key[-1]].threshold, key)
+        for key, score in scores.items()
+    ]
     return scores, pd.DataFrame(rows)
 
 
@@ -39,10 +49,13 @@ def usual(study, labels: np.ndarray) -> Callable[..., dict]:
 
     "constant_classes" counts the classes of which everybody, or nobody, is called a member.
     """
+
     def measure(score, says_member, key):
         same = [len(np.unique(says_member[labels == label])) == 1 for label in np.unique(labels)]
         return metrics.evaluate(score, says_member, study.is_member, study.rng("auc", *key)) | {
-            "constant_classes": sum(same)}
+            "constant_classes": sum(same)
+        }
+
     return measure
 
 
@@ -51,12 +64,21 @@ def strong(study) -> Callable[..., dict]:
 
     "right_of_ten": how many of the ten with the highest scores are members.
     """
+
     def measure(score, says_member, key):
         rng, is_member = study.rng("strong", *key), study.is_member
         low_fpr = rates_at_low_fpr(score, is_member, rng)
-        return {"non_members": int((~is_member).sum())} | metrics.evaluate(score, says_member, is_member, rng) | low_fpr | {
-            "best_balanced_accuracy": metrics.best_balanced_accuracy(score, is_member),
-            "epsilon": auditing.epsilon(score, is_member, rng), "right_of_ten": int(is_member[np.argsort(-score)[:10]].sum())}
+        return (
+            {"non_members": int((~is_member).sum())}
+            | metrics.evaluate(score, says_member, is_member, rng)
+            | low_fpr
+            | {
+                "best_balanced_accuracy": metrics.best_balanced_accuracy(score, is_member),
+                "epsilon": auditing.epsilon(score, is_member, rng),
+                "right_of_ten": int(is_member[np.argsort(-score)[:10]].sum()),
+            }
+        )
+
     return measure
 
 
@@ -109,10 +131,12 @@ def at_low_fpr(judged: pd.DataFrame) -> pd.DataFrame:
     """
     mean = mean_over_runs(judged)
     spread = judged.groupby(["target", "attack"], sort=False)["auc"].std()
-    shown = pd.DataFrame({"AUC": mean["auc, text"],
-                          "spread": (100 * spread).map("± {:.1f}".format).replace("± nan", "-")})
+    shown = pd.DataFrame(
+        {"AUC": mean["auc, text"], "spread": (100 * spread).map("± {:.1f}".format).replace("± nan", "-")}
+    )
     for fpr in metrics.LOW_FPRS:
         names = [f"tpr_at_{fpr}{end}" for end in ("", "_low", "_high")]
-        shown[f"TPR at {100 * fpr:g} % FPR"] = [tables.percent_at_fpr(*row[names], int(row["non_members"]))
-                                                for _, row in mean.iterrows()]
+        shown[f"TPR at {100 * fpr:g} % FPR"] = [
+            tables.percent_at_fpr(*row[names], int(row["non_members"])) for _, row in mean.iterrows()
+        ]
     return shown.reset_index()

@@ -1,7 +1,7 @@
 """Fairness: is a model right for every class alike, and does training on other images make it less so?
 
-The accuracy of a class is the share of its images that a model has right. Their standard deviation over the classes is the
-*spread*; a model that is right equally often for all has a spread of zero.
+The accuracy of a class is the share of its images that a model has right. Their standard deviation over the classes is
+the *spread*; a model that is right equally often for all has a spread of zero.
 """
 
 import warnings
@@ -15,7 +15,8 @@ from .. import metrics
 
 
 def class_accuracies(right: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Return the accuracy of every class, float64 [..., classes]; NaN for a class that does not occur in the evaluation set.
+    """Return the accuracy of every class, float64 [..., classes]; NaN for a class that does not occur in the evaluation
+    set.
 
     Parameters
     ----------
@@ -32,8 +33,10 @@ def class_accuracies(right: np.ndarray, labels: np.ndarray, classes: int) -> np.
     if labels.shape != right.shape[-1:]:
         raise ValueError(f"{right.shape[-1]} answers and labels of shape {labels.shape}: expected one label an answer")
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
-        raise ValueError(f"the labels run from {labels.min()} to {labels.max()}: expected 0 to {classes - 1}, the classes of the "
-                         "data set: leave the other images out")
+        raise ValueError(
+            f"the labels run from {labels.min()} to {labels.max()}: expected 0 to {classes - 1}, the classes of the "
+            "data set: leave the other images out"
+        )
     one_hot = labels[:, None] == np.arange(classes)
     with np.errstate(invalid="ignore"):
         return right @ one_hot / one_hot.sum(0)
@@ -57,22 +60,27 @@ def by_class(right: np.ndarray, labels: np.ndarray, names: list[str]) -> pd.Data
 
     Returns
     -------
-    DataFrame with class, images, accuracy, accuracy_low, accuracy_high; NaN where the evaluation set has no image of the class.
+    DataFrame with class, images, accuracy, accuracy_low, accuracy_high; NaN where the evaluation set has no image of
+    the class.
     """
     class_accuracies(right, labels, len(names))  # checks
     found = [metrics.mean_rate(right[:, labels == label]) for label in range(len(names))]
-    rows = [{"class": name, "images": int((labels == label).sum())}
-            | dict(zip(("accuracy", "accuracy_low", "accuracy_high"), triple))
-            for label, (name, triple) in enumerate(zip(names, found))]
+    rows = [
+        {"class": name, "images": int((labels == label).sum())}
+        | dict(zip(("accuracy", "accuracy_low", "accuracy_high"), triple))
+        for label, (name, triple) in enumerate(zip(names, found))
+    ]
     return pd.DataFrame(rows)
 
 
-def amplification(right: np.ndarray, original: np.ndarray, labels: np.ndarray, classes: int,
-                  rng: np.random.Generator) -> tuple[float, float, float]:
-    """Return how many times as large the spread is as that of the original, and its 95 % interval (`metrics.bootstrap`).
+def amplification(
+    right: np.ndarray, original: np.ndarray, labels: np.ndarray, classes: int, rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """Return how many times as large the spread is as that of the original, and its 95 % interval
+    (`metrics.bootstrap`).
 
-    Above 1 the classes are treated less alike than by the original. The spread of each is its mean over the runs. NaN three
-    times where the original has no spread at all.
+    Above 1 the classes are treated less alike than by the original. The spread of each is its mean over the runs. NaN
+    three times where the original has no spread at all.
 
     Parameters
     ----------
@@ -80,21 +88,25 @@ def amplification(right: np.ndarray, original: np.ndarray, labels: np.ndarray, c
     labels, classes : as in `class_accuracies`.
     rng : source of the resampling.
     """
+
     def ratio(*both):
         a, b = (spread(class_accuracies(one, labels, classes)).mean() for one in both)
         return a / b if b > 0 else np.inf
+
     if not np.isfinite(ratio(right, original)):
         return (np.nan,) * 3
     return metrics.bootstrap(ratio, [right, original], labels, rng)
 
 
 def shares_of_the_spread(right: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, float]:
-    """Return of what the spread of one run is made: "luck of the run", "luck of the evaluation set", "classes"; shares of its square.
+    """Return of what the spread of one run is made: "luck of the run", "luck of the evaluation set", "classes"; shares
+    of its square.
 
-    The variance over the classes of a run is the sum of three: that of the classes themselves; that of a class over the runs of one
-    method, which another training would turn out differently; and that of drawing a handful of images of a class for the
-    exam. The second is the sample variance over the runs, less what all classes have in common; the third the sample variance over
-    the images of a class, divided by their number. What is left is the classes' own share, and 0 if nothing is left.
+    The variance over the classes of a run is the sum of three: that of the classes themselves; that of a class over the
+    runs of one method, which another training would turn out differently; and that of drawing a handful of images of a
+    class for the exam. The second is the sample variance over the runs, less what all classes have in common; the third
+    the sample variance over the images of a class, divided by their number. What is left is the classes' own share, and
+    0 if nothing is left.
 
     Parameters
     ----------
@@ -116,10 +128,11 @@ def shares_of_the_spread(right: np.ndarray, labels: np.ndarray, classes: int) ->
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
-    """Return Spearman's rank correlation over the classes and its 95 % interval; NaN three times with fewer than five classes.
+    """Return Spearman's rank correlation over the classes and its 95 % interval; NaN three times with fewer than five
+    classes.
 
-    The interval is Bonett & Wright's (2000): Fisher's z = artanh r, with the variance (1 + r^2 / 2) / (n - 3). It asks whether the
-    relation would hold for *other classes* like these.
+    The interval is Bonett & Wright's (2000): Fisher's z = artanh r, with the variance (1 + r^2 / 2) / (n - 3). It asks
+    whether the relation would hold for *other classes* like these.
 
     Parameters
     ----------

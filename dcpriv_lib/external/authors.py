@@ -21,15 +21,25 @@ from ..models.trained import Models
 
 NAME = "Dataset-Condensation-for-Data-Privacy"
 GET = f"git clone https://github.com/eshan-rg/{NAME}"
-TARGETS = {"original": "models/mnist_target.h5", "condensed-10": "models/10/mnist_target_condensed.h5",
-           "condensed-50": "models/50mnist_target_condensed.h5"}
+TARGETS = {
+    "original": "models/mnist_target.h5",
+    "condensed-10": "models/10/mnist_target_condensed.h5",
+    "condensed-50": "models/50mnist_target_condensed.h5",
+}
 DS, N_SHADOWS = 15_000, 10  # of the shadow models behind the paper's tables
 SHADOWS = {f"shadow-{j}": f"models/shadow_models/mnist_shadow_{DS}_{j}.h5" for j in range(N_SHADOWS)}
 CONDENSED = {ipc: (f"data/{ipc}/X_target_condensed.npy", f"data/{ipc}/y_target_condensed.npy") for ipc in (10, 50)}
 FILES = (*TARGETS.values(), *SHADOWS.values(), *(file for pair in CONDENSED.values() for file in pair))
 
-LAYERS = [("Conv2D", "tanh"), ("MaxPooling2D", None), ("Conv2D", "tanh"), ("MaxPooling2D", None), ("Flatten", None),
-          ("Dense", "tanh"), ("Dense", "softmax")]
+LAYERS = [
+    ("Conv2D", "tanh"),
+    ("MaxPooling2D", None),
+    ("Conv2D", "tanh"),
+    ("MaxPooling2D", None),
+    ("Flatten", None),
+    ("Dense", "tanh"),
+    ("Dense", "softmax"),
+]
 OURS = ("features.0", "features.3", "classifier.1", "classifier.3")  # those with weights, in `networks.PaperCNN`
 AGAIN = f"delete the clone and get it again: {GET}"
 
@@ -52,12 +62,14 @@ def find(clone: str = "") -> Path:
     """
     folder = Path(clone) if clone else paths.data() / NAME
     if not folder.is_dir():
-        raise AuthorsError(f"the authors' models are needed and {paths.shown(folder)} is not a folder: "
-                           f"run {GET} {paths.shown(folder)}")
+        raise AuthorsError(
+            f"the authors' models are needed and {paths.shown(folder)} is not a folder: run {GET} {paths.shown(folder)}"
+        )
     for file in FILES:
         if not (folder / file).is_file():
-            raise AuthorsError(f"{paths.shown(folder / file)} is missing, which a clone of the authors' repository has: "
-                               f"{AGAIN}")
+            raise AuthorsError(
+                f"{paths.shown(folder / file)} is missing, which a clone of the authors' repository has: {AGAIN}"
+            )
     return folder
 
 
@@ -109,8 +121,8 @@ def read_weights(path: Path, shape: tuple[int, int, int]) -> dict[str, np.ndarra
     ------
     AuthorsError
         If the file is missing, truncated, of another architecture, or lacks a layer, or if a layer has a wrong
-        shape or type or holds NaN. (Two axes of the same length that were exchanged have no wrong shape: only the model's
-        accuracy tells.)
+        shape or type or holds NaN. (Two axes of the same length that were exchanged have no wrong shape: only the
+        model's accuracy tells.)
     """
     network = networks.PaperCNN(*shape)
     try:
@@ -128,8 +140,10 @@ def read_weights(path: Path, shape: tuple[int, int, int]) -> dict[str, np.ndarra
     except OSError as error:
         raise AuthorsError(f"{paths.shown(path)} is truncated or no HDF5 file ({error}): {AGAIN}") from error
     except KeyError as error:
-        raise AuthorsError(f"{paths.shown(path)} lacks the weights of a layer that it names, or their name was changed "
-                           f"({error.args[0]}): {AGAIN}") from error
+        raise AuthorsError(
+            f"{paths.shown(path)} lacks the weights of a layer that it names, or their name was changed "
+            f"({error.args[0]}): {AGAIN}"
+        ) from error
 
 
 def condensed(clone: Path, ipc: int) -> dict[str, np.ndarray]:
@@ -143,33 +157,43 @@ def condensed(clone: Path, ipc: int) -> dict[str, np.ndarray]:
         If a file is damaged, holds objects, or has not `ipc` finite images of each of ten classes.
     """
     images, labels = (_npy(clone / file) for file in CONDENSED[ipc])
-    for file, array, dtype, shape in zip(CONDENSED[ipc], (images, labels), ("float32", "int64"),
-                                         ((10 * ipc, 28, 28), (10 * ipc,))):
+    for file, array, dtype, shape in zip(
+        CONDENSED[ipc], (images, labels), ("float32", "int64"), ((10 * ipc, 28, 28), (10 * ipc,))
+    ):
         if array.dtype != dtype or array.shape != shape:
-            raise AuthorsError(f"{paths.shown(clone / file)} holds {array.dtype} {list(array.shape)}: expected {dtype} "
-                               f"{list(shape)}, {ipc} images of each class: {AGAIN}")
+            raise AuthorsError(
+                f"{paths.shown(clone / file)} holds {array.dtype} {list(array.shape)}: expected {dtype} "
+                f"{list(shape)}, {ipc} images of each class: {AGAIN}"
+            )
     if not np.isfinite(images).all():
         raise AuthorsError(f"{paths.shown(clone / CONDENSED[ipc][0])} holds NaN or infinity: {AGAIN}")
     if not np.array_equal(np.sort(labels), np.repeat(np.arange(10), ipc)):
-        raise AuthorsError(f"{paths.shown(clone / CONDENSED[ipc][1])}: expected each of the labels 0 to 9 {ipc} times: "
-                           f"{AGAIN}")
+        raise AuthorsError(
+            f"{paths.shown(clone / CONDENSED[ipc][1])}: expected each of the labels 0 to 9 {ipc} times: {AGAIN}"
+        )
     return {"images": images[:, None], "labels": labels}
 
 
 def _layers(path: Path, file: h5py.File) -> list[str]:
     """Return the names of the layers with weights, in order; AuthorsError unless the architecture is the paper's."""
     try:
-        layers = [layer for layer in json.loads(file.attrs["model_config"])["config"]["layers"]
-                  if layer["class_name"] != "InputLayer"]
+        layers = [
+            layer
+            for layer in json.loads(file.attrs["model_config"])["config"]["layers"]
+            if layer["class_name"] != "InputLayer"
+        ]
         kinds = [(layer["class_name"], layer["config"].get("activation")) for layer in layers]
         last = all(layer["config"].get("data_format", "channels_last") == "channels_last" for layer in layers)
         names = [str(layer["config"]["name"]) for layer in layers if layer["class_name"] in ("Conv2D", "Dense")]
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise AuthorsError(f"{paths.shown(path)} does not say which layers it has: expected a model saved by Keras: "
-                           f"{AGAIN}") from error
+        raise AuthorsError(
+            f"{paths.shown(path)} does not say which layers it has: expected a model saved by Keras: {AGAIN}"
+        ) from error
     if kinds != LAYERS or not last:
-        raise AuthorsError(f"{paths.shown(path)} has the layers {', '.join(str(kind) for kind, _ in kinds)}, not those of "
-                           f"the paper's network ({', '.join(kind for kind, _ in LAYERS)}, channels last): {AGAIN}")
+        raise AuthorsError(
+            f"{paths.shown(path)} has the layers {', '.join(str(kind) for kind, _ in kinds)}, not those of "
+            f"the paper's network ({', '.join(kind for kind, _ in LAYERS)}, channels last): {AGAIN}"
+        )
     return names
 
 
@@ -177,8 +201,10 @@ def _array(path: Path, layer: str, dataset, shape: tuple[int, ...]) -> np.ndarra
     """Return a dataset of an HDF5 file, after checking what it is; nothing of a wrong size is read."""
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype != np.float32 or dataset.shape != shape:
         found = f"{dataset.dtype} {list(dataset.shape)}" if isinstance(dataset, h5py.Dataset) else "no array"
-        raise AuthorsError(f"{paths.shown(path)}: layer {layer} holds {found}: expected float32 {list(shape)}, as Keras "
-                           f"orders the axes: {AGAIN}")
+        raise AuthorsError(
+            f"{paths.shown(path)}: layer {layer} holds {found}: expected float32 {list(shape)}, as Keras "
+            f"orders the axes: {AGAIN}"
+        )
     values = dataset[()]
     if not np.isfinite(values).all():
         raise AuthorsError(f"{paths.shown(path)}: layer {layer} holds NaN or infinity: {AGAIN}")
@@ -195,10 +221,10 @@ def _torch_layout(kernel: np.ndarray, channels: int, layer: str) -> np.ndarray:
     """Return a kernel of Keras as torch orders it; `channels` are those that the first dense layer flattens."""
     if layer == "classifier.1":
         side = int(np.sqrt(len(kernel) // channels))
-        kernel = kernel.reshape(side, side, channels, -1)            # [y, x, channel, unit]
+        kernel = kernel.reshape(side, side, channels, -1)  # [y, x, channel, unit]
     if kernel.ndim == 2:
         return np.ascontiguousarray(kernel.T)
-    kernel = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))      # [out, in, y, x]
+    kernel = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))  # [out, in, y, x]
     return kernel.reshape(len(kernel), -1) if layer == "classifier.1" else kernel
 
 
@@ -206,5 +232,7 @@ def _npy(path: Path) -> np.ndarray:
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise AuthorsError(f"{paths.shown(path)} is missing or damaged, or holds objects, which could run code and are never "
-                           f"loaded ({error}): {AGAIN}") from error
+        raise AuthorsError(
+            f"{paths.shown(path)} is missing or damaged, or holds objects, which could run code and are never "
+            f"loaded ({error}): {AGAIN}"
+        ) from error

@@ -1,7 +1,8 @@
 """What was made elsewhere, by any framework: a model's answers, a network's weights, a condensed set.
 
-A target is only its answers, so a model is judged without being here. Every file is an ``.npz`` or a ``.safetensors``, neither of
-which can run code. A safetensors file says `kind` and `pixels` in its metadata, an npz file in arrays beside the others:
+A target is only its answers, so a model is judged without being here. Every file is an ``.npz`` or a ``.safetensors``,
+neither of which can run code. A safetensors file says `kind` and `pixels` in its metadata, an npz file in arrays beside
+the others:
 
     np.savez("answers.npz", kind="softmax", members=..., non_members=..., attacker=...)     see `answers`
     np.savez("weights.npz", pixels="unit", **{name: w.numpy() for name, w in network.state_dict().items()})
@@ -34,8 +35,8 @@ from ..parameters import PIXELS
 KINDS = ("logits", "softmax")
 WEIGHT = re.compile(r"(features|classifier)\.\d+\.(weight|bias)")
 NUMBERS = "save arrays of numbers and text only, with numpy.savez"
-ROUNDED = 0.01      # by which probabilities may miss the sum of one
-ODD_SPREAD = 10     # times the spread of real images, or a tenth of it: probably not the scale that was stated
+ROUNDED = 0.01  # by which probabilities may miss the sum of one
+ODD_SPREAD = 10  # times the spread of real images, or a tenth of it: probably not the scale that was stated
 
 
 def targets(files: str | list[str], study) -> dict:
@@ -78,8 +79,8 @@ def answers(path: Path, study):
     Raises
     ------
     DataError
-        If the file is missing or damaged, or its arrays are not what was said: other lengths, NaN, probabilities that do not
-        add up to one, logits that are probabilities, layers of other names or shapes.
+        If the file is missing or damaged, or its arrays are not what was said: other lengths, NaN, probabilities that
+        do not add up to one, logits that are probabilities, layers of other names or shapes.
     ArtefactError
         If a record beside the file says that it was made from other data or another seed.
 
@@ -89,6 +90,7 @@ def answers(path: Path, study):
         If probabilities are zero, as after rounding.
     """
     from ..attacks import attack  # here, because notebook 2 would wait for scikit-learn
+
     arrays = _arrays(path, "extra_targets")
     labels = study.labels.numpy()
     if "members" in arrays or "non_members" in arrays:
@@ -120,6 +122,7 @@ def networks_on_pixels(files: str | list[str], study) -> dict:
         As `answers`.
     """
     from ..models import networks  # here, because only one notebook needs it
+
     found = {}
     for path in _paths("extra_targets", files, study):
         arrays = _arrays(path, "extra_targets")
@@ -160,13 +163,14 @@ def synthetic_set(path: Path, study) -> dict[str, np.ndarray]:
     Parameters
     ----------
     path : a file with "images", [n, H, W], [n, C, H, W] or [n, H, W, C], of any numbers; "labels", int [n], or
-        float [n, classes], soft labels that add up to one; and "pixels", the scale of the images. Every class has as many
-        images as the others; an image with soft labels is of the class with the largest.
+        float [n, classes], soft labels that add up to one; and "pixels", the scale of the images. Every class has as
+        many images as the others; an image with soft labels is of the class with the largest.
     study : the `study.Study`.
 
     Returns
     -------
-    dict with "images" float32 [n, C, H, W] on the scale that the networks of `study` see; "labels" int64 [n], or float32
+    dict with "images" float32 [n, C, H, W] on the scale that the networks of `study` see; "labels" int64 [n], or
+    float32
     [n, classes]; "loss" float64 [0], "snapshots" float32 [1, n, C, H, W] and "started_from" int64 [n, 0].
 
     Raises
@@ -177,25 +181,36 @@ def synthetic_set(path: Path, study) -> dict[str, np.ndarray]:
     Warns
     -----
     UserWarning
-        If the images spread ten times as much as real ones or more, or a tenth or less: another scale was probably meant.
+        If the images spread ten times as much as real ones or more, or a tenth or less: another scale was probably
+        meant.
     """
     arrays = _arrays(path, "synthetic_sets")
     if missing := [key for key in ("images", "labels") if key not in arrays]:
-        raise DataError(f"{path} lacks {', '.join(missing)}: it holds {', '.join(arrays)}, expected images, labels and "
-                        f"pixels: {AGAIN}")
+        raise DataError(
+            f"{path} lacks {', '.join(missing)}: it holds {', '.join(arrays)}, expected images, labels and "
+            f"pixels: {AGAIN}"
+        )
     pixels = _pixels(path, arrays, study)
     images, labels = _images(path, arrays["images"], pixels, study), _labels(path, arrays, len(study.classes))
     own = labels if labels.ndim == 1 else labels.argmax(1)
     sizes = np.bincount(own, minlength=len(study.classes))
     if sizes.min() != sizes.max() or not len(own):
-        raise DataError(f"{path}: class {sizes.argmin()} has {sizes.min()} images and class {sizes.argmax()} has "
-                        f"{sizes.max()}: expected as many of every class: {AGAIN}")
+        raise DataError(
+            f"{path}: class {sizes.argmin()} has {sizes.min()} images and class {sizes.argmax()} has "
+            f"{sizes.max()}: expected as many of every class: {AGAIN}"
+        )
     order = np.argsort(own, kind="stable")
-    return {"images": images[order], "labels": labels[order], "loss": np.empty(0), "snapshots": images[order][None],
-            "started_from": np.empty((len(own), 0), np.int64)}
+    return {
+        "images": images[order],
+        "labels": labels[order],
+        "loss": np.empty(0),
+        "snapshots": images[order][None],
+        "started_from": np.empty((len(own), 0), np.int64),
+    }
 
 
 # ---------------------------------------------------------------- answers
+
 
 def _answered(path: Path, arrays: dict, study) -> dict[str, np.ndarray]:
     """Return the logits of every part that a file of answers holds."""
@@ -204,12 +219,16 @@ def _answered(path: Path, arrays: dict, study) -> dict[str, np.ndarray]:
     for part, values in found.items():
         expected = (len(getattr(study, part)), len(study.classes))
         if not _floats(values, expected):
-            raise DataError(f"{path}: {part} is {_described(values)}: expected finite floats of shape {expected}, a row for "
-                            f"each of these images of split.npz, in its order: {AGAIN}")
+            raise DataError(
+                f"{path}: {part} is {_described(values)}: expected finite floats of shape {expected}, a row for "
+                f"each of these images of split.npz, in its order: {AGAIN}"
+            )
     if kind == "softmax":
         return _logarithms(path, found)
     if all(map(_add_up, found.values())):
-        raise DataError(f"{path}: every row is probabilities that add up to one, but kind is 'logits': say kind='softmax'")
+        raise DataError(
+            f"{path}: every row is probabilities that add up to one, but kind is 'logits': say kind='softmax'"
+        )
     return {part: values.astype(np.result_type(values, np.float32)) for part, values in found.items()}
 
 
@@ -223,36 +242,48 @@ def _logarithms(path: Path, found: dict[str, np.ndarray]) -> dict[str, np.ndarra
     for part, p in found.items():
         if not _add_up(p):
             sums = p.sum(1, dtype=np.float64)
-            raise DataError(f"{path}: {part} hold {p.min():.3g} to {p.max():.3g}, and rows add up to {sums.min():.3g} to "
-                            f"{sums.max():.3g}: expected probabilities that add up to one: say kind='logits' if they are "
-                            "logits, or save what the softmax gives")
+            raise DataError(
+                f"{path}: {part} hold {p.min():.3g} to {p.max():.3g}, and rows add up to {sums.min():.3g} to "
+                f"{sums.max():.3g}: expected probabilities that add up to one: say kind='logits' if they are "
+                "logits, or save what the softmax gives"
+            )
     smallest = min(p[p > 0].min() for p in found.values())
     if smallest >= 1 - ROUNDED:
-        raise DataError(f"{path}: every probability is 0 or 1, which is a label and no confidence: expected what the "
-                        "softmax gives, not rounded")
+        raise DataError(
+            f"{path}: every probability is 0 or 1, which is a label and no confidence: expected what the "
+            "softmax gives, not rounded"
+        )
     zeros = np.mean(np.concatenate([(p == 0).ravel() for p in found.values()]))
     if zeros:
-        warnings.warn(f"{path}: {zeros:.1%} of the probabilities are 0, as after rounding; they are taken for "
-                      f"{smallest / 2:.1g}, and attacks cannot see what lies below: save logits if there are any", stacklevel=4)
+        warnings.warn(
+            f"{path}: {zeros:.1%} of the probabilities are 0, as after rounding; they are taken for "
+            f"{smallest / 2:.1g}, and attacks cannot see what lies below: save logits if there are any",
+            stacklevel=4,
+        )
     return {part: np.log(np.maximum(p.astype(np.float64), smallest / 2)) for part, p in found.items()}
 
 
 # ---------------------------------------------------------------- weights
+
 
 def _weighted(path: Path, arrays: dict, study) -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
     """Return the network whose weights are in a file, and mean and deviation of the pixels that it takes."""
     own = {name.removeprefix("weights."): value for name, value in arrays.items() if name.startswith("weights.")}
     weights = own or {name: value for name, value in arrays.items() if value.ndim}
     if not weights or not all(map(WEIGHT.fullmatch, weights)):
-        raise DataError(f"{path} holds {', '.join(arrays) or 'nothing'}: expected kind, members and non_members, or the "
-                        f"weights of {networks.PaperCNN.__name__} or {networks.ConvNet.__name__} of this report: {AGAIN}")
+        raise DataError(
+            f"{path} holds {', '.join(arrays) or 'nothing'}: expected kind, members and non_members, or the "
+            f"weights of {networks.PaperCNN.__name__} or {networks.ConvNet.__name__} of this report: {AGAIN}"
+        )
     network = _network(weights, study.split.shape)
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     for name in [*expected, *weights]:
         if name not in expected or not _floats(weights.get(name), expected[name]):
             wanted = f"finite floats of shape {expected[name]}" if name in expected else "no such layer"
-            raise DataError(f"{path}: {name} is {_described(weights.get(name))}: expected {wanted} in a "
-                            f"{type(network).__name__} for these images: {AGAIN}")
+            raise DataError(
+                f"{path}: {name} is {_described(weights.get(name))}: expected {wanted} in a "
+                f"{type(network).__name__} for these images: {AGAIN}"
+            )
     network.load_state_dict({name: torch.as_tensor(value, dtype=torch.float32) for name, value in weights.items()})
     return network.to(study.device), *split.pixel_scale(study.split.dataset.images, _pixels(path, arrays, study))
 
@@ -267,6 +298,7 @@ def _network(weights: dict[str, np.ndarray], shape: tuple[int, int, int]) -> tor
 
 # ---------------------------------------------------------------- condensed sets
 
+
 def _images(path: Path, images: np.ndarray, pixels: str, study) -> np.ndarray:
     """Return images as float32 [n, C, H, W] on the scale of `study`."""
     channels, size, _ = study.split.shape
@@ -277,8 +309,10 @@ def _images(path: Path, images: np.ndarray, pixels: str, study) -> np.ndarray:
     elif one == (size, size, channels) and one != expected:
         images = images.transpose(0, 3, 1, 2)
     elif one != expected:
-        raise DataError(f"{path}: images has shape {images.shape}: expected (n, {channels}, {size}, {size}) or "
-                        f"(n, {size}, {size}, {channels}), as the images of {study.split.dataset.name} are: {AGAIN}")
+        raise DataError(
+            f"{path}: images has shape {images.shape}: expected (n, {channels}, {size}, {size}) or "
+            f"(n, {size}, {size}, {channels}), as the images of {study.split.dataset.name} are: {AGAIN}"
+        )
     if images.dtype.kind not in "fiu" or not np.isfinite(images).all():
         raise DataError(f"{path}: images are {_described(images)}: expected finite numbers: {AGAIN}")
     if images.dtype == np.uint8 and pixels != "raw":
@@ -295,8 +329,11 @@ def _warn_of_the_scale(path: Path, spread: float, pixels: str, study) -> None:
     """Warn if images spread far more or far less, in grey levels, than the real ones."""
     times = spread / study.split.dataset.images.float().std().item()
     if not 1 / ODD_SPREAD < times < ODD_SPREAD:
-        warnings.warn(f"{path}: with pixels={pixels!r} its images spread {times:.2g} times as much as the real ones: was "
-                      f"another scale meant, one of {', '.join(PIXELS)}?", stacklevel=5)
+        warnings.warn(
+            f"{path}: with pixels={pixels!r} its images spread {times:.2g} times as much as the real ones: was "
+            f"another scale meant, one of {', '.join(PIXELS)}?",
+            stacklevel=5,
+        )
 
 
 def _labels(path: Path, arrays: dict, classes: int) -> np.ndarray:
@@ -304,20 +341,27 @@ def _labels(path: Path, arrays: dict, classes: int) -> np.ndarray:
     labels, n = arrays["labels"], len(arrays["images"])
     if labels.shape == (n, classes) and labels.dtype.kind in "fiu":
         if not np.isfinite(labels).all() or not _add_up(labels):
-            raise DataError(f"{path}: labels of shape {labels.shape} are soft labels, and not all rows are probabilities that "
-                            f"add up to one: {AGAIN}")
+            raise DataError(
+                f"{path}: labels of shape {labels.shape} are soft labels, and not all rows are probabilities that "
+                f"add up to one: {AGAIN}"
+            )
         hard = np.isin(labels, (0, 1)).all()
         return labels.argmax(1) if hard else labels.astype(np.float32)
     if labels.shape not in ((n,), (n, 1)) or labels.dtype.kind not in "iu":
-        raise DataError(f"{path}: labels is {_described(labels)}: expected integers of shape ({n},), or probabilities of "
-                        f"shape ({n}, {classes}): {AGAIN}")
+        raise DataError(
+            f"{path}: labels is {_described(labels)}: expected integers of shape ({n},), or probabilities of "
+            f"shape ({n}, {classes}): {AGAIN}"
+        )
     if labels.min(initial=0) < 0 or labels.max(initial=0) >= classes:
-        raise DataError(f"{path}: labels run from {labels.min()} to {labels.max()}: expected 0 to {classes - 1}, the "
-                        f"classes of the data set: {AGAIN}")
+        raise DataError(
+            f"{path}: labels run from {labels.min()} to {labels.max()}: expected 0 to {classes - 1}, the "
+            f"classes of the data set: {AGAIN}"
+        )
     return labels.reshape(-1).astype(np.int64)
 
 
 # ---------------------------------------------------------------- arrays and files
+
 
 def _arrays(path: Path, parameter: str) -> dict[str, np.ndarray]:
     """Return the arrays of a file, and the words of a safetensors file's metadata."""
@@ -326,10 +370,11 @@ def _arrays(path: Path, parameter: str) -> dict[str, np.ndarray]:
     try:
         with safe_open(path, "numpy") as file:
             words = {key: np.array(word) for key, word in (file.metadata() or {}).items()}
-            return words | {key: file.get_tensor(key) for key in file.keys()}
+            return words | {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, TypeError) as error:
-        raise DataError(f"{path} is not a safetensors file of numbers that numpy knows, or is truncated ({error}): "
-                        f"{AGAIN}") from error
+        raise DataError(
+            f"{path} is not a safetensors file of numbers that numpy knows, or is truncated ({error}): {AGAIN}"
+        ) from error
 
 
 def _floats(value: np.ndarray | None, shape: tuple[int, ...]) -> bool:
@@ -352,8 +397,10 @@ def _paths(parameter: str, files: str | list[str], study) -> list[Path]:
         raise DataError(f"{parameter}: two files are called {twice[0]}, and the tables name them so: rename one")
     for path in found:
         if not path.is_file():
-            raise DataError(f"{parameter} = {str(path)!r}: there is no file {path}: correct the path, which is absolute or "
-                            f"begins in {paths.REPOSITORY}")
+            raise DataError(
+                f"{parameter} = {str(path)!r}: there is no file {path}: correct the path, which is absolute or "
+                f"begins in {paths.REPOSITORY}"
+            )
         study.files[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 
@@ -372,7 +419,10 @@ def _word(path: Path, arrays: dict, key: str, allowed: tuple[str, ...]) -> str:
     word = arrays.get(key)
     if word is None or str(word) not in allowed:
         stated = f"does not say {key}" if word is None else f"says {key} = {str(word)[:50]!r}"
-        how = (f"metadata={{{key!r}: {allowed[1]!r}}}" if path.suffix == ".safetensors" else
-               f"numpy.savez(..., {key}={allowed[1]!r})")
+        how = (
+            f"metadata={{{key!r}: {allowed[1]!r}}}"
+            if path.suffix == ".safetensors"
+            else f"numpy.savez(..., {key}={allowed[1]!r})"
+        )
         raise DataError(f"{path} {stated}: expected one of {', '.join(allowed)}: add it, {how}")
     return str(word)

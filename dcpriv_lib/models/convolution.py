@@ -26,9 +26,11 @@ class _Convolution(torch.autograd.Function):
         (height, channels, width, batch), (outputs, _, k, _) = images.shape, weight.shape
         rows, half = (height - k + 1) // 2 * 2, (width - k + 1) // 2
         row = width * batch
-        shifted = images.contiguous().as_strided(
-            (height, channels, k, 2, half, batch),
-            (channels * row, row, batch, batch, 2 * batch, 1)).reshape(height, channels * k, -1)
+        shifted = (
+            images.contiguous()
+            .as_strided((height, channels, k, 2, half, batch), (channels * row, row, batch, batch, 2 * batch, 1))
+            .reshape(height, channels * k, -1)
+        )
         n = shifted.shape[2]
         windows = shifted.as_strided((rows, k * channels * k, n), (channels * k * n, n, 1))
         ctx.save_for_backward(windows, weight)
@@ -48,13 +50,13 @@ class _Convolution(torch.autograd.Function):
         if not ctx.needs_input_grad[0]:
             return None, by_weight
         padded = gradient.new_zeros(height + k - 1, outputs, n)
-        padded[k - 1:k - 1 + rows] = gradient
+        padded[k - 1 : k - 1 + rows] = gradient
         windows = padded.as_strided((height, k * outputs, n), (outputs * n, n, 1))
         flipped = weight.flip(2).permute(1, 3, 2, 0).reshape(channels * k, -1)
         by_shift = (flipped.expand(height, -1, -1) @ windows).view(height, channels, k, 2, -1, batch)
         total = gradient.new_zeros(ctx.shape)
         for j in range(k):
-            total[:, :, j:j + n // batch].unflatten(2, (-1, 2)).add_(by_shift[:, :, j].transpose(2, 3))
+            total[:, :, j : j + n // batch].unflatten(2, (-1, 2)).add_(by_shift[:, :, j].transpose(2, 3))
         return total, by_weight
 
 
@@ -136,10 +138,22 @@ def _halving(width: int, dtype: torch.dtype) -> torch.Tensor:
 @functools.cache
 def _maps(dtype: torch.dtype) -> list[torch.Tensor]:
     """The linear maps of F(4x4, 3x3) on flattened tiles: input [36, 36], filter [36, 9], output [16, 36]."""
-    input_map = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
-                 [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
-    filter_map = [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6],
-                  [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]]
+    input_map = [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ]
+    filter_map = [
+        [1 / 4, 0, 0],
+        [-1 / 6, -1 / 6, -1 / 6],
+        [-1 / 6, 1 / 6, -1 / 6],
+        [1 / 24, 1 / 12, 1 / 6],
+        [1 / 24, -1 / 12, 1 / 6],
+        [0, 0, 1],
+    ]
     output_map = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
     one_dimensional = (torch.tensor(rows, dtype=torch.float64) for rows in (input_map, filter_map, output_map))
     return [torch.kron(rows, rows).to(dtype) for rows in one_dimensional]
@@ -166,8 +180,9 @@ class _Tiles(torch.autograd.Function):
         ctx.shape = channels, height, width, batch = images.shape
         padded = F.pad(images.contiguous(), (0, 0, 1, 1, 1, 1))
         row = (width + 2) * batch
-        view = padded.as_strided((6, 6, channels, height // 4, width // 4, batch),
-                                 (row, batch, (height + 2) * row, 4 * row, 4 * batch, 1))
+        view = padded.as_strided(
+            (6, 6, channels, height // 4, width // 4, batch), (row, batch, (height + 2) * row, 4 * row, 4 * batch, 1)
+        )
         return view.reshape(36, -1)
 
     @staticmethod
@@ -185,8 +200,8 @@ class _Untile(torch.autograd.Function):
         total = tiles.new_zeros(channels, height + 6, width + 6, batch)  # room for the last tile's steps of 4
         for i in range(6):
             for j in range(6):
-                total[:, i:i + height:4, j:j + width:4].add_(tiles[i, j])
-        return total[:, 1:height + 1, 1:width + 1]
+                total[:, i : i + height : 4, j : j + width : 4].add_(tiles[i, j])
+        return total[:, 1 : height + 1, 1 : width + 1]
 
     @staticmethod
     def backward(ctx, gradient):

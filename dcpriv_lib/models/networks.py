@@ -27,15 +27,22 @@ class PaperCNN(nn.Module):
         super().__init__()
         self.twice_differentiable = twice_differentiable
         if size < 14:
-            raise ValueError(f"PaperCNN needs images of at least 14x14 pixels, these are {size}x{size}: "
-                             "enlarge them first")
+            raise ValueError(
+                f"PaperCNN needs images of at least 14x14 pixels, these are {size}x{size}: enlarge them first"
+            )
         side = ((size - 4) // 2 - 2) // 2
         self.features = nn.Sequential(
             # tanh is monotone: pooling first is the same function with a quarter of the tanh
-            nn.Conv2d(channels, 28, 5), nn.MaxPool2d(2), nn.Tanh(),
-            nn.Conv2d(28, 28, 3), nn.MaxPool2d(2), nn.Tanh())
+            nn.Conv2d(channels, 28, 5),
+            nn.MaxPool2d(2),
+            nn.Tanh(),
+            nn.Conv2d(28, 28, 3),
+            nn.MaxPool2d(2),
+            nn.Tanh(),
+        )
         self.classifier = nn.Sequential(
-            nn.Flatten(), nn.Linear(28 * side * side, 128), nn.Tanh(), nn.Linear(128, classes))
+            nn.Flatten(), nn.Linear(28 * side * side, 128), nn.Tanh(), nn.Linear(128, classes)
+        )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map float32 images [B, C, H, W] to logits [B, classes]."""
@@ -67,16 +74,19 @@ class ConvNet(nn.Module):
 
     def __init__(self, channels: int, size: int, classes: int, width: int = 128, depth: int = 3):
         super().__init__()
-        block = 2 ** depth
+        block = 2**depth
         padded = math.ceil(size / block) * block
         blocks = []
         for level in range(depth):
             padding = 1 + math.ceil((padded - size) / 2) if level == 0 else 1
-            blocks += [nn.Conv2d(channels if level == 0 else width, width, 3, padding=padding),
-                       nn.GroupNorm(width, width), nn.ReLU(), nn.AvgPool2d(2)]
+            blocks += [
+                nn.Conv2d(channels if level == 0 else width, width, 3, padding=padding),
+                nn.GroupNorm(width, width),
+                nn.ReLU(),
+                nn.AvgPool2d(2),
+            ]
         self.features = nn.Sequential(*blocks)
-        self.classifier = nn.Sequential(
-            nn.Flatten(), nn.Linear(width * (padded // block) ** 2, classes))
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(width * (padded // block) ** 2, classes))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map float32 images [B, C, H, W] to logits [B, classes]."""
@@ -127,9 +137,11 @@ def build(name: str, shape: tuple[int, int, int], width: int = 128, twice_differ
     return NETWORKS[name](shape, width, twice_differentiable)
 
 
-NETWORKS = {"ConvNet": lambda shape, width, _: ConvNet(*shape, width=width),
-            "PaperCNN": lambda shape, _, twice: PaperCNN(*shape, twice_differentiable=twice),
-            "linear": lambda shape, *_: LinearModel(*shape)}
+NETWORKS = {
+    "ConvNet": lambda shape, width, _: ConvNet(*shape, width=width),
+    "PaperCNN": lambda shape, _, twice: PaperCNN(*shape, twice_differentiable=twice),
+    "linear": lambda shape, *_: LinearModel(*shape),
+}
 
 
 def _convolved(images: torch.Tensor, layer: nn.Conv2d) -> torch.Tensor:
@@ -159,13 +171,15 @@ def initialise(network: nn.Module, generator: torch.Generator) -> nn.Module:
 class OnPixels(nn.Module):
     """A trained network that takes pixels from 0 to 1, on any device; its weights no longer learn.
 
-    Pixels are put where the weights are, and the answers, and gradients, come back to where the pixels were. So the pictures of a
-    notebook may stay on the CPU while the network is on an accelerator; who attacks many puts them there once (`Study.attacked`).
+    Pixels are put where the weights are, and the answers, and gradients, come back to where the pixels were. So the
+    pictures of a notebook may stay on the CPU while the network is on an accelerator; who attacks many puts them there
+    once (`Study.attacked`).
 
     Parameters
     ----------
     network : takes images on a scale of its own, and returns logits.
-    mean, deviation : float32 [1, C, 1, 1], in grey levels, what that scale subtracts and divides by (`split.pixel_scale`).
+    mean, deviation : float32 [1, C, 1, 1], in grey levels, what that scale subtracts and divides by
+        (`split.pixel_scale`).
     """
 
     def __init__(self, network: nn.Module, mean: torch.Tensor, deviation: torch.Tensor):
@@ -176,6 +190,7 @@ class OnPixels(nn.Module):
         self.register_buffer("deviation", deviation.to(device))
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Map float32 pixels [B, C, H, W] to logits [B, classes]; those of whole grey levels to the same bits as in training."""
+        """Map float32 pixels [B, C, H, W] to logits [B, classes]; those of whole grey levels to the same bits as in
+        training."""
         here = pixels.to(self.mean.device)
         return self.network((255 * here - self.mean) / self.deviation).to(pixels.device)

@@ -1,7 +1,7 @@
 """How the authors of DC, DSA and DM train the networks by which a condensed set is judged.
 
-It trains much longer than this report's models are trained, on images that are changed at random in every step: with a thousand
-epochs on a hundred images, real images can be worth more than a short training shows.
+It trains much longer than this report's models are trained, on images that are changed at random in every step: with a
+thousand epochs on a hundred images, real images can be worth more than a short training shows.
 """
 
 import torch
@@ -18,8 +18,8 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs
     """Train `network` in place as the authors' evaluation does (``evaluate_synset`` of their code, with DSA).
 
     SGD with momentum and weight decay, `epochs` + 1 epochs, each batch under one operation of DSA with a strength
-    for each image; the rate falls to a tenth after epoch `epochs` // 2 + 1, with the momentum forgotten. The authors: 1,000
-    epochs, or 300 without augmentation, and a ConvNet of 128 filters.
+    for each image; the rate falls to a tenth after epoch `epochs` // 2 + 1, with the momentum forgotten. The authors:
+    1,000 epochs, or 300 without augmentation, and a ConvNet of 128 filters.
 
     Parameters
     ----------

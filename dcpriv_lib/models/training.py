@@ -37,9 +37,18 @@ def epochs_for(steps: int, images: int, batch_size: int = 128) -> int:
     return max(1, round(steps / -(-images // batch_size)))
 
 
-def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, epochs: int,
-          generator: torch.Generator, lr: float = 1e-3, batch_size: int = 128,
-          checkpoint: Path | None = None, progress: Callable = iter) -> list[float]:
+def train(
+    network: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    epochs: int,
+    generator: torch.Generator,
+    lr: float = 1e-3,
+    batch_size: int = 128,
+    checkpoint: Path | None = None,
+    progress: Callable = iter,
+) -> list[float]:
     """Train `network` in place with Adam and cross-entropy, as the paper does.
 
     The paper's learning-rate decay of 1e-7 per step changes the rate by 0.1 % over its
@@ -79,14 +88,21 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, epo
                 optimiser.step(torch.autograd.grad(loss, weights))
                 total += loss.detach() * len(batch)
             history.append(total.item() / len(images))
-            saved.keep({"tensors": parameters_to_vector(weights + optimiser.state).detach().cpu(),
-                        "history": np.array(history), "generator": generator.get_state()})
+            saved.keep(
+                {
+                    "tensors": parameters_to_vector(weights + optimiser.state).detach().cpu(),
+                    "history": np.array(history),
+                    "generator": generator.get_state(),
+                }
+            )
     return history
 
 
-def momentum_step(images: torch.Tensor, velocity: torch.Tensor, gradient: torch.Tensor,
-                  lr: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return images and velocity after one step of SGD with momentum 0.5, as all methods of condensation move pixels."""
+def momentum_step(
+    images: torch.Tensor, velocity: torch.Tensor, gradient: torch.Tensor, lr: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return images and velocity after one step of SGD with momentum 0.5, as all methods of condensation move
+    pixels."""
     velocity = IMAGE_MOMENTUM * velocity + gradient
     return images - lr * velocity, velocity
 
@@ -112,9 +128,22 @@ class Adam:
     def step(self, gradients) -> None:
         """Make one step along `gradients`, tensors in the order and shapes of the weights."""
         gradients = [gradient.contiguous() for gradient in gradients]  # the fused kernel ignores their strides
-        adam(self.weights, gradients, self.means, self.squares, [], self.steps, amsgrad=False,
-             beta1=0.9, beta2=0.999, lr=self.lr, weight_decay=0.0, eps=1e-8, maximize=False,
-             fused=self.weights[0].device.type in ("cpu", "cuda"))
+        adam(
+            self.weights,
+            gradients,
+            self.means,
+            self.squares,
+            [],
+            self.steps,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self.lr,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+            fused=self.weights[0].device.type in ("cpu", "cuda"),
+        )
 
 
 @torch.no_grad()

@@ -36,19 +36,22 @@ def sampling_rate(batch: float, people: float) -> float:
         If the batch is empty or larger than that.
     """
     if not 0 < batch <= people:
-        raise ValueError(f"batch = {batch:g}: expected above 0 and at most {people:g}, the people who can be in it: "
-                         "choose a smaller batch")
+        raise ValueError(
+            f"batch = {batch:g}: expected above 0 and at most {people:g}, the people who can be in it: "
+            "choose a smaller batch"
+        )
     return batch / people
 
 
 def epsilon(sigma: float, rate: float, steps: int, delta: float, accountant: str = "pld") -> float:
-    """Return an upper bound on epsilon at `delta` of so many noisy sums of Poisson batches, for adding or removing one person.
+    """Return an upper bound on epsilon at `delta` of so many noisy sums of Poisson batches, for adding or removing one
+    person.
 
     With `rate` 1 the releases together are one Gaussian mechanism of mu = sqrt(steps) / sigma, whose epsilon is
     exact (Balle & Wang 2018). Otherwise "pld" convolves the privacy loss itself (`privacy_loss`), and "rdp" adds up
-    Renyi divergences (Mironov, Talwar & Zhang 2019; by Opacus), which is known to be larger than need be and serves as a
-    check. Opacus' accountant "prv" convolves too, but adds 0.01 to epsilon for its own errors and computes only one of the two
-    directions. The accountant by the central limit theorem is no upper bound.
+    Renyi divergences (Mironov, Talwar & Zhang 2019; by Opacus), which is known to be larger than need be and serves as
+    a check. Opacus' accountant "prv" convolves too, but adds 0.01 to epsilon for its own errors and computes only one
+    of the two directions. The accountant by the central limit theorem is no upper bound.
 
     Parameters
     ----------
@@ -71,6 +74,7 @@ def epsilon(sigma: float, rate: float, steps: int, delta: float, accountant: str
     if accountant == "pld":
         return privacy_loss.epsilon(sigma, rate, steps, delta)
     from opacus.accountants import RDPAccountant  # here, because importing it takes seconds
+
     book = RDPAccountant()
     book.history = [(sigma, rate, steps)]
     return float(book.get_epsilon(delta))
@@ -99,8 +103,10 @@ def noise_multiplier(target: float, rate: float, steps: int, delta: float) -> fl
     while epsilon(high, rate, steps, delta) > target:  # from below: accountants struggle with what is far away
         low, high = high, 2 * high
         if high > MOST_SIGMA:
-            raise ValueError(f"epsilon = {target:g} for {steps:,} releases: expected one that a sigma of {MOST_SIGMA:g} "
-                             "keeps: make fewer releases")
+            raise ValueError(
+                f"epsilon = {target:g} for {steps:,} releases: expected one that a sigma of {MOST_SIGMA:g} "
+                "keeps: make fewer releases"
+            )
     while low == high or epsilon(low, rate, steps, delta) <= target:
         low, high = low / 2, low
         if high < LEAST_SIGMA:
@@ -113,10 +119,13 @@ def noise_multiplier(target: float, rate: float, steps: int, delta: float) -> fl
 
 def check(**numbers) -> None:
     """Raise ValueError for the first of some numbers, given by name, that makes no sense in a guarantee."""
-    rules = {"sigma": (lambda value: 0 < value < math.inf, "above 0: without noise no epsilon can be promised"),
-             "epsilon": (lambda value: value > 0, "above 0"), "delta": (lambda value: 0 < value < 1, "between 0 and 1"),
-             "rate": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
-             "steps": (lambda value: value == int(value) and value >= 1, "a whole number of at least 1")}
+    rules = {
+        "sigma": (lambda value: 0 < value < math.inf, "above 0: without noise no epsilon can be promised"),
+        "epsilon": (lambda value: value > 0, "above 0"),
+        "delta": (lambda value: 0 < value < 1, "between 0 and 1"),
+        "rate": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
+        "steps": (lambda value: value == int(value) and value >= 1, "a whole number of at least 1"),
+    }
     for name, value in numbers.items():
         fits, expected = rules[name]
         if math.isnan(value) or not fits(value):
@@ -143,7 +152,8 @@ def gaussian_tpr(mu: float, fpr: np.ndarray) -> np.ndarray:
 
 
 def best_tpr(fpr: np.ndarray, sigma: float, rate: float, steps: int) -> np.ndarray:
-    """Return the highest true positive rate that any attack on so many noisy sums can have; see `privacy_loss.best_tpr`.
+    """Return the highest true positive rate that any attack on so many noisy sums can have; see
+    `privacy_loss.best_tpr`.
 
     Parameters
     ----------
@@ -157,7 +167,8 @@ def best_tpr(fpr: np.ndarray, sigma: float, rate: float, steps: int) -> np.ndarr
 
 
 def smallest_mu(sigma: float, rate: float, steps: int, delta: float) -> float:
-    """Return the smallest mu for which so many noisy sums are mu-GDP with slack `delta`; see `privacy_loss.smallest_mu`.
+    """Return the smallest mu for which so many noisy sums are mu-GDP with slack `delta`; see
+    `privacy_loss.smallest_mu`.
 
     With `rate` 1 it is sqrt(steps) / sigma and takes no slack. The other arguments are those of `epsilon`.
     """
@@ -180,6 +191,7 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
     mu : >= 0, the distance of the means in standard deviations.
     delta : between 0 and 1, both excluded.
     """
+
     def too_large(epsilon: float) -> float:
         return ndtr(mu / 2 - epsilon / mu) - np.exp(epsilon + log_ndtr(-mu / 2 - epsilon / mu)) - delta
 

@@ -77,14 +77,16 @@ def best_threshold(scores: np.ndarray, is_member: np.ndarray, delta: float = 0.0
     """
     scores, is_member = checked(scores, is_member)
     thresholds = np.unique(scores[is_member])  # any other only adds false alarms to the next higher of these
-    hits, false_alarms = (kind.size - np.searchsorted(np.sort(kind), thresholds)
-                          for kind in (scores[is_member], scores[~is_member]))
+    hits, false_alarms = (
+        kind.size - np.searchsorted(np.sort(kind), thresholds) for kind in (scores[is_member], scores[~is_member])
+    )
     bounds = lower_bound(hits, is_member.sum(), false_alarms, (~is_member).sum(), delta, level)
     return float(thresholds[np.argmax(bounds)])
 
 
-def epsilon(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator, delta: float = 0.0,
-            level: float = LEVEL) -> float:
+def epsilon(
+    scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator, delta: float = 0.0, level: float = LEVEL
+) -> float:
     """Return a lower bound on epsilon, >= 0, its threshold chosen on one half, judged on the other.
 
     Members and non-members are each halved at random. Read the module's first lines for what the bound
@@ -106,13 +108,23 @@ def epsilon(scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator,
     scores, is_member = checked(scores, is_member)
     members, others = (rng.permutation(np.flatnonzero(kind)) for kind in (is_member, ~is_member))
     if min(len(members), len(others)) < 2:
-        raise ValueError(f"{len(members)} members and {len(others)} non-members: each kind is halved, one half to "
-                         "choose the threshold, the other to judge it, so at least 2 of each are needed")
+        raise ValueError(
+            f"{len(members)} members and {len(others)} non-members: each kind is halved, one half to "
+            "choose the threshold, the other to judge it, so at least 2 of each are needed"
+        )
     select = np.concatenate([members[::2], others[::2]])
     threshold = best_threshold(scores[select], is_member[select], delta, level)
     members, others = members[1::2], others[1::2]
-    return float(lower_bound((scores[members] >= threshold).sum(), len(members),
-                             (scores[others] >= threshold).sum(), len(others), delta, level))
+    return float(
+        lower_bound(
+            (scores[members] >= threshold).sum(),
+            len(members),
+            (scores[others] >= threshold).sum(),
+            len(others),
+            delta,
+            level,
+        )
+    )
 
 
 def one_run(correct: int, guesses: int, canaries: int, delta: float = 0.0, level: float = LEVEL) -> float:
@@ -142,6 +154,7 @@ def one_run(correct: int, guesses: int, canaries: int, delta: float = 0.0, level
     def p_value(epsilon: float) -> float:
         def tail(v):  # P(binomial >= v)
             return bdtrc(np.asarray(v, dtype=np.float64) - 1, guesses, expit(epsilon))
+
         steps = np.arange(1, correct + 1)
         alpha = ((tail(correct - steps) - tail(correct)) / steps).max(initial=0.0)
         return float(tail(correct) + 2 * canaries * delta * alpha)
@@ -152,7 +165,8 @@ def one_run(correct: int, guesses: int, canaries: int, delta: float = 0.0, level
 
 
 def one_run_gaussian(correct: int, guesses: int, canaries: int, delta: float = 1e-5, level: float = LEVEL) -> float:
-    """Return the epsilon at `delta` of the least private Gaussian mechanism that one model's canaries refute, 0 if none.
+    """Return the epsilon at `delta` of the least private Gaussian mechanism that one model's canaries refute, 0 if
+    none.
 
     The same game as in `one_run`, but against a claim about the whole trade-off of errors instead of one point
     of it: the training is as private as telling N(0, 1) from N(mu, 1), as DP-SGD nearly is. Such a claim
@@ -192,12 +206,15 @@ def one_run_gaussian(correct: int, guesses: int, canaries: int, delta: float = 1
 
 def _check_game(correct: int, guesses: int, canaries: int, delta: float, level: float) -> None:
     if not 0 <= correct <= guesses <= canaries or not 0 <= delta < 1 or not 0 < level < 1:
-        raise ValueError(f"{correct} of {guesses} guesses right, {canaries} canaries, delta = {delta}, level = {level}: "
-                         "expected correct <= guesses <= canaries, delta from 0 to below 1, level between 0 and 1")
+        raise ValueError(
+            f"{correct} of {guesses} guesses right, {canaries} canaries, delta = {delta}, level = {level}: "
+            "expected correct <= guesses <= canaries, delta from 0 to below 1, level between 0 and 1"
+        )
 
 
 def right_guesses(scores: np.ndarray, is_member: np.ndarray, guesses: int) -> int:
-    """Return how many of the most telling guesses are right: half "member" for the highest scores, half not for the lowest.
+    """Return how many of the most telling guesses are right: half "member" for the highest scores, half not for the
+    lowest.
 
     Parameters
     ----------
@@ -206,18 +223,24 @@ def right_guesses(scores: np.ndarray, is_member: np.ndarray, guesses: int) -> in
     guesses : how many, at most m; for an odd number one more is "member".
     """
     order = np.argsort(scores, kind="stable")
-    lowest, highest = order[:guesses // 2], order[len(order) - (guesses - guesses // 2):]
+    lowest, highest = order[: guesses // 2], order[len(order) - (guesses - guesses // 2) :]
     return int(is_member[highest].sum() + (~is_member[lowest]).sum())
 
 
-def pooled(scores: np.ndarray, is_member: np.ndarray, delta: float = 0.0, level: float = LEVEL,
-           bound: Callable[..., float] = one_run) -> tuple[float, float]:
+def pooled(
+    scores: np.ndarray,
+    is_member: np.ndarray,
+    delta: float = 0.0,
+    level: float = LEVEL,
+    bound: Callable[..., float] = one_run,
+) -> tuple[float, float]:
     """Return the largest epsilon that the canaries of several models refute together, and the largest that they could.
 
-    If each training is (epsilon, delta)-differentially private, all trainings together are so for every single canary, because
-    a canary's coin matters to one model only: the game is `one_run` with the canaries of all models. How many guesses tell
-    most is not known before. So all `SHARES` of the canaries are tried, each at a level of 1 - (1 - level) / 4, and by Bonferroni
-    the largest of the bounds holds with `level`: it exceeds the truth in at most 1 of 20 repetitions.
+    If each training is (epsilon, delta)-differentially private, all trainings together are so for every single canary,
+    because a canary's coin matters to one model only: the game is `one_run` with the canaries of all models. How many
+    guesses tell most is not known before. So all `SHARES` of the canaries are tried, each at a level of 1 - (1 - level)
+    / 4, and by Bonferroni the largest of the bounds holds with `level`: it exceeds the truth in at most 1 of 20
+    repetitions.
 
     Two conditions decide whether this level holds. All coins must be independent, so that of two models with
     complementary members only one may be asked. And no score may rest on the coins of another model that is asked: with
@@ -245,8 +268,8 @@ def pooled(scores: np.ndarray, is_member: np.ndarray, delta: float = 0.0, level:
 def asked_and_references(models: int) -> tuple[np.ndarray, np.ndarray]:
     """Return which models `pooled` may ask about, int64 [asked], and which the attacker may know, int64 [references].
 
-    Asked is one model of each pair in the first half of the pairs. References are all models in the other pairs, whose coins say
-    nothing about those asked.
+    Asked is one model of each pair in the first half of the pairs. References are all models in the other pairs, whose
+    coins say nothing about those asked.
 
     Parameters
     ----------
@@ -284,4 +307,5 @@ def tally(answers) -> str:
     answers = list(answers)
     untestable = answers.count(UNTESTABLE)
     return f"{answers.count(REFUTED)} of {len(answers) - untestable} refuted" + (
-        f"; {untestable} cannot be tested" if untestable else "")
+        f"; {untestable} cannot be tested" if untestable else ""
+    )

@@ -52,6 +52,7 @@ def gradients(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) ->
 
     def loss(weights, image, label):
         return F.cross_entropy(functional_call(plain, weights, (image[None],)), label[None])
+
     found = vmap(grad(loss), (None, 0, 0))(weights, images, labels)
     return torch.cat([found[name].flatten(1) for name in weights], dim=1)
 
@@ -71,8 +72,17 @@ def gradient_sum(network: nn.Module, images: torch.Tensor, labels: torch.Tensor,
     return total
 
 
-def look(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, how, *, seed: int, secret: int, number: int,
-         coins: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:
+def look(
+    network: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    how,
+    *,
+    seed: int,
+    secret: int,
+    number: int,
+    coins: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, int]:
     """Release the noisy sum of the clipped gradients of a Poisson batch.
 
     Parameters
@@ -85,7 +95,8 @@ def look(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, how, *,
 
     Returns
     -------
-    The noisy sum, float32 [weights], the canaries' scores in it, float64 [canaries], and how many people were in the batch.
+    The noisy sum, float32 [weights], the canaries' scores in it, float64 [canaries], and how many people were in the
+    batch.
     """
     rows, canaries = batch(len(images), coins, how.batch / len(images), generator(secret, "batch", number))
     rows = rows.to(images.device)
@@ -94,8 +105,17 @@ def look(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, how, *,
     return released[0], canary_scores(released - total, len(coins), how.clip, seed, number), len(rows)
 
 
-def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, how: Settings, *, seed: int,
-          coins: torch.Tensor = NOBODY, checkpoint: Path | None = None, progress: Callable = iter) -> torch.Tensor:
+def train(
+    network: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    how: Settings,
+    *,
+    seed: int,
+    coins: torch.Tensor = NOBODY,
+    checkpoint: Path | None = None,
+    progress: Callable = iter,
+) -> torch.Tensor:
     """Train `network` in place by DP-SGD (Abadi et al. 2016, algorithm 1).
 
     In each step everybody is in the batch with probability q = batch / N, and the weights move by
@@ -121,8 +141,11 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, how: S
     """
     known = {"settings": asdict(how), "seed": seed, "data": store.digest(images.cpu(), labels.cpu(), coins)}
     secret, weights = derive(seed, fingerprint(known)), list(network.parameters())
-    first = {"weights": parameters_to_vector(weights).detach().cpu(), "sizes": torch.zeros(0),
-             "scores": torch.zeros(len(coins), dtype=torch.float64)}
+    first = {
+        "weights": parameters_to_vector(weights).detach().cpu(),
+        "sizes": torch.zeros(0),
+        "scores": torch.zeros(len(coins), dtype=torch.float64),
+    }
     with Checkpoint(checkpoint, known) as saved:
         state = resumable(saved.load() or first, "sizes", how.steps)
         vector_to_parameters(state["weights"].clone().to(images), weights)
@@ -130,8 +153,11 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, how: S
             noisy, found, size = look(network, images, labels, how, seed=seed, secret=secret, number=step, coins=coins)
             moved = parameters_to_vector(weights).detach() - how.lr / how.batch * noisy
             vector_to_parameters(moved.clone(), weights)
-            state = {"weights": moved.cpu(), "sizes": torch.cat([state["sizes"], torch.tensor([float(size)])]),
-                     "scores": state["scores"] + found}
+            state = {
+                "weights": moved.cpu(),
+                "sizes": torch.cat([state["sizes"], torch.tensor([float(size)])]),
+                "scores": state["scores"] + found,
+            }
             saved.keep(state)
     executed(len(state["sizes"]), how.steps)
     return state["scores"]

@@ -21,9 +21,11 @@ from ..models.networks import initialise
 from ..models.training import Adam
 from .noisy_embeddings import Query, embedding, matching_gradient
 
-CODE = 16    # numbers of noise that an image is made of
+CODE = 16  # numbers of noise that an image is made of
 SLOPE = 0.2  # of the discriminator's leaky ReLUs
-SLOWER = 5   # times smaller are the discriminator's steps, which otherwise wins before the generator has learned anything
+SLOWER = (
+    5  # times smaller are the discriminator's steps, which otherwise wins before the generator has learned anything
+)
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,13 @@ class Generator(nn.Module):
         super().__init__()
         channels, side, self.classes = shape
         self.layers = nn.Sequential(
-            nn.Linear(CODE + self.classes, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(),
-            nn.Linear(width, channels * side ** 2), nn.Unflatten(1, (channels, side, side)))
+            nn.Linear(CODE + self.classes, width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Linear(width, channels * side**2),
+            nn.Unflatten(1, (channels, side, side)),
+        )
 
     def forward(self, codes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Map codes, float [B, CODE], and labels, int64 [B], to images, float [B, C, H, W]."""
@@ -71,8 +78,16 @@ class Generator(nn.Module):
         return self(torch.randn(len(labels), CODE, generator=draw).to(labels.device), labels)
 
 
-def train(images: torch.Tensor, labels: torch.Tensor, classes: int, how: Settings, *, seed: int,
-          checkpoint: Path | None = None, progress: Callable = iter) -> dict[str, torch.Tensor]:
+def train(
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    classes: int,
+    how: Settings,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    progress: Callable = iter,
+) -> dict[str, torch.Tensor]:
     """Train a conditional GAN on the members, and return images drawn from it; there is no guarantee.
 
     In each step the discriminator D goes down along the gradient of
@@ -96,9 +111,17 @@ def train(images: torch.Tensor, labels: torch.Tensor, classes: int, how: Setting
     the generator's.
     """
     maker = _new((images.shape[1], images.shape[2], classes), how, seed).to(images.device)
-    judge = initialise(nn.Sequential(
-        nn.Flatten(), nn.Linear(images[0].numel(), how.width), nn.LeakyReLU(SLOPE), nn.Linear(how.width, how.width),
-        nn.LeakyReLU(SLOPE), nn.Linear(how.width, classes)), generator(seed, "discriminator")).to(images.device)
+    judge = initialise(
+        nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(images[0].numel(), how.width),
+            nn.LeakyReLU(SLOPE),
+            nn.Linear(how.width, how.width),
+            nn.LeakyReLU(SLOPE),
+            nn.Linear(how.width, classes),
+        ),
+        generator(seed, "discriminator"),
+    ).to(images.device)
     of_maker, of_judge = Adam(list(maker.parameters()), how.lr), Adam(list(judge.parameters()), how.lr / SLOWER)
 
     def step(draw: torch.Generator) -> float:
@@ -111,13 +134,23 @@ def train(images: torch.Tensor, labels: torch.Tensor, classes: int, how: Setting
         loss = F.softplus(-judge(made).gather(1, own[:, None])).mean()
         of_maker.step(torch.autograd.grad(loss, of_maker.weights))
         return loss.item()
+
     known = asdict(how) | {"seed": seed, "data": store.digest(images.cpu(), labels.cpu())}
     loss = _repeat(step, [of_maker, of_judge], how.updates, known, checkpoint, progress)
     return _drawn(maker, how, seed) | {"loss": loss}
 
 
-def fit(sums: torch.Tensor, shape: tuple[int, int, int], people: float, how: Query, until: Settings, *, seed: int,
-        checkpoint: Path | None = None, progress: Callable = iter) -> dict[str, torch.Tensor]:
+def fit(
+    sums: torch.Tensor,
+    shape: tuple[int, int, int],
+    people: float,
+    how: Query,
+    until: Settings,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    progress: Callable = iter,
+) -> dict[str, torch.Tensor]:
     """Train a generator whose images have the mean embeddings that were released, and return images drawn from it.
 
     Adam makes steps along the gradient of the loss of `noisy_embeddings.fit`, with new images of the generator in place
@@ -135,6 +168,7 @@ def fit(sums: torch.Tensor, shape: tuple[int, int, int], people: float, how: Que
         gradient, loss = matching_gradient(embeddings[number], means[number], images, each)
         optimiser.step(torch.autograd.grad(images, optimiser.weights, gradient))
         return loss
+
     known = asdict(until) | {"seed": seed, "sums": store.digest(sums.cpu())}
     loss = _repeat(step, [optimiser], until.updates, known, checkpoint, progress)
     return _drawn(maker, until, seed) | {"loss": loss}

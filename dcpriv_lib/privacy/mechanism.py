@@ -1,4 +1,5 @@
-"""The mechanism that everything with a guarantee is built of: a noisy sum of clipped contributions, and the canaries in it.
+"""The mechanism that everything with a guarantee is built of: a noisy sum of clipped contributions, and the canaries in
+it.
 
 Every person's contribution is clipped to a length C, the contributions of a Poisson batch are summed,
 and Gaussian noise of standard deviation sigma C is added to the sum. What may be done with the noisy sum
@@ -17,6 +18,7 @@ NOBODY = torch.zeros(0, dtype=torch.bool)  # the coins of an audit without canar
 
 
 # ---------------------------------------------------------------- the brick, and the canaries in it
+
 
 def poisson(people: int, rate: float, draw: torch.Generator) -> torch.Tensor:
     """Return who is in a batch, int64 [size]: everybody by their own coin, so that it may be empty."""
@@ -74,8 +76,10 @@ def executed(made: int, accounted: int) -> None:
     accounted for the sums alone; another made one round more than it accounted for.
     """
     if made != accounted:
-        raise RuntimeError(f"{made:,} noisy sums were released, but {accounted:,} are accounted for: the guarantee does "
-                           "not hold; delete what was made, and release as many as are accounted for")
+        raise RuntimeError(
+            f"{made:,} noisy sums were released, but {accounted:,} are accounted for: the guarantee does "
+            "not hold; delete what was made, and release as many as are accounted for"
+        )
 
 
 def resumable(state: dict, key: str, accounted: int) -> dict:
@@ -87,6 +91,7 @@ def resumable(state: dict, key: str, accounted: int) -> dict:
 
 
 # ---------------------------------------------------------------- the audit
+
 
 def direction(size: int, seed: int, number: int, canary: int) -> torch.Tensor:
     """Return the direction of one canary in one release, float32 [size], of length 1 and independent of all others."""
@@ -112,6 +117,8 @@ def canary_scores(hidden: torch.Tensor, canaries: int, length: float, seed: int,
     seed, number : as in `noisy_sums`.
     """
     hidden = hidden.cpu().double() / length
-    scores = [hidden[canary % len(hidden)] @ direction(hidden.shape[1], seed, number, canary).double()
-              for canary in range(canaries)]
+    scores = [
+        hidden[canary % len(hidden)] @ direction(hidden.shape[1], seed, number, canary).double()
+        for canary in range(canaries)
+    ]
     return torch.stack(scores) if scores else torch.zeros(0, dtype=torch.float64)

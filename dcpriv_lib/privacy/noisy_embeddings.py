@@ -77,12 +77,13 @@ def fourier(shape: tuple[int, int, int], size: int, draw: torch.Generator) -> Ca
     variance 1, which is in the order of the distance of two images.
     """
     channels, side, _ = shape
-    pixels = channels * side ** 2
-    frequencies = torch.randn(pixels, size, generator=draw) / pixels ** 0.5
+    pixels = channels * side**2
+    frequencies = torch.randn(pixels, size, generator=draw) / pixels**0.5
 
     def features(images: torch.Tensor) -> torch.Tensor:
         angle = images.flatten(1) @ frequencies.to(images)
-        return torch.cat([angle.cos(), angle.sin()], dim=1) / size ** 0.5
+        return torch.cat([angle.cos(), angle.sin()], dim=1) / size**0.5
+
     return features
 
 
@@ -113,9 +114,17 @@ def embedding_sums(embedded: Callable, images: torch.Tensor, labels: torch.Tenso
     return torch.zeros(classes, vectors.shape[1], device=images.device).index_add_(0, labels, vectors)
 
 
-def release(images: torch.Tensor, labels: torch.Tensor, classes: int, how: Query, *, seed: int,
-            coins: torch.Tensor = NOBODY, checkpoint: Path | None = None,
-            progress: Callable = iter) -> dict[str, torch.Tensor]:
+def release(
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    classes: int,
+    how: Query,
+    *,
+    seed: int,
+    coins: torch.Tensor = NOBODY,
+    checkpoint: Path | None = None,
+    progress: Callable = iter,
+) -> dict[str, torch.Tensor]:
     """Return all releases, each the noisy sums of a Poisson batch, made once.
 
     Parameters
@@ -144,15 +153,26 @@ def release(images: torch.Tensor, labels: torch.Tensor, classes: int, how: Query
             rows = rows.to(images.device)
             sums = embedding_sums(embedding(shape, how, seed, number), images[rows], labels[rows], classes)
             one = noisy_sums(sums, canaries, how, seed, secret, number)
-            state = {"sums": torch.cat([state["sums"].reshape(-1, *one.shape), one[None].cpu()]),
-                     "scores": state["scores"] + canary_scores(one - sums, len(coins), how.clip, seed, number)}
+            state = {
+                "sums": torch.cat([state["sums"].reshape(-1, *one.shape), one[None].cpu()]),
+                "scores": state["scores"] + canary_scores(one - sums, len(coins), how.clip, seed, number),
+            }
             saved.keep(state)
     executed(len(state["sums"]), how.releases)
     return state
 
 
-def fit(sums: torch.Tensor, shape: tuple[int, int, int], people: float, how: Query, until: Fit, *, seed: int,
-        checkpoint: Path | None = None, progress: Callable = iter) -> dict[str, torch.Tensor]:
+def fit(
+    sums: torch.Tensor,
+    shape: tuple[int, int, int],
+    people: float,
+    how: Query,
+    until: Fit,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    progress: Callable = iter,
+) -> dict[str, torch.Tensor]:
     """Return synthetic images whose mean embeddings are those that were released; the members are not asked again.
 
     Adam makes steps along the gradient of
@@ -191,13 +211,16 @@ def fit(sums: torch.Tensor, shape: tuple[int, int, int], people: float, how: Que
             gradient, value = matching_gradient(embeddings[number], means[number], images, until.ipc)
             optimiser.step([gradient])
             loss = torch.cat([loss, torch.tensor([value], dtype=torch.float64)])
-            saved.keep({"images": images.cpu().clone(), "loss": loss} | {
-                name: value.cpu().clone() for name, value in zip(("mean", "square", "step"), optimiser.state)})
+            saved.keep(
+                {"images": images.cpu().clone(), "loss": loss}
+                | {name: value.cpu().clone() for name, value in zip(("mean", "square", "step"), optimiser.state)}
+            )
     return {"images": images.cpu(), "labels": labels, "loss": loss}
 
 
-def matching_gradient(embedded: Callable, means: torch.Tensor, images: torch.Tensor,
-                      ipc: int) -> tuple[torch.Tensor, float]:
+def matching_gradient(
+    embedded: Callable, means: torch.Tensor, images: torch.Tensor, ipc: int
+) -> tuple[torch.Tensor, float]:
     """Return the gradient of the loss of `fit` for the images, float [classes * ipc, C, H, W], and the loss."""
     pixels = images.detach().requires_grad_()
     own = embedded(pixels).unflatten(0, (-1, ipc)).mean(1)
@@ -206,8 +229,9 @@ def matching_gradient(embedded: Callable, means: torch.Tensor, images: torch.Ten
 
 
 @torch.no_grad()
-def members_by_least_squares(sums: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, how: Query,
-                             seed: int) -> np.ndarray:
+def members_by_least_squares(
+    sums: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, how: Query, seed: int
+) -> np.ndarray:
     """Return how much of everybody is in the releases, float64 [n]: near 1 for a member, near 0 else, noise aside.
 
     An attack by somebody who sees the releases and knows everybody in question. For each class, with the
@@ -231,8 +255,11 @@ def members_by_least_squares(sums: torch.Tensor, images: torch.Tensor, labels: t
     embeddings = [embedding(shape, how, seed, number) for number in range(len(sums))]
     for label in labels.unique():
         own = images[labels == label]
-        coins = 2 * len(own) * (1 - how.rate) / how.rate * how.clip ** 2 / sums.shape[2]
-        gram, right = (blur + coins) * torch.eye(len(own), dtype=torch.float64), torch.zeros(len(own), dtype=torch.float64)
+        coins = 2 * len(own) * (1 - how.rate) / how.rate * how.clip**2 / sums.shape[2]
+        gram, right = (
+            (blur + coins) * torch.eye(len(own), dtype=torch.float64),
+            torch.zeros(len(own), dtype=torch.float64),
+        )
         for embedded, released in zip(embeddings, sums[:, label].double()):
             vectors = embedded(own).cpu().double()
             gram += vectors @ vectors.T

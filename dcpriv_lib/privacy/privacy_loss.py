@@ -1,4 +1,5 @@
-"""The privacy loss of noisy sums of Poisson batches, convolved numerically: every trade-off of errors that is left to an attack.
+"""The privacy loss of noisy sums of Poisson batches, convolved numerically: every trade-off of errors that is left to
+an attack.
 
 With a person, one release is distributed as P = (1 - q) N(0, sigma^2) + q N(1, sigma^2) along their direction, without
 them as Q = N(0, sigma^2), in units of the clipping length; no other pair of data sets that differ in one person is told
@@ -34,6 +35,7 @@ def _range(sigma: float, rate: float) -> np.ndarray:
 
 def _one(sigma: float, rate: float, step: float, removed: bool) -> tuple[int, np.ndarray, float]:
     """Return the first grid point, the probabilities of the losses of one release, and that of an infinite loss."""
+
     def where(loss):  # the release at which P/Q = e^loss
         return 0.5 + sigma**2 * (loss + np.log1p((rate - 1) * np.exp(-loss)) - math.log(rate))
 
@@ -42,7 +44,10 @@ def _one(sigma: float, rate: float, step: float, removed: bool) -> tuple[int, np
     grid = step * np.arange(first, last + 1)
     inner = grid > math.log1p(-rate)
     at = np.where(inner, where(np.where(inner, grid, 0.0)), -np.inf)
-    without, at_one = (_between(at / sigma), _between((at - 1) / sigma))  # of the cells between grid points, and beyond both ends
+    without, at_one = (
+        _between(at / sigma),
+        _between((at - 1) / sigma),
+    )  # of the cells between grid points, and beyond both ends
     within = (1 - rate) * without + rate * at_one
     if removed:
         return first, *_spread(within, without, grid)
@@ -60,7 +65,7 @@ def _spread(p: np.ndarray, q: np.ndarray, grid: np.ndarray) -> tuple[np.ndarray,
     ratio = np.exp(grid)
     share = np.clip((p[1:-1] - ratio[:-1] * q[1:-1]) / np.diff(ratio), 0, None)  # under Q, of the upper end
     upper = np.minimum(ratio[1:] * share, p[1:-1])
-    at_last = min(ratio[-1] * q[-1], p[-1])                                    # the upper end of the last cell is infinity
+    at_last = min(ratio[-1] * q[-1], p[-1])  # the upper end of the last cell is infinity
     return np.concatenate([[p[0]], upper]) + np.concatenate([p[1:-1] - upper, [at_last]]), p[-1] - at_last
 
 
@@ -83,17 +88,21 @@ def losses(sigma: float, rate: float, steps: int, removed: bool) -> tuple[np.nda
         If one release alone can have a loss of more than `LARGEST`.
     """
     if _range(sigma, rate)[1] > LARGEST:
-        raise ValueError(f"sigma = {sigma:g}: expected more noise: one release alone can lose {_range(sigma, rate)[1]:,.0f} "
-                         "nats, and what attacks find in it cannot be computed")
+        raise ValueError(
+            f"sigma = {sigma:g}: expected more noise: one release alone can lose {_range(sigma, rate)[1]:,.0f} "
+            "nats, and what attacks find in it cannot be computed"
+        )
     step = max(float(np.clip(rate / sigma / 10, FINEST, COARSEST)), float(np.ptp(_range(sigma, rate))) / MOST_POINTS)
     first, p, infinite = _one(sigma, rate, step, removed)
     grid = step * (first + np.arange(len(p)))
-    low, high = (sign * min((steps * _log_mean_exp(sign * moment * grid, p) - math.log(TAIL)) / moment for moment in MOMENTS)
-                 for sign in (-1, 1))                                          # Chernoff's bounds of the sum
+    low, high = (
+        sign * min((steps * _log_mean_exp(sign * moment * grid, p) - math.log(TAIL)) / moment for moment in MOMENTS)
+        for sign in (-1, 1)
+    )  # Chernoff's bounds of the sum
     low, high = max(math.floor(low / step), steps * first), min(math.ceil(high / step), steps * (first + len(p) - 1))
     size = next_fast_len(max(high - low + 1, len(p)), real=True)
-    around = irfft(rfft(p, size) ** steps, size)                               # index i holds the sums steps * first + i + k size
-    sums = np.roll(around, -((low - steps * first) % size))[:high - low + 1]
+    around = irfft(rfft(p, size) ** steps, size)  # index i holds the sums steps * first + i + k size
+    sums = np.roll(around, -((low - steps * first) % size))[: high - low + 1]
     return step * np.arange(low, high + 1), np.maximum(sums, 0), 1 - (1 - infinite) ** steps + 2 * TAIL
 
 
@@ -113,7 +122,7 @@ def _epsilon(grid: np.ndarray, p: np.ndarray, infinite: float, delta: float) -> 
     with np.errstate(divide="ignore"):
         deltas = first - np.exp(grid + np.log(second))  # falls along the grid; linear in e^epsilon between its points
     at = int(np.argmax(deltas <= delta))
-    if deltas[at] > delta or second[at] < 1e-300:      # an epsilon of hundreds
+    if deltas[at] > delta or second[at] < 1e-300:  # an epsilon of hundreds
         return math.inf
     return max(0.0, math.log(max(first[at] - delta, second[at]) / second[at]))
 
@@ -136,7 +145,8 @@ def best_tpr(fpr: np.ndarray, sigma: float, rate: float, steps: int) -> np.ndarr
 
 
 def smallest_mu(sigma: float, rate: float, steps: int, delta: float) -> float:
-    """Return the smallest mu of a Gaussian mechanism that no attack tells less from than from several releases, `delta` aside.
+    """Return the smallest mu of a Gaussian mechanism that no attack tells less from than from several releases, `delta`
+    aside.
 
         TPR <= Phi(Phi^-1(FPR) + mu) + delta   and   1 - FPR <= Phi(Phi^-1(1 - TPR) + mu) + delta
 
@@ -149,8 +159,10 @@ def smallest_mu(sigma: float, rate: float, steps: int, delta: float) -> float:
     sigma, rate, steps : as in `losses`.
     delta : the slack, 1e-9 or more because of rounding errors.
     """
-    found = [ndtri(first[first > delta] - delta) - ndtri(second[first > delta])
-             for first, second in (_unlike(sigma, rate, steps, removed) for removed in (True, False))]
+    found = [
+        ndtri(first[first > delta] - delta) - ndtri(second[first > delta])
+        for first, second in (_unlike(sigma, rate, steps, removed) for removed in (True, False))
+    ]
     return max(0.0, *(float(one.max(initial=0.0)) for one in found))
 
 

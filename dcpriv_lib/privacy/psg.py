@@ -58,9 +58,17 @@ class Settings:
         return self.iterations * self.looks
 
 
-def condense(images: torch.Tensor, labels: torch.Tensor, classes: int, how: Settings, *, seed: int,
-             coins: torch.Tensor = NOBODY, checkpoint: Path | None = None,
-             progress: Callable = iter) -> dict[str, torch.Tensor]:
+def condense(
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    classes: int,
+    how: Settings,
+    *,
+    seed: int,
+    coins: torch.Tensor = NOBODY,
+    checkpoint: Path | None = None,
+    progress: Callable = iter,
+) -> dict[str, torch.Tensor]:
     """Condense members into `ipc` synthetic images a class by private gradient matching (algorithm 1 there).
 
     In each iteration a network is drawn anew. In each look at the members the synthetic images, noise at first, make
@@ -89,8 +97,12 @@ def condense(images: torch.Tensor, labels: torch.Tensor, classes: int, how: Sett
     network = ConvNet(channels, side, classes, width=how.size).to(images.device)
     of_images = torch.arange(classes).repeat_interleave(how.ipc).to(images.device)
     start = torch.randn(len(of_images), channels, side, side, generator=generator(seed, "start"))
-    first = {"images": start, "velocity": torch.zeros_like(start), "loss": torch.zeros(0, dtype=torch.float64),
-             "scores": torch.zeros(len(coins), dtype=torch.float64)}
+    first = {
+        "images": start,
+        "velocity": torch.zeros_like(start),
+        "loss": torch.zeros(0, dtype=torch.float64),
+        "scores": torch.zeros(len(coins), dtype=torch.float64),
+    }
     with Checkpoint(checkpoint, known) as saved:
         state = resumable(saved.load() or first, "loss", how.releases)
         for number in progress(range(len(state["loss"]), how.releases)):
@@ -111,12 +123,17 @@ def step(network: nn.Module, released: torch.Tensor, state: dict, labels: torch.
     synthetic, velocity = momentum_step(state["images"], state["velocity"], gradient.cpu(), how.image_lr)
     train_network(network, synthetic.to(released), labels, how.network_steps)
     weights = parameters_to_vector(network.parameters()).detach().cpu()
-    return {"images": synthetic, "velocity": velocity, "weights": weights,
-            "loss": torch.cat([state["loss"], torch.tensor([loss], dtype=torch.float64)])}
+    return {
+        "images": synthetic,
+        "velocity": velocity,
+        "weights": weights,
+        "loss": torch.cat([state["loss"], torch.tensor([loss], dtype=torch.float64)]),
+    }
 
 
-def matching_gradient(network: nn.Module, released: torch.Tensor, images: torch.Tensor,
-                      labels: torch.Tensor) -> tuple[torch.Tensor, float]:
+def matching_gradient(
+    network: nn.Module, released: torch.Tensor, images: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, float]:
     """Return the gradient of the matching distance for the synthetic images, float [n, C, H, W], and the distance.
 
     Parameters

@@ -25,10 +25,12 @@ def rng():
 def refused():
     def refuse(*words):
         return pytest.raises(ValueError, match=".*".join(words))
+
     return refuse
 
 
 # Membership
+
 
 @pytest.mark.parametrize(("n", "models"), [(100, 16), (2, 2), (31, 6)])
 def test_membership_matrix_is_balanced_both_ways(n, models, rng):
@@ -50,11 +52,14 @@ def test_membership_matrix_is_random_and_repeatable():
 
 # LiRA
 
+
 def test_logit_confidence_is_the_logit_of_the_softmax_and_stays_exact(rng):
     logits, labels = rng.normal(size=(40, 3, 5)), rng.integers(0, 5, 40)
     p = softmax(logits, axis=-1)[np.arange(40), :, labels]
     assert np.allclose(signals.logit_confidence(logits, labels), logit(p), rtol=1e-12)
-    assert np.array_equal(signals.logit_confidence(logits[:, 0], labels), signals.logit_confidence(logits, labels)[:, 0])
+    assert np.array_equal(
+        signals.logit_confidence(logits[:, 0], labels), signals.logit_confidence(logits, labels)[:, 0]
+    )
     certain = np.array([[900.0, 0.0], [0.0, 900.0]])  # here p_y rounds to 1 and to 0
     assert signals.logit_confidence(certain, np.array([0, 0])).tolist() == [900.0, -900.0]
 
@@ -71,12 +76,16 @@ def slow_lira(scores, keep, target, fixed_variance, online):
             squares[i], freedom[i] = sum((x - mean[i]) ** 2 for x in own), len(own) - 1
         whole = np.sqrt(sum(squares.values()) / sum(freedom.values()))
         return {i: (mean[i], whole if fixed_variance else np.sqrt(squares[i] / freedom[i])) for i in range(n)}
+
     result = np.zeros(n)
     for q in range(queries):
         inside, outside = fit(True, q) if online else None, fit(False, q)
         for i in range(n):
-            result[i] += (norm.logpdf(target[i, q], *inside[i]) - norm.logpdf(target[i, q], *outside[i])
-                          if online else -norm.logsf(target[i, q], *outside[i])) / queries
+            result[i] += (
+                norm.logpdf(target[i, q], *inside[i]) - norm.logpdf(target[i, q], *outside[i])
+                if online
+                else -norm.logsf(target[i, q], *outside[i])
+            ) / queries
     return result
 
 
@@ -111,8 +120,9 @@ def test_independent_queries_add_up_to_a_larger_distance(rng):
 def test_offline_lira_does_not_look_at_the_models_with_the_example(rng):
     scores, keep, target, _ = gaussian_scores(rng, models=8, n=20)
     other = np.where(keep, rng.normal(size=scores.shape), scores)
-    assert np.array_equal(lira.offline(scores, keep, target, fixed_variance=True),
-                          lira.offline(other, keep, target, fixed_variance=True))
+    assert np.array_equal(
+        lira.offline(scores, keep, target, fixed_variance=True), lira.offline(other, keep, target, fixed_variance=True)
+    )
 
 
 def test_offline_lira_still_ranks_members_whose_probability_rounds_to_one(rng):
@@ -131,6 +141,7 @@ def test_constant_scores_give_constant_lira(fixed_variance, rng):
 
 # RMIA
 
+
 def slow_rmia(p, prior, population_p, population_prior, gamma):
     ratio = [[(a / b) / (c / d) for c, d in zip(population_p, population_prior)] for a, b in zip(p, prior)]
     return np.array([sum(one > gamma for one in row) / len(row) for row in ratio])
@@ -144,11 +155,15 @@ def test_rmia_equals_an_independent_double_loop(gamma, online, rng):
 
     def slow_prior(p, keep):
         out = [np.mean([p[j, i] for j in range(6) if not keep[j, i]]) for i in range(p.shape[1])]
-        inside = [np.mean([p[j, i] for j in range(6) if keep[j, i]]) if online else 0.3 * out[i] + 0.7
-                  for i in range(p.shape[1])]
+        inside = [
+            np.mean([p[j, i] for j in range(6) if keep[j, i]]) if online else 0.3 * out[i] + 0.7
+            for i in range(p.shape[1])
+        ]
         return [(a + b) / 2 for a, b in zip(inside, out)]
-    priors = [rmia.online_prior(*pair) if online else rmia.offline_prior(*pair, a=0.3)
-              for pair in ((p, keep), (z, keep_z))]
+
+    priors = [
+        rmia.online_prior(*pair) if online else rmia.offline_prior(*pair, a=0.3) for pair in ((p, keep), (z, keep_z))
+    ]
     assert np.allclose(priors[0], slow_prior(p, keep)) and np.allclose(priors[1], slow_prior(z, keep_z))
     found = rmia.scores(target, priors[0], target_z, priors[1], gamma)
     assert np.array_equal(found, slow_rmia(target, priors[0], target_z, priors[1], gamma))
@@ -181,12 +196,14 @@ def test_rmia_on_constant_and_on_vanishing_probabilities_is_defined():
 
 # Losses
 
+
 def test_loss_threshold_per_class_finds_each_class_its_own(rng):
     labels, member = np.repeat([3, 7], 200), np.tile([True, False], 200)
     losses = rng.exponential(np.where(labels == 3, 1, 100) * np.where(member, 1, 5))
     taus = suites.loss_threshold_per_class(losses, labels, member)
-    assert taus == {c: suites.loss_threshold(losses[(labels == c) & member], losses[(labels == c) & ~member])
-                    for c in (3, 7)}
+    assert taus == {
+        c: suites.loss_threshold(losses[(labels == c) & member], losses[(labels == c) & ~member]) for c in (3, 7)
+    }
     found = suites.score_loss_per_class(taus, losses, labels)
     assert np.array_equal(found >= 0, losses <= np.where(labels == 3, taus[3], taus[7]))
     one = suites.loss_threshold(losses[member], losses[~member]) - losses
@@ -194,6 +211,7 @@ def test_loss_threshold_per_class_finds_each_class_its_own(rng):
 
 
 # Controls
+
 
 @pytest.mark.parametrize("attack", ["LiRA online", "LiRA offline", "RMIA online", "RMIA offline"])
 def test_random_membership_labels_give_auc_one_half(attack):
@@ -215,8 +233,11 @@ def scored(attack, scores, keep, target, population):
         return (lira.online if "online" in attack else lira.offline)(scores, keep, target, fixed_variance=True)
     p, q, z = (1 / (1 + np.exp(-one)) for one in (scores, target, population))
     keep_z = shadow_models.membership_matrix(z.shape[1], len(keep), np.random.default_rng(0))
-    prior, prior_z = ((rmia.online_prior(p, keep), rmia.online_prior(z[:-1], keep_z)) if "online" in attack else
-                      (rmia.offline_prior(p, keep, 0.5), rmia.offline_prior(z[:-1], keep_z, 0.5)))
+    prior, prior_z = (
+        (rmia.online_prior(p, keep), rmia.online_prior(z[:-1], keep_z))
+        if "online" in attack
+        else (rmia.offline_prior(p, keep, 0.5), rmia.offline_prior(z[:-1], keep_z, 0.5))
+    )
     return rmia.scores(q, prior, z[-1], prior_z)
 
 
@@ -226,8 +247,12 @@ def test_a_planted_leak_is_found_at_low_false_positive_rates(attack, rng):
     rows, labels = rng.normal(size=(800, 500)), rng.integers(0, 10, 800)
     keep, member = shadow_models.membership_matrix(400, 12, rng), rng.permutation(np.arange(400) < 200)
     # The last 400 rows are the population: half of them in every model but the target.
-    everybody = np.hstack([np.vstack([keep, member]), np.vstack([
-        shadow_models.membership_matrix(400, 12, np.random.default_rng(0)), np.zeros(400, bool)])])
+    everybody = np.hstack(
+        [
+            np.vstack([keep, member]),
+            np.vstack([shadow_models.membership_matrix(400, 12, np.random.default_rng(0)), np.zeros(400, bool)]),
+        ]
+    )
     phi = np.array([signals.logit_confidence(ridge_logits(rows, labels, one), labels) for one in everybody])
     found = scored(attack, phi[:-1, :400], keep, phi[-1, :400], phi[:, 400:])
     at_1_percent = metrics.share_above(found[member], found[~member], 2)  # too few non-members for an interval
@@ -237,6 +262,7 @@ def test_a_planted_leak_is_found_at_low_false_positive_rates(attack, rng):
 
 
 # Metrics
+
 
 def test_clopper_pearson_equals_scipy(rng):
     trials = np.concatenate([[1, 1, 5, 5, 30_000, 30_000], rng.integers(1, 5000, 40)])
@@ -271,7 +297,11 @@ def test_tpr_at_fpr_is_the_highest_point_of_the_roc_curve_within_it(fpr, decimal
 def test_a_rate_that_the_non_members_cannot_resolve_is_said_to_be_so(rng):
     member = np.arange(1000) < 500
     scores = rng.normal(size=1000)
-    assert [np.isnan(metrics.tpr_at_fpr(scores, member, fpr, rng)[0]) for fpr in metrics.LOW_FPRS] == [False, True, True]
+    assert [np.isnan(metrics.tpr_at_fpr(scores, member, fpr, rng)[0]) for fpr in metrics.LOW_FPRS] == [
+        False,
+        True,
+        True,
+    ]
     texts = [tables.percent_at_fpr(*metrics.tpr_at_fpr(scores, member, fpr, rng), 500) for fpr in (0.01, 0.009)]
     assert texts[0].endswith("]") and texts[1] == "not resolvable at n = 500"
 
@@ -302,7 +332,7 @@ def test_roc_log_draws_the_band_from_the_smallest_rate_that_can_be_resolved(rng)
     _, ax = plt.subplots()
     assert plots.roc_log(ax, scores, member, "a") is ax
     plots.roc_log(ax, -scores, member, "b")
-    chance, one, two = ax.lines
+    _chance, one, two = ax.lines
     fpr, tpr, *_ = metrics.roc_band(scores, member, rng)
     assert ax.get_xscale() == ax.get_yscale() == "log" and ax.get_xlim() == (5 / 200, 1) and ax.get_ylim() == (0.01, 1)
     assert np.array_equal(one.get_xdata(), fpr) and np.array_equal(one.get_ydata(), np.maximum(tpr, 0.01))
@@ -329,7 +359,8 @@ def test_precision_at_a_prior_takes_the_conservative_corners():
     member, said = np.repeat([True, False], [100, 1000]), np.zeros(1100, bool)
     said[:40], said[100:110] = True, True
     (tpr_low, tpr_high), (fpr_low, fpr_high) = (
-        (beta.ppf(0.0125, k, n - k + 1), beta.ppf(0.9875, k + 1, n - k)) for k, n in ((40, 100), (10, 1000)))
+        (beta.ppf(0.0125, k, n - k + 1), beta.ppf(0.9875, k + 1, n - k)) for k, n in ((40, 100), (10, 1000))
+    )
     value, low, high = metrics.precision_at_prior(said, member, 0.01)
     assert value == pytest.approx(0.4 * 0.01 / (0.4 * 0.01 + 0.01 * 0.99))
     assert low == pytest.approx(tpr_low * 0.01 / (tpr_low * 0.01 + fpr_high * 0.99))
@@ -347,8 +378,8 @@ def test_precision_interval_covers_at_least_as_often_as_it_says(rng):
 
 def test_constant_scores_and_silent_attacks_have_defined_rates(rng):
     member = np.arange(200) < 100
-    assert metrics.tpr_at_fpr(np.zeros(200), member, 0.05, rng) == pytest.approx((0, 0, 1 - 0.025**(1 / 100)))
-    fpr, tpr, _, _ = metrics.roc_band(np.zeros(200), member, rng)
+    assert metrics.tpr_at_fpr(np.zeros(200), member, 0.05, rng) == pytest.approx((0, 0, 1 - 0.025 ** (1 / 100)))
+    _fpr, tpr, _, _ = metrics.roc_band(np.zeros(200), member, rng)
     assert (tpr[:-1] == 0).all() and tpr[-1] == 1
     assert metrics.best_balanced_accuracy(np.zeros(200), member) == 0.5
     value, low, high = metrics.precision_at_prior(np.zeros(200, bool), member, 0.1)
@@ -356,6 +387,7 @@ def test_constant_scores_and_silent_attacks_have_defined_rates(rng):
 
 
 # Errors
+
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_logits_and_scores_that_are_not_finite_are_refused(value, refused, rng):
@@ -432,10 +464,12 @@ def test_impossible_settings_are_refused(refused):
 @pytest.mark.parametrize("inside", [True, False])
 def test_rates_without_members_or_non_members_are_refused(inside, refused, rng):
     member, words = np.full(5, inside), ("needs members and non-members", f"only {'' if inside else 'non-'}members")
-    for rate in (lambda: metrics.tpr_at_fpr(np.zeros(5), member, 0.1, rng),
-                 lambda: metrics.roc_band(np.zeros(5), member, rng),
-                 lambda: metrics.best_balanced_accuracy(np.zeros(5), member),
-                 lambda: metrics.precision_at_prior(member, member, 0.1)):
+    for rate in (
+        lambda: metrics.tpr_at_fpr(np.zeros(5), member, 0.1, rng),
+        lambda: metrics.roc_band(np.zeros(5), member, rng),
+        lambda: metrics.best_balanced_accuracy(np.zeros(5), member),
+        lambda: metrics.precision_at_prior(member, member, 0.1),
+    ):
         with refused(*words):
             rate()
     with refused(r"scores of shape \[4\] and membership of shape \[5\]"):

@@ -37,6 +37,7 @@ def test_threshold_is_the_best_of_all(rng):
 
     def balanced(t):
         return (np.mean(members <= t) + np.mean(others > t)) / 2
+
     candidates = np.concatenate([[-np.inf], members, others])
     assert balanced(tau) == max(balanced(t) for t in candidates)
     assert tau == min(t for t in candidates if balanced(t) == balanced(tau))
@@ -159,12 +160,14 @@ def test_random_membership_labels_give_auc_one_half(rng):
 
 def test_a_planted_leak_is_found(digits):
     """The positive control: models that memorise random labels give their members away."""
+
     def memorise(indices, seed):
         images, _ = digits.rows(indices)
         labels = torch.randint(10, (len(images),), generator=generator(seed, "labels"))
         network = networks.initialise(networks.PaperCNN(*digits.shape), generator(seed, "start"))
         training.train(network, images[:60], labels[:60], epochs=150, generator=generator(seed, "order"))
         return training.predict(network, images).numpy(), labels.numpy()
+
     shadow_logits, shadow_labels = memorise(digits.indices["attacker"][:300], 1)
     shadow_losses = signals.losses(shadow_logits, shadow_labels)
     tau = suites.loss_threshold(shadow_losses[:60], shadow_losses[60:])
@@ -192,8 +195,10 @@ def test_auc_interval_equals_a_plain_bootstrap(rng):
     member = np.repeat([True, False], [80, 120])
     scores = rng.normal(size=200) + 0.5 * member
     _, low, high = metrics.auc(scores, member, rng, draws=2000)
-    plain = [roc_auc_score(member, np.concatenate([rng.choice(scores[:80], 80), rng.choice(scores[80:], 120)]))
-             for _ in range(2000)]
+    plain = [
+        roc_auc_score(member, np.concatenate([rng.choice(scores[:80], 80), rng.choice(scores[80:], 120)]))
+        for _ in range(2000)
+    ]
     assert (low, high) == pytest.approx(np.quantile(plain, [0.025, 0.975]), abs=0.01)
 
 
@@ -236,8 +241,17 @@ def test_a_narrow_interval_is_written_with_two_ends():
 
 def test_means_over_runs_keep_their_intervals():
     row = {"target": "t", "attack": "a", "n": 100}
-    judged = pd.DataFrame([row | {"run": run} | {name + end: value + run / 10 for name in metrics.RATES
-                                                 for end, value in (("", 0.5), ("_low", 0.4), ("_high", 0.6))}
-                           for run in range(2)])
+    judged = pd.DataFrame(
+        [
+            row
+            | {"run": run}
+            | {
+                name + end: value + run / 10
+                for name in metrics.RATES
+                for end, value in (("", 0.5), ("_low", 0.4), ("_high", 0.6))
+            }
+            for run in range(2)
+        ]
+    )
     mean = attack_results.mean_over_runs(judged).loc["t", "a"]
     assert mean["auc"] == pytest.approx(0.55) and mean["auc, text"] == "55.0 % [45.0, 65.0]"

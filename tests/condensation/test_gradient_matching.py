@@ -60,11 +60,15 @@ def test_weight_gradients_leave_out_biases_and_normalisation(toy):
 
 def test_image_gradient_equals_finite_differences(toy):
     network, images, labels, synthetic = toy
-    everything = lambda label: torch.nonzero(labels == label).flatten()
+
+    def everything(label):
+        return torch.nonzero(labels == label).flatten()
+
     gradient, _ = gradient_matching.matching_step(network, images, labels, synthetic, everything)
 
     def loss(s):
         return gradient_matching.matching_step(network, images, labels, s, everything)[1]
+
     for position in [(0, 0, 0, 3, 4), (1, 1, 0, 8, 8), (2, 0, 0, 15, 2)]:
         step = torch.zeros_like(synthetic)
         step[position] = 1e-6
@@ -75,12 +79,12 @@ def test_image_gradient_equals_finite_differences(toy):
 def test_step_equals_the_plain_sum_over_classes_and_one_backward(toy):
     network, images, labels, synthetic = toy
     gradient, loss = gradient_matching.matching_step(
-        network, images, labels, synthetic, lambda label: torch.nonzero(labels == label).flatten())
+        network, images, labels, synthetic, lambda label: torch.nonzero(labels == label).flatten()
+    )
     pixels, total = synthetic.clone().requires_grad_(), 0
     weights = [p for p in network.parameters() if p.ndim > 1]
     for label in range(3):
-        real = torch.autograd.grad(F.cross_entropy(network(images[labels == label]), labels[labels == label]),
-                                   weights)
+        real = torch.autograd.grad(F.cross_entropy(network(images[labels == label]), labels[labels == label]), weights)
         own = F.cross_entropy(network(pixels[label]), torch.full((2,), label))
         for a, b in zip(real, torch.autograd.grad(own, weights, create_graph=True)):
             a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
@@ -95,8 +99,11 @@ def settings(**changes):
     how = dict(ipc=2, iterations=3, outer=2, inner=2, width=4, real_batch=4, image_lr=0.5)
     others = dict(make_network=lambda: networks.ConvNet(*SHAPE, width=4), seed=5)
     fields = {name: value for name, value in changes.items() if name in {*how, "start"}}
-    return {"settings": method.Settings(**how | fields)} | others | {
-        name: value for name, value in changes.items() if name not in fields}
+    return (
+        {"settings": method.Settings(**how | fields)}
+        | others
+        | {name: value for name, value in changes.items() if name not in fields}
+    )
 
 
 def test_condense_equals_torch_optimisers_on_the_same_draws():
@@ -117,7 +124,7 @@ def test_condense_equals_torch_optimisers_on_the_same_draws():
                 real = gradient_matching.weight_gradients(network, images[rows], labels[rows])
                 own = gradient_matching.weight_gradients(network, pixels[label], torch.full((2,), label), True)
                 loss = loss + gradient_matching.matching_distance(real, own)
-            pixels.grad, = torch.autograd.grad(loss, pixels)
+            (pixels.grad,) = torch.autograd.grad(loss, pixels)
             image_optimizer.step()
             for _ in range(2 if update == 0 else 0):
                 order = torch.randperm(6, generator=draw)
@@ -139,13 +146,15 @@ def test_a_stopped_condensation_goes_on_to_the_same_bits(tmp_path, stop, capsys,
     def stopped_before_the_third(iterations):
         yield from list(iterations)[:2]
         signal.raise_signal(stop)
+
     checkpoint = tmp_path / "state.npz"
     with pytest.raises(KeyboardInterrupt):
         condense.condense(images, labels, **settings(checkpoint=checkpoint, progress=stopped_before_the_third))
     assert "state.npz holds the state" in capsys.readouterr().err
     done = []
-    resumed = condense.condense(images, labels, **settings(
-        checkpoint=checkpoint, progress=lambda rest: (done.append(len(rest)), rest)[1]))
+    resumed = condense.condense(
+        images, labels, **settings(checkpoint=checkpoint, progress=lambda rest: (done.append(len(rest)), rest)[1])
+    )
     assert done == [1], "two of three iterations were to be kept"
     assert all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
 
@@ -155,8 +164,12 @@ def test_more_iterations_go_on_from_fewer_and_fewer_leave_the_state_alone(tmp_pa
     checkpoint, done = tmp_path / "state.npz", []
 
     def condense(iterations, **changes):
-        return condense.condense(images, labels, **settings(
-            iterations=iterations, progress=lambda rest: (done.append(len(rest)), rest)[1], **changes))
+        return condense.condense(
+            images,
+            labels,
+            **settings(iterations=iterations, progress=lambda rest: (done.append(len(rest)), rest)[1], **changes),
+        )
+
     condense(2, checkpoint=checkpoint)
     longer = condense(3, checkpoint=checkpoint)
     state = checkpoint.read_bytes()
@@ -200,6 +213,7 @@ def test_fast_convnet_is_the_plain_one_in_float64_to_the_second_derivative(width
         loss = F.cross_entropy(forward(pixels), torch.tensor([0, 1, 3]))
         first = torch.autograd.grad(loss, weights, create_graph=True)
         return [loss, *first, *torch.autograd.grad(sum(g.square().sum() for g in first), pixels)]
+
     plain = first_and_second(lambda pixels: network.classifier(network.features(pixels)))
     for a, b in zip(plain, first_and_second(network), strict=True):
         assert torch.allclose(a, b, rtol=1e-8, atol=1e-11)
@@ -215,7 +229,9 @@ def test_float32_gradients_point_where_the_plain_float64_ones_do(monkeypatch):
     before_relu = []
     for layer in network.modules():
         if isinstance(layer, nn.GroupNorm):
-            layer.register_forward_hook(lambda layer, inputs, output: before_relu.append(float(output.detach().abs().min())))
+            layer.register_forward_hook(
+                lambda layer, inputs, output: before_relu.append(float(output.detach().abs().min()))
+            )
     loss = F.cross_entropy(network.classifier(network.features(images.double())), labels)
     exact = torch.autograd.grad(loss, [p for p in network.parameters() if p.ndim > 1])
     assert len(before_relu) == 3 and min(before_relu) > 1e-5, "choose other images"
@@ -226,12 +242,13 @@ def test_float32_gradients_point_where_the_plain_float64_ones_do(monkeypatch):
 def test_matching_brings_the_gradients_together(digits):
     images, labels = digits.part("members")
     how = method.Settings(ipc=2, iterations=6, outer=3, inner=1, width=8, image_lr=10.0)
-    result = condense.condense(images, labels, how, seed=0,
-                                   make_network=lambda: networks.ConvNet(*digits.shape, width=8))
+    result = condense.condense(
+        images, labels, how, seed=0, make_network=lambda: networks.ConvNet(*digits.shape, width=8)
+    )
     assert result["loss"][-1] < 0.8 * result["loss"][0]
 
 
-@pytest.mark.parametrize("ipc, expected", [(1, (1, 1)), (10, (10, 50)), (50, (50, 10))])
+@pytest.mark.parametrize(("ipc", "expected"), [(1, (1, 1)), (10, (10, 50)), (50, (50, 10))])
 def test_loops_of_the_condensation_paper(ipc, expected):
     assert defaults.loops(ipc, 0, 0) == expected
     assert defaults.loops(ipc, 3, 4) == (3, 4)

@@ -46,13 +46,18 @@ def network(purpose="network", width=4, dtype=torch.float64):
     return networks.initialise(networks.ConvNet(*SHAPE, width=width), generator(0, purpose)).to(dtype)
 
 
-def condense(images=None, labels=LABELS, seed=5, checkpoint=None, progress=iter, **changes):
+def condensed(images=None, labels=LABELS, seed=5, checkpoint=None, progress=iter, **changes):
     """A very small condensation."""
     how = dict(ipc=2, iterations=3, outer=2, inner=2, width=4, real_batch=4, image_lr=0.01, start="real")
     return condense.condense(
-        pictures(len(labels)) if images is None else images, labels, Settings(**how | changes), seed=seed,
-        make_network=lambda: networks.ConvNet(1, 16, int(labels.max()) + 1, width=4), checkpoint=checkpoint,
-        progress=progress)
+        pictures(len(labels)) if images is None else images,
+        labels,
+        Settings(**how | changes),
+        seed=seed,
+        make_network=lambda: networks.ConvNet(1, 16, int(labels.max()) + 1, width=4),
+        checkpoint=checkpoint,
+        progress=progress,
+    )
 
 
 def finite_differences(function, at, positions, step=1e-6):
@@ -70,6 +75,7 @@ POSITIONS = [(0, 0, 0, 3, 4), (1, 1, 0, 8, 8), (2, 0, 0, 15, 2)]  # of synthetic
 
 # ---------------------------------------------------------------- what all promise
 
+
 def test_the_parameters_know_the_methods_the_starts_and_the_networks():
     assert parameters.METHODS == tuple(condense.METHODS) and parameters.STARTS == tuple(starts.STARTS)
     assert parameters.CORESETS + parameters.METHODS == tuple(defaults.SCHEDULES)
@@ -78,7 +84,7 @@ def test_the_parameters_know_the_methods_the_starts_and_the_networks():
 
 @every_method
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(method):
-    first, again, other = condense(method=method), condense(method=method), condense(method=method, seed=6)
+    first, again, other = condensed(method=method), condensed(method=method), condensed(method=method, seed=6)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["images"], other["images"])
     assert len(first["loss"]) == 3 and first["loss"].isfinite().all() and first["images"].isfinite().all()
@@ -90,26 +96,27 @@ def test_a_stopped_condensation_goes_on_to_the_same_bits(method, tmp_path, inter
     def stopped_before_the_third(iterations):
         yield from list(iterations)[:2]
         signal.raise_signal(signal.SIGTERM)
+
     checkpoint = tmp_path / "state.npz"
     with pytest.raises(KeyboardInterrupt):
-        condense(method=method, checkpoint=checkpoint, progress=stopped_before_the_third)
+        condensed(method=method, checkpoint=checkpoint, progress=stopped_before_the_third)
     done = []
-    resumed = condense(method=method, checkpoint=checkpoint, progress=lambda rest: (done.append(len(rest)), rest)[1])
-    unbroken = condense(method=method)
+    resumed = condensed(method=method, checkpoint=checkpoint, progress=lambda rest: (done.append(len(rest)), rest)[1])
+    unbroken = condensed(method=method)
     assert done == [1] and all(torch.equal(unbroken[name], resumed[name]) for name in unbroken)
 
 
 @every_method
 @pytest.mark.parametrize("ipc", [1, 10])
 def test_one_image_a_class_and_as_many_as_there_are(method, ipc):
-    made = condense(method=method, ipc=ipc, iterations=1)
+    made = condensed(method=method, ipc=ipc, iterations=1)
     assert made["images"].isfinite().all() and len(made["images"]) == len(made["labels"])
     assert len(made["images"]) % (3 * ipc) == 0
 
 
 @every_method
 def test_two_classes_are_enough(method):
-    made = condense(method=method, labels=torch.arange(2).repeat(10), iterations=1)
+    made = condensed(method=method, labels=torch.arange(2).repeat(10), iterations=1)
     labels = made["labels"].argmax(1) if made["labels"].ndim == 2 else made["labels"]
     assert made["images"].isfinite().all() and labels.bincount().tolist() == 2 * [len(labels) // 2]
 
@@ -131,34 +138,34 @@ def test_every_method_works_in_every_network(method, name):
 @every_method
 def test_a_missing_class_is_named(method):
     with pytest.raises(ValueError, match="class 1 has only 0 members: add images of it, or number the classes"):
-        condense(method=method, labels=torch.tensor([0, 2]).repeat(10))
+        condensed(method=method, labels=torch.tensor([0, 2]).repeat(10))
 
 
 @every_method
 def test_without_an_iteration_the_start_is_returned(method):
-    made = condense(method=method, iterations=0)
+    made = condensed(method=method, iterations=0)
     assert torch.equal(made["images"], made["snapshots"][0]) and len(made["loss"]) == 0
     assert condense.snapshot_iterations(0) == [0]
 
 
 @every_start
 def test_every_start_has_the_shape_of_the_set_and_names_its_members(start):
-    made = condense(start=start, iterations=0)
+    made = condensed(start=start, iterations=0)
     assert made["images"].shape == (6, 1, 16, 16) and made["started_from"].shape == (6, starts.STARTS[start])
     rows = made["started_from"]
     assert torch.equal(LABELS[rows], made["labels"][:, None].expand_as(rows))
-    assert torch.equal(made["images"], condense(start=start, iterations=0)["images"])
+    assert torch.equal(made["images"], condensed(start=start, iterations=0)["images"])
 
 
 def test_mean_noise_is_the_mean_of_the_class_plus_noise():
-    made = condense(start="mean noise", iterations=0, ipc=10)["images"].unflatten(0, (3, 10))
+    made = condensed(start="mean noise", iterations=0, ipc=10)["images"].unflatten(0, (3, 10))
     noise = made - torch.stack([pictures()[LABELS == label].mean(0) for label in range(3)])[:, None]
     assert abs(noise.mean()) < 0.05 and abs(noise.std() - 1) < 0.05
 
 
 def test_unknown_names_are_answered_with_the_nearest():
     with pytest.raises(ValueError, match="method = 'DN': there is no such method: did you mean 'DM'"):
-        condense(method="DN")
+        condensed(method="DN")
     with pytest.raises(ValueError, match="start = 'k-centre': there is no such start: did you mean 'k-center'"):
         defaults.settings(LABELS, 1, 1, 1, 1, 4, 4, 1.0, "k-centre")
     with pytest.raises(errors.ParameterError, match="method = 'DMM': expected one of DC, .*; did you mean 'DM'"):
@@ -167,9 +174,9 @@ def test_unknown_names_are_answered_with_the_nearest():
 
 def test_a_state_of_another_method_is_refused(tmp_path):
     checkpoint = tmp_path / "state.npz"
-    condense(method="DM", checkpoint=checkpoint)
+    condensed(method="DM", checkpoint=checkpoint)
     with pytest.raises(RuntimeError, match="method = 'DM'"):
-        condense(checkpoint=checkpoint)
+        condensed(checkpoint=checkpoint)
 
 
 def test_the_inputs_of_gradient_matching_are_those_from_before_there_were_methods():
@@ -179,15 +186,17 @@ def test_the_inputs_of_gradient_matching_are_those_from_before_there_were_method
 
 # ---------------------------------------------------------------- coresets
 
+
 def clouds():
     return torch.randn(12, 3, generator=generator(7), dtype=torch.float64)
 
 
 def test_herding_takes_what_brings_the_mean_nearest():
     points, chosen = clouds().numpy(), []
-    for k in range(5):
-        distances = {i: np.linalg.norm(points.mean(0) - points[[*chosen, i]].mean(0))
-                     for i in range(12) if i not in chosen}
+    for _ in range(5):
+        distances = {
+            i: np.linalg.norm(points.mean(0) - points[[*chosen, i]].mean(0)) for i in range(12) if i not in chosen
+        }
         chosen.append(min(distances, key=distances.get))
     assert coresets.herding(clouds(), 5).tolist() == chosen
 
@@ -206,12 +215,13 @@ def test_k_center_takes_the_farthest_and_is_within_twice_the_best():
         chosen.append(int(apart[:, chosen].min(1).argmax()))
     assert coresets.k_center(clouds(), 4).tolist() == chosen
     from itertools import combinations
+
     best = min(apart[:, list(some)].min(1).max() for some in combinations(range(12), 4))
     assert best <= apart[:, chosen].min(1).max() <= 2 * best
 
 
 def test_coresets_are_starts_without_an_iteration():
-    made = condense(start="herding", iterations=0)
+    made = condensed(start="herding", iterations=0)
     draw = generator(5, "start")
     features = coresets.features(pictures(), LABELS, lambda: networks.ConvNet(*SHAPE, width=4), draw)
     for label in range(3):
@@ -225,18 +235,29 @@ def test_the_coreset_of_tiles_is_what_idm_and_idc_start_from_made_of_four_hundre
     labels = torch.arange(10).repeat(60)
     images = torch.randn(600, 1, 16, 16, generator=generator(3))
     how = {"width": 4, "real_batch": 4, "effort": 1e-3}
-    tiles, idm = (condense.condense(images, labels, dataclasses.replace(defaults.settings_of(name, 10, **how), outer=1), seed=5,
-                                        make_network=lambda: networks.ConvNet(1, 16, 10, width=4)) for name in ("tiles", grown))
+    tiles, idm = (
+        condense.condense(
+            images,
+            labels,
+            dataclasses.replace(defaults.settings_of(name, 10, **how), outer=1),
+            seed=5,
+            make_network=lambda: networks.ConvNet(1, 16, 10, width=4),
+        )
+        for name in ("tiles", grown)
+    )
     assert torch.equal(tiles["images"], idm["snapshots"][0]) and torch.equal(tiles["started_from"], idm["started_from"])
     assert not torch.equal(tiles["images"], idm["images"])
     assert len(tiles["images"]) == len(tiles["labels"]) == tiles["started_from"].numel() == 400
-    of = labels[tiles["started_from"]].flatten()  # training image 4 i + k is the k-th that synthetic image i was made of
+    of = labels[
+        tiles["started_from"]
+    ].flatten()  # training image 4 i + k is the k-th that synthetic image i was made of
     assert torch.equal(of, tiles["labels"]) and torch.equal(idm["labels"], tiles["labels"])
     shrunk = F.interpolate(F.avg_pool2d(images[tiles["started_from"].flatten()], 2), scale_factor=2, mode="bilinear")
     assert torch.allclose(tiles["images"], shrunk, atol=1e-6)
 
 
 # ---------------------------------------------------------------- DM
+
 
 @pytest.fixture
 def toy():
@@ -256,6 +277,7 @@ def test_the_loss_of_distribution_matching_is_the_plain_sum_and_its_gradient_tha
             ours = [net.features(image[None]).flatten().numpy() for image in own[label]]
             total += ((sum(real) / 10 - sum(ours) / 2) ** 2).sum()
         return total
+
     monkeypatch.setattr(distribution_matching, "CPU_CHUNK", 4 * 16 * 16 * 4)  # of 4 images
     everything = distribution_matching.class_means(net, Real.of(images, LABELS), 10, generator(0))
     assert torch.allclose(everything, means, atol=1e-12)
@@ -267,7 +289,7 @@ def test_the_loss_of_distribution_matching_is_the_plain_sum_and_its_gradient_tha
 
 @pytest.mark.parametrize("method", ["DM", "DM-DSA"])
 def test_distribution_matching_is_plain_sgd_on_a_network_an_iteration(method):
-    made = condense(method=method)
+    made = condensed(method=method)
     pixels = pictures()[made["started_from"][:, 0]].requires_grad_()
     optimizer = torch.optim.SGD([pixels], lr=0.01, momentum=0.5)
     for iteration in range(3):
@@ -277,14 +299,20 @@ def test_distribution_matching_is_plain_sgd_on_a_network_an_iteration(method):
         rows = [torch.nonzero(LABELS == label).flatten()[torch.randperm(10, generator=draw)[:4]] for label in range(3)]
         for _ in range(2):
             optimizer.zero_grad()
-            sum(F.mse_loss(net.embed(change[label](pictures()[rows[label]])).mean(0),
-                           net.embed(change[label](pixels[2 * label:2 * label + 2])).mean(0),
-                           reduction="sum") for label in range(3)).backward()
+            sum(
+                F.mse_loss(
+                    net.embed(change[label](pictures()[rows[label]])).mean(0),
+                    net.embed(change[label](pixels[2 * label : 2 * label + 2])).mean(0),
+                    reduction="sum",
+                )
+                for label in range(3)
+            ).backward()
             optimizer.step()
     assert torch.allclose(made["images"], pixels.detach(), atol=1e-5)
 
 
 # ---------------------------------------------------------------- DSA
+
 
 def plain_sample(image, theta):
     """Bilinear interpolation of an image [H, W] at affinely mapped coordinates, 0 outside, by loops."""
@@ -308,11 +336,11 @@ def plainly_augmented(name, image, u):
         return image.mean() + (image - image.mean()) * (c + 0.5)
     if name == "crop":
         down, right = (int(np.floor(v * 5)) - 2 for v in (a, b))
-        return np.pad(image, 2)[2 + down:18 + down, 2 + right:18 + right]
+        return np.pad(image, 2)[2 + down : 18 + down, 2 + right : 18 + right]
     if name == "cutout":
         top, left = (int(np.floor(v * 17)) - 4 for v in (a, b))
         image = image.copy()
-        image[max(top, 0):top + 8, max(left, 0):left + 8] = 0
+        image[max(top, 0) : top + 8, max(left, 0) : left + 8] = 0
         return image
     if name == "scale":
         return plain_sample(image, np.diag([1, 1, 0])[:2] * (np.array([[a], [b]]) * (1.2 - 1 / 1.2) + 1 / 1.2))
@@ -341,9 +369,17 @@ def test_siamese_augmentation_is_one_for_both_sides_and_another_the_next_time():
     draw, images = generator(9), pictures(4)
     changes = [augmentation.siamese(draw) for _ in range(40)]
     assert all(torch.equal(change(images)[:2], change(images[:2])) for change in changes)
-    assert len({change(images).numpy().tobytes() for change in changes}) > 30, "shifts and holes are whole pixels, so a few agree"
-    counts = np.bincount([list(augmentation.OPERATIONS.values()).index(augmentation._drawn(
-        draw, tuple(augmentation.OPERATIONS), 1)[0]) for _ in range(500)])
+    assert len({change(images).numpy().tobytes() for change in changes}) > 30, (
+        "shifts and holes are whole pixels, so a few agree"
+    )
+    counts = np.bincount(
+        [
+            list(augmentation.OPERATIONS.values()).index(
+                augmentation._drawn(draw, tuple(augmentation.OPERATIONS), 1)[0]
+            )
+            for _ in range(500)
+        ]
+    )
     assert len(counts) == 5 and counts.min() > 60, "100 each, give or take 9"
     one = augmentation.each(images[:1].expand(4, -1, -1, -1), draw, ("rotate",))
     assert len({image.numpy().tobytes() for image in one}) == 4
@@ -356,8 +392,10 @@ def test_equal_images_match_under_any_siamese_augmentation_and_not_under_two_dif
     draw = generator(10)
 
     def loss(augmentations):
-        return gradient_matching.matching_step(net, images, LABELS, own, lambda label: torch.nonzero(
-            LABELS == label).flatten(), augmentations)[1]
+        return gradient_matching.matching_step(
+            net, images, LABELS, own, lambda label: torch.nonzero(LABELS == label).flatten(), augmentations
+        )[1]
+
     alike = [loss(lambda: augmentation.siamese(draw)) for _ in range(10)]
     apart = [loss(lambda: lambda some: augmentation.each(some, draw)) for _ in range(10)]
     assert max(alike) < 0.1 < 1 < min(apart), (alike, apart)
@@ -369,14 +407,22 @@ def test_the_gradient_of_dsa_is_that_of_differences(toy):
 
     def step(own):
         draw = generator(11)
-        return gradient_matching.matching_step(net, images, LABELS, own, lambda label: torch.nonzero(
-            LABELS == label).flatten(), lambda: augmentation.siamese(draw, ("rotate", "color", "scale")))
+        return gradient_matching.matching_step(
+            net,
+            images,
+            LABELS,
+            own,
+            lambda label: torch.nonzero(LABELS == label).flatten(),
+            lambda: augmentation.siamese(draw, ("rotate", "color", "scale")),
+        )
+
     gradient, _ = step(synthetic)
     for position, expected in zip(POSITIONS, finite_differences(lambda own: step(own)[1], synthetic, POSITIONS)):
         assert gradient[position].item() == pytest.approx(expected, rel=1e-4, abs=1e-8)
 
 
 # ---------------------------------------------------------------- IDC
+
 
 @pytest.mark.parametrize("size", [16, 15])
 def test_the_decoder_enlarges_each_quarter(size):
@@ -385,13 +431,13 @@ def test_the_decoder_enlarges_each_quarter(size):
     assert decoded.shape == (2, 3, 4, 1, size, size)
     padded = F.pad(images, (0, 1, 0, 1)) if size == 15 else images
     for k, (top, left) in enumerate([(0, 0), (0, 8), (8, 0), (8, 8)]):
-        patch = padded[1, 2, :, top:top + 8, left:left + 8]
+        patch = padded[1, 2, :, top : top + 8, left : left + 8]
         expected = F.interpolate(patch[None], size=(size, size), mode="bilinear")[0]
         assert torch.allclose(decoded[1, 2, k], expected, atol=1e-12)
 
 
 def test_tiles_are_four_members_of_half_the_size_which_the_decoder_finds_again():
-    made = condense(method="IDC", start="tiles", iterations=0)
+    made = condensed(method="IDC", start="tiles", iterations=0)
     four = pictures()[made["started_from"][3]]
     assert made["images"].shape == (24, 1, 16, 16) and torch.equal(made["labels"], torch.arange(3).repeat_interleave(8))
     expected = F.interpolate(F.avg_pool2d(four, 2), scale_factor=2, mode="bilinear")
@@ -414,6 +460,7 @@ def test_the_loss_of_idc_is_the_plain_sum_and_its_gradient_that_of_differences(t
                 sides.append([net.features[i].weight.grad.numpy().copy() for i in (0, 4, 8)])
             total += sum(np.abs(a - b).sum() for a, b in zip(*sides))
         return total
+
     gradient, loss = multi_formation.matching_gradient(net, batches, synthetic, generator(13))
     assert loss == pytest.approx(plain(synthetic), rel=1e-10)
     for position, expected in zip(POSITIONS, finite_differences(plain, synthetic, POSITIONS, 1e-7)):
@@ -423,7 +470,9 @@ def test_the_loss_of_idc_is_the_plain_sum_and_its_gradient_that_of_differences(t
 def test_the_network_of_idc_is_trained_on_real_images_by_torchs_sgd():
     real = Real.of(pictures(), LABELS)
     ours, theirs = network(dtype=torch.float32), network(dtype=torch.float32)
-    multi_formation.train_on_real(ours, [torch.zeros_like(weight) for weight in ours.parameters()], real, 3, generator(14))
+    multi_formation.train_on_real(
+        ours, [torch.zeros_like(weight) for weight in ours.parameters()], real, 3, generator(14)
+    )
     optimizer, draw = torch.optim.SGD(theirs.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4), generator(14)
     for _ in range(3):
         batch = torch.randint(30, (64,), generator=draw)
@@ -435,11 +484,12 @@ def test_the_network_of_idc_is_trained_on_real_images_by_torchs_sgd():
 
 
 def test_idc_keeps_to_the_grey_levels_of_the_real_images():
-    made = condense(method="IDC", image_lr=10.0)
+    made = condensed(method="IDC", image_lr=10.0)
     assert made["images"].min() >= pictures().min() and made["images"].max() <= pictures().max()
 
 
 # ---------------------------------------------------------------- KIP
+
 
 def test_the_tangent_kernel_is_that_of_wide_networks():
     """The mean over networks of the product of the gradients of one output, by torch.autograd."""
@@ -447,12 +497,17 @@ def test_the_tangent_kernel_is_that_of_wide_networks():
     total = torch.zeros(4, 4, dtype=torch.float64)
     for number in range(networks_):
         draw = generator(number, "wide")
-        w, v = (torch.randn(shape, generator=draw, dtype=torch.float64).requires_grad_() for shape in ((256, wide), (wide, 1)))
+        w, v = (
+            torch.randn(shape, generator=draw, dtype=torch.float64).requires_grad_()
+            for shape in ((256, wide), (wide, 1))
+        )
         b, c = (torch.randn(size, generator=draw, dtype=torch.float64).requires_grad_() for size in (wide, 1))
         hidden = F.relu(images @ w * (2 / 256) ** 0.5 + 0.1 * b)
         answers = (hidden @ v * (2 / wide) ** 0.5 + 0.1 * c)[:, 0]
-        rows = [torch.cat([g.flatten() for g in torch.autograd.grad(answer, (w, v, b, c), retain_graph=True)])
-                for answer in answers]
+        rows = [
+            torch.cat([g.flatten() for g in torch.autograd.grad(answer, (w, v, b, c), retain_graph=True)])
+            for answer in answers
+        ]
         total += torch.stack(rows) @ torch.stack(rows).T / networks_
     found = kernel_inducing_points.tangent_kernel(images, images)
     assert torch.allclose(found, total, rtol=0.03, atol=0.03)
@@ -460,7 +515,10 @@ def test_the_tangent_kernel_is_that_of_wide_networks():
 
 def test_deeper_kernels_follow_the_recursion_number_by_number():
     a, b = pictures(2, torch.float64)
-    def covariance(x, y): return 2 * float((x * y).mean()) + 0.01
+
+    def covariance(x, y):
+        return 2 * float((x * y).mean()) + 0.01
+
     k, kaa, kbb = covariance(a, b), covariance(a, a), covariance(b, b)
     tangent = k
     for _ in range(3):
@@ -470,21 +528,28 @@ def test_deeper_kernels_follow_the_recursion_number_by_number():
         kaa, kbb = kaa + 0.01, kbb + 0.01
     assert kernel_inducing_points.tangent_kernel(a[None], b[None], depth=3).item() == pytest.approx(tangent, rel=1e-12)
     assert kernel_inducing_points.tangent_kernel(a[None], a[None], depth=1).item() == pytest.approx(
-        2 * covariance(a, a) + 0.01, rel=1e-6), "at angle 0 half of the units are on"
+        2 * covariance(a, a) + 0.01, rel=1e-6
+    ), "at angle 0 half of the units are on"
 
 
 def test_the_loss_of_kip_is_a_direct_solve_and_its_gradient_that_of_differences(toy):
     _, images, synthetic = toy
     own = torch.arange(3).repeat_interleave(2)
 
-    def plain(points, targets=np.eye(3)[own] - 1 / 3):
+    def plain(points, targets=np.eye(3)[own] - 1 / 3):  # noqa: B008 (never changed)
         s = points.reshape(6, -1)
         inner = kernel_inducing_points.tangent_kernel(s, s).numpy()
         inner = inner + 1e-6 * np.trace(inner) / 6 * np.eye(6)
         answer = kernel_inducing_points.tangent_kernel(images, s).numpy() @ np.linalg.inv(inner) @ targets
         return ((answer - (np.eye(3)[LABELS] - 1 / 3)) ** 2).mean() / 2
-    pixels, targets = synthetic.flatten(0, 1).requires_grad_(), kernel_inducing_points.centred(own, 3).double().requires_grad_()
-    loss = kernel_inducing_points.regression_loss(images, kernel_inducing_points.centred(LABELS, 3).double(), pixels, targets)
+
+    pixels, targets = (
+        synthetic.flatten(0, 1).requires_grad_(),
+        kernel_inducing_points.centred(own, 3).double().requires_grad_(),
+    )
+    loss = kernel_inducing_points.regression_loss(
+        images, kernel_inducing_points.centred(LABELS, 3).double(), pixels, targets
+    )
     assert loss.item() == pytest.approx(plain(synthetic), rel=1e-6)
     by_pixel, by_target = torch.autograd.grad(loss, (pixels, targets))
     by_pixel = by_pixel.unflatten(0, (3, 2))
@@ -495,13 +560,15 @@ def test_the_loss_of_kip_is_a_direct_solve_and_its_gradient_that_of_differences(
 
 
 def test_kip_is_torchs_adam_over_all_iterations():
-    made = condense(method="KIP-labels", real_batch=10)
+    made = condensed(method="KIP-labels", real_batch=10)
     pixels = pictures()[made["started_from"][:, 0]].requires_grad_()
     targets = kernel_inducing_points.centred(torch.arange(3).repeat_interleave(2), 3).requires_grad_()
     optimizer = torch.optim.Adam([pixels, targets], lr=0.01)
     for _ in range(6):  # all real images in every step, so that their order does not matter
         optimizer.zero_grad()
-        kernel_inducing_points.regression_loss(pictures(), kernel_inducing_points.centred(LABELS, 3), pixels, targets).backward()
+        kernel_inducing_points.regression_loss(
+            pictures(), kernel_inducing_points.centred(LABELS, 3), pixels, targets
+        ).backward()
         optimizer.step()
     assert torch.allclose(made["images"], pixels.detach(), atol=1e-4)
     expected = (targets.detach() + 1 / 3).clamp(min=1e-6)
@@ -510,16 +577,22 @@ def test_kip_is_torchs_adam_over_all_iterations():
 
 
 def test_kip_with_labels_begins_with_those_of_the_classes():
-    assert torch.allclose(condense(method="KIP-labels", iterations=0)["labels"], torch.eye(3).repeat_interleave(2, 0), atol=1e-5)
+    assert torch.allclose(
+        condensed(method="KIP-labels", iterations=0)["labels"], torch.eye(3).repeat_interleave(2, 0), atol=1e-5
+    )
 
 
 # ---------------------------------------------------------------- MTT
 
+
 def test_unrolled_steps_are_plain_sgd(toy):
     net, _, synthetic = toy
     net.requires_grad_(True)
-    own, images, start = torch.arange(3).repeat_interleave(2), synthetic.flatten(0, 1), [
-        weight.detach().clone() for weight in net.parameters()]
+    own, images, start = (
+        torch.arange(3).repeat_interleave(2),
+        synthetic.flatten(0, 1),
+        [weight.detach().clone() for weight in net.parameters()],
+    )
     arrived = trajectory_matching.unrolled(net, start, images, own, torch.tensor(0.1), 3)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     for _ in range(3):
@@ -535,12 +608,16 @@ def test_the_gradients_of_mtt_are_those_of_differences(toy):
     start, target = ([weight.detach() for weight in network(name).parameters()] for name in ("start", "target"))
 
     def loss(images, rate):
-        return trajectory_matching.trajectory_distance(trajectory_matching.unrolled(
-            net, start, images.flatten(0, 1), own, rate, 2), start, target)
+        return trajectory_matching.trajectory_distance(
+            trajectory_matching.unrolled(net, start, images.flatten(0, 1), own, rate, 2), start, target
+        )
+
     pixels, rate = synthetic.requires_grad_(), torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
     by_pixel, by_rate = torch.autograd.grad(loss(pixels, rate), (pixels, rate))
     pixels, rate = pixels.detach(), rate.detach()
-    for position, expected in zip(POSITIONS, finite_differences(lambda some: loss(some, rate), pixels, POSITIONS, 1e-5)):
+    for position, expected in zip(
+        POSITIONS, finite_differences(lambda some: loss(some, rate), pixels, POSITIONS, 1e-5)
+    ):
         assert by_pixel[position].item() == pytest.approx(expected, rel=1e-3, abs=1e-9)
     assert by_rate.item() == pytest.approx(finite_differences(lambda some: loss(pixels, some), rate, [()])[0], rel=1e-5)
 
@@ -554,7 +631,10 @@ def test_the_distance_of_trajectories_is_0_at_the_target_and_1_at_the_start():
 
 def test_an_expert_is_trained_by_torchs_sgd():
     real = Real.of(pictures(), LABELS)
-    kept, theirs = trajectory_matching.trajectory(network(dtype=torch.float32), real, generator(15)), network(dtype=torch.float32)
+    kept, theirs = (
+        trajectory_matching.trajectory(network(dtype=torch.float32), real, generator(15)),
+        network(dtype=torch.float32),
+    )
     optimizer, draw = torch.optim.SGD(theirs.parameters(), lr=0.01), generator(15)
     for _ in range(trajectory_matching.STAGE_STEPS):
         batch = torch.randint(30, (16,), generator=draw)
@@ -567,21 +647,25 @@ def test_an_expert_is_trained_by_torchs_sgd():
 
 # ---------------------------------------------------------------- IDM
 
+
 def test_the_loss_of_idm_is_that_of_distribution_matching_on_the_decoded_images(toy):
     net, images, synthetic = toy
     means = torch.stack([net.embed(images[LABELS == label]).mean(0) for label in range(3)])
     decoded = multi_formation.decode(synthetic).flatten(1, 2)
     gradient, loss = distribution_matching.matching_gradient(net, means, synthetic, multi_formation.decode)
     assert loss == distribution_matching.matching_gradient(net, means, decoded)[1]
-    moved = finite_differences(lambda own: distribution_matching.matching_gradient(
-        net, means, own, multi_formation.decode)[1], synthetic, POSITIONS)
+    moved = finite_differences(
+        lambda own: distribution_matching.matching_gradient(net, means, own, multi_formation.decode)[1],
+        synthetic,
+        POSITIONS,
+    )
     for position, expected in zip(POSITIONS, moved):
         assert gradient[position].item() == pytest.approx(expected, rel=1e-5, abs=1e-9)
 
 
 def test_idm_with_one_update_is_distribution_matching_on_decoded_images():
     """So it is with one update an iteration, before the network has learned anything."""
-    made = condense(method="IDM", outer=1, iterations=1, image_lr=1e-3)
+    made = condensed(method="IDM", outer=1, iterations=1, image_lr=1e-3)
     draw = generator(5, "iteration", 0)
     net = networks.initialise(networks.ConvNet(*SHAPE, width=4), draw).requires_grad_(False)
     real, start = Real.of(pictures(), LABELS), pictures()[made["started_from"][:, 0]].unflatten(0, (3, 2))
@@ -593,10 +677,13 @@ def test_idm_with_one_update_is_distribution_matching_on_decoded_images():
 
 # ---------------------------------------------------------------- schedules
 
+
 @pytest.mark.parametrize("method", defaults.SCHEDULES)
 def test_a_schedule_is_scaled_in_its_iterations_and_its_step(method):
-    usual, more = (defaults.settings_of(method, 10, width=4, real_batch=8, **changes)
-                   for changes in ({}, {"effort": 2, "factor": 3, "start": "noise"}))
+    usual, more = (
+        defaults.settings_of(method, 10, width=4, real_batch=8, **changes)
+        for changes in ({}, {"effort": 2, "factor": 3, "start": "noise"})
+    )
     assert more.iterations == 2 * usual.iterations and more.image_lr == pytest.approx(3 * usual.image_lr)
     loop = {"tiles": "IDM"}.get(method, "DC") if method in parameters.CORESETS else method
     assert (more.start, usual.start, usual.method) == ("noise", defaults.SCHEDULES[method].start, loop)
@@ -614,8 +701,9 @@ def test_the_step_of_one_image_does_not_depend_on_how_many_there_are(method):
         how = defaults.settings_of(method, ipc, width=4, real_batch=10, effort=1e-3)
         state = {"images": base.repeat(1, ipc, 1, 1, 1), "velocity": torch.zeros(3, ipc, 1, 16, 16)}
         one_step = dataclasses.replace(how, outer=1, inner=1)
-        changed, _ = condense.METHODS[method](state, Real.of(pictures() / 4, LABELS), one_step,
-                                                  generator(1), network(dtype=torch.float32))
+        changed, _ = condense.METHODS[method](
+            state, Real.of(pictures() / 4, LABELS), one_step, generator(1), network(dtype=torch.float32)
+        )
         moved[ipc] = (changed["images"] - state["images"])[:, 0]
     ratio = moved[4].abs().mean() / moved[1].abs().mean()
     assert 0.5 < ratio < 2, ratio
@@ -627,6 +715,7 @@ def test_an_unknown_method_of_a_comparison_names_the_nearest():
 
 
 # ---------------------------------------------------------------- the published protocol
+
 
 def test_networks_of_the_published_protocol_are_trained_as_torch_trains_them(monkeypatch):
     monkeypatch.setattr(published_protocol, "BATCH", 20)

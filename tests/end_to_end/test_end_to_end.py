@@ -32,13 +32,52 @@ pytestmark = pytest.mark.slow
 
 
 def test_every_stage_leaves_its_tables(tiny):
-    for name in ("targets.csv", "shadows.csv", "attacks.csv", "strong_judged.csv", *(f"tables/{table}.csv" for table in (
-            "table1", "table2", "claims", "strong_attacks", "every_model", "epsilon", "precision_at_priors", "controls",
-            "canaries", "dose_and_response", "nearest_images", "real_start", "verdict", "step_sizes", "methods",
-            "methods_at_equal_accuracy", "methods_shown", "methods_ipc", "methods_start", "methods_crowds",
-            "methods_claims", "methods_seconds", "two_evaluations", "across_networks", "gradient_checks", "robustness",
-            "fairness", "rank_correlations", "chen_claims", "chen_claims_by_set", "four_properties", "formal_privacy",
-            "formal_verdict", "formal_promises", "formal_outputs"))):
+    for name in (
+        "targets.csv",
+        "shadows.csv",
+        "attacks.csv",
+        "strong_judged.csv",
+        *(
+            f"tables/{table}.csv"
+            for table in (
+                "table1",
+                "table2",
+                "claims",
+                "strong_attacks",
+                "every_model",
+                "epsilon",
+                "precision_at_priors",
+                "controls",
+                "canaries",
+                "dose_and_response",
+                "nearest_images",
+                "real_start",
+                "verdict",
+                "step_sizes",
+                "methods",
+                "methods_at_equal_accuracy",
+                "methods_shown",
+                "methods_ipc",
+                "methods_start",
+                "methods_crowds",
+                "methods_claims",
+                "methods_seconds",
+                "two_evaluations",
+                "across_networks",
+                "gradient_checks",
+                "robustness",
+                "fairness",
+                "rank_correlations",
+                "chen_claims",
+                "chen_claims_by_set",
+                "four_properties",
+                "formal_privacy",
+                "formal_verdict",
+                "formal_promises",
+                "formal_outputs",
+            )
+        ),
+    ):
         assert len(pd.read_csv(tiny / name)), name
     targets = pd.read_csv(tiny / "targets.csv")
     assert sorted(targets["target"].unique()) == ["condensed-2", "original", "subset-2"]
@@ -57,9 +96,20 @@ def run_again(tiny, folder, stage, **changes):
     if not folder.joinpath("tiny").exists():
         shutil.copytree(tiny, folder / "tiny")
     arguments = profiles.arguments(stage, profiles.read("tiny")[stage] | changes)
-    done = subprocess.run([sys.executable, "-m", "dcpriv_lib.engine.run_notebook", "-y", arguments, paths.NOTEBOOKS / f"{stage}.ipynb",
-                           folder / f"{stage}.ipynb"], env=os.environ | {"DCPRIV_RESULTS": str(folder)},
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "dcpriv_lib.engine.run_notebook",
+            "-y",
+            arguments,
+            paths.NOTEBOOKS / f"{stage}.ipynb",
+            folder / f"{stage}.ipynb",
+        ],
+        env=os.environ | {"DCPRIV_RESULTS": str(folder)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -94,8 +144,12 @@ def test_every_artefact_says_where_it_comes_from(tiny):
         assert record["inputs"]["seed"] == 0 and record["inputs"]["profile"] == "tiny", path
         assert {"git_commit", "torch", "processor", "seconds"} <= set(record["provenance"]), path
         assert "dcpriv_lib/study.py" in record["code"] and "other_code" not in record, path
-    for stage, file in (("01_data_split", "split.npz"), ("05_results", "tables/claims.csv"), ("07_controls", "tables/verdict.csv"),
-                        ("11_formal_privacy", "formal_privacy.csv")):
+    for stage, file in (
+        ("01_data_split", "split.npz"),
+        ("05_results", "tables/claims.csv"),
+        ("07_controls", "tables/verdict.csv"),
+        ("11_formal_privacy", "formal_privacy.csv"),
+    ):
         assert f"notebooks/{stage}.py" in store.read_sidecar(tiny / file)["code"], "known by the cells that were run"
 
 
@@ -115,6 +169,7 @@ def stored_models(folder, name):
 def who_holds_what(folder):
     """The rows of members, non-members and attacker, and all labels, from the file and from scikit-learn."""
     from sklearn.datasets import load_digits
+
     return dict(np.load(folder / "split.npz")), load_digits().target
 
 
@@ -129,8 +184,9 @@ def test_table_2_is_recomputed_from_the_stored_answers(tiny):
     tau = suites.loss_threshold(*map(np.concatenate, losses.values()))
     table, targets = stored_models(tiny, "targets")
     for row, logits in zip(table.itertuples(), targets):
-        called = {part: signals.losses(logits[split[part]], truth[split[part]]) <= tau
-                  for part in ("members", "non_members")}
+        called = {
+            part: signals.losses(logits[split[part]], truth[split[part]]) <= tau for part in ("members", "non_members")
+        }
         accuracy = (called["members"].mean() + 1 - called["non_members"].mean()) / 2
         assert judged.loc[(row.target, row.run), "accuracy"] == pytest.approx(accuracy)
         assert judged.loc[(row.target, row.run), "recall"] == pytest.approx(called["members"].mean())
@@ -149,8 +205,12 @@ def test_the_chosen_svm_is_the_best_by_hand_made_cross_validation(tiny):
         for C in (0.1, 10):
             for gamma in (0.01, 1):
                 folds = StratifiedKFold(2).split(own, own_member)
-                best[C, gamma] = np.mean([(SVC(C=C, gamma=gamma).fit(own[a], own_member[a]).predict(own[b])
-                                           == own_member[b]).mean() for a, b in folds])
+                best[C, gamma] = np.mean(
+                    [
+                        (SVC(C=C, gamma=gamma).fit(own[a], own_member[a]).predict(own[b]) == own_member[b]).mean()
+                        for a, b in folds
+                    ]
+                )
         stored = np.load(next((tiny / "once").glob(f"svm-class{c}-*.npz")))
         assert best[float(stored["C"]), float(stored["gamma"])] == max(best.values())
         assert stored["accuracy"] == pytest.approx(list(best.values()))
@@ -177,8 +237,11 @@ def test_lira_in_notebook_6_is_recomputed_from_the_stored_answers(tiny):
     for row, answers in zip(table.itertuples(), targets):
         own = plain_phi(answers[pool], labels)
         inside, outside = ([phi[where[:, x], x] for x in range(len(own))] for where in (keep, ~keep))
-        ratio = [norm.logpdf(own[x], inside[x].mean(), inside[x].std(ddof=1))
-                 - norm.logpdf(own[x], outside[x].mean(), outside[x].std(ddof=1)) for x in range(len(own))]
+        ratio = [
+            norm.logpdf(own[x], inside[x].mean(), inside[x].std(ddof=1))
+            - norm.logpdf(own[x], outside[x].mean(), outside[x].std(ddof=1))
+            for x in range(len(own))
+        ]
         found = judged.loc[row.target, row.run, "LiRA online, own variance"]
         assert found["auc"] == pytest.approx(roc_auc_score(member, ratio), abs=1e-6)
         above = np.sum(np.array(ratio)[member] > np.sort(np.array(ratio)[~member])[-6])  # 5 of 599 are below 1 %
@@ -191,7 +254,7 @@ def test_the_controls_of_notebook_7_hold(tiny):
     assert answers["(test of the test) made-up memberships"] == "sound"
     made = store.read_sidecar(tiny / "targets.csv")["inputs"]["parameters"]
     for start in ("noise", "real"):
-        files = [path for path in (tiny / "condensed").glob(f"condensed_from_{start}-*.npz")]
+        files = list((tiny / "condensed").glob(f"condensed_from_{start}-*.npz"))
         used = store.read_sidecar(files[0])["inputs"]
         assert len(files) == 6 and used["start"] == start
         for name in ("ipc", "iterations", "outer", "inner", "width", "real_batch", "image_lr"):
@@ -212,7 +275,7 @@ def test_the_average_person_in_notebook_7_is_recomputed_from_the_stored_answers(
     for j in range(6):
         rest = [k for k in range(6) if k // 2 != j // 2]
         outside = [phi[rest, x][~keep[rest, x]] for x in others]
-        spread = np.sqrt(sum(((one - one.mean())**2).sum() for one in outside) / sum(len(one) - 1 for one in outside))
+        spread = np.sqrt(sum(((one - one.mean()) ** 2).sum() for one in outside) / sum(len(one) - 1 for one in outside))
         score = [(phi[j, x] - one.mean()) / spread for x, one in zip(others, outside)]
         auc.append(roc_auc_score(keep[j, others], score))
     table = pd.read_csv(tiny / "controls.csv").set_index(["trained on", "attack"])
@@ -273,15 +336,27 @@ def test_a_terminated_step_leaves_its_state(tiny, tmp_path):
         (tmp_path / "tiny" / file.name).write_bytes(file.read_bytes())
     long = '{"profile": "tiny", "ds": 150, "n_shadows": 1, "epochs": 1000000}'
     process = subprocess.Popen(
-        [sys.executable, "-c", "from dcpriv_lib import step; step.EVERY = 0; step.main()",
-         str(paths.NOTEBOOKS / "03_shadow_training.ipynb"), "out.ipynb", "-y", long], cwd=tmp_path, stdout=subprocess.PIPE, text=True,
-        stderr=subprocess.STDOUT, env=os.environ | {"DCPRIV_RESULTS": str(tmp_path), "OMP_NUM_THREADS": "1"})
+        [
+            sys.executable,
+            "-c",
+            "from dcpriv_lib import step; step.EVERY = 0; step.main()",
+            str(paths.NOTEBOOKS / "03_shadow_training.ipynb"),
+            "out.ipynb",
+            "-y",
+            long,
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        stderr=subprocess.STDOUT,
+        env=os.environ | {"DCPRIV_RESULTS": str(tmp_path), "OMP_NUM_THREADS": "1"},
+    )
     logged = ""
     while not re.search(r"\b[1-9]\d* of 1000000, \S+ left", logged) and process.poll() is None:
         logged += process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     logged += process.communicate(timeout=60)[0]
-    state, = (tmp_path / "tiny/models").glob("shadow-*-unfinished.npz")
+    (state,) = (tmp_path / "tiny/models").glob("shadow-*-unfinished.npz")
     assert process.returncode != 0, logged[-2000:]
     assert 0 < len(np.load(state)["history"]) < 1_000_000
 
@@ -291,14 +366,27 @@ def compared(tiny):
     """The pool's coins and labels in notebook 9, and the logits of every method's models, from the stored files."""
     split, truth = who_holds_what(tiny)
     pool = np.concatenate([split["members"], split["non_members"]])
-    rng, keep = np.random.default_rng(derive(0, "canaries")), membership_matrix(1198, 6, np.random.default_rng(
-        derive(0, "methods")))
+    rng, keep = (
+        np.random.default_rng(derive(0, "canaries")),
+        membership_matrix(1198, 6, np.random.default_rng(derive(0, "methods"))),
+    )
     chosen, labels = rng.permutation(1198)[:20], truth[pool].copy()
     labels[chosen] = (labels[chosen] + rng.integers(1, 10, 20)) % 10
-    models = {method: np.stack([np.load(next(  # notebook 7 trains for other epochs
-        path for path in (tiny / "models").glob(f"{method}-{j}-{10 * '?'}.npz")
-        if store.read_sidecar(path)["inputs"]["epochs"] == 3))["logits"] for j in range(6)])
-        for method in profiles.read("tiny")["09_methods"]["methods"]}
+    models = {
+        method: np.stack(
+            [
+                np.load(
+                    next(  # notebook 7 trains for other epochs
+                        path
+                        for path in (tiny / "models").glob(f"{method}-{j}-{10 * '?'}.npz")
+                        if store.read_sidecar(path)["inputs"]["epochs"] == 3
+                    )
+                )["logits"]
+                for j in range(6)
+            ]
+        )
+        for method in profiles.read("tiny")["09_methods"]["methods"]
+    }
     return keep, pool, labels, np.isin(np.arange(1198), chosen), models, split["attacker"], truth
 
 
@@ -315,10 +403,12 @@ def test_accuracy_and_leak_of_every_method_are_recomputed_from_the_stored_answer
         auc = {"average": [], "canary": [], "7": []}
         for j in range(6):
             others = [k for k in range(6) if k // 2 != j // 2]
-            known = References(keep[others], logits[others][:, pool, None], labels,
-                                       logits[others][:, attacker, None], truth[attacker])
-            score = suites.STRONG[attack](known).score(Answers(
-                logits[j][pool][:, None], labels, logits[j][attacker][:, None], truth[attacker]))
+            known = References(
+                keep[others], logits[others][:, pool, None], labels, logits[others][:, attacker, None], truth[attacker]
+            )
+            score = suites.STRONG[attack](known).score(
+                Answers(logits[j][pool][:, None], labels, logits[j][attacker][:, None], truth[attacker])
+            )
             for who, group in (("average", ~canary), ("canary", canary), ("7", ~canary & (labels == 7))):
                 auc[who].append(roc_auc_score(keep[j][group], score[group]))
         assert table.loc[method, "average_auc"] == pytest.approx(np.mean(auc["average"]), abs=1e-6)
@@ -328,7 +418,7 @@ def test_accuracy_and_leak_of_every_method_are_recomputed_from_the_stored_answer
 
 
 def test_made_up_members_of_no_method_are_recognised_and_planted_ones_of_all(compared):
-    keep, pool, labels, _, models, attacker, truth = compared
+    _keep, pool, labels, _, models, attacker, truth = compared
     suite = {"RMIA online": suites.STRONG["RMIA online"]}
     for method, logits in models.items():
         held = []
@@ -367,22 +457,46 @@ def papermill(notebook, output, *arguments, results):
     return subprocess.run(command, env=environment, capture_output=True, text=True, cwd=output.parent)
 
 
-@pytest.mark.parametrize(("notebook", "name", "value", "words"), [
-    ("06_stronger_attacks", "n_references", "5", "n_references = 5: expected an even whole number from 6"),
-    ("07_controls", "control_ipc", "99", "control_ipc = 99: notebook 2 made no such targets"),
-    ("07_controls", "n_models", "5", "n_models = 5: expected an even whole number from 6"),
-    ("09_methods", "more_of", "[DSA]", "more_of = ['DSA']: expected one of methods"),
-    ("09_methods", "crowds", "[30]", "images of some class in a half of the smallest of the crowds"),
-    ("10_robustness_and_fairness", "epsilon", "0.3", "epsilon = 0.3: expected one of epsilons = [0.02, 0.5]")])
+@pytest.mark.parametrize(
+    ("notebook", "name", "value", "words"),
+    [
+        ("06_stronger_attacks", "n_references", "5", "n_references = 5: expected an even whole number from 6"),
+        ("07_controls", "control_ipc", "99", "control_ipc = 99: notebook 2 made no such targets"),
+        ("07_controls", "n_models", "5", "n_models = 5: expected an even whole number from 6"),
+        ("09_methods", "more_of", "[DSA]", "more_of = ['DSA']: expected one of methods"),
+        ("09_methods", "crowds", "[30]", "images of some class in a half of the smallest of the crowds"),
+        ("10_robustness_and_fairness", "epsilon", "0.3", "epsilon = 0.3: expected one of epsilons = [0.02, 0.5]"),
+    ],
+)
 def test_a_wrong_parameter_is_named_before_anything_is_trained(tiny, tmp_path, notebook, name, value, words):
-    run = papermill(paths.NOTEBOOKS / f"{notebook}.ipynb", tmp_path / "out.ipynb", "-f", str(paths.PROFILES / "tiny.yaml"),
-                    "-p", "profile", "tiny", "-y", f"{name}: {value}", results=tiny.parent)
+    run = papermill(
+        paths.NOTEBOOKS / f"{notebook}.ipynb",
+        tmp_path / "out.ipynb",
+        "-f",
+        str(paths.PROFILES / "tiny.yaml"),
+        "-p",
+        "profile",
+        "tiny",
+        "-y",
+        f"{name}: {value}",
+        results=tiny.parent,
+    )
     assert run.returncode and words in run.stderr
 
 
 def test_a_dose_too_small_for_some_class_is_named_before_anything_is_trained(tiny, tmp_path):
-    run = papermill(paths.NOTEBOOKS / "07_controls.ipynb", tmp_path / "out.ipynb", "-f", str(paths.PROFILES / "tiny.yaml"),
-                    "-p", "profile", "tiny", "-y", "doses: [60]", results=tiny.parent)
+    run = papermill(
+        paths.NOTEBOOKS / "07_controls.ipynb",
+        tmp_path / "out.ipynb",
+        "-f",
+        str(paths.PROFILES / "tiny.yaml"),
+        "-p",
+        "profile",
+        "tiny",
+        "-y",
+        "doses: [60]",
+        results=tiny.parent,
+    )
     assert run.returncode and "images of some class in a half of the smallest of the doses" in run.stderr
 
 
@@ -391,8 +505,7 @@ def test_a_teacher_changes_ipc_and_nothing_is_lost(tiny, tmp_path):
     arguments = ["-f", str(paths.PROFILES / "tiny.yaml"), "-p", "profile", "tiny", "-p", "ipc", "3"]
     before = artefacts_in(tiny)
     lists = {path: path.read_bytes() for path in [*tiny.glob("*.csv*"), *tiny.glob("condensed_sets.npz*")]}
-    run = papermill(paths.NOTEBOOKS / "02_condensation.ipynb", tmp_path / "out.ipynb", *arguments,
-                    results=tiny.parent)
+    run = papermill(paths.NOTEBOOKS / "02_condensation.ipynb", tmp_path / "out.ipynb", *arguments, results=tiny.parent)
     try:
         assert run.returncode == 0, run.stderr[-2000:]
         after = artefacts_in(tiny)
@@ -409,28 +522,52 @@ def test_what_was_made_elsewhere_goes_through_the_notebooks(tiny, tmp_path):
     """A target's own answers and the set of notebook 2, passed through the door, give their own rows again."""
     shutil.copytree(tiny, tmp_path / "tiny")
     split, (table, targets) = who_holds_what(tiny)[0], stored_models(tiny, "targets")
-    np.savez(tmp_path / "condensed.npz", kind="logits",  # a name that begins as the targets of notebook 2 do
-             **{part: targets[0][split[part]] for part in ("members", "non_members")})
-    kept, = (tiny / "condensed").glob("condense-2-0-*.npz")
+    np.savez(
+        tmp_path / "condensed.npz",
+        kind="logits",  # a name that begins as the targets of notebook 2 do
+        **{part: targets[0][split[part]] for part in ("members", "non_members")},
+    )
+    (kept,) = (tiny / "condensed").glob("condense-2-0-*.npz")
     extra = ["-p", "extra_targets", str(tmp_path / "condensed.npz")]
 
     def run(stage, *arguments):
-        return papermill(paths.NOTEBOOKS / f"{stage}.ipynb", tmp_path / f"{stage}.ipynb", "-f", str(paths.PROFILES / "tiny.yaml"),
-                         "-p", "profile", "tiny", *arguments, results=tmp_path)
-    for stage, arguments in (("02_condensation", ["-p", "synthetic_sets", str(kept)]), ("04_attack", extra),
-                             ("05_results", []), ("06_stronger_attacks", extra), ("09_methods", []),
-                             ("10_robustness_and_fairness", extra)):
+        return papermill(
+            paths.NOTEBOOKS / f"{stage}.ipynb",
+            tmp_path / f"{stage}.ipynb",
+            "-f",
+            str(paths.PROFILES / "tiny.yaml"),
+            "-p",
+            "profile",
+            "tiny",
+            *arguments,
+            results=tmp_path,
+        )
+
+    for stage, arguments in (
+        ("02_condensation", ["-p", "synthetic_sets", str(kept)]),
+        ("04_attack", extra),
+        ("05_results", []),
+        ("06_stronger_attacks", extra),
+        ("09_methods", []),
+        ("10_robustness_and_fairness", extra),
+    ):
         done = run(stage, *arguments)
         assert done.returncode == 0, done.stderr[-2000:]
     again = pd.read_csv(tmp_path / "tiny/targets.csv")
     assert again.drop(columns="updates").equals(table.drop(columns="updates")), "the same models, by their digests"
-    for judged, of_attack in (("attacks", 3), ("strong_judged", 8)):  # without RMIA, which asks about the attacker's images
+    for judged, of_attack in (
+        ("attacks", 3),
+        ("strong_judged", 8),
+    ):  # without RMIA, which asks about the attacker's images
         rows = pd.read_csv(tmp_path / f"tiny/{judged}.csv").set_index(["target", "run", "attack"]).sort_index()
         rows = rows[["precision", "recall", "auc"]]
         assert len(rows.loc["condensed.npz"]) == of_attack
         for attack in rows.loc["condensed.npz", 0].index:
             assert rows.loc["condensed.npz", 0, attack].equals(rows.loc[table["target"][0], 0, attack])
-    assert "condensed.npz does not answer for the attacker's images" in (tmp_path / "06_stronger_attacks.ipynb").read_text()
+    assert (
+        "condensed.npz does not answer for the attacker's images"
+        in (tmp_path / "06_stronger_attacks.ipynb").read_text()
+    )
     assert "condensed.npz" in (tmp_path / "tiny/tables/summary.md").read_text()
     assert "condensed.npz has answers and no weights" in (tmp_path / "10_robustness_and_fairness.ipynb").read_text()
     properties = pd.read_csv(tmp_path / "tiny/properties.csv").set_index("trained on")

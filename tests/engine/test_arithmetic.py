@@ -1,4 +1,5 @@
-"""Processors compute the same bits, or the tests say which arithmetic differs; and the switches for that are set in time."""
+"""Processors compute the same bits, or the tests say which arithmetic differs; and the switches for that are set in
+time."""
 
 import json
 import os
@@ -17,16 +18,30 @@ from threadpoolctl import threadpool_info
 from dcpriv_lib.engine import arithmetic, switches
 
 X86 = platform.machine() in ("x86_64", "AMD64")
-# Of an AMD EPYC with AVX-512, and of an Intel Haswell and a Skylake server as qemu emulates them. An AMD EPYC without AVX-512
-# agreed in an earlier, similar list.
+# Of an AMD EPYC with AVX-512, and of an Intel Haswell and a Skylake server as qemu emulates them. An AMD EPYC without
+# AVX-512 agreed in an earlier, similar list.
 EXPECTED = {
-    "random numbers": "4c48e3aa", "products, 32 bits": "a8266d77", "products, 64 bits": "91759266",
-    "functions of torch": "2f10a3f5", "sums of torch": "5346b9c7", "linear equations": "52f3ee34",
-    "convolutions of torch": "de11ee43", "training of PaperCNN": "a9ec865b", "training of ConvNet": "43392880",
-    "gradients of every example": "b3b963ee", "condensation by DC": "a8ea298d", "condensation by IDM": "1787a2fd",
-    "condensation by KIP": "6a8b35fe", "products of numpy": "f68fce5a", "functions of numpy": "e613fe7f",
-    "sums of numpy": "ecb8acc8", "singular values": "a18df09d", "functions of scipy": "7e192645",
-    "logistic regression": "435567f8", "support vectors": "73a0d53e"}
+    "random numbers": "4c48e3aa",
+    "products, 32 bits": "a8266d77",
+    "products, 64 bits": "91759266",
+    "functions of torch": "2f10a3f5",
+    "sums of torch": "5346b9c7",
+    "linear equations": "52f3ee34",
+    "convolutions of torch": "de11ee43",
+    "training of PaperCNN": "a9ec865b",
+    "training of ConvNet": "43392880",
+    "gradients of every example": "b3b963ee",
+    "condensation by DC": "a8ea298d",
+    "condensation by IDM": "1787a2fd",
+    "condensation by KIP": "6a8b35fe",
+    "products of numpy": "f68fce5a",
+    "functions of numpy": "e613fe7f",
+    "sums of numpy": "ecb8acc8",
+    "singular values": "a18df09d",
+    "functions of scipy": "7e192645",
+    "logistic regression": "435567f8",
+    "support vectors": "73a0d53e",
+}
 
 
 def of_processor(name: str) -> set[str]:
@@ -36,7 +51,8 @@ def of_processor(name: str) -> set[str]:
 
 
 def unknown() -> str:
-    """Return why nobody has shown that this machine computes what others do; nothing for the processors where it was measured."""
+    """Return why nobody has shown that this machine computes what others do; nothing for the processors where it was
+    measured."""
     own = [name for name, value in switches.SWITCHES.items() if os.environ.get(name) != value]
     if not X86 or not {"avx2", "fma"} <= of_processor("flags"):
         return "it was shown for x86-64 processors with AVX2 only"
@@ -48,23 +64,37 @@ def unknown() -> str:
 def python(code: str, **environment) -> subprocess.CompletedProcess:
     """Run code in a new process that has none of the switches but those given."""
     others = {name: value for name, value in os.environ.items() if name not in switches.SWITCHES}
-    return subprocess.run([sys.executable, "-c", code], env=others | environment, capture_output=True, text=True, check=True)
+    return subprocess.run(
+        [sys.executable, "-c", code], env=others | environment, capture_output=True, text=True, check=True
+    )
 
 
 def test_the_bits_are_those_of_other_processors():
     found = arithmetic.checksums()
     others = [kind for kind in EXPECTED if found[kind] != EXPECTED[kind]]
     if others and (why := unknown()):
-        pytest.skip(f"other last digits than elsewhere in: {', '.join(others)}; {why}, so tables are compared by tolerances")
+        pytest.skip(
+            f"other last digits than elsewhere in: {', '.join(others)}; {why}, so tables are compared by tolerances"
+        )
     assert found == EXPECTED, f"other last digits than on the same kind of processor before in: {', '.join(others)}"
 
 
 @pytest.mark.skipif(not X86, reason="the switches are for x86-64")
 def test_other_instructions_have_other_checksums():
-    other = python("import dcpriv_lib.engine.arithmetic as a, json; print(json.dumps(a.checksums()))", ATEN_CPU_CAPABILITY="default",
-                   ONEDNN_MAX_CPU_ISA="SSE41", MKL_CBWR="AVX2", OPENBLAS_CORETYPE="Nehalem")
+    other = python(
+        "import dcpriv_lib.engine.arithmetic as a, json; print(json.dumps(a.checksums()))",
+        ATEN_CPU_CAPABILITY="default",
+        ONEDNN_MAX_CPU_ISA="SSE41",
+        MKL_CBWR="AVX2",
+        OPENBLAS_CORETYPE="Nehalem",
+    )
     found, here = json.loads(other.stdout), arithmetic.checksums()
-    untouched = {"functions of numpy", "functions of scipy", "sums of numpy", "support vectors"}  # by the switches given here
+    untouched = {
+        "functions of numpy",
+        "functions of scipy",
+        "sums of numpy",
+        "support vectors",
+    }  # by the switches given here
     assert {kind for kind in here if here[kind] == found[kind]} <= untouched
 
 
@@ -77,7 +107,9 @@ def test_the_libraries_use_what_the_switches_name():
 
 
 @pytest.mark.skipif(not X86, reason="the switches are for x86-64")
-@pytest.mark.parametrize(("first", "said"), [("", ""), ("numpy, ", "numpy had been"), ("torch, ", "numpy and torch had been")])
+@pytest.mark.parametrize(
+    ("first", "said"), [("", ""), ("numpy, ", "numpy had been"), ("torch, ", "numpy and torch had been")]
+)
 def test_who_comes_too_late_says_so_once(first, said):
     again = "subprocess.run([sys.executable, '-c', 'import numpy, dcpriv_lib'], check=True)"
     lines = python(f"import {first}dcpriv_lib, subprocess, sys; {again}").stderr.splitlines()

@@ -25,7 +25,10 @@ fork = multiprocessing.get_context("fork")
 
 @pytest.fixture(autouse=True)
 def _provenance():
-    store.provenance(), origin.of_what_is_saved()  # ask git, import torch and parse the code; forked children then need not
+    (
+        store.provenance(),
+        origin.of_what_is_saved(),
+    )  # ask git, import torch and parse the code; forked children then need not
 
 
 @contextmanager
@@ -57,7 +60,7 @@ def array(number):
 
 def number_in(arrays):
     """Return the number of a whole state."""
-    number, = set(arrays["value"].tolist())
+    (number,) = set(arrays["value"].tolist())
     return number
 
 
@@ -107,6 +110,7 @@ def test_a_new_artefact_is_whole_or_not_there(tmp_path, capsys):
 
 def walk(folder, saves=None, steps=10 * KILLS, seconds=0.0):
     """Return the last state of a computation that keeps every state."""
+
     def compute(unfinished):
         with Checkpoint(unfinished, INPUTS, seconds=seconds) as saved:
             state = saved.load() or {"position": np.zeros(SIZE), "step": np.array(0)}
@@ -117,6 +121,7 @@ def walk(folder, saves=None, steps=10 * KILLS, seconds=0.0):
                     saves.value = step
                 saved.keep(state)
         return state
+
     return store.cached(folder / "walk", INPUTS, compute)
 
 
@@ -131,9 +136,14 @@ def test_a_computation_that_is_killed_again_and_again_ends_in_the_bits_of_an_unb
     assert len(list(tmp_path.glob("*"))) == 3, "the result, its record, and the other folder"
 
 
-@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:-9]),
-                                    lambda path: store.sidecar(path).unlink(),
-                                    lambda path: store.sidecar(path).write_text("{")])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-9]),
+        lambda path: store.sidecar(path).unlink(),
+        lambda path: store.sidecar(path).write_text("{"),
+    ],
+)
 def test_a_damaged_state_or_artefact_is_made_again(damage, tmp_path, capsys):
     state = tmp_path / "state.npz"
     store.save_arrays(state, array(1), INPUTS)
@@ -165,12 +175,15 @@ def test_files_of_processes_that_are_gone_are_removed_and_those_of_living_ones_s
 
 # ---------------------------------------------------------------- signals
 
+
 def keep_until_stopped(path, saves, saving):
     """Keep states for ever, saving each; end with 3 if a KeyboardInterrupt came out of it, like a worker."""
+
     def slow(handle, real=os.fsync):
         saving.set()
         time.sleep(0.005)  # a disk on which a signal finds a save under way
         real(handle)
+
     os.fsync = slow
     try:
         with Checkpoint(path, INPUTS, keep_last=True, seconds=-1) as saved:
@@ -181,8 +194,9 @@ def keep_until_stopped(path, saves, saving):
         os._exit(3)
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGTERM] * 3, [signal.SIGTERM, signal.SIGINT],
-                                     [signal.SIGINT] * 2])
+@pytest.mark.parametrize(
+    "signals", [[signal.SIGTERM], [signal.SIGTERM] * 3, [signal.SIGTERM, signal.SIGINT], [signal.SIGINT] * 2]
+)
 def test_signals_during_a_save_wait_for_its_end(signals, tmp_path, interruptible, capfd):
     path, rng = tmp_path / "state.npz", random.Random(3)
     for _ in range(5):

@@ -1,4 +1,5 @@
-"""Which code made a result: hashes of what it passed through and of nothing else; who reads older ones is told; refusals."""
+"""Which code made a result: hashes of what it passed through and of nothing else; who reads older ones is told;
+refusals."""
 
 import json
 import multiprocessing
@@ -37,7 +38,8 @@ def study(tmp_path, monkeypatch):
 
 @pytest.fixture
 def library(tmp_path, monkeypatch):
-    """Let the code be a copy that may be changed; returns a function that replaces text in one module, as if imported so."""
+    """Let the code be a copy that may be changed; returns a function that replaces text in one module, as if imported
+    so."""
     copy = tmp_path / "dcpriv_lib"
     shutil.copytree(paths.REPOSITORY / "dcpriv_lib", copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(origin, "LIBRARY", copy)
@@ -49,6 +51,7 @@ def library(tmp_path, monkeypatch):
         assert number, f"{module} has no {old}"
         origin.FILES[module].write_text(text)
         imported_anew(monkeypatch, copy)
+
     imported_anew(monkeypatch, copy)
     yield change
     forget()
@@ -56,8 +59,12 @@ def library(tmp_path, monkeypatch):
 
 def imported_anew(monkeypatch, folder):
     """Let this process believe that it imported the modules as they are in `folder` now."""
-    files = {module: folder / path.relative_to(paths.REPOSITORY / "dcpriv_lib") if path.is_relative_to(paths.REPOSITORY) else path
-             for module, path in origin.FILES.items()}
+    files = {
+        module: folder / path.relative_to(paths.REPOSITORY / "dcpriv_lib")
+        if path.is_relative_to(paths.REPOSITORY)
+        else path
+        for module, path in origin.FILES.items()
+    }
     monkeypatch.setattr(origin, "FILES", files)
     monkeypatch.setattr(origin, "SOURCES", {module: path.read_text() for module, path in files.items()})
     monkeypatch.setattr(origin, "STAMPS", {module: path.stat().st_mtime_ns for module, path in files.items()})
@@ -75,11 +82,12 @@ def record(path):
 
 def of_kind(study, name):
     """The record of the only artefact whose file begins so."""
-    path, = (path for path in study.folder.rglob(f"{name}*.npz") if not path.name.startswith("state-"))
+    (path,) = (path for path in study.folder.rglob(f"{name}*.npz") if not path.name.startswith("state-"))
     return record(path)
 
 
 # ---------------------------------------------------------------- what a computation passed through
+
 
 def made(study, monkeypatch):
     """Make a set by DC, one by KIP, a model and a notebook's table; return what the records say of their code."""
@@ -90,29 +98,40 @@ def made(study, monkeypatch):
     monkeypatch.setattr(origin, "_executed", lambda: set(origin._cells(NOTEBOOK.read_text())))
     study.save("controls", pd.DataFrame({"a": [1]}))
     return {name: of_kind(study, name)["code"] for name in ("a_DC_set", "a_KIP_set", "a_model")} | {
-        "the table": record(study.folder / "controls.csv")["code"]}
+        "the table": record(study.folder / "controls.csv")["code"]
+    }
 
 
 ALL = {"a_DC_set", "a_KIP_set", "a_model", "the table"}
 
 
-@pytest.mark.parametrize(("module", "old", "new", "whose"), [
-    ("condensation.kernel_inducing_points", "^RIDGE = 1e-6", "RIDGE = 1e-5", {"a_KIP_set"}),
-    ("evaluation.examination", "^LEAD = 0.001", "LEAD = 0.002", {"the table"}),
-    ("metrics", "^LEVEL = 0.95", "LEVEL = 0.9", {"the table"}),
-    ("condensation.gradient_matching", "^NETWORK_LR = 0.01", "NETWORK_LR = 0.02", {"a_DC_set"}),
-    ("condensation.condense", "^SNAPSHOTS = .0, ", "SNAPSHOTS = (0, 7, ", {"a_DC_set", "a_KIP_set"}),
-    ("models.training", "^IMAGE_MOMENTUM = 0.5", "IMAGE_MOMENTUM = 0.6", ALL),
-    ("condensation.distribution_matching", r"^CPU_CHUNK = 2\*\*20", "CPU_CHUNK = 2**19", set()),  # of a method that made none of these
-    ("condensation.coresets", "^EPOCHS = 1", "EPOCHS = 2", set()),                               # of a start that none began with
-    ("privacy.dp_sgd", "^CHUNK = 64", "CHUNK = 32", set()),
-    ("models.published_protocol", "^CHUNK = 32", "CHUNK = 16", set()),
-    ("__init__", "^__version__", "from .condensation import defaults\n__version__", None),    # what all pass through
-    ("results.plots", "^from pathlib", "OTHER = 1\nfrom pathlib", set()),                    # draws, and makes no number
-    ("models.training", "^IMAGE_MOMENTUM = 0.5", "# a comment\n\nIMAGE_MOMENTUM = 0.5", set()),
-    ("condensation.kernel_inducing_points", '"""[^"]+"""', '"""Another docstring."""', set())])
+@pytest.mark.parametrize(
+    ("module", "old", "new", "whose"),
+    [
+        ("condensation.kernel_inducing_points", "^RIDGE = 1e-6", "RIDGE = 1e-5", {"a_KIP_set"}),
+        ("evaluation.examination", "^LEAD = 0.001", "LEAD = 0.002", {"the table"}),
+        ("metrics", "^LEVEL = 0.95", "LEVEL = 0.9", {"the table"}),
+        ("condensation.gradient_matching", "^NETWORK_LR = 0.01", "NETWORK_LR = 0.02", {"a_DC_set"}),
+        ("condensation.condense", "^SNAPSHOTS = .0, ", "SNAPSHOTS = (0, 7, ", {"a_DC_set", "a_KIP_set"}),
+        ("models.training", "^IMAGE_MOMENTUM = 0.5", "IMAGE_MOMENTUM = 0.6", ALL),
+        (
+            "condensation.distribution_matching",
+            r"^CPU_CHUNK = 2\*\*20",
+            "CPU_CHUNK = 2**19",
+            set(),
+        ),  # of a method that made none of these
+        ("condensation.coresets", "^EPOCHS = 1", "EPOCHS = 2", set()),  # of a start that none began with
+        ("privacy.dp_sgd", "^CHUNK = 64", "CHUNK = 32", set()),
+        ("models.published_protocol", "^CHUNK = 32", "CHUNK = 16", set()),
+        ("__init__", "^__version__", "from .condensation import defaults\n__version__", None),  # what all pass through
+        ("results.plots", "^from pathlib", "OTHER = 1\nfrom pathlib", set()),  # draws, and makes no number
+        ("models.training", "^IMAGE_MOMENTUM = 0.5", "# a comment\n\nIMAGE_MOMENTUM = 0.5", set()),
+        ("condensation.kernel_inducing_points", '"""[^"]+"""', '"""Another docstring."""', set()),
+    ],
+)
 def test_a_changed_constant_changes_the_hash_of_what_passed_through_it_and_of_nothing_else(
-        module, old, new, whose, study, library, monkeypatch):
+    module, old, new, whose, study, library, monkeypatch
+):
     before = made(study, monkeypatch)
     assert all(before.values())
     library(module, old, new)
@@ -120,7 +139,9 @@ def test_a_changed_constant_changes_the_hash_of_what_passed_through_it_and_of_no
     after = made(study, monkeypatch)
     assert {name for name in before if after[name] != before[name]} == (ALL if whose is None else whose)
     for name in whose or ():
-        assert {file for file in before[name] if after[name][file] != before[name][file]} == {f"dcpriv_lib/{module.replace('.', '/')}.py"}
+        assert {file for file in before[name] if after[name][file] != before[name][file]} == {
+            f"dcpriv_lib/{module.replace('.', '/')}.py"
+        }
 
 
 def passed_through(work):
@@ -130,6 +151,7 @@ def passed_through(work):
     def look(frame, event, _):
         if event == "call" and frame.f_code.co_filename.startswith(library):
             found.add(".".join(Path(frame.f_code.co_filename).relative_to(library).with_suffix("").parts))
+
     sys.setprofile(look)
     try:
         work()
@@ -146,8 +168,7 @@ def condensed(method="DC", start="noise", network="ConvNet"):
 GAN = gan.Settings(drawn=1, updates=1, lr=1e-3, batch=20, width=8)
 QUERY = noisy_embeddings.Query(releases=1, rate=0.5, sigma=1.0, size=4)
 FIT = noisy_embeddings.Fit(ipc=1, updates=1, lr=0.1)
-PSG = psg.Settings(ipc=1, iterations=1, looks=1, batch=8, clip=0.5, sigma=1.0, image_lr=0.5, size=4,
-                                         network_steps=1)
+PSG = psg.Settings(ipc=1, iterations=1, looks=1, batch=8, clip=0.5, sigma=1.0, image_lr=0.5, size=4, network_steps=1)
 DP_SGD = dp_sgd.Settings(steps=1, batch=8, clip=0.5, sigma=1.0, lr=0.1)
 
 
@@ -160,21 +181,32 @@ def attacked(study):
     study.attacked(models, study.members[:5], robustness.examine, epsilons=[0.1], steps=1)
 
 
-@pytest.mark.parametrize("job", [
-    *(pytest.param(condensed(method), id=method) for method in condense.METHODS),
-    *(pytest.param(condensed(start=start), id=f"from {start}") for start in starts.STARTS),
-    pytest.param(condensed("KIP-labels", "tiles"), id="KIP-labels from tiles"),
-    pytest.param(lambda study: study.population("job", {0: study.members[:50]}, epochs=1), id="model"),
-    pytest.param(lambda study: study.population("job", {0: study.members[:50]}, epochs=1, recipe="published"), id="their protocol"),
-    pytest.param(lambda study: study.private_population("job", {0: (study.members[:50], DP_SGD)}), id="DP-SGD"),
-    pytest.param(private(QUERY, FIT), id="DM"),
-    pytest.param(private(replace(QUERY, embedding="fourier"), GAN), id="DP-MERF"), pytest.param(private(PSG), id="PSG"),
-    pytest.param(lambda study: study.generated_sets("job", {0: (study.members[:150], GAN)}), id="GAN"),
-    pytest.param(attacked, id="attacked")])
+@pytest.mark.parametrize(
+    "job",
+    [
+        *(pytest.param(condensed(method), id=method) for method in condense.METHODS),
+        *(pytest.param(condensed(start=start), id=f"from {start}") for start in starts.STARTS),
+        pytest.param(condensed("KIP-labels", "tiles"), id="KIP-labels from tiles"),
+        pytest.param(lambda study: study.population("job", {0: study.members[:50]}, epochs=1), id="model"),
+        pytest.param(
+            lambda study: study.population("job", {0: study.members[:50]}, epochs=1, recipe="published"),
+            id="their protocol",
+        ),
+        pytest.param(lambda study: study.private_population("job", {0: (study.members[:50], DP_SGD)}), id="DP-SGD"),
+        pytest.param(private(QUERY, FIT), id="DM"),
+        pytest.param(private(replace(QUERY, embedding="fourier"), GAN), id="DP-MERF"),
+        pytest.param(private(PSG), id="PSG"),
+        pytest.param(lambda study: study.generated_sets("job", {0: (study.members[:150], GAN)}), id="GAN"),
+        pytest.param(attacked, id="attacked"),
+    ],
+)
 def test_no_module_that_a_job_passes_through_is_missing_from_its_record(job, study):
     through = passed_through(lambda: job(study))
-    newest, = (path for path in study.folder.rglob("*.npz") if path.parent.name in ("condensed", "models", "attacked")
-               and not path.name.startswith(("state-", "model-")))
+    (newest,) = (
+        path
+        for path in study.folder.rglob("*.npz")
+        if path.parent.name in ("condensed", "models", "attacked") and not path.name.startswith(("state-", "model-"))
+    )
     recorded = {".".join(Path(file).with_suffix("").parts[1:]) for file in record(newest)["code"]}
     assert len(through) > 2 and through <= recorded, through - recorded
 
@@ -182,8 +214,14 @@ def test_no_module_that_a_job_passes_through_is_missing_from_its_record(job, stu
 def test_what_a_module_chooses_from_is_what_its_jobs_name():
     for module, chosen in origin.CHOICES.items():
         assert chosen <= origin.imported(origin.SOURCES[module], module), module
-    named = {maker.__module__.removeprefix("dcpriv_lib.") for method in condense.METHODS for start in starts.STARTS
-             for maker in (getattr(one, "func", one) for one in condense.chosen(replace(SETTINGS, method=method, start=start)))}
+    named = {
+        maker.__module__.removeprefix("dcpriv_lib.")
+        for method in condense.METHODS
+        for start in starts.STARTS
+        for maker in (
+            getattr(one, "func", one) for one in condense.chosen(replace(SETTINGS, method=method, start=start))
+        )
+    }
     assert named == origin.CHOICES["condensation.condense"] | origin.CHOICES["condensation.starts"]
 
 
@@ -191,16 +229,21 @@ def test_the_source_is_read_without_what_changes_nothing():
     plain = "def f(x):\n    return x + 1\nY = 2\n"
     documented = '"""Doc."""\n\n# why\ndef f(x):  # because\n    """Doc."""\n    return (x +\n  1)\n\nY = 2'
     assert origin.normalised(documented) == origin.normalised(plain)
-    assert origin.normalised("Y = 2") != origin.normalised("Y = 3") and origin.normalised("Y: int = 2") != origin.normalised("Y: int = 3")
-    assert origin.imported("from . import kernel, nothing\nfrom .training import train\nimport torch\n"
-                           "def f():\n    from dcpriv_lib import metrics as m\n    from dcpriv_lib.study import Study\n") == {
-        "kernel", "training", "metrics", "study"}
+    assert origin.normalised("Y = 2") != origin.normalised("Y = 3") and origin.normalised(
+        "Y: int = 2"
+    ) != origin.normalised("Y: int = 3")
+    assert origin.imported(
+        "from . import kernel, nothing\nfrom .training import train\nimport torch\n"
+        "def f():\n    from dcpriv_lib import metrics as m\n    from dcpriv_lib.study import Study\n"
+    ) == {"kernel", "training", "metrics", "study"}
 
 
 def test_a_notebook_is_known_by_the_cells_that_were_run(study, monkeypatch):
     text = NOTEBOOK.read_text()
     begun = set(origin._cells(text)[:20])
-    assert not [one for one in origin._cells(text) if one.startswith("profile: ")], "a result has its parameters among its inputs"
+    assert not [one for one in origin._cells(text) if one.startswith("profile: ")], (
+        "a result has its parameters among its inputs"
+    )
     monkeypatch.setattr(origin, "_executed", lambda: begun)
     known = origin.of_what_is_saved()["code"]
     assert known["notebooks/07_controls.py"] == origin._today("notebooks/07_controls.py")
@@ -213,7 +256,13 @@ def test_a_notebook_is_known_by_the_cells_that_were_run(study, monkeypatch):
 def test_what_was_executed_is_what_ipython_ran():
     shell = InteractiveShell.instance()
     try:
-        for cell in ("profile: str = 'quick'", "# Parameters\nprofile = 'tiny'", "y = 1;  # why", "this is no Python", "y = 1"):
+        for cell in (
+            "profile: str = 'quick'",
+            "# Parameters\nprofile = 'tiny'",
+            "y = 1;  # why",
+            "this is no Python",
+            "y = 1",
+        ):
             shell.run_cell(cell, store_history=True)
         assert origin._executed() == {"y = 1"}
     finally:
@@ -239,21 +288,26 @@ def test_the_code_is_no_part_of_what_a_result_is_found_by(study, library, monkey
 
 # ---------------------------------------------------------------- whoever reads a result of other code
 
+
 def test_a_reader_of_other_code_is_told_once_a_folder_and_what_is_saved_then_says_so(study, library, capsys):
-    sets = {number: study.members[number:50 + number] for number in range(3)}
+    sets = {number: study.members[number : 50 + number] for number in range(3)}
     study.population("a model", sets, epochs=1)
     study.population("a model", sets, epochs=1)
     assert capsys.readouterr().err == "", "today's code"
     library("models.training", "^IMAGE_MOMENTUM = 0.5", "IMAGE_MOMENTUM = 0.6")
     for _ in range(2):
         study.population("a model", sets, epochs=1)
-    line, = capsys.readouterr().err.splitlines()
-    assert line.endswith("mine/models: other code than today's made some of this (dcpriv_lib/models/training.py); "
-                         "`make fresh PROFILE=mine` starts anew")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(
+        "mine/models: other code than today's made some of this (dcpriv_lib/models/training.py); "
+        "`make fresh PROFILE=mine` starts anew"
+    )
     study.save("every_model", pd.DataFrame({"a": [1]}))
-    rests_on, = record(study.folder / "every_model.csv")["other_code"]["dcpriv_lib/models/training.py"]
+    (rests_on,) = record(study.folder / "every_model.csv")["other_code"]["dcpriv_lib/models/training.py"]
     assert re.fullmatch(r"[0-9a-f]{12} of ([0-9a-f]{40}(\+changes)?|no commit)", rests_on)
-    assert list(origin.other_code(record(study.folder / "every_model.csv"))) == ["dcpriv_lib/models/training.py"], "a table of today's code"
+    assert list(origin.other_code(record(study.folder / "every_model.csv"))) == ["dcpriv_lib/models/training.py"], (
+        "a table of today's code"
+    )
 
 
 def test_workers_are_silent_and_a_record_without_hashes_counts_as_other_code(study, library, capsys, monkeypatch):
@@ -284,6 +338,7 @@ def test_a_result_that_went_on_from_a_state_of_other_code_says_so(tmp_path, libr
     def go_on(unfinished):
         with Checkpoint(unfinished, {}) as saved:
             return saved.load()
+
     with pytest.raises(KeyboardInterrupt):
         store.cached(tmp_path / "a", {}, stop, by=(condense.condense,))
     library("condensation.gradient_matching", "^NETWORK_LR = 0.01", "NETWORK_LR = 0.02")
@@ -300,10 +355,16 @@ CLEAN, CHANGED = "cdee8705a1" + 30 * "0", "cdee8705a1" + 30 * "0" + "+changes"
 
 
 def made_by(commit, day="2026-11-28", **more):
-    return {"inputs": {}, "sha256": "", "provenance": {"written": f"{day}T00:00:00", "processor": "cpu", "git_commit": commit}} | more
+    return {
+        "inputs": {},
+        "sha256": "",
+        "provenance": {"written": f"{day}T00:00:00", "processor": "cpu", "git_commit": commit},
+    } | more
 
 
-@pytest.mark.parametrize(("commit", "shown"), [(CLEAN, "cdee8705a1"), (CHANGED, "cdee8705a1+changes"), (None, "unknown")])
+@pytest.mark.parametrize(
+    ("commit", "shown"), [(CLEAN, "cdee8705a1"), (CHANGED, "cdee8705a1+changes"), (None, "unknown")]
+)
 def test_no_cut_removes_the_mark_of_changed_code(commit, shown):
     assert origin.short(commit) == shown
     assert origin.of_run([made_by(commit)]) == f"run on 2026-11-28 on cpu, commit {shown}."
@@ -315,21 +376,31 @@ def test_a_run_says_how_much_code_it_mixes():
     assert origin.mixture([]) == ""
     assert origin.mixture([made_by(CLEAN, code=a), made_by(CLEAN, code=a)]) == ""
     assert origin.mixture([made_by(CLEAN, code=a), made_by(other, code=a)]) == (
-        "Its tables are of 2 commits, which differ in nothing that they passed through.")
+        "Its tables are of 2 commits, which differ in nothing that they passed through."
+    )
     assert origin.mixture([made_by(CLEAN), made_by(other, code=a)]) == (
-        "Its tables are of 2 commits, and what differs between these is not on record.")
-    assert origin.mixture([made_by(CLEAN, code=a), made_by(CLEAN, code=b)]) == "It mixes code: dcpriv_lib/a.py in 2 versions."
+        "Its tables are of 2 commits, and what differs between these is not on record."
+    )
+    assert (
+        origin.mixture([made_by(CLEAN, code=a), made_by(CLEAN, code=b)])
+        == "It mixes code: dcpriv_lib/a.py in 2 versions."
+    )
     read = {"dcpriv_lib/b.py": ["7 of x", "8 of y"], origin.UNKNOWN: ["z"]}
     assert origin.mixture([made_by(CLEAN, code=a, other_code=read)]) == (
-        "It mixes code: dcpriv_lib/b.py in 3 versions and results whose code is not on record.")
+        "It mixes code: dcpriv_lib/b.py in 3 versions and results whose code is not on record."
+    )
     assert origin.of_run([made_by(CLEAN), made_by(CHANGED, "2026-11-30"), made_by(CLEAN, "2026-11-29")]).startswith(
-        "run on 2026-11-28 to 2026-11-30 on cpu, commits cdee8705a1 and cdee8705a1+changes. ")
+        "run on 2026-11-28 to 2026-11-30 on cpu, commits cdee8705a1 and cdee8705a1+changes. "
+    )
 
 
 def test_no_committed_result_is_of_code_that_is_in_no_commit():
     """`make figures` refuses such results, and so does this test, which CI runs."""
-    found = {str(file.relative_to(paths.FIGURES)): why for file in sorted(paths.FIGURES.glob("*/*.json"))
-             if (why := committed.uncommitted(file))}
+    found = {
+        str(file.relative_to(paths.FIGURES)): why
+        for file in sorted(paths.FIGURES.glob("*/*.json"))
+        if (why := committed.uncommitted(file))
+    }
     assert not found, "make them again by committed code: commit, `make fresh PROFILE=...`, `make figures`"
 
 
@@ -340,7 +411,14 @@ def runs(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "FIGURES", tmp_path / "figures")
     monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
     for name in ("good", "other"):
-        for file in ("tables/claims.csv", "tables/claims.md", "figures/a.png", "condensed_sets.npz", "core_seconds.json", "models/m.npz"):
+        for file in (
+            "tables/claims.csv",
+            "tables/claims.md",
+            "figures/a.png",
+            "condensed_sets.npz",
+            "core_seconds.json",
+            "models/m.npz",
+        ):
             path = tmp_path / "results" / name / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("{}" if file.endswith("json") else name)
@@ -354,23 +432,41 @@ def runs(tmp_path, monkeypatch):
 def test_what_a_run_found_replaces_what_was_committed_of_it(runs):
     committed.copy("good")
     assert sorted(file.name for file in (runs / "figures/good").iterdir()) == [
-        "a.png", "claims.csv", "claims.csv.json", "claims.md", "condensed_sets.npz", "condensed_sets.npz.json", "core_seconds.json"]
+        "a.png",
+        "claims.csv",
+        "claims.csv.json",
+        "claims.md",
+        "condensed_sets.npz",
+        "condensed_sets.npz.json",
+        "core_seconds.json",
+    ]
     assert [file.name for file in (runs / "figures/other").iterdir()] == ["before.csv"]
     committed.copy()
     assert (runs / "figures/other/claims.md").read_text() == "other"
 
 
-@pytest.mark.parametrize(("spoiled", "words"), [
-    (made_by(CHANGED), "changed code that was not committed"), (made_by(None), "code without a commit"),
-    (made_by(CLEAN, inputs={"made from": {"provenance": {"git_commit": CHANGED}}}), "changed code that was not committed"),
-    (made_by(CLEAN, other_code={"dcpriv_lib/a.py": [f"1 of {CHANGED}"]}), "changed code that was not committed"),
-    (made_by(CLEAN, other_code={"dcpriv_lib/a.py": ["1 of no commit"]}), "code without a commit"),
-    (made_by(CLEAN, replaces=made_by(CHANGED)), "changed code that was not committed")])
+@pytest.mark.parametrize(
+    ("spoiled", "words"),
+    [
+        (made_by(CHANGED), "changed code that was not committed"),
+        (made_by(None), "code without a commit"),
+        (
+            made_by(CLEAN, inputs={"made from": {"provenance": {"git_commit": CHANGED}}}),
+            "changed code that was not committed",
+        ),
+        (made_by(CLEAN, other_code={"dcpriv_lib/a.py": [f"1 of {CHANGED}"]}), "changed code that was not committed"),
+        (made_by(CLEAN, other_code={"dcpriv_lib/a.py": ["1 of no commit"]}), "code without a commit"),
+        (made_by(CLEAN, replaces=made_by(CHANGED)), "changed code that was not committed"),
+    ],
+)
 @pytest.mark.parametrize("file", ["tables/claims.csv.json", "condensed_sets.npz.json"])
 def test_results_of_uncommitted_code_are_refused_before_anything_is_deleted(file, spoiled, words, runs):
     (runs / "results/other" / file).write_text(json.dumps(spoiled))
-    with pytest.raises(committed.RefusedError, match=f"figures/other stays as it is: {words} made {Path(file).stem}, .*"
-                       "Commit your changes, then `make fresh PROFILE=other` and `make figures` again"):
+    with pytest.raises(
+        committed.RefusedError,
+        match=f"figures/other stays as it is: {words} made {Path(file).stem}, .*"
+        "Commit your changes, then `make fresh PROFILE=other` and `make figures` again",
+    ):
         committed.copy()
     for name in ("good", "other"):
         assert [path.name for path in (runs / "figures" / name).iterdir()] == ["before.csv"]
@@ -384,9 +480,10 @@ def test_a_run_that_is_not_there_is_named(runs):
 
 # ---------------------------------------------------------------- to start anew
 
+
 def test_a_profile_starts_anew_and_nothing_is_lost(runs):
     said = fresh.main("other")
-    old, = (runs / "results/.old").iterdir()
+    (old,) = (runs / "results/.old").iterdir()
     assert old.name.startswith("other-") and (old / "models/m.npz").read_text() == "other" and str(old.name) in said
     assert not (runs / "results/other").exists() and (runs / "results/good/models/m.npz").exists()
     assert fresh.main("other") == "other has no results yet"
@@ -401,8 +498,12 @@ def test_only_results_of_a_profile_are_put_aside(name, runs):
     assert (runs / "figures/good/before.csv").exists() and (runs / "results/good").exists()
 
 
-@pytest.mark.parametrize(("profile", "runs"), [("quick", "profile=quick"), ("authors", "make --no-print-directory authors")])
+@pytest.mark.parametrize(
+    ("profile", "runs"), [("quick", "profile=quick"), ("authors", "make --no-print-directory authors")]
+)
 def test_make_fresh_puts_aside_then_runs_and_never_says_to_put_aside_again(profile, runs):
-    shown = subprocess.run(["make", "-n", "fresh", f"PROFILE={profile}"], cwd=paths.REPOSITORY, capture_output=True, text=True).stdout
+    shown = subprocess.run(
+        ["make", "-n", "fresh", f"PROFILE={profile}"], cwd=paths.REPOSITORY, capture_output=True, text=True
+    ).stdout
     assert 0 <= shown.index(f'python -m dcpriv_lib.engine.fresh "{profile}"') < shown.index(runs)
     assert 'DCPRIV_AGAIN="make' not in shown, "whoever stops it goes on by the engine's own command"

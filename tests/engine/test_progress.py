@@ -30,7 +30,9 @@ def engine(tmp_path, monkeypatch):
         def tell(event, wait=0, level=logging.INFO, text="", **extra):
             now[0] += wait
             listening.emit(logging.makeLogRecord({"event": event, "levelno": level, "msg": text} | extra))
+
         return tell
+
     return start
 
 
@@ -49,7 +51,7 @@ def test_steps_are_counted_and_timed_and_the_next_run_knows_how_long(engine, cap
     assert first[-1].endswith("3 of 3  doing attack: 20 s")
     run(engine(), 30)  # on a machine that is three times slower than expected
     again = capsys.readouterr().out.splitlines()
-    assert again[0].endswith("on 2 cores, about 45 s left")          # 10 s of one core, twice 20 s of two
+    assert again[0].endswith("on 2 cores, about 45 s left")  # 10 s of one core, twice 20 s of two
     assert again[2].endswith("1 of 3  doing split: 30 s, about 2 min left")
 
 
@@ -73,7 +75,7 @@ def test_a_failure_names_the_cell_and_the_error(tmp_path):
     kernel = {"name": "python3", "display_name": "", "language": "python"}
     nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), tmp_path / "01_test.ipynb")
     output = tmp_path / "out.ipynb"
-    with pytest.raises(Exception) as caught:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 (whatever papermill raises)
         run_notebook.run(tmp_path / "01_test.ipynb", output, {})
     said = run_notebook.failure(tmp_path / "01_test.ipynb", output, caught.value)
     assert "code cell 2, which begins: raise ValueError" in said and "  it is" in said
@@ -85,13 +87,14 @@ def test_progress_is_the_newest_bar(capsys, monkeypatch):
     bars = "\rmodels:  10%|#   | 1/10 [00:05<00:45,  5s/it]\rmodels:  50%|#####     | 5/10 [00:25<00:25,  5.00s/it]"
     run_notebook.Progress("06").emit(logging.makeLogRecord({"msg": "just a print"}))
     run_notebook.Progress("06").emit(logging.makeLogRecord({"msg": bars}))
-    assert capsys.readouterr().out.split() == "06: models, 5 of 10, 00:25 left".split()
+    assert capsys.readouterr().out.split() == ["06:", "models,", "5", "of", "10,", "00:25", "left"]
 
 
 def test_the_front_page_holds_what_there_is(tmp_path):
     (tmp_path / "tables").mkdir()
     pd.DataFrame({"claim": ["A <claim>"], "target": ["original"], "this run": ["50 %"], "verdict": ["no"]}).to_csv(
-        tmp_path / "tables/claims.csv", index=False)
+        tmp_path / "tables/claims.csv", index=False
+    )
     inputs = {"profile": "p", "dataset": "d"}
     made = {"written": "2026-01-01T00:00:00", "processor": "cpu", "git_commit": None}
     (tmp_path / "tables/claims.csv.json").write_text(json.dumps({"inputs": inputs, "provenance": made, "sha256": ""}))
@@ -114,9 +117,14 @@ def test_a_notebook_that_the_engine_does_not_run_is_shown_as_committed_until_it_
 
 
 def test_plumbing_is_folded_and_the_lesson_is_not():
-    cells = [new_markdown_cell("# T"), new_code_cell("a = 1", metadata={"tags": ["parameters"]}),
-             new_code_cell("import os"), new_markdown_cell("text"), new_code_cell("lesson"),
-             new_code_cell("keep()", metadata={"tags": ["plumbing"]})]
+    cells = [
+        new_markdown_cell("# T"),
+        new_code_cell("a = 1", metadata={"tags": ["parameters"]}),
+        new_code_cell("import os"),
+        new_markdown_cell("text"),
+        new_code_cell("lesson"),
+        new_code_cell("keep()", metadata={"tags": ["plumbing"]}),
+    ]
     folded = [cell.metadata.get("folded") for cell in report.fold(new_notebook(cells=cells)).cells]
     assert folded == [None, "parameters", "imports and set-up", None, None, "code"]
 
@@ -130,6 +138,7 @@ def test_a_kernel_that_another_process_beat_to_a_port_is_started_again(tmp_path,
         if len(calls) <= failures:
             raise RuntimeError(run_notebook.UNBORN)
         place.write_text("executed")
+
     monkeypatch.setattr(run_notebook, "execute_notebook", execute)
     if ends_well:
         run_notebook.run(tmp_path / "a.ipynb", tmp_path / "out.ipynb", {})
@@ -145,6 +154,7 @@ def test_no_other_error_of_a_notebook_is_tried_again(tmp_path, monkeypatch):
     def execute(*_, **__):
         calls.append(1)
         raise RuntimeError("of the notebook's own")
+
     monkeypatch.setattr(run_notebook, "execute_notebook", execute)
     with pytest.raises(RuntimeError, match="of the notebook's own"):
         run_notebook.run(tmp_path / "a.ipynb", tmp_path / "out.ipynb", {})

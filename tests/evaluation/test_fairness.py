@@ -31,7 +31,9 @@ def test_a_class_that_never_occurs_changes_nothing():
     assert shares == fairness.shares_of_the_spread(np.repeat(RIGHT, 2, 0), LABELS, 3)
     both = [fairness.amplification(RIGHT, RIGHT, LABELS, classes, np.random.default_rng(0)) for classes in (3, 4)]
     assert both[0] == both[1] and both[0][0] == 1
-    aucs = examination.aucs_by_class(np.arange(25.0)[None], np.arange(25)[None] % 2 == 0, np.arange(25)[None] % 2 == 1, LABELS, 4)
+    aucs = examination.aucs_by_class(
+        np.arange(25.0)[None], np.arange(25)[None] % 2 == 0, np.arange(25)[None] % 2 == 1, LABELS, 4
+    )
     assert np.isnan(aucs[0, 3]) and np.isfinite(aucs[0, :3]).all()
 
 
@@ -54,6 +56,7 @@ def test_amplification_is_the_plain_quotient():
 
     def plain(right):
         return np.mean([np.std([run[labels == c].mean() for c in range(5)]) for run in right])
+
     value, low, high = fairness.amplification(a, b, labels, 5, rng)
     assert value == pytest.approx(plain(a) / plain(b)) and low < value < high
     assert np.isnan(fairness.amplification(a, np.ones_like(b), labels, 5, rng)).all(), "no spread to amplify"
@@ -90,13 +93,17 @@ def test_images_are_resampled_together_and_within_their_class():
     def difference(x, y):
         assert (x[0] % 2 == labels).all()
         return (x - y).mean()
+
     assert metrics.bootstrap(difference, [a, a], labels, np.random.default_rng(4)) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(("classes", "of_run", "share"), [(0.0, 0.2, "luck of the run"), (0.12, 0.0, "classes")])
 def test_the_shares_of_the_spread_are_those_that_were_planted(classes, of_run, share):
     rng = np.random.default_rng(5)
-    found = [fairness.shares_of_the_spread(*world(0.6 + classes * rng.normal(size=10), 4, 400, rng, of_run), 10) for _ in range(30)]
+    found = [
+        fairness.shares_of_the_spread(*world(0.6 + classes * rng.normal(size=10), 4, 400, rng, of_run), 10)
+        for _ in range(30)
+    ]
     mean = {name: np.mean([one[name] for one in found]) for name in found[0]}
     assert mean[share] > 0.8 and sum(mean.values()) == pytest.approx(1)
 
@@ -108,7 +115,9 @@ def test_the_luck_of_a_small_exam_is_told_from_the_classes():
         hard = rng.random(300) < 0.3
         found.append(fairness.shares_of_the_spread(np.tile(~hard, (3, 1)), np.repeat(np.arange(10), 30), 10)["classes"])
     assert np.mean(found) < 0.25
-    assert np.isnan(list(fairness.shares_of_the_spread(RIGHT, LABELS, 4).values())).all(), "one run says nothing of luck"
+    assert np.isnan(list(fairness.shares_of_the_spread(RIGHT, LABELS, 4).values())).all(), (
+        "one run says nothing of luck"
+    )
 
 
 def test_the_rank_correlation_is_scipys_and_its_interval_holds():
@@ -121,7 +130,9 @@ def test_the_rank_correlation_is_scipys_and_its_interval_holds():
     assert held >= 276, f"{held} of 300: about 285 should hold"
     a[2] = np.nan
     assert fairness.rank_correlation(a, b)[0] == pytest.approx(spearmanr(np.delete(a, 2), np.delete(b, 2)).statistic)
-    assert np.isnan(fairness.rank_correlation(a[:5], b[:5])).all() and np.isnan(fairness.rank_correlation(a, 0 * b)).all()
+    assert (
+        np.isnan(fairness.rank_correlation(a[:5], b[:5])).all() and np.isnan(fairness.rank_correlation(a, 0 * b)).all()
+    )
 
 
 def test_as_accurate_models_of_real_images_lie_on_the_line_between_their_neighbours():
@@ -139,26 +150,50 @@ def test_as_accurate_models_of_real_images_lie_on_the_line_between_their_neighbo
 
 def test_the_verdict_on_chen_et_al_follows_from_the_side_on_which_an_interval_lies():
     low, none, high = (-0.2, -0.3, -0.1), (0.0, -0.1, 0.1), (0.2, 0.1, 0.3)
-    measured = {"condensed-1": {"leak": (0.6, 0.55, 0.65), "kept": low, "robustness, equal": high,
-                                "amplification": (2.0, 1.2, 3.0), "spread, equal": low},
-                "condensed-2": {"leak": (0.5, 0.45, 0.55), "kept": none, "robustness, equal": None,
-                                "amplification": (0.5, 0.3, 0.9), "spread, equal": none}}
+    measured = {
+        "condensed-1": {
+            "leak": (0.6, 0.55, 0.65),
+            "kept": low,
+            "robustness, equal": high,
+            "amplification": (2.0, 1.2, 3.0),
+            "spread, equal": low,
+        },
+        "condensed-2": {
+            "leak": (0.5, 0.45, 0.55),
+            "kept": none,
+            "robustness, equal": None,
+            "amplification": (0.5, 0.3, 0.9),
+            "spread, equal": none,
+        },
+    }
     claims = against_chen.chen_claims(measured)
     table = claims.set_index(["trained on", "Chen et al. say"])["verdict"]
     assert table["condensed-1"].to_dict() == {
-        literature.CHEN["leak"]: "supported", literature.CHEN["robustness"]: "less robust",
-        "(control) robustness at equal accuracy": "more robust", literature.CHEN["fairness"]: "supported",
-        "(control) fairness at equal accuracy": "fairer"}
+        literature.CHEN["leak"]: "supported",
+        literature.CHEN["robustness"]: "less robust",
+        "(control) robustness at equal accuracy": "more robust",
+        literature.CHEN["fairness"]: "supported",
+        "(control) fairness at equal accuracy": "fairer",
+    }
     assert table["condensed-2"].to_dict() == {
-        literature.CHEN["leak"]: "no leak detected", literature.CHEN["robustness"]: "no difference detected",
-        literature.CHEN["fairness"]: "contradicted", "(control) fairness at equal accuracy": "no difference detected"}
+        literature.CHEN["leak"]: "no leak detected",
+        literature.CHEN["robustness"]: "no difference detected",
+        literature.CHEN["fairness"]: "contradicted",
+        "(control) fairness at equal accuracy": "no difference detected",
+    }
     assert against_chen.chen_luck(measured) == (
-        "9 intervals of 95 % stand here. If there were no difference anywhere, about 0.5 of them would show one by luck; 6 do.")
-    assert comparison.luck([(0.1, 0.0, 0.2), (0.1, -0.1, 0.3), (np.nan,) * 3, (-1, -2, -0.5)]).endswith("about 0.2 of them would show one by luck; 1 do.")
+        "9 intervals of 95 % stand here. If there were no difference anywhere, about 0.5 of them would show "
+        "one by luck; 6 do."
+    )
+    assert comparison.luck([(0.1, 0.0, 0.2), (0.1, -0.1, 0.3), (np.nan,) * 3, (-1, -2, -0.5)]).endswith(
+        "about 0.2 of them would show one by luck; 1 do."
+    )
     short = against_chen.chen_in_short(claims).set_index("Chen et al. say")
     assert short.loc[literature.CHEN["leak"]].tolist() == ["2 training sets", "supported for 1, no leak detected for 1"]
     assert short.loc["(control) robustness at equal accuracy"].tolist() == [
-        "1 training sets", "more robust for 1, less robust for 0, no difference detected for 0"]
+        "1 training sets",
+        "more robust for 1, less robust for 0, no difference detected for 0",
+    ]
 
 
 @pytest.mark.parametrize("wrong", [-1, 4])
@@ -171,11 +206,18 @@ def test_labels_outside_the_classes_are_named(wrong):
         fairness.class_accuracies(RIGHT, LABELS[1:], 4)
 
 
-@pytest.mark.parametrize(("value", "low", "high", "text"), [
-    (0.012, -0.003, 0.027, "+1.2 points [-0.3, 2.7]"), (0.002, 0.0003, 0.0051, "+0.20 points [0.03, 0.51]"),
-    (-0.002, -0.0051, -0.0003, "-0.20 points [-0.51, -0.03]"), (0.001, -0.00002, 0.002, "+0.100 points [-0.002, 0.200]"),
-    (0.0, -0.01, 0.01, "+0.0 points [-1.0, 1.0]"), (0.01, 0.0, 0.02, "+1.0 points [0.0, 2.0]"),
-    (0.0004, -0.001, 0.002, "+0.0 points [-0.1, 0.2]")])
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (0.012, -0.003, 0.027, "+1.2 points [-0.3, 2.7]"),
+        (0.002, 0.0003, 0.0051, "+0.20 points [0.03, 0.51]"),
+        (-0.002, -0.0051, -0.0003, "-0.20 points [-0.51, -0.03]"),
+        (0.001, -0.00002, 0.002, "+0.100 points [-0.002, 0.200]"),
+        (0.0, -0.01, 0.01, "+0.0 points [-1.0, 1.0]"),
+        (0.01, 0.0, 0.02, "+1.0 points [0.0, 2.0]"),
+        (0.0004, -0.001, 0.002, "+0.0 points [-0.1, 0.2]"),
+    ],
+)
 def test_the_ends_of_a_difference_are_never_rounded_away_from_their_side(value, low, high, text):
     assert tables.points(value, low, high) == text
 
@@ -186,5 +228,7 @@ def test_a_gain_is_that_of_pairs():
     a, b = of_half + 0.02 + rng.normal(0, 0.001, 6), of_half
     mean, low, high = comparison.gain(a, b)
     reach = 2.5706 * np.std(a - b, ddof=1) / np.sqrt(6)  # Student's t with 5 degrees of freedom
-    assert (mean, low, high) == pytest.approx(((a - b).mean(), (a - b).mean() - reach, (a - b).mean() + reach), rel=1e-4)
+    assert (mean, low, high) == pytest.approx(
+        ((a - b).mean(), (a - b).mean() - reach, (a - b).mean() + reach), rel=1e-4
+    )
     assert low > 0 > comparison.difference(a, b)[1], "what halves differ in does not count"

@@ -1,6 +1,8 @@
-"""Adversarial images: against closed forms on linear models, against foolbox, and what must not be mistaken for robustness."""
+"""Adversarial images: against closed forms on linear models, against foolbox, and what must not be mistaken for
+robustness."""
 
-from fractions import Fraction
+from fractions import itertools
+import Fraction
 
 import jupytext
 import numpy as np
@@ -32,7 +34,9 @@ class Linear(nn.Module):
 
     def __init__(self, classes=3, scale=1.0, dtype=torch.float32):
         super().__init__()
-        self.w = nn.Parameter(torch.randn(classes, 64, generator=generator(1), dtype=dtype) * scale, requires_grad=False)
+        self.w = nn.Parameter(
+            torch.randn(classes, 64, generator=generator(1), dtype=dtype) * scale, requires_grad=False
+        )
         self.b = -(self.w * 0.5).sum(1)
 
     def forward(self, pixels):
@@ -54,7 +58,7 @@ def trained():
     labels = torch.arange(3).repeat(40)
     images = 0.3 * torch.rand(120, 1, 16, 16, generator=generator(3))
     for label in range(3):
-        images[labels == label, :, 4 * label:4 * label + 6, 4 * label:4 * label + 6] += 0.35
+        images[labels == label, :, 4 * label : 4 * label + 6, 4 * label : 4 * label + 6] += 0.35
     network = networks.initialise(networks.PaperCNN(1, 16, 3), generator(4))
     mean, deviation = torch.full((1, 1, 1, 1), 60.0), torch.full((1, 1, 1, 1), 50.0)
     train(network, (255 * images - mean) / deviation, labels, epochs=12, generator=generator(5))
@@ -62,6 +66,7 @@ def trained():
 
 
 # ---------------------------------------------------------------- closed forms
+
 
 def margins(network, images):
     """For every image the other classes' z_y - z_k [n, k], and the rows w_y - w_k [n, k, 64], in float64."""
@@ -89,7 +94,10 @@ def test_deepfool_goes_as_far_as_the_nearest_boundary():
     for overshoot in (1e-6, 0.02):
         moved, distances = robustness.deepfool(network, images, labels, overshoot=overshoot)
         assert torch.allclose(distances, (1 + overshoot) * (expected + robustness.BEYOND), rtol=1e-9)
-        assert torch.allclose((moved - images).flatten(1).norm(dim=1), distances) and (own_labels(network, moved) != labels).all()
+        assert (
+            torch.allclose((moved - images).flatten(1).norm(dim=1), distances)
+            and (own_labels(network, moved) != labels).all()
+        )
 
 
 def test_pgd_is_as_good_as_fgsm_on_a_linear_model_where_no_attack_can_be_better():
@@ -110,15 +118,20 @@ def test_an_image_that_is_wrong_already_is_at_distance_zero():
 
 # ---------------------------------------------------------------- within epsilon, to the last bit
 
+
 @pytest.mark.parametrize("epsilon", EPSILONS)
 @pytest.mark.parametrize("attack", ["FGSM", "PGD", "Square"])
 def test_no_pixel_leaves_epsilon_or_0_to_1_by_a_bit(attack, epsilon, trained):
     network, images, labels = trained
     images = images.clone()
     images[0, 0, 0, :4] = torch.tensor([0.0, 1.0, 1 / 255, 1e-30])
-    attacks = {"FGSM": lambda: robustness.fgsm(network, images, labels, epsilon),
-               "PGD": lambda: robustness.pgd(network, images, labels, epsilon, steps=3, generator=generator(7)),
-               "Square": lambda: robustness.autoattack(network, images, labels, epsilon, attacks=["square"], queries=5, rivals=1, seed=8)}
+    attacks = {
+        "FGSM": lambda: robustness.fgsm(network, images, labels, epsilon),
+        "PGD": lambda: robustness.pgd(network, images, labels, epsilon, steps=3, generator=generator(7)),
+        "Square": lambda: robustness.autoattack(
+            network, images, labels, epsilon, attacks=["square"], queries=5, rivals=1, seed=8
+        ),
+    }
     moved = attacks[attack]()
     pairs = {(Fraction(a), Fraction(b)) for a, b in zip(images.flatten().tolist(), moved.flatten().tolist())}
     # the limit is the number as it is written, to a bit of a double
@@ -129,7 +142,9 @@ def test_no_pixel_leaves_epsilon_or_0_to_1_by_a_bit(attack, epsilon, trained):
 
 def test_the_same_generator_gives_the_same_images_and_another_others(trained):
     network, images, labels = trained
-    one, again, other = (robustness.pgd(network, images, labels, 0.1, steps=1, generator=generator(seed)) for seed in (1, 1, 2))
+    one, again, other = (
+        robustness.pgd(network, images, labels, 0.1, steps=1, generator=generator(seed)) for seed in (1, 1, 2)
+    )
     assert torch.equal(one, again) and not torch.equal(one, other)
     before = torch.random.get_rng_state()
     robustness.autoattack(network, images, labels, 0.1, attacks=["square"], queries=3, rivals=1, seed=1)
@@ -137,6 +152,7 @@ def test_the_same_generator_gives_the_same_images_and_another_others(trained):
 
 
 # ---------------------------------------------------------------- against foolbox
+
 
 @pytest.fixture
 def foolbox_model(trained):
@@ -149,18 +165,24 @@ def test_fgsm_and_pgd_make_the_images_that_foolbox_makes(foolbox_model, trained)
     network, images, labels = trained
     flipped = set()
     for epsilon in (0.02, 0.05, 0.1, 0.15):
-        _, theirs, success = foolbox.attacks.LinfFastGradientAttack(random_start=False)(model, images, labels, epsilons=epsilon)
+        _, theirs, success = foolbox.attacks.LinfFastGradientAttack(random_start=False)(
+            model, images, labels, epsilons=epsilon
+        )
         ours = robustness.fgsm(network, images, labels, epsilon)
         assert torch.allclose(ours, theirs, atol=1e-6)
         assert torch.equal(own_labels(network, ours) != labels, success)
 
         low, high = robustness._box(images, epsilon)
-        start = low + torch.rand(images.shape, generator=generator(9)) * (high - low)  # a random one of theirs would be another
+        start = low + torch.rand(images.shape, generator=generator(9)) * (
+            high - low
+        )  # a random one of theirs would be another
         pgd = foolbox.attacks.LinfPGD(rel_stepsize=0.25, steps=10, random_start=True)
         pgd.get_random_start = lambda x0, epsilon: foolbox_tensor(start)
         _, theirs, success = pgd(model, images, labels, epsilons=epsilon)
         ours = robustness.pgd(network, images, labels, epsilon, steps=10, generator=generator(9))
-        assert (~torch.isclose(ours, theirs, atol=1e-6)).float().mean() < 0.002, "where a gradient is zero but for rounding"
+        assert (~torch.isclose(ours, theirs, atol=1e-6)).float().mean() < 0.002, (
+            "where a gradient is zero but for rounding"
+        )
         assert torch.equal(own_labels(network, ours) != labels, success)
         flipped.add(int(success.sum()))
     assert len(flipped) > 2, "some images survive and some do not"
@@ -180,10 +202,13 @@ def test_deepfool_goes_where_foolbox_goes(foolbox_model, trained):
         _, theirs, success = by_foolbox(model, some, labels, epsilons=None)
         moved, ours = robustness.deepfool(network, some, labels)
         assert success.all() and (own_labels(network, moved) != labels).all()
-        assert torch.allclose(moved, theirs, atol=1e-3) and torch.allclose(ours, (theirs - some).flatten(1).norm(dim=1), rtol=1e-3)
+        assert torch.allclose(moved, theirs, atol=1e-3) and torch.allclose(
+            ours, (theirs - some).flatten(1).norm(dim=1), rtol=1e-3
+        )
 
 
 # ---------------------------------------------------------------- an examination
+
 
 def test_no_attack_is_better_than_none_and_each_finds_more_with_a_larger_epsilon(trained):
     network, images, labels = trained
@@ -198,10 +223,14 @@ def test_no_attack_is_better_than_none_and_each_finds_more_with_a_larger_epsilon
 
 def test_what_the_strongest_leave_right_was_right_before_and_pgd_left_it(trained):
     network, images, labels = trained
-    found = robustness.strongest(network, images[:12], labels[:12], epsilon=0.09, steps=10, queries=30, rivals=2, generator=generator(11))
+    found = robustness.strongest(
+        network, images[:12], labels[:12], epsilon=0.09, steps=10, queries=30, rivals=2, generator=generator(11)
+    )
     kept = [found[name] for name in ("clean", "PGD", "Square", "AutoAttack")]
-    assert all((b <= a).all() for a, b in zip(kept, kept[1:])) and 0 < kept[1].sum() < 12
-    gone = robustness.strongest(network, images[:12], labels[:12], epsilon=1.0, steps=10, queries=30, rivals=2, generator=generator(11))
+    assert all((b <= a).all() for a, b in itertools.pairwise(kept)) and 0 < kept[1].sum() < 12
+    gone = robustness.strongest(
+        network, images[:12], labels[:12], epsilon=1.0, steps=10, queries=30, rivals=2, generator=generator(11)
+    )
     assert not gone["AutoAttack"].any()
 
 
@@ -233,7 +262,9 @@ def test_a_model_without_gradients_is_called_masked_and_not_robust(hide, trained
     images, labels = (middle(), None) if isinstance(network, Saturated) else trained[1:]
     labels = own_labels(network, images) if labels is None else labels
     examined = robustness.examine(network, images, labels, epsilons=[0.05, 1.0], steps=5, generator=generator(12))
-    strong = robustness.strongest(network, images[:2], labels[:2], epsilon=0.05, steps=5, queries=2, rivals=1, generator=generator(12))
+    strong = robustness.strongest(
+        network, images[:2], labels[:2], epsilon=0.05, steps=5, queries=2, rivals=1, generator=generator(12)
+    )
     assert examined["FGSM"][0][examined["clean"]].all(), "it looks robust"
     assert robustness.gradients(examined, strong).startswith("masked: 100% of the right images have no gradient")
 
@@ -252,6 +283,7 @@ def test_each_sign_of_masking_is_found_and_an_honest_model_has_none(trained):
 
 
 # ---------------------------------------------------------------- the scale of the pixels
+
 
 @pytest.mark.parametrize("pixels", ["standard", "raw", "unit"])
 def test_the_standardisation_is_inside_the_network_to_the_last_bit(pixels):
@@ -279,10 +311,14 @@ def test_the_gradient_by_the_pixels_is_that_of_differences(trained):
 
 # ---------------------------------------------------------------- bad input
 
+
 @pytest.mark.parametrize("epsilon", [-0.1, 1.5, float("nan")])
 def test_an_epsilon_out_of_range_is_named(epsilon, trained):
-    for attack in (robustness.fgsm, lambda *given: robustness.pgd(*given, steps=1, generator=generator(0)),
-                   lambda *given: robustness.autoattack(*given, attacks=["square"], queries=1, rivals=1, seed=0)):
+    for attack in (
+        robustness.fgsm,
+        lambda *given: robustness.pgd(*given, steps=1, generator=generator(0)),
+        lambda *given: robustness.autoattack(*given, attacks=["square"], queries=1, rivals=1, seed=0),
+    ):
         with pytest.raises(ValueError, match=f"^epsilon = {epsilon}: expected a number from 0 to 1.*8/255"):
             attack(*trained, epsilon)
 
@@ -293,7 +329,9 @@ def test_labels_outside_the_classes_are_named(label, trained):
     labels = labels.clone()
     labels[5] = label
     for attack in (lambda *given: robustness.fgsm(*given, 0.1), robustness.deepfool):
-        with pytest.raises(ValueError, match="^the labels run from .*: expected 0 to 2, the classes that the network knows"):
+        with pytest.raises(
+            ValueError, match="^the labels run from .*: expected 0 to 2, the classes that the network knows"
+        ):
             attack(network, images, labels)
 
 
@@ -303,10 +341,15 @@ def test_standardised_images_are_refused_as_an_epsilon_would_mean_nothing(traine
         robustness.fgsm(network, (images - 0.3) / 0.2, labels, 0.1)
 
 
-@pytest.mark.parametrize(("given", "words"), [
-    ({"epsilon": 0.3, "epsilons": [0.1, 0.2]}, "epsilon = 0.3: expected one of epsilons = "),
-    ({"epsilons": [0.1, 1.2]}, "epsilons = .* a list of numbers from 0 to 1, each larger"),
-    ({"epsilons": [0.2, 0.1]}, "epsilons = .* each larger than the one before"), ({"epsilon": -0.1}, "a number from 0 to 1")])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"epsilon": 0.3, "epsilons": [0.1, 0.2]}, "epsilon = 0.3: expected one of epsilons = "),
+        ({"epsilons": [0.1, 1.2]}, "epsilons = .* a list of numbers from 0 to 1, each larger"),
+        ({"epsilons": [0.2, 0.1]}, "epsilons = .* each larger than the one before"),
+        ({"epsilon": -0.1}, "a number from 0 to 1"),
+    ],
+)
 def test_the_notebooks_epsilons_are_checked(given, words):
     with pytest.raises(errors.ParameterError, match=words):
         parameters.check(given)
@@ -319,6 +362,7 @@ def test_epsilons_that_do_not_ascend_are_named(trained):
 
 
 # ---------------------------------------------------------------- in a study
+
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
@@ -344,7 +388,10 @@ def test_models_of_a_study_are_attacked_as_they_were_trained_and_only_once(study
 
 
 def test_a_target_without_weights_is_named_and_one_with_weights_is_attacked(study, tmp_path):
-    answers = {part: np.random.default_rng(0).normal(size=(len(getattr(study, part)), 10)) for part in ("members", "non_members")}
+    answers = {
+        part: np.random.default_rng(0).normal(size=(len(getattr(study, part)), 10))
+        for part in ("members", "non_members")
+    }
     np.savez(tmp_path / "answers.npz", kind="logits", **answers)
     network = networks.initialise(networks.PaperCNN(1, 16, 10), generator(16))
     np.savez(tmp_path / "weights.npz", pixels="unit", **{name: w.numpy() for name, w in network.state_dict().items()})
@@ -354,11 +401,14 @@ def test_a_target_without_weights_is_named_and_one_with_weights_is_attacked(stud
     logits = files.targets(str(tmp_path / "weights.npz"), study)["weights.npz", 0].logits[:, 0]
     assert np.array_equal(predict(found["weights.npz"], pixels)[study.pool], logits)
     alone = Models(pd.DataFrame({"target": ["answers.npz"], "run": [0]}), logits[None], logits[None, :0])
-    with pytest.raises(ValueError, match="^answers.npz has answers and no weights: .* leave it out here, or name a file of its weights"):
+    with pytest.raises(
+        ValueError, match="^answers.npz has answers and no weights: .* leave it out here, or name a file of its weights"
+    ):
         study.attacked(alone, study.pool[:2], robustness.examine, epsilons=[0.1], steps=1)
 
 
 # ---------------------------------------------------------------- who is who in a picture
+
 
 def test_every_point_has_its_name_and_no_name_covers_another_or_a_point():
     figure, ax = plots.plt.subplots(figsize=(9, 5.5))
@@ -380,10 +430,12 @@ def test_every_point_has_its_name_and_no_name_covers_another_or_a_point():
 
 # ---------------------------------------------------------------- on an accelerator
 
+
 class Chip(TorchFunctionMode):
     """An accelerator that is none: what is put there is marked, and nothing takes marked tensors together with others.
 
-    Where tensors meet that a GPU would refuse to bring together, or numpy is to read one from there, it raises what torch raises.
+    Where tensors meet that a GPU would refuse to bring together, or numpy is to read one from there, it raises what
+    torch raises.
     """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -393,20 +445,30 @@ class Chip(TorchFunctionMode):
             return torch.device("cuda" if on_chip(args[0]) else "cpu")
         if func == torch.Tensor.data.__set__:
             args[0].on_chip = on_chip(args[1])
-        if func == torch.Tensor.data.__set__ or name in ("copy_", "_has_compatible_shallow_copy_type"):  # between devices, as they should
+        if func == torch.Tensor.data.__set__ or name in (
+            "copy_",
+            "_has_compatible_shallow_copy_type",
+        ):  # between devices, as they should
             return func(*args, **kwargs)
         if func in (torch.Tensor.to, torch.Tensor.cpu):
-            places = [one for one in leaves if isinstance(one, torch.device | str)] + ["cpu"] * (func is torch.Tensor.cpu)
+            places = [one for one in leaves if isinstance(one, torch.device | str)] + ["cpu"] * (
+                func is torch.Tensor.cpu
+            )
             there = torch.device(places[0]).type == "cuda" if places else on_chip(args[0])
             return self.moved(args[0], there, [one for one in leaves if isinstance(one, torch.dtype)])
         if name in ("numpy", "__array__") and on_chip(args[0]):
-            raise TypeError("can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.")
+            raise TypeError(
+                "can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to "
+                "copy the tensor to host memory first."
+            )
         made_there = torch.device(kwargs.pop("device", None) or "cpu").type == "cuda"
         tensors = [one for one in leaves if isinstance(one, torch.Tensor) and (one.ndim or on_chip(one))]
         if name == "__getitem__":
             tensors = tensors[:1] if on_chip(args[0]) else tensors  # numbers of rows may lie anywhere
         if func is not torch.autograd.grad and len({on_chip(one) for one in tensors}) == 2:
-            raise RuntimeError(f"Expected all tensors to be on the same device, but found at least two devices, in {name}")
+            raise RuntimeError(
+                f"Expected all tensors to be on the same device, but found at least two devices, in {name}"
+            )
         result = func(*args, **kwargs)
         if func is torch.autograd.grad:
             inputs = tree_leaves(args[1] if len(args) > 1 else kwargs["inputs"])
@@ -435,7 +497,12 @@ def far(study):
     """The study on an accelerator, with two trained models that answer there."""
     study.device = torch.device("cuda")
     with Chip():
-        yield study, study.population("target", {("original", 0): study.members[:60], ("condensed-1", 0): study.members[60:120]}, epochs=3)
+        yield (
+            study,
+            study.population(
+                "target", {("original", 0): study.members[:60], ("condensed-1", 0): study.members[60:120]}, epochs=3
+            ),
+        )
 
 
 def test_the_accelerator_of_these_tests_refuses_what_a_real_one_refuses():
@@ -443,7 +510,11 @@ def test_the_accelerator_of_these_tests_refuses_what_a_real_one_refuses():
         here, there = torch.ones(2, 3), torch.ones(2, 3).to("cuda")
         assert {there.device.type, (2 * there)[torch.tensor([0])].device.type} == {"cuda"} and here.device.type == "cpu"
         assert nn.Linear(3, 1).to("cuda")(there).device.type == "cuda" and there.cpu().numpy().sum() == 6
-        for wrong in (lambda: here + there, lambda: nn.Linear(3, 1).to("cuda")(here), lambda: here[torch.zeros(1, dtype=int).to("cuda")]):
+        for wrong in (
+            lambda: here + there,
+            lambda: nn.Linear(3, 1).to("cuda")(here),
+            lambda: here[torch.zeros(1, dtype=int).to("cuda")],
+        ):
             with pytest.raises(RuntimeError, match="same device"):
                 wrong()
         with pytest.raises(TypeError, match="cuda:0 device type tensor to numpy"):
@@ -479,7 +550,13 @@ def test_notebook_10_and_its_solutions_run_where_the_networks_are_on_an_accelera
     for cell in own[:2]:
         exec(cell, given)
     N = study.non_members[:40]
-    given |= {"models": {"original": models[:1]}, "names": ["original"], "N": N, "y": study.labels[N].numpy(), "classes": study.classes}
+    given |= {
+        "models": {"original": models[:1]},
+        "names": ["original"],
+        "N": N,
+        "y": study.labels[N].numpy(),
+        "classes": study.classes,
+    }
     for cell in pictures:
         exec(cell, given)
     given = {}

@@ -56,14 +56,16 @@ def refused(call, *words):
 
 # ---------------------------------------------------------------- the same numbers
 
+
 def same(one: Answers, other: Answers) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in vars(one))
 
 
 def test_a_target_written_to_a_file_has_the_targets_own_rows(study, target, tmp_path):
     logits, labels = target.logits[0], study.labels.numpy()
-    own = Answers(logits[study.pool][:, None], labels[study.pool],
-                          logits[study.attacker][:, None], labels[study.attacker])
+    own = Answers(
+        logits[study.pool][:, None], labels[study.pool], logits[study.attacker][:, None], labels[study.attacker]
+    )
     path = write(tmp_path / "again.npz", kind="logits", **parts(study, logits))
     found = external_files.targets(str(path), study)["again.npz", 0]
     assert same(found, own)
@@ -85,7 +87,9 @@ def test_the_models_that_this_report_keeps_can_be_named_as_they_are(study, targe
 @pytest.mark.parametrize("build", [networks.PaperCNN, lambda *shape: networks.ConvNet(*shape, width=6)])
 def test_weights_answer_for_images_on_their_own_scale(build, pixels, study, tmp_path):
     network = networks.initialise(build(*study.split.shape), generator(0, "a"))
-    path = write(tmp_path / "w.npz", pixels=pixels, **{name: value.numpy() for name, value in network.state_dict().items()})
+    path = write(
+        tmp_path / "w.npz", pixels=pixels, **{name: value.numpy() for name, value in network.state_dict().items()}
+    )
     images = study.split.dataset.images.double()
     mean, deviation = {"raw": (0, 1), "unit": (0, 255), "standard": (images.mean(), images.std(correction=0))}[pixels]
     expected = training.predict(network, ((images - mean) / deviation).float()).numpy()
@@ -96,8 +100,12 @@ def test_weights_answer_for_images_on_their_own_scale(build, pixels, study, tmp_
 def test_softmax_and_logits_of_one_model_score_alike_in_every_strong_attack(name):
     references, answers, _ = make_references(np.random.default_rng(1), leak=True)
     attack = suites.STRONG[name](references)
-    logarithms = [external_files._logarithms(None, {"members": softmax(logits[:, 0].astype(np.float64), axis=1)})["members"][:, None]
-                  for logits in (answers.logits, answers.other_logits)]
+    logarithms = [
+        external_files._logarithms(None, {"members": softmax(logits[:, 0].astype(np.float64), axis=1)})["members"][
+            :, None
+        ]
+        for logits in (answers.logits, answers.other_logits)
+    ]
     found = attack.score(Answers(logarithms[0], answers.labels, logarithms[1], answers.other_labels))
     assert np.allclose(found, attack.score(answers), rtol=1e-9, atol=1e-9)
 
@@ -106,8 +114,10 @@ def test_softmax_and_logits_of_one_model_score_alike_in_every_strong_attack(name
 def test_softmax_and_logits_of_one_model_score_alike_in_every_attack_of_the_paper(name, study, target, tmp_path):
     logits = target.logits[0].astype(np.float64)
     attack = suites.PAPER[name](Rehearsal.of(target.logits, study.labels, [(study.members, study.non_members)]))
-    one, other = (external_files.answers(write(tmp_path / f"{kind}.npz", kind=kind, **parts(study, values)), study)
-                  for kind, values in (("logits", logits), ("softmax", softmax(logits, axis=1))))
+    one, other = (
+        external_files.answers(write(tmp_path / f"{kind}.npz", kind=kind, **parts(study, values)), study)
+        for kind, values in (("logits", logits), ("softmax", softmax(logits, axis=1)))
+    )
     assert np.allclose(attack.score(one), attack.score(other), rtol=1e-9, atol=1e-9)
 
 
@@ -129,10 +139,13 @@ def test_without_the_attackers_images_rmia_is_left_out_and_the_others_are_not(st
     path = write(tmp_path / "few.npz", kind="logits", **parts(study, target.logits[0], "members", "non_members"))
     found = external_files.answers(path, study)
     assert found.other_logits is None
-    suite = {"loss": Attack(lambda asked: -signals.losses(asked.logits[:, 0], asked.labels), lambda: -1.0),
-             "others": Attack(lambda asked: pytest.fail("asked"), lambda: 0.0, needs_others=True)}
-    _, judged = attack_results.judge({("few.npz", 0): found}, suite, study.is_member,
-                                 attack_results.usual(study, study.labels[study.pool].numpy()))
+    suite = {
+        "loss": Attack(lambda asked: -signals.losses(asked.logits[:, 0], asked.labels), lambda: -1.0),
+        "others": Attack(lambda asked: pytest.fail("asked"), lambda: 0.0, needs_others=True),
+    }
+    _, judged = attack_results.judge(
+        {("few.npz", 0): found}, suite, study.is_member, attack_results.usual(study, study.labels[study.pool].numpy())
+    )
     assert judged["attack"].tolist() == ["loss"]
 
 
@@ -151,7 +164,10 @@ ANSWERS = {  # name: (changes of a good file of softmaxes, words of the message)
     "no kind": ({"kind": None}, ["does not say kind", "logits, softmax"]),
     "odd kind": ({"kind": "probabilities"}, ["says kind = 'probabilities'", "logits, softmax"]),
     "no non-members": ({"non_members": None}, ["non_members is not there", "(599, 10)"]),
-    "too few": ({"members": np.full((598, 10), 0.1)}, ["members is float64 of shape (598, 10)", "(599, 10)", "in its order"]),
+    "too few": (
+        {"members": np.full((598, 10), 0.1)},
+        ["members is float64 of shape (598, 10)", "(599, 10)", "in its order"],
+    ),
     "other classes": ({"members": np.full((599, 9), 1 / 9)}, ["of shape (599, 9)", "(599, 10)"]),
     "integers": ({"members": np.eye(10, dtype=int)[np.arange(599) % 10]}, ["members is int64", "floats"]),
     "NaN": ({"members": np.where(np.arange(5990).reshape(599, 10) == 7, np.nan, 0.1)}, ["with 1 NaN or infinite"]),
@@ -159,9 +175,12 @@ ANSWERS = {  # name: (changes of a good file of softmaxes, words of the message)
     "logits as softmax": ({"members": np.random.default_rng(0).normal(size=(599, 10))}, ["say kind='logits'"]),
     "sum of 0.9": ({"non_members": np.full((599, 10), 0.09)}, ["non_members hold 0.09", "add up to 0.9", "to one"]),
     "softmax as logits": ({"kind": "logits"}, ["kind is 'logits'", "say kind='softmax'"]),
-    "labels only": ({part: np.eye(10)[np.arange(599) % 10] for part in ("members", "non_members")},
-                    ["every probability is 0 or 1", "no confidence"]),
-    "neither answers nor weights": ({"members": None, "non_members": None}, ["holds kind", "weights of PaperCNN"])}
+    "labels only": (
+        {part: np.eye(10)[np.arange(599) % 10] for part in ("members", "non_members")},
+        ["every probability is 0 or 1", "no confidence"],
+    ),
+    "neither answers nor weights": ({"members": None, "non_members": None}, ["holds kind", "weights of PaperCNN"]),
+}
 
 
 @pytest.mark.parametrize("case", ANSWERS)
@@ -174,8 +193,13 @@ def test_bad_answers_are_refused(case, study, tmp_path):
 
 
 def test_files_that_are_no_npz_or_could_run_code_are_not_read(study, tmp_path):
-    refused(lambda: external_files.targets(str(tmp_path / "absent.npz"), study), "extra_targets = ", "there is no file",
-            f"{tmp_path}/absent.npz", "correct the path")
+    refused(
+        lambda: external_files.targets(str(tmp_path / "absent.npz"), study),
+        "extra_targets = ",
+        "there is no file",
+        f"{tmp_path}/absent.npz",
+        "correct the path",
+    )
     (tmp_path / "w.h5").write_bytes(b"\x89HDF")
     refused(lambda: external_files.targets(str(tmp_path / "w.h5"), study), "w.h5 is not an .npz", "numpy.savez")
     write(tmp_path / "bomb.npz", members=np.array([Bomb(tmp_path / "marker")], dtype=object))
@@ -184,10 +208,15 @@ def test_files_that_are_no_npz_or_could_run_code_are_not_read(study, tmp_path):
 
 
 def test_two_files_of_one_name_are_refused(study, tmp_path):
-    refused(lambda: external_files.targets(["a/x.npz", "b/x.npz"], study), "extra_targets: two files are called x.npz", "rename")
+    refused(
+        lambda: external_files.targets(["a/x.npz", "b/x.npz"], study),
+        "extra_targets: two files are called x.npz",
+        "rename",
+    )
 
 
 # ---------------------------------------------------------------- weights refused
+
 
 def weights(study) -> dict[str, np.ndarray]:
     network = networks.initialise(networks.PaperCNN(*study.split.shape), generator(0, "a"))
@@ -195,15 +224,20 @@ def weights(study) -> dict[str, np.ndarray]:
 
 
 WEIGHTS = {  # name: (a change of good weights, words of the message)
-    "transposed": (lambda w: w | {"classifier.3.weight": w["classifier.3.weight"].T},
-                   ["classifier.3.weight is float32 of shape (128, 10)", "(10, 128)"]),
-    "renamed": (lambda w: {name.replace("features", "conv"): value for name, value in w.items()},
-                ["holds pixels, conv.0", "PaperCNN"]),
+    "transposed": (
+        lambda w: w | {"classifier.3.weight": w["classifier.3.weight"].T},
+        ["classifier.3.weight is float32 of shape (128, 10)", "(10, 128)"],
+    ),
+    "renamed": (
+        lambda w: {name.replace("features", "conv"): value for name, value in w.items()},
+        ["holds pixels, conv.0", "PaperCNN"],
+    ),
     "a layer too few": (lambda w: w | {"features.3.bias": None}, ["features.3.bias is not there", "(28,)"]),
     "a layer too many": (lambda w: w | {"features.6.bias": w["features.3.bias"]}, ["features.6.bias", "no such layer"]),
     "NaN": (lambda w: w | {"classifier.3.bias": np.full(10, np.nan, np.float32)}, ["with 10 NaN"]),
     "integers": (lambda w: w | {"classifier.3.bias": np.zeros(10, int)}, ["classifier.3.bias is int64"]),
-    "no pixels": (lambda w: w | {"pixels": None}, ["does not say pixels", "standard, unit, raw"])}
+    "no pixels": (lambda w: w | {"pixels": None}, ["does not say pixels", "standard, unit, raw"]),
+}
 
 
 @pytest.mark.parametrize("case", WEIGHTS)
@@ -221,6 +255,7 @@ def test_a_model_of_another_split_is_refused(study, target, tmp_path):
 
 # ---------------------------------------------------------------- condensed sets
 
+
 def some_set(study, **changes) -> dict:
     """Return two members a class as a condensed set, with `changes`."""
     rows = np.concatenate([study.members[study.labels[study.members] == c][:2] for c in range(10)])
@@ -234,7 +269,7 @@ def read(study, path, **arrays) -> dict:
 def test_a_set_passed_through_the_door_makes_the_same_model(study, tmp_path):
     made = study.condense("condense", {(1, 0): (study.members, SETTINGS)})[1, 0]
     own = study.population("target", {("condensed-1", 0): made}, epochs=2)
-    kept, = (study.folder / "condensed").glob("condense-1-0-*.npz")
+    (kept,) = (study.folder / "condensed").glob("condense-1-0-*.npz")
     by_hand = write(tmp_path / "set.npz", images=made["images"], labels=made["labels"], pixels="standard")
     for path in (kept, by_hand):
         found = external_files.synthetic_sets(str(path), study)
@@ -252,7 +287,9 @@ def test_scales_layouts_orders_and_kinds_of_labels_mean_the_same_set(study, tmp_
     for images, pixels in ((raw, "raw"), (raw / 255, "unit"), (good["images"], "standard")):
         for laid_out in (images, images[:, 0], images.transpose(0, 2, 3, 1)):
             for labels in (own, own[:, None], np.eye(10)[own], np.eye(10, dtype=np.uint8)[own]):
-                found = read(study, tmp_path / "s.npz", images=laid_out[shuffled], labels=labels[shuffled], pixels=pixels)
+                found = read(
+                    study, tmp_path / "s.npz", images=laid_out[shuffled], labels=labels[shuffled], pixels=pixels
+                )
                 assert np.allclose(found["images"], expected["images"], atol=1e-5)
                 assert found["labels"].dtype == np.int64 and np.array_equal(found["labels"], expected["labels"])
 
@@ -261,7 +298,9 @@ def test_several_sets_are_numbered_by_size(study, tmp_path):
     files = [str(write(tmp_path / f"{name}.npz", **some_set(study))) for name in "ab"]
     assert list(external_files.synthetic_sets(files, study)) == [(2, 0), (2, 1)]
     study.save("targets", {"x": np.zeros(1)})
-    assert sorted(study.files) == ["a.npz", "b.npz"] and all(re.fullmatch("[0-9a-f]{64}", one) for one in study.files.values())
+    assert sorted(study.files) == ["a.npz", "b.npz"] and all(
+        re.fullmatch("[0-9a-f]{64}", one) for one in study.files.values()
+    )
 
 
 def test_soft_labels_that_are_one_hot_train_the_model_of_hard_ones(study):
@@ -272,7 +311,9 @@ def test_soft_labels_that_are_one_hot_train_the_model_of_hard_ones(study):
         network = networks.initialise(networks.PaperCNN(*study.split.shape), generator(0, "a"))
         losses = training.train(network, images, given, epochs=3, generator=generator(0, "b"))
         trained.append((losses, training.predict(network, study.images)))
-    assert np.allclose(trained[0][0], trained[1][0], rtol=1e-5) and torch.allclose(trained[0][1], trained[1][1], atol=1e-3)
+    assert np.allclose(trained[0][0], trained[1][0], rtol=1e-5) and torch.allclose(
+        trained[0][1], trained[1][1], atol=1e-3
+    )
 
 
 def test_soft_labels_are_learned_as_probabilities(study, tmp_path):
@@ -283,8 +324,12 @@ def test_soft_labels_are_learned_as_probabilities(study, tmp_path):
     network = networks.initialise(networks.PaperCNN(*study.split.shape), generator(0, "soft", "condensed-2", 0))
     first = training.predict(network, torch.as_tensor(made["images"])).double()
     by_hand = -(torch.as_tensor(soft) * (first - torch.logsumexp(first, 1, keepdim=True))).sum(1).mean().item()
-    loss, = training.train(network, *map(torch.as_tensor, (made["images"], made["labels"])), epochs=1,
-                           generator=generator(0, "soft order", "condensed-2", 0))
+    (loss,) = training.train(
+        network,
+        *map(torch.as_tensor, (made["images"], made["labels"])),
+        epochs=1,
+        generator=generator(0, "soft order", "condensed-2", 0),
+    )
     assert loss == pytest.approx(by_hand, rel=1e-5) and len(models) == 1
 
 
@@ -292,7 +337,10 @@ SETS = {  # name: (changes of a good set, words of the message)
     "no pixels": ({"pixels": None}, ["does not say pixels", "standard, unit, raw"]),
     "odd pixels": ({"pixels": "bytes"}, ["says pixels = 'bytes'", "standard, unit, raw"]),
     "no labels": ({"labels": None}, ["lacks labels", "expected images, labels and pixels"]),
-    "other size": ({"images": np.zeros((20, 28, 28))}, ["images has shape (20, 28, 28)", "(n, 1, 16, 16) or (n, 16, 16, 1)"]),
+    "other size": (
+        {"images": np.zeros((20, 28, 28))},
+        ["images has shape (20, 28, 28)", "(n, 1, 16, 16) or (n, 16, 16, 1)"],
+    ),
     "flat": ({"images": np.zeros((20, 256))}, ["images has shape (20, 256)"]),
     "NaN pixels": ({"images": np.full((20, 16, 16), np.nan)}, ["5,120 NaN", "finite numbers"]),
     "bytes as unit": ({"images": np.zeros((20, 16, 16), np.uint8), "pixels": "unit"}, ["uint8", "say pixels='raw'"]),
@@ -301,7 +349,11 @@ SETS = {  # name: (changes of a good set, words of the message)
     "too few labels": ({"labels": np.arange(10)}, ["labels is int64 of shape (10,)", "(20,)", "(20, 10)"]),
     "float labels": ({"labels": np.arange(20) / 2}, ["labels is float64", "integers"]),
     "soft labels of 0.9": ({"labels": np.full((20, 10), 0.09)}, ["soft labels", "add up to one"]),
-    "uneven": ({"labels": np.arange(20).clip(max=19) % 9}, ["class 9 has 0 images and class 0 has 3", "as many of every class"])}
+    "uneven": (
+        {"labels": np.arange(20).clip(max=19) % 9},
+        ["class 9 has 0 images and class 0 has 3", "as many of every class"],
+    ),
+}
 
 
 @pytest.mark.parametrize("case", SETS)
@@ -323,6 +375,7 @@ def test_a_scale_that_was_probably_not_meant_is_told(factor, pixels, study, tmp_
 
 # ---------------------------------------------------------------- parameters
 
+
 @pytest.mark.parametrize("value", [[], "a.npz", ["a.npz", "b.npz"]])
 def test_no_file_one_and_several_are_allowed(value):
     assert parameters.check({"extra_targets": value, "synthetic_sets": value})["extra_targets"] == value
@@ -336,6 +389,7 @@ def test_notebook_7_cannot_condense_as_the_maker_of_a_set_did(study, target):
 
 
 # ---------------------------------------------------------------- safetensors
+
 
 def test_a_safetensors_file_says_the_same_as_an_npz(study, target, tmp_path):
     p = softmax(target.logits[0], axis=1).astype(np.float32)

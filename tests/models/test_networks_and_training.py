@@ -18,8 +18,18 @@ def count(network):
 
 def test_paper_cnn_is_the_published_network():
     ours = networks.initialise(networks.PaperCNN(1, 28, 10), generator(0))
-    published = nn.Sequential(nn.Conv2d(1, 28, 5), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(28, 28, 3), nn.Tanh(),
-                              nn.MaxPool2d(2), nn.Flatten(), nn.Linear(700, 128), nn.Tanh(), nn.Linear(128, 10))
+    published = nn.Sequential(
+        nn.Conv2d(1, 28, 5),
+        nn.Tanh(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(28, 28, 3),
+        nn.Tanh(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(700, 128),
+        nn.Tanh(),
+        nn.Linear(128, 10),
+    )
     assert count(ours) == count(published)
     published.load_state_dict(dict(zip(published.state_dict(), ours.state_dict().values())))
     images = torch.randn(4, 1, 28, 28, generator=generator(1))
@@ -39,7 +49,7 @@ def test_initialisation_is_torchs_distribution_and_reproducible():
     again = networks.initialise(networks.PaperCNN(1, 28, 10), generator(3)).parameters()
     assert all(torch.equal(a, b) for a, b in zip(first, again))
     weight = network.classifier[1].weight  # 700 inputs: uniform in +-1/sqrt(700)
-    assert weight.abs().max() <= 700 ** -0.5
+    assert weight.abs().max() <= 700**-0.5
     assert abs(weight.std().item() - (700 * 3) ** -0.5) < 1e-3
 
 
@@ -64,7 +74,7 @@ def test_predictions_do_not_depend_on_the_batches():
 
 
 def test_accuracy_counts_right_rows():
-    assert training.accuracy(torch.tensor([[1., 2], [3, 0], [0, 1]]), torch.tensor([1, 1, 1])) == 2 / torch.tensor(3.)
+    assert training.accuracy(torch.tensor([[1.0, 2], [3, 0], [0, 1]]), torch.tensor([1, 1, 1])) == 2 / torch.tensor(3.0)
 
 
 def test_purposes_have_their_own_streams():
@@ -81,40 +91,43 @@ def test_fast_form_of_the_paper_cnn_is_the_plain_one_in_float64(channels, size):
     plain, fast = network.classifier(network.features(images)), network(images)
     assert torch.allclose(plain, fast, rtol=1e-12)
     weights = list(network.parameters())
-    for a, b in zip(torch.autograd.grad(plain.logsumexp(1).sum(), weights),
-                    torch.autograd.grad(fast.logsumexp(1).sum(), weights)):
+    for a, b in zip(
+        torch.autograd.grad(plain.logsumexp(1).sum(), weights), torch.autograd.grad(fast.logsumexp(1).sum(), weights)
+    ):
         assert torch.allclose(a, b, rtol=1e-10, atol=1e-13)
 
 
 def test_gradient_by_the_pixels_is_the_plain_one_where_no_maximum_is_shared():
     network = networks.initialise(networks.PaperCNN(1, 17, 4), generator(0)).double()
     images = torch.randn(3, 1, 17, 17, generator=generator(1)).double().requires_grad_()
-    plain, = torch.autograd.grad(network.classifier(network.features(images)).logsumexp(1).sum(), images)
-    fast, = torch.autograd.grad(network(images).logsumexp(1).sum(), images)
+    (plain,) = torch.autograd.grad(network.classifier(network.features(images)).logsumexp(1).sum(), images)
+    (fast,) = torch.autograd.grad(network(images).logsumexp(1).sum(), images)
     assert torch.allclose(plain, fast, rtol=1e-10, atol=1e-13)
 
 
 def _trained(epochs=3, **settings):
     network = networks.initialise(networks.PaperCNN(1, 16, 3), generator(0))
     images, labels = torch.randn(40, 1, 16, 16, generator=generator(1)), torch.arange(40) % 3
-    history = training.train(network, images, labels, epochs=epochs, batch_size=16,
-                             generator=generator(2), **settings)
+    history = training.train(network, images, labels, epochs=epochs, batch_size=16, generator=generator(2), **settings)
     return network.state_dict(), history
 
 
-@pytest.mark.parametrize("stop", [lambda: signal.raise_signal(signal.SIGTERM),
-                                  lambda: signal.raise_signal(signal.SIGINT)])
+@pytest.mark.parametrize(
+    "stop", [lambda: signal.raise_signal(signal.SIGTERM), lambda: signal.raise_signal(signal.SIGINT)]
+)
 def test_stopped_training_goes_on_to_the_same_bits(tmp_path, stop, capsys, interruptible):
     def stop_before_the_third(epochs):
         yield from list(epochs)[:2]
         stop()
+
     whole, history = _trained()
     with pytest.raises(KeyboardInterrupt):
         _trained(checkpoint=tmp_path / "unfinished.npz", progress=stop_before_the_third)
     assert "unfinished.npz holds the state" in capsys.readouterr().err
     epochs_left = []
-    resumed, resumed_history = _trained(checkpoint=tmp_path / "unfinished.npz",
-                                        progress=lambda rest: (epochs_left.append(len(rest)), rest)[1])
+    resumed, resumed_history = _trained(
+        checkpoint=tmp_path / "unfinished.npz", progress=lambda rest: (epochs_left.append(len(rest)), rest)[1]
+    )
     assert epochs_left == [1]
     assert resumed_history == history
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
@@ -125,6 +138,7 @@ def test_checkpoint_of_another_training_is_refused(tmp_path):
     def stop(epochs):
         yield 0
         raise RuntimeError("power cut")
+
     with pytest.raises(RuntimeError):
         _trained(checkpoint=tmp_path / "unfinished.npz", progress=stop)
     with pytest.raises(store.ArtefactError, match="lr = 0.001"):
@@ -134,12 +148,20 @@ def test_checkpoint_of_another_training_is_refused(tmp_path):
 def test_a_checkpoint_of_a_wider_network_is_refused(tmp_path):
     def train(width, progress=iter):
         network = networks.initialise(networks.ConvNet(1, 16, 10, width=width), generator(1))
-        training.train(network, torch.randn(20, 1, 16, 16, generator=generator(2)), torch.arange(10).repeat(2), epochs=3,
-                       generator=generator(3), checkpoint=tmp_path / "unfinished.npz", progress=progress)
+        training.train(
+            network,
+            torch.randn(20, 1, 16, 16, generator=generator(2)),
+            torch.arange(10).repeat(2),
+            epochs=3,
+            generator=generator(3),
+            checkpoint=tmp_path / "unfinished.npz",
+            progress=progress,
+        )
 
     def stop(epochs):
         yield from list(epochs)[:1]
         raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
         train(8, stop)
     with pytest.raises(store.ArtefactError, match="weights = "):
@@ -147,6 +169,7 @@ def test_a_checkpoint_of_a_wider_network_is_refused(tmp_path):
 
 
 # ---------------------------------------------------------------- networks that methods match in
+
 
 def test_features_are_what_the_last_layer_sees():
     images = torch.randn(5, 1, 16, 16, generator=generator(1))
@@ -159,15 +182,18 @@ def test_features_are_what_the_last_layer_sees():
 def test_every_network_can_be_differentiated_twice_and_then_is_the_same_function():
     images = torch.randn(3, 1, 16, 16, generator=generator(1), dtype=torch.float64, requires_grad=True)
     for name in networks.NETWORKS:
-        network, fast = (networks.initialise(networks.build(name, (1, 16, 10), 4, twice), generator(2)).double()
-                         for twice in (True, False))
+        network, fast = (
+            networks.initialise(networks.build(name, (1, 16, 10), 4, twice), generator(2)).double()
+            for twice in (True, False)
+        )
         assert torch.allclose(network(images), fast(images), atol=1e-12), name
         weights = [weight for weight in network.parameters() if weight.ndim > 1]
 
         def squared(pixels):
             loss = F.cross_entropy(network(pixels), torch.tensor([0, 1, 2]))
             return sum(g.square().sum() for g in torch.autograd.grad(loss, weights, create_graph=True))
-        gradient, = torch.autograd.grad(squared(images), images)
+
+        (gradient,) = torch.autograd.grad(squared(images), images)
         move = torch.zeros_like(images)
         move[1, 0, 8, 8] = 1e-6
         by_hand = (squared(images + move) - squared(images - move)) / 2e-6

@@ -25,8 +25,9 @@ def code_cells(path):
 @every_notebook
 def test_pair_is_in_sync(path):
     text, notebook = jupytext.read(path.with_suffix(".py")), nbformat.read(path, 4)
-    assert [(c.cell_type, c.source) for c in text.cells] == [(c.cell_type, c.source) for c in notebook.cells], \
+    assert [(c.cell_type, c.source) for c in text.cells] == [(c.cell_type, c.source) for c in notebook.cells], (
         f"{path.stem}: run `make sync`"
+    )
 
 
 @every_notebook
@@ -58,10 +59,15 @@ def test_code_fits_the_page(path):
 @every_stage
 def test_cells_read_as_the_experiment(path):
     """No path, file name, fingerprint, cache or seed derivation; local functions only where they are the lesson."""
-    lesson = [cell.source for cell in code_cells(path) if "parameters" not in cell.metadata.get("tags", [])
-              and not cell.source.startswith(("import ", "from "))]
-    plumbing = re.compile(r"artefacts\.|derive\(|default_rng|manual_seed|cached|fingerprint|paths\.|sidecar|\.npz|\.csv|\.json"
-                          r"|DCPRIV|results/|open\(")
+    lesson = [
+        cell.source
+        for cell in code_cells(path)
+        if "parameters" not in cell.metadata.get("tags", []) and not cell.source.startswith(("import ", "from "))
+    ]
+    plumbing = re.compile(
+        r"artefacts\.|derive\(|default_rng|manual_seed|cached|fingerprint|paths\.|sidecar|\.npz|\.csv|\.json"
+        r"|DCPRIV|results/|open\("
+    )
     assert not [source for source in lesson if plumbing.search(source)]
     assert sum(len(re.findall(r"^\s*def ", source, flags=re.M)) for source in lesson) <= 5
 
@@ -80,7 +86,7 @@ def test_notebook_has_every_part_a_reader_looks_for(path):
 
 @every_stage
 def test_parameters_are_typed_and_commented(path):
-    cell, = [c for c in code_cells(path) if "parameters" in c.metadata.get("tags", [])]
+    (cell,) = [c for c in code_cells(path) if "parameters" in c.metadata.get("tags", [])]
     for line in cell.source.splitlines():
         assert re.match(r"\w+: (str|int|float|list|bool) = .+  # \w+", line), line
 
@@ -101,12 +107,19 @@ def test_every_profile_is_valid(name):
 def test_the_paper_profiles_are_the_paper():
     for name in ("paper", "paper-gpu"):
         paper = profiles.read(name)
-        assert paper["03_shadow_training"] | {"ds": 15_000, "n_shadows": 10, "epochs": 100} == paper["03_shadow_training"]
+        assert (
+            paper["03_shadow_training"] | {"ds": 15_000, "n_shadows": 10, "epochs": 100} == paper["03_shadow_training"]
+        )
         assert paper["02_condensation"] | {"ipc": [10, 50], "epochs": 100, "n_runs": 5} == paper["02_condensation"]
-        assert paper["04_attack"] | {"grid_C": [0.1, 1, 10], "grid_gamma": [0.001, 0.01, 0.1],
-                                     "folds": 5} == paper["04_attack"]
-    assert paper["02_condensation"] | {"iterations": 1000, "outer": 0, "width": 128, "real_batch": 256,
-                                       "image_lr": 0.1, "condensed_sets": 3} == paper["02_condensation"]
+        assert (
+            paper["04_attack"] | {"grid_C": [0.1, 1, 10], "grid_gamma": [0.001, 0.01, 0.1], "folds": 5}
+            == paper["04_attack"]
+        )
+    assert (
+        paper["02_condensation"]
+        | {"iterations": 1000, "outer": 0, "width": 128, "real_batch": 256, "image_lr": 0.1, "condensed_sets": 3}
+        == paper["02_condensation"]
+    )
 
 
 def test_make_help_lists_the_targets():

@@ -17,8 +17,10 @@ def randomised_response(epsilon, n, rng):
 
 def gaussian_epsilon(sigma, delta):
     """Return the exact epsilon of the Gaussian mechanism of sensitivity 1 (Balle & Wang 2018)."""
+
     def excess(epsilon):
         return norm.cdf(0.5 / sigma - epsilon * sigma) - np.exp(epsilon) * norm.cdf(-0.5 / sigma - epsilon * sigma)
+
     return brentq(lambda epsilon: excess(epsilon) - delta, 0, 50)
 
 
@@ -35,8 +37,10 @@ def test_bound_is_the_formula_with_textbook_intervals():
 
 @pytest.mark.parametrize("true", [0.2, 1.0, 3.0])
 def test_randomised_response_is_bounded_from_below_and_nearly_reached(true):
-    found = [auditing.epsilon(*randomised_response(true, 200_000, np.random.default_rng(seed)),
-                           np.random.default_rng(seed)) for seed in range(10)]
+    found = [
+        auditing.epsilon(*randomised_response(true, 200_000, np.random.default_rng(seed)), np.random.default_rng(seed))
+        for seed in range(10)
+    ]
     assert max(found) <= true and np.mean(found) == pytest.approx(true, abs=0.06)
 
 
@@ -59,8 +63,10 @@ def test_gaussian_mechanism_is_bounded_from_below_and_nearly_reached(sigma, delt
 
 
 def test_random_scores_prove_nothing():
-    found = [auditing.epsilon(rng.normal(size=2000), np.arange(2000) < 1000, rng)
-             for rng in map(np.random.default_rng, range(20))]
+    found = [
+        auditing.epsilon(rng.normal(size=2000), np.arange(2000) < 1000, rng)
+        for rng in map(np.random.default_rng, range(20))
+    ]
     assert np.count_nonzero(found) <= 1
 
 
@@ -72,7 +78,7 @@ def test_a_perfect_attack_proves_all_that_its_numbers_can():
     member = np.arange(400) < 200
     found = auditing.epsilon(member.astype(float), member, np.random.default_rng(0))
     assert found == pytest.approx(float(auditing.lower_bound(100, 100, 0, 100)))
-    assert found == pytest.approx(np.log(0.025 ** 0.01 / (1 - 0.025 ** 0.01)))
+    assert found == pytest.approx(np.log(0.025**0.01 / (1 - 0.025**0.01)))
 
 
 def test_a_large_delta_explains_every_attack_away():
@@ -83,8 +89,10 @@ def test_the_threshold_is_the_best_of_all():
     rng, member = np.random.default_rng(0), np.arange(600) < 300
     scores = rng.normal(2 * member).round(1)
     best = auditing.best_threshold(scores, member)
-    bounds = {t: auditing.lower_bound((scores[member] >= t).sum(), 300, (scores[~member] >= t).sum(), 300)
-              for t in np.unique(scores)}
+    bounds = {
+        t: auditing.lower_bound((scores[member] >= t).sum(), 300, (scores[~member] >= t).sum(), 300)
+        for t in np.unique(scores)
+    }
     assert bounds[best] == max(bounds.values()) > 1
 
 
@@ -100,10 +108,17 @@ def test_the_judging_half_does_not_choose_the_threshold():
     assert cheating > 50 >= honest
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    ((1, 2, 1, 2, -0.1), "delta = -0.1.*from 0 to below 1"), ((1, 2, 1, 2, 1.0), "delta = 1.0"),
-    ((1, 2, 1, 2, 0.0, 1.0), "level = 1.0.*between 0 and 1"), ((0, 0, 1, 2), "0 members and 2 non-members"),
-    ((1, 2, 0, 0), "2 members and 0 non-members"), ((3, 2, 1, 2), "between 0 and trials")])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((1, 2, 1, 2, -0.1), "delta = -0.1.*from 0 to below 1"),
+        ((1, 2, 1, 2, 1.0), "delta = 1.0"),
+        ((1, 2, 1, 2, 0.0, 1.0), "level = 1.0.*between 0 and 1"),
+        ((0, 0, 1, 2), "0 members and 2 non-members"),
+        ((1, 2, 0, 0), "2 members and 0 non-members"),
+        ((3, 2, 1, 2), "between 0 and trials"),
+    ],
+)
 def test_impossible_counts_are_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         auditing.lower_bound(*arguments)
@@ -119,10 +134,20 @@ def test_scores_that_cannot_be_audited_are_refused():
         auditing.epsilon(np.array([np.nan, 1, 2, 3]), np.arange(4) < 2, rng)
 
 
-@pytest.mark.parametrize(("canaries", "guesses", "correct", "delta", "expected"), [
-    (60, 60, 40, 1e-5, 0.46717), (300, 150, 120, 1e-5, 1.94527), (300, 20, 20, 1e-5, 2.73002), (300, 10, 10, 1e-5, 1.39813),
-    (300, 300, 250, 1e-6, 3.05027), (1000, 500, 400, 1e-5, 2.07681), (1000, 1000, 620, 1e-5, 0.73635), (60, 10, 6, 1e-5, 0),
-    (300, 300, 160, 1e-5, 0)])
+@pytest.mark.parametrize(
+    ("canaries", "guesses", "correct", "delta", "expected"),
+    [
+        (60, 60, 40, 1e-5, 0.46717),
+        (300, 150, 120, 1e-5, 1.94527),
+        (300, 20, 20, 1e-5, 2.73002),
+        (300, 10, 10, 1e-5, 1.39813),
+        (300, 300, 250, 1e-6, 3.05027),
+        (1000, 500, 400, 1e-5, 2.07681),
+        (1000, 1000, 620, 1e-5, 0.73635),
+        (60, 10, 6, 1e-5, 0),
+        (300, 300, 160, 1e-5, 0),
+    ],
+)
 def test_the_audit_of_a_gaussian_mechanism_equals_that_of_jax_privacy(canaries, guesses, correct, delta, expected):
     """Expected values: the f-DP audit of jax_privacy 2.0.0, computed with its own code for these counts."""
     assert auditing.one_run_gaussian(correct, guesses, canaries, delta) == pytest.approx(expected, abs=1e-4)
@@ -162,6 +187,7 @@ def test_a_game_that_cannot_have_been_played_is_refused():
 
 # ---------------------------------------------------------------- several models together
 
+
 def responses(epsilon, shape, rng):
     """Coins, and what randomised response makes of them, its scores in an order of their own."""
     member = rng.random(shape) < 0.5
@@ -189,7 +215,8 @@ def test_a_pooled_bound_of_a_gaussian_mechanism_stays_below_its_epsilon(bound):
 
 
 def lira_of_noise(seed, asked=None, references=None, pairs=10, canaries=60):
-    """Scores by online LiRA of models that learned nothing, with the true coins of the references; and those of the asked."""
+    """Scores by online LiRA of models that learned nothing, with the true coins of the references; and those of the
+    asked."""
     rng = np.random.default_rng(seed)
     half = rng.random((pairs, canaries)) < 0.5
     keep, phi = np.stack([half, ~half], 1).reshape(-1, canaries), rng.normal(size=(2 * pairs, canaries))
@@ -206,18 +233,34 @@ def lira_of_noise(seed, asked=None, references=None, pairs=10, canaries=60):
 def test_only_references_that_are_not_asked_themselves_keep_the_level_of_a_pooled_bound():
     divided = auditing.asked_and_references(20)
     kept = np.mean([auditing.pooled(*lira_of_noise(seed, *divided))[0] > 0 for seed in range(600)])
-    broken = np.mean([auditing.one_run(auditing.right_guesses(*map(np.ravel, lira_of_noise(seed)), 300), 300, 600) > 0
-                      for seed in range(600)])
+    broken = np.mean(
+        [
+            auditing.one_run(auditing.right_guesses(*map(np.ravel, lira_of_noise(seed)), 300), 300, 600) > 0
+            for seed in range(600)
+        ]
+    )
     assert kept <= 0.05 < broken
 
 
 def test_the_largest_pooled_bound_is_that_of_a_perfect_attack():
     member = np.random.default_rng(0).random((4, 50)) < 0.5
     shown, largest = auditing.pooled(member + 0.0, member, 1e-5)
-    by_size = [brentq(lambda e, r=r: (p := 1 / (1 + np.exp(-e))) ** r + 2 * 200 * 1e-5 * max(
-        (binom.sf(r - i - 1, r, p) - p ** r) / i for i in range(1, r + 1)) - 0.0125, 0, 20) for r in (20, 50, 100, 200)]
+    by_size = [
+        brentq(
+            lambda e, r=r: (
+                (p := 1 / (1 + np.exp(-e))) ** r
+                + 2 * 200 * 1e-5 * max((binom.sf(r - i - 1, r, p) - p**r) / i for i in range(1, r + 1))
+                - 0.0125
+            ),
+            0,
+            20,
+        )
+        for r in (20, 50, 100, 200)
+    ]
     assert largest == pytest.approx(max(by_size)) and shown <= largest
-    assert auditing.pooled(member[:, :49] + 0.0, member[:, :49])[1] == pytest.approx(auditing.one_run(196, 196, 196, level=0.9875))
+    assert auditing.pooled(member[:, :49] + 0.0, member[:, :49])[1] == pytest.approx(
+        auditing.one_run(196, 196, 196, level=0.9875)
+    )
 
 
 @pytest.mark.parametrize("models", [4, 6, 10, 40])
@@ -234,12 +277,15 @@ def test_a_single_pair_cannot_be_both_asked_and_references():
 
 # ---------------------------------------------------------------- what an audit could have shown
 
+
 @pytest.mark.parametrize("guesses", [1, 4, 5, 96, 128])
 def test_the_largest_bound_is_that_of_a_coin_that_is_always_right(guesses):
     """With delta = 0 all r guesses are right with probability p^r: p^r = 5 % gives e^epsilon = p / (1 - p)."""
     p = 0.05 ** (1 / guesses)
     assert auditing.one_run(guesses, guesses, 4 * guesses) == pytest.approx(max(0, np.log(p / (1 - p))), abs=1e-6)
-    assert auditing.one_run(guesses, guesses, 4 * guesses) >= auditing.one_run(max(guesses - 1, 0), guesses, 4 * guesses)
+    assert auditing.one_run(guesses, guesses, 4 * guesses) >= auditing.one_run(
+        max(guesses - 1, 0), guesses, 4 * guesses
+    )
 
 
 def test_the_largest_bounds_are_those_of_an_independent_computation():
@@ -249,10 +295,19 @@ def test_the_largest_bounds_are_those_of_an_independent_computation():
     assert auditing.one_run_gaussian(128, 128, 512, 1e-5) == pytest.approx(6.76, abs=0.005)
 
 
-@pytest.mark.parametrize(("claimed", "shown", "largest", "expected"), [
-    (1, 1.5, 3.4, "REFUTED"), (1, 0.9, 3.4, "not refuted"), (1, 1, 3.4, "not refuted"), (10, 3.4, 3.4, "cannot be tested"),
-    (3.4, 3.4, 3.4, "cannot be tested"), (1, np.nan, 3.4, "cannot be tested"), (np.inf, 3.4, 3.4, "none"),
-    (np.inf, np.nan, 3.4, "none")])
+@pytest.mark.parametrize(
+    ("claimed", "shown", "largest", "expected"),
+    [
+        (1, 1.5, 3.4, "REFUTED"),
+        (1, 0.9, 3.4, "not refuted"),
+        (1, 1, 3.4, "not refuted"),
+        (10, 3.4, 3.4, "cannot be tested"),
+        (3.4, 3.4, 3.4, "cannot be tested"),
+        (1, np.nan, 3.4, "cannot be tested"),
+        (np.inf, 3.4, 3.4, "none"),
+        (np.inf, np.nan, 3.4, "none"),
+    ],
+)
 def test_only_a_claim_that_could_be_refuted_is_said_to_stand(claimed, shown, largest, expected):
     assert auditing.answer(claimed, shown, largest) == expected
 

@@ -1,4 +1,5 @@
-"""Differential privacy: the brick, the accountants, DP-SGD, private condensation and generators, each against something known."""
+"""Differential privacy: the brick, the accountants, DP-SGD, private condensation and generators, each against something
+known."""
 
 import copy
 import math
@@ -32,8 +33,9 @@ LABELS = torch.arange(3).repeat(8)
 COINS = torch.rand(12, generator=generator(0, "coins")) < 0.5
 INFINITY = math.inf
 every_embedding = pytest.mark.parametrize("embedding", dpc.EMBEDDINGS)
-every_network = pytest.mark.parametrize("kind", [networks.PaperCNN, lambda *shape: networks.ConvNet(*shape, width=4)],
-                                        ids=["PaperCNN", "ConvNet"])
+every_network = pytest.mark.parametrize(
+    "kind", [networks.PaperCNN, lambda *shape: networks.ConvNet(*shape, width=4)], ids=["PaperCNN", "ConvNet"]
+)
 
 
 def pictures(number=24, purpose="pictures"):
@@ -53,8 +55,10 @@ def settings(**changes):
 
 
 def matching(**changes):
-    return pgm.Settings(**dict(ipc=2, iterations=2, looks=2, batch=8, clip=0.5, sigma=1.0, image_lr=0.5, size=4,
-                               network_steps=2) | changes)
+    return pgm.Settings(
+        **dict(ipc=2, iterations=2, looks=2, batch=8, clip=0.5, sigma=1.0, image_lr=0.5, size=4, network_steps=2)
+        | changes
+    )
 
 
 # ---------------------------------------------------------------- accounting
@@ -84,7 +88,9 @@ def test_the_convolution_lies_between_the_bounds_of_a_third_one(arguments):
     *mechanism, delta = arguments
     book = PRVAccountant()
     book.history = [tuple(mechanism)]
-    found = book._get_dprv(eps_error=0.01, delta_error=delta / 1000)  # which get_epsilon hides all but the last number of
+    found = book._get_dprv(
+        eps_error=0.01, delta_error=delta / 1000
+    )  # which get_epsilon hides all but the last number of
     low, _, high = found.compute_epsilon(delta, delta / 1000, 0.01)
     assert low <= dp.epsilon(*arguments) <= high
 
@@ -132,7 +138,9 @@ def test_the_best_attack_on_several_releases_is_that_on_the_sum_of_their_losses(
     assert found == pytest.approx(dp.best_tpr(fpr, sigma, rate, steps), abs=0.003)
 
 
-@pytest.mark.parametrize("mechanism", [(2.4102, 64 / 599, 20), (0.7584, 64 / 599, 40), (3.0, 0.1, 100), (1.0, 256 / 60000, 1000)])
+@pytest.mark.parametrize(
+    "mechanism", [(2.4102, 64 / 599, 20), (0.7584, 64 / 599, 40), (3.0, 0.1, 100), (1.0, 256 / 60000, 1000)]
+)
 def test_the_best_attack_keeps_every_promise_and_reaches_that_of_mu(mechanism):
     fpr = np.concatenate([np.geomspace(1e-12, 0.5, 400), 1 - np.geomspace(1e-12, 0.5, 400)])
     tpr, mu = dp.best_tpr(fpr, *mechanism), dp.smallest_mu(*mechanism, 1e-5)
@@ -162,13 +170,18 @@ def test_the_mu_of_one_release_is_that_of_its_formula(slack):
     assert dp.smallest_mu(sigma, rate, 1, slack) == pytest.approx(max(one.max() for one in mus), rel=1e-5)
 
 
-@pytest.mark.parametrize(("mechanism", "expected"), [
-    ((0.7584, 64 / 599, 40), (0.0133473, 0.1565216, 0.8790173)), ((1.0, 256 / 60000, 1000), (0.00021669, 0.0162732, 0.5698225))])
+@pytest.mark.parametrize(
+    ("mechanism", "expected"),
+    [
+        ((0.7584, 64 / 599, 40), (0.0133473, 0.1565216, 0.8790173)),
+        ((1.0, 256 / 60000, 1000), (0.00021669, 0.0162732, 0.5698225)),
+    ],
+)
 def test_the_best_attack_is_that_of_riskcal(mechanism, expected):
     """Expected: riskcal 1.5.1's get_beta_from_pld at 0.01 % and 1 % of dp-accounting's losses on a grid of 1e-3.
 
-    At 50 % it takes the better direction of the two for every rate, which no single attacker has, so that ours is below. On
-    a grid of 1e-4 it cuts a tail off and finds less than a guesser has; gdpnum 0.1.2 rests on the same curve.
+    At 50 % it takes the better direction of the two for every rate, which no single attacker has, so that ours is
+    below. On a grid of 1e-4 it cuts a tail off and finds less than a guesser has; gdpnum 0.1.2 rests on the same curve.
     """
     found = dp.best_tpr([1e-4, 0.01, 0.5], *mechanism)
     assert found[:2] == pytest.approx(expected[:2], rel=2e-3) and found[2] <= expected[2]
@@ -176,7 +189,8 @@ def test_the_best_attack_is_that_of_riskcal(mechanism, expected):
 
 @pytest.mark.parametrize("mechanism", [(2.4102, 64 / 599, 20), (0.7584, 64 / 599, 40), (3.0, 0.1, 100)])
 def test_the_mu_is_the_smallest_for_which_no_delta_exceeds_that_of_a_gaussian(mechanism):
-    """The same in terms of (epsilon, delta), with the losses of Opacus: the curves touch, and with a smaller mu they cross."""
+    """The same in terms of (epsilon, delta), with the losses of Opacus: the curves touch, and with a smaller mu they
+    cross."""
     book, slack, mu = PRVAccountant(), 1e-5, dp.smallest_mu(*mechanism, 1e-5)
     book.history = [mechanism]
     losses, epsilons = book._get_dprv(eps_error=0.01, delta_error=1e-8), np.linspace(0, 15, 301)
@@ -184,6 +198,7 @@ def test_the_mu_is_the_smallest_for_which_no_delta_exceeds_that_of_a_gaussian(me
 
     def excess(mu):
         return max(deltas - norm.cdf(mu / 2 - epsilons / mu) + np.exp(epsilons) * norm.cdf(-mu / 2 - epsilons / mu))
+
     assert excess(mu) == pytest.approx(slack, rel=0.02) and excess(0.99 * mu) > 1.05 * slack
 
 
@@ -217,25 +232,33 @@ def test_infinity_takes_no_noise():
     assert dp.noise_multiplier(INFINITY, 0.1, 10, 1e-5) == 0
 
 
-@pytest.mark.parametrize(("call", "words"), [
-    (lambda: dp.epsilon(0, 0.1, 10, 1e-5), "sigma = 0: expected above 0: without noise no epsilon"),
-    (lambda: dp.epsilon(math.nan, 0.1, 10, 1e-5), "sigma = nan"),
-    (lambda: dp.noise_multiplier(0, 0.1, 10, 1e-5), "epsilon = 0: expected above 0"),
-    (lambda: dp.noise_multiplier(-1, 0.1, 10, 1e-5), "epsilon = -1"),
-    (lambda: dp.noise_multiplier(1, 0.1, 10, 0), "delta = 0: expected between 0 and 1"),
-    (lambda: dp.epsilon(1, 0.1, 10, 1), "delta = 1: expected between"),
-    (lambda: dp.epsilon(1, 1.5, 10, 1e-5), "rate = 1.5: expected above 0 and at most 1"),
-    (lambda: dp.epsilon(1, 0.1, 0, 1e-5), "steps = 0: expected a whole number of at least 1"),
-    (lambda: dp.epsilon(1, 0.1, 10, 1e-5, "gdp"), "accountant = 'gdp': expected one of pld, rdp"),
-    (lambda: dp.noise_multiplier(1e-5, 1, 10**6, 1e-9), "expected one that a sigma of 10000 keeps: make fewer releases"),
-    (lambda: dp.sampling_rate(80, 60), "batch = 80: expected above 0 and at most 60, the people who can be in it"),
-    (lambda: dp.sampling_rate(0, 60), "batch = 0: expected above 0")])
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: dp.epsilon(0, 0.1, 10, 1e-5), "sigma = 0: expected above 0: without noise no epsilon"),
+        (lambda: dp.epsilon(math.nan, 0.1, 10, 1e-5), "sigma = nan"),
+        (lambda: dp.noise_multiplier(0, 0.1, 10, 1e-5), "epsilon = 0: expected above 0"),
+        (lambda: dp.noise_multiplier(-1, 0.1, 10, 1e-5), "epsilon = -1"),
+        (lambda: dp.noise_multiplier(1, 0.1, 10, 0), "delta = 0: expected between 0 and 1"),
+        (lambda: dp.epsilon(1, 0.1, 10, 1), "delta = 1: expected between"),
+        (lambda: dp.epsilon(1, 1.5, 10, 1e-5), "rate = 1.5: expected above 0 and at most 1"),
+        (lambda: dp.epsilon(1, 0.1, 0, 1e-5), "steps = 0: expected a whole number of at least 1"),
+        (lambda: dp.epsilon(1, 0.1, 10, 1e-5, "gdp"), "accountant = 'gdp': expected one of pld, rdp"),
+        (
+            lambda: dp.noise_multiplier(1e-5, 1, 10**6, 1e-9),
+            "expected one that a sigma of 10000 keeps: make fewer releases",
+        ),
+        (lambda: dp.sampling_rate(80, 60), "batch = 80: expected above 0 and at most 60, the people who can be in it"),
+        (lambda: dp.sampling_rate(0, 60), "batch = 0: expected above 0"),
+    ],
+)
 def test_what_cannot_be_promised_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
 
 
 # ---------------------------------------------------------------- what a promise means
+
 
 def test_the_wall_is_the_worst_mechanism_there_is():
     """With delta everything is told; else the honest bit with probability e^epsilon / (1 + e^epsilon)."""
@@ -260,6 +283,7 @@ def test_the_best_test_of_two_gaussians_is_as_good_as_it_is_said_to_be():
 
 
 # ---------------------------------------------------------------- the brick
+
 
 def test_clipping_keeps_directions_and_short_vectors():
     vectors = torch.randn(50, 7, generator=generator(0, "vectors")) * torch.logspace(-3, 3, 50)[:, None]
@@ -287,6 +311,7 @@ def test_the_noise_has_the_variance_that_is_accounted():
 
 
 # ---------------------------------------------------------------- DP-SGD
+
 
 @every_network
 def test_gradients_of_single_examples_are_those_of_a_loop(kind):
@@ -321,13 +346,14 @@ def test_a_gradient_sum_over_nobody_is_zero():
 def by_hand(how, seed=5):
     """DP-SGD in a loop over people, with the noise that `train` draws."""
     images, net = pictures(), network()
-    secret = dpt.derive(seed, dpt.fingerprint({"settings": dpt.asdict(how), "seed": seed,
-                                               "data": store.digest(images, LABELS, NOBODY)}))
+    secret = dpt.derive(
+        seed, dpt.fingerprint({"settings": dpt.asdict(how), "seed": seed, "data": store.digest(images, LABELS, NOBODY)})
+    )
     for step in range(how.steps):
         total = [torch.zeros_like(weight) for weight in net.parameters()]
         coins = torch.rand(len(images), generator=generator(secret, "batch", step))
         for person in torch.nonzero(coins < how.batch / len(images)).flatten().tolist():
-            loss = F.cross_entropy(net(images[person:person + 1]), LABELS[person:person + 1])
+            loss = F.cross_entropy(net(images[person : person + 1]), LABELS[person : person + 1])
             found = torch.autograd.grad(loss, list(net.parameters()))
             length = torch.sqrt(sum(g.square().sum() for g in found))
             total = [t + g * min(1, how.clip / float(length)) for t, g in zip(total, found)]
@@ -353,6 +379,7 @@ def test_empty_batches_are_released_too():
 
 # ---------------------------------------------------------------- private gradient matching
 
+
 @pytest.fixture
 def looks(monkeypatch):
     """What every look asked and was told: the network as it was, and the noisy gradient."""
@@ -361,6 +388,7 @@ def looks(monkeypatch):
     def watched(net, noisy, *others):
         seen.append((copy.deepcopy(net), noisy))
         return step(net, noisy, *others)
+
     monkeypatch.setattr(pgm, "step", watched)
     return seen
 
@@ -391,10 +419,12 @@ def distance_by_hand(net, noisy, images, labels):
     found = torch.autograd.grad(F.cross_entropy(net(images), labels), list(net.parameters()), create_graph=True)
     distance, at = 0, 0
     for one in found:
-        part = noisy[at:at + one.numel()].view(one.shape)
+        part = noisy[at : at + one.numel()].view(one.shape)
         at += one.numel()
         if one.ndim > 1:
-            distance = distance + sum(1 - F.cosine_similarity(a.flatten(), b.flatten(), dim=0) for a, b in zip(one, part))
+            distance = distance + sum(
+                1 - F.cosine_similarity(a.flatten(), b.flatten(), dim=0) for a, b in zip(one, part)
+            )
     return distance
 
 
@@ -405,7 +435,7 @@ def test_images_move_along_the_gradient_of_the_distance_with_momentum(looks):
     for number, (net, noisy) in enumerate(looks):
         images = images.detach().requires_grad_()
         distance = distance_by_hand(net.double(), noisy.double(), images, labels)
-        gradient, = torch.autograd.grad(distance, images)
+        (gradient,) = torch.autograd.grad(distance, images)
         assert made["loss"][number] == pytest.approx(distance.item(), rel=1e-3)
         velocity = 0.5 * velocity + gradient
         images = images - how.image_lr * velocity
@@ -424,6 +454,7 @@ def test_a_network_is_trained_on_the_synthetic_images_by_plain_sgd():
 
 
 # ---------------------------------------------------------------- releases
+
 
 @every_embedding
 def test_every_embedding_is_clipped(embedding):
@@ -454,21 +485,45 @@ def stopped_before(number, steps):
 
 
 def released(seed=5, images=None, checkpoint=None, progress=iter, **changes):
-    found = dpc.release(pictures() if images is None else images, LABELS, 3, query(**changes), seed=seed, coins=COINS,
-                        checkpoint=checkpoint, progress=progress)
+    found = dpc.release(
+        pictures() if images is None else images,
+        LABELS,
+        3,
+        query(**changes),
+        seed=seed,
+        coins=COINS,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
     return torch.cat([found["sums"].flatten().double(), found["scores"]])
 
 
 def trained(seed=5, images=None, checkpoint=None, progress=iter, **changes):
     net = network()
-    scores = dpt.train(net, pictures() if images is None else images, LABELS, settings(**changes), seed=seed, coins=COINS,
-                       checkpoint=checkpoint, progress=progress)
+    scores = dpt.train(
+        net,
+        pictures() if images is None else images,
+        LABELS,
+        settings(**changes),
+        seed=seed,
+        coins=COINS,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
     return torch.cat([weight.detach().flatten().double() for weight in net.parameters()] + [scores])
 
 
 def matched(seed=5, images=None, checkpoint=None, progress=iter, **changes):
-    found = pgm.condense(pictures() if images is None else images, LABELS, 3, matching(**changes), seed=seed, coins=COINS,
-                         checkpoint=checkpoint, progress=progress)
+    found = pgm.condense(
+        pictures() if images is None else images,
+        LABELS,
+        3,
+        matching(**changes),
+        seed=seed,
+        coins=COINS,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
     return torch.cat([found["images"].flatten().double(), found["scores"]])
 
 
@@ -483,6 +538,7 @@ def streams(monkeypatch):
     def counted(*purpose):
         begun[purpose] += purpose[1] == "noise"
         return generator(*purpose)
+
     for module in (dp, dpc, dpt, pgm):  # MOVE
         monkeypatch.setattr(module, "generator", counted)
     return begun
@@ -509,6 +565,7 @@ def test_a_release_that_was_lost_in_a_kill_is_made_again_with_the_same_noise(mak
         if len(next(state[key] for key in ("sums", "sizes", "loss") if key in state)) == 2:
             raise SystemExit  # after the release was computed, before it was kept
         keep(self, state)
+
     monkeypatch.setattr(dpc.Checkpoint, "keep", killed)
     with pytest.raises(SystemExit):
         make(checkpoint=checkpoint)
@@ -520,7 +577,13 @@ def test_a_release_that_was_lost_in_a_kill_is_made_again_with_the_same_noise(mak
 def test_other_data_and_other_settings_never_meet_the_same_noise(make, streams):
     changed = pictures()
     changed[0, 0, 0, 0] += 0.01
-    for call in (make, lambda: make(images=changed), lambda: make(sigma=0.1), lambda: make(clip=0.4), lambda: make(seed=6)):
+    for call in (
+        make,
+        lambda: make(images=changed),
+        lambda: make(sigma=0.1),
+        lambda: make(clip=0.4),
+        lambda: make(seed=6),
+    ):
         call()
     noises = [key for key in streams if key[1] == "noise"]
     assert len(noises) == 5 * len({key[2] for key in noises}) and all(streams[key] == 1 for key in noises)
@@ -544,6 +607,7 @@ def test_more_releases_than_accounted_are_refused():
 
 # ---------------------------------------------------------------- the fit
 
+
 @every_embedding
 def test_the_gradient_of_the_fit_equals_finite_differences(embedding):
     embedded = dpc.embedding(SHAPE, query(embedding=embedding), 0, 0)
@@ -551,7 +615,8 @@ def test_the_gradient_of_the_fit_equals_finite_differences(embedding):
 
     def loss(at):
         own = embedded(at).double()
-        return sum(float((means[c].double() - own[2 * c:2 * c + 2].mean(0)).square().sum()) for c in range(3))
+        return sum(float((means[c].double() - own[2 * c : 2 * c + 2].mean(0)).square().sum()) for c in range(3))
+
     gradient, value = dpc.matching_gradient(embedded, means, images, 2)
     assert value == pytest.approx(loss(images), rel=1e-5)
     way = torch.randn(images.shape, generator=generator(0, "way"))
@@ -574,6 +639,7 @@ def test_a_stopped_fit_goes_on_to_the_same_bits_and_leaves_the_releases_alone(tm
 
     def made(**more):
         return dpc.fit(sums, SHAPE, 8, query(), dpc.Fit(2, 7, 0.1), seed=5, **more)
+
     unbroken, checkpoint = made(), tmp_path / "state.npz"
     with pytest.raises(KeyboardInterrupt):
         made(checkpoint=checkpoint, progress=lambda steps: stopped_before(4, steps))
@@ -587,8 +653,14 @@ PLANTED = torch.tensor([-1.0, 1.0]).repeat_interleave(20)[:, None, None, None].e
 
 
 def generated(**more):
-    return gan.train(PLANTED, torch.arange(2).repeat_interleave(20), 2,
-                            gan.Settings(**dict(drawn=5, updates=300, lr=1e-3, batch=20, width=32)), seed=5, **more)
+    return gan.train(
+        PLANTED,
+        torch.arange(2).repeat_interleave(20),
+        2,
+        gan.Settings(**dict(drawn=5, updates=300, lr=1e-3, batch=20, width=32)),
+        seed=5,
+        **more,
+    )
 
 
 def mean_embedding(**changes):
@@ -619,7 +691,10 @@ def test_the_images_of_a_generator_come_to_have_the_released_means():
     embedded = dpc.embedding(SHAPE, how, 5, 0)
 
     def distance(images):
-        return sum(float((sums[0, c] / 8 - embedded(images[4 * c:4 * c + 4]).mean(0)).square().sum()) for c in range(3))
+        return sum(
+            float((sums[0, c] / 8 - embedded(images[4 * c : 4 * c + 4]).mean(0)).square().sum()) for c in range(3)
+        )
+
     assert made["images"].shape == (12, 1, 16, 16) and made["labels"].tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert distance(made["images"]) < 0.8 * distance(torch.randn(12, 1, 16, 16, generator=generator(0, "noise")))
     assert made["loss"][-10:].mean() < 0.8 * made["loss"][:10].mean()
@@ -661,8 +736,9 @@ def test_another_fit_asks_nobody_again(tmp_path, monkeypatch):
     coins = np.array([[True, False]])
     of_images = study.private_sets("asked", {0: (half, how, dpc.Fit(1, 2, 0.1))}, coins)[0]
     until = gan.Settings(2, 3, 1e-3, 20, 8)
-    expected = gan.fit(torch.as_tensor(of_images["sums"]), study.split.shape, 10, how, until,
-                              seed=derive(0, "asked", 0))["images"]
+    expected = gan.fit(
+        torch.as_tensor(of_images["sums"]), study.split.shape, 10, how, until, seed=derive(0, "asked", 0)
+    )["images"]
     study.images = torch.full_like(study.images, torch.nan)
     found = study.private_sets("asked", {0: (half, how, until)}, coins)[0]
     assert np.array_equal(found["sums"], of_images["sums"]) and np.array_equal(found["scores"], of_images["scores"])
@@ -685,6 +761,7 @@ def test_the_study_makes_the_sets_that_the_library_makes(tmp_path, monkeypatch):
 
 # ---------------------------------------------------------------- the audit of the releases
 
+
 @every_embedding
 def test_without_noise_the_releases_name_every_member(embedding):
     everybody, member = pictures(), torch.rand(24, generator=generator(0, "coins")) < 0.5
@@ -700,7 +777,11 @@ def test_the_least_squares_are_those_of_a_gaussian_posterior():
     sums = dpc.release(everybody[::2], LABELS[::2], 3, how, seed=5)["sums"]
     found = dpc.members_by_least_squares(sums, everybody, LABELS, how, 5)
     for label in range(3):
-        f = torch.cat([dpc.embedding(SHAPE, how, 5, t)(everybody[LABELS == label]) for t in range(2)], 1).double().numpy()
+        f = (
+            torch.cat([dpc.embedding(SHAPE, how, 5, t)(everybody[LABELS == label]) for t in range(2)], 1)
+            .double()
+            .numpy()
+        )
         s = np.concatenate([one[label] for one in sums.double().numpy()])
         covariance = f.T @ f / 4 + 0.6**2 * np.eye(f.shape[1])
         expected = 0.5 + f / 4 @ np.linalg.solve(covariance, s - f.sum(0) / 2)
@@ -708,6 +789,7 @@ def test_the_least_squares_are_those_of_a_gaussian_posterior():
 
 
 # ---------------------------------------------------------------- the canaries of the audit
+
 
 def of_training(coins, sigma, rate, releases, seed=5):
     """The scores of canaries in DP-SGD."""
@@ -737,12 +819,15 @@ def tossed(canaries, purpose="tossed"):
 
 
 def bound(scores, member):
-    return auditing.one_run(auditing.right_guesses(scores, member.numpy(), len(scores) // 4), len(scores) // 4, len(scores), 1e-5)
+    return auditing.one_run(
+        auditing.right_guesses(scores, member.numpy(), len(scores) // 4), len(scores) // 4, len(scores), 1e-5
+    )
 
 
 def test_directions_have_length_1_and_nothing_to_do_with_each_other():
-    drawn = torch.stack([direction(4000, seed, number, canary)
-                         for seed in range(2) for number in range(3) for canary in range(10)]).double()
+    drawn = torch.stack(
+        [direction(4000, seed, number, canary) for seed in range(2) for number in range(3) for canary in range(10)]
+    ).double()
     cosines = drawn @ drawn.T
     assert torch.allclose(cosines.diagonal(), torch.ones(60, dtype=torch.float64), atol=1e-6)
     others = cosines[~torch.eye(60, dtype=torch.bool)]
@@ -769,8 +854,10 @@ def test_the_coin_of_a_canary_changes_nobody_elses_batch():
 
 def test_canaries_outside_change_nothing_that_is_released():
     how = query(sigma=0.0, rate=1)
-    with_some, without = (dpc.release(pictures(), LABELS, 3, how, seed=5, coins=coins)["sums"]
-                          for coins in (torch.zeros(9, dtype=torch.bool), NOBODY))
+    with_some, without = (
+        dpc.release(pictures(), LABELS, 3, how, seed=5, coins=coins)["sums"]
+        for coins in (torch.zeros(9, dtype=torch.bool), NOBODY)
+    )
     assert torch.equal(with_some, without)
 
 
@@ -788,7 +875,7 @@ def test_scores_are_gaussian_with_the_mean_and_the_deviation_that_follow_from_th
     scores = scored(coins, sigma, rate, releases)
     members, others = scores[coins.numpy()], scores[~coins.numpy()]
     size, classes = SIZES[scored]
-    overlap = rate * len(members) / classes / size        # of other canaries' directions
+    overlap = rate * len(members) / classes / size  # of other canaries' directions
     without = releases * (sigma**2 + overlap)
     within = without + releases * rate * (1 - rate)
     for found, mean, variance in ((members, releases * rate, within), (others, 0, without)):
