@@ -34,7 +34,8 @@ def switch() -> None:
     if missing and loaded and "snakemake" not in sys.modules:  # the engine only starts what computes
         print(
             f"{' and '.join(loaded)} had been imported before dcpriv_lib could set {', '.join(missing)}: the last "
-            "digits may be other ones here. For Jupyter, this helps once for all: python -m dcpriv_lib.engine.arithmetic kernel",
+            "digits may be other ones here. For Jupyter, this helps once for all: "
+            "python -m dcpriv_lib.engine.arithmetic kernel",
             file=sys.stderr,
         )
     os.environ.update(missing)

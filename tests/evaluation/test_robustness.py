@@ -2,8 +2,8 @@
 robustness."""
 
 from fractions import itertools
-import Fraction
 
+import Fraction
 import jupytext
 import numpy as np
 import pandas as pd
