@@ -1,0 +1,44 @@
+"""Every data set by its name or path."""
+
+from pathlib import Path
+from .dataset import DataError, Dataset
+from .builtin import digits, of_torchvision
+from .own import image_folder, npz, places, where
+
+NAMES = ("digits", "mnist", "fashion_mnist", "cifar10")
+
+
+def load(name: str, keep: Path | None = None) -> Dataset:
+    """Load a data set into memory.
+
+    Parameters
+    ----------
+    name : "digits" (scikit-learn's 1,797 scans, no download), "mnist", "fashion_mnist",
+        "cifar10" (found under ``DCPRIV_DATA`` or downloaded by torchvision), the path of
+        an ``.npz`` in MedMNIST's layout, or the path of a folder with one subfolder of
+        images a class (see `image_folder`). A relative path that does not exist here is one
+        below the folder of the data sets.
+    keep : folder for the pixels of an image folder, which are decoded once (see `_decoded`);
+        without it they are decoded every time.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be found or downloaded, or are not what they should be.
+    """
+    if name == "digits":
+        return digits()
+    if name in NAMES:
+        return of_torchvision(name)
+    path = where(name)
+    if name.endswith(".npz"):
+        own = npz(path)
+    elif name.strip() and path.is_dir():
+        own = image_folder(path, keep)
+    else:
+        raise DataError(f"dataset = {name!r} is neither one of {', '.join(NAMES)} nor the path of an "
+                        f".npz file or of a folder with one subfolder of images a class{places(name)}")
+    if len(own.classes) < 2:
+        raise DataError(f"{name} has one class only ({own.classes[0]}): expected two or more, which networks "
+                        "learn to tell apart: add images of another class")
+    return own
