@@ -7,7 +7,7 @@ RESULTS := $(or $(DCPRIV_RESULTS),$(CURDIR)/results)
 
 # --nolock: a killed run must not need unlocking; files are written atomically
 define run
-DCPRIV_AGAIN="$(if $(filter fresh,$@),,make $@)" snakemake --cores all --nolock --rerun-incomplete --quiet all --config profile=$(1)
+DCPRIV_AGAIN="$(if $(filter fresh,$@),,make $@)" snakemake --cores all --nolock --rerun-incomplete --quiet host reason --config profile=$(1)
 @echo && python -m dcpriv_lib.results.findings $(1)
 endef
 
@@ -32,7 +32,7 @@ paper: .venv/ready  ## the paper's experiment on MNIST, condensation cut to fit:
 	@$(call run,paper)
 
 authors: .venv/ready  ## what the authors of the paper published, from a clone of their repository: minutes
-	@TQDM_MININTERVAL=30 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m dcpriv_lib.engine.run_notebook \
+	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m dcpriv_lib.engine.run_notebook \
 		notebooks/08_the_authors_models.ipynb $(RESULTS)/authors/notebooks/08_the_authors_models.ipynb
 	@cat $(RESULTS)/authors/tables/authors_claims.md
 
@@ -42,7 +42,7 @@ published: .venv/ready  ## the methods of condensation by their authors' protoco
 test: .venv/ready  ## every check, in two processes: the notebooks at quick scale and what they find, and the tests
 	@$(MAKE) --no-print-directory --jobs 2 check-notebooks check-library
 
-check-notebooks: what = --nbval-lax --nbval-current-env notebooks tests/results/test_drift.py
+check-notebooks: what = -p executed_notebooks --nbval-lax --nbval-current-env notebooks tests/results/test_drift.py
 check-library: what = tests --ignore tests/results/test_drift.py
 check-notebooks check-library: .venv/ready
 	@results=$$(mktemp -d) && trap 'rm -rf "$$results"' EXIT && \

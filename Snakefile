@@ -17,7 +17,7 @@ from dcpriv_lib.engine import paths, progress
 NAME = config.get("profile", "quick")
 MAIN = workflow.is_main_process and not workflow.dryrun
 if MAIN:
-    progress.attach(logger, NAME, workflow.cores)
+    progress.attach(logger)
 PROFILE = profiles.read(NAME)
 JOBS = PROFILE["jobs"]
 RESULTS = paths.results(NAME)
@@ -81,7 +81,7 @@ for stage, file in LEFT_BEHIND.items() if MAIN else ():
 # The engine itself asks MKL and OpenBLAS for a thread a core; every process here has one. The tunables
 # let glibc keep the memory that every training step frees and asks for again, in huge pages. The
 # long steps log their progress and the time left. `dcpriv_lib`, imported above, has set its switches for every job.
-shell.prefix("set -euo pipefail; export TQDM_MININTERVAL=30 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "
+shell.prefix("set -euo pipefail; export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "
              "GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
              ":glibc.malloc.trim_threshold=1073741824; ")
 # A notebook trains models in as many processes as its job has threads.

@@ -501,7 +501,7 @@ class Study:
         return tables.shown(frame, note)
 
     def figure(self, figure, name: str) -> None:
-        """Keep a figure of the report as .svg and .png."""
+        """Keep a figure of the report as .png."""
         from .results import plots  # here, because worker processes would wait for matplotlib
 
         plots.save(figure, self.folder, name)

@@ -6,12 +6,9 @@ terminate.
 """
 
 import argparse
-import logging
 import os
-import re
 import signal
 import sys
-import time
 from pathlib import Path
 
 # Half of papermill's import time is this grammar of addresses, which the check of notebooks can do without.
@@ -24,35 +21,28 @@ from traitlets.config import Config  # noqa: E402
 
 from .paths import shown  # noqa: E402
 
-EVERY = 60  # seconds between two lines of progress
+EVERY = "60"  # seconds between two lines of a progress bar
 # A kernel is told which ports are free, and seconds later, when it wants them, another process may have one of them. No
 # cell has run by then, so it is simply started again.
 UNBORN = "Kernel died before replying to kernel_info"
 ATTEMPTS = 3
-BAR = re.compile(r"(?P<what>[^\r\n]*?):? +\d+%\|.*?\| (?P<done>\S+)/(?P<total>\S+) \[\S+?<(?P<left>[^,\]]+)")
 
 
-class Progress(logging.Handler):
-    """Prints the newest of a notebook's progress bars, once in a while.
-
-    Parameters
-    ----------
-    name : of the notebook, to begin the lines with.
-    """
+class Screen:
+    """Where a notebook's stderr goes: its progress bars, each state in a line of its own, and its warnings."""
 
     def __init__(self, name: str):
-        super().__init__()
-        self.name, self.printed = name, time.monotonic()
+        self.name = name
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print one line if `record` holds a progress bar and the last line is old enough."""
-        bars = list(BAR.finditer(record.getMessage()))
-        if bars and time.monotonic() - self.printed >= EVERY:
-            self.printed = time.monotonic()
-            print(
-                "           {}: {what}, {done} of {total}, {left} left".format(self.name, **bars[-1].groupdict()),
-                flush=True,
-            )
+    def write(self, text: str) -> None:
+        """Print the lines of `text`, each with the notebook's name."""
+        for line in text.replace("\r", "\n").splitlines():
+            if line.strip():
+                print(f"  {self.name}: {line}")
+
+    def flush(self) -> None:
+        """Let nothing wait."""
+        sys.stdout.flush()
 
 
 def run(notebook: Path, output: Path, parameters: dict) -> None:
@@ -63,22 +53,19 @@ def run(notebook: Path, output: Path, parameters: dict) -> None:
     Exception
         Whatever stopped it; the notebook as far as it came then lies at `unfinished` (`output`).
     """
-    log = logging.getLogger("papermill")
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    log.addHandler(Progress(notebook.stem))
-    # What a kernel itself says concerns nobody: that it does not encrypt, that it was interrupted to end it.
+    # What the kernel itself says helps nobody: that it does not encrypt, that it was interrupted to end it.
     config = Config(NotebookClient={"extra_arguments": ["--log-level=CRITICAL"]})
+    os.environ.setdefault("TQDM_MININTERVAL", EVERY)
+    how = {"progress_bar": False, "stderr_file": Screen(notebook.stem), "config": config}
     place = unfinished(output)
     place.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(ATTEMPTS):
         try:
-            execute_notebook(notebook, place, parameters, progress_bar=False, log_output=True, config=config)
+            execute_notebook(notebook, place, parameters, **how)
             break
         except RuntimeError as error:
             if UNBORN not in str(error) or attempt == ATTEMPTS - 1:
                 raise
-    output.parent.mkdir(parents=True, exist_ok=True)
     os.replace(place, output)
 
 
@@ -89,19 +76,18 @@ def unfinished(output: Path) -> Path:
 
 def failure(notebook: Path, output: Path, error: Exception) -> str:
     """Return what went wrong: the notebook, its cell, the error, and where to read all of it."""
-    lines = [f"FAILED: {shown(notebook)}"]
-    place, message = unfinished(output), f"{type(error).__name__}: {error}"
+    place, message, where = unfinished(output), f"{type(error).__name__}: {error}", []
     cells = nbformat.read(place, 4).cells if place.exists() else []
-    for cell in cells:
-        if cell.metadata.get("papermill", {}).get("status") in ("running", "failed"):
-            source = [c.source for c in nbformat.read(notebook, 4).cells if c.cell_type == "code"]
-            number = source.index(cell.source) + 1 if cell.source in source else "with the parameters"
-            code = [line for line in cell.source.splitlines() if line.strip() and not line.startswith("#")]
-            lines.append(f"  in code cell {number}, which begins: {code[0]}")
-            errors = [out for out in cell.outputs if out.output_type == "error"]
-            message = f"{errors[0].ename}: {errors[0].evalue}" if errors else message
-    lines += [f"  {line[:300]}" for line in message.strip().splitlines()[-2:]]
-    return "\n".join(lines + [f"  as far as it came: {shown(place)}"] * bool(cells))
+    code = enumerate((cell for cell in cells if cell.cell_type == "code"), 1)
+    begun = [one for one in code if one[1].metadata.get("papermill", {}).get("status", "pending") != "pending"]
+    for number, cell in begun[-1:]:  # the one that failed, or in which the kernel died
+        lines = [line for line in cell.source.splitlines() if line.strip() and not line.startswith("#")]
+        where = [f"in code cell {number}, which begins: {lines[0]}"]
+        for out in cell.outputs:
+            message = f"{out.ename}: {out.evalue}" if out.output_type == "error" else message
+    said = [line[:300] for line in message.strip().splitlines()[-2:]]
+    rest = [f"as far as it came: {shown(place)}"] * bool(cells)
+    return "\n  ".join([f"FAILED: {shown(notebook)}", *where, *said, *rest])
 
 
 def main() -> None:

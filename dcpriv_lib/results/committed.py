@@ -94,7 +94,7 @@ def copy(*profiles: str) -> None:
         for old in filter(Path.is_file, list(place.iterdir())):
             old.unlink()
         for file in _to_copy(run):
-            shutil.copyfile(file, place / file.name)
+            shutil.copyfile(file, _place(file, run))
 
 
 class RefusedError(RuntimeError):
@@ -123,14 +123,20 @@ def uncommitted(record: Path) -> str:
 
 
 def _to_copy(run: Path) -> list[Path]:
-    """Return the files of a run that are committed: figures, condensed images, the seconds of its steps, tables."""
-    return [file for pattern in ("figures/*", "condensed_sets.npz*", "core_seconds.json", "tables/*")
-            for file in sorted(run.glob(pattern)) if file.is_file()]
+    """Return the files of a run that are committed: figures, condensed images, tables."""
+    return [file for pattern in ("figures/*.png", "condensed_sets.npz*", "tables/*") for file in sorted(run.glob(pattern))
+            if file.is_file()]
+
+
+def _place(file: Path, run: Path) -> Path:
+    """Return where a file is committed: a figure that depends on no data has one place for all runs."""
+    diagram = paths.FIGURES / "diagrams" / file.name
+    return diagram if diagram.exists() else paths.FIGURES / run.name / file.name
 
 
 def page() -> str:
     """Return RESULTS.md as it should be for what is in ``figures/``."""
-    folders = _in_order([folder.name for folder in paths.FIGURES.iterdir() if folder.is_dir()], RUNS)
+    folders = _in_order([folder.name for folder in paths.FIGURES.iterdir() if list(folder.glob("*.csv"))], RUNS)
     return "\n".join([HEAD, *map(_run, folders)])
 
 

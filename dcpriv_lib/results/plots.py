@@ -10,6 +10,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+from PIL import Image
 
 from .. import metrics
 from ..engine import store
@@ -17,14 +18,28 @@ from ..engine import store
 plt.style.use(Path(__file__).with_name("report.mplstyle"))
 
 MEMBER, NON_MEMBER, ATTACKER, SYNTHETIC = "#0072B2", "#D55E00", "#7F7F7F", "#009E73"
+COLOURS = 128  # of a figure's palette
 
 
 def save(figure, folder: Path, name: str) -> None:
-    """Save a figure as ``folder/figures/<name>.svg`` and ``.png``, each atomically."""
-    for kind, metadata in (("svg", {"Date": None}), ("png", None)):
-        content = io.BytesIO()
-        figure.savefig(content, format=kind, metadata=metadata)
-        store.write(Path(folder) / "figures" / f"{name}.{kind}", content.getvalue())
+    """Save a figure as ``folder/figures/<name>.png`` (see `palette`), atomically."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    with Image.open(content) as drawn:
+        store.write(Path(folder) / "figures" / f"{name}.png", palette(drawn))
+
+
+def palette(picture: Image.Image) -> bytes:
+    """Return a picture as a png of at most `COLOURS` colours: a third of the size, and the same to the eye.
+
+    Nothing but the pixels is kept, so that the bytes tell whether two figures are the same. There is no dithering: it
+    would look like noise in pictures of digits.
+    """
+    content = io.BytesIO()
+    flat = picture.convert("RGB").quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    flat.info.clear()
+    flat.save(content, "png", optimize=True)
+    return content.getvalue()
 
 
 def images(ax, pictures, columns: int, title: str = ""):
@@ -66,11 +81,20 @@ def loss_histogram(ax, member_losses, non_member_losses, title: str = ""):
     both = np.concatenate([member_losses, non_member_losses])
     floor = max(np.quantile(both, 0.001), 1e-12)  # below it, float64 sums of logits are noise
     bins = np.geomspace(floor, max(both.max(), 10 * floor), 50)
-    for values, name, colour, style_ in ((member_losses, "members", MEMBER, "-"),
-                                         (non_member_losses, "non-members", NON_MEMBER, "--")):
-        ax.hist(np.clip(values, floor, None), bins, histtype="step", linewidth=1.8,
-                weights=np.full(len(values), 100 / len(values)),
-                label=name, color=colour, linestyle=style_)
+    for values, name, colour, style_ in (
+        (member_losses, "members", MEMBER, "-"),
+        (non_member_losses, "non-members", NON_MEMBER, "--"),
+    ):
+        ax.hist(
+            np.clip(values, floor, None),
+            bins,
+            histtype="step",
+            linewidth=1.8,
+            weights=np.full(len(values), 100 / len(values)),
+            label=name,
+            color=colour,
+            linestyle=style_,
+        )
     ax.set(xscale="log", xlabel="loss (nats)", ylabel="% of examples", title=title)
     ax.legend()
     return ax
@@ -89,11 +113,12 @@ def panels(count: int, columns: int = 3):
     """Return a figure with `count` panels of equal axes, row by row, and these as a list."""
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(3.4 * columns, 3.4 * rows), sharex=True, sharey=True,
-                                squeeze=False)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(3.4 * columns, 3.4 * rows), sharex=True, sharey=True, squeeze=False
+    )
     for ax in axes.flat[count:]:
         ax.set_visible(False)
-    for ax in axes.flat[max(0, count - columns):count]:  # the last of each column, whatever is below it
+    for ax in axes.flat[max(0, count - columns) : count]:  # the last of each column, whatever is below it
         ax.tick_params(labelbottom=True)
     return figure, list(axes.flat[:count])
 
@@ -101,10 +126,10 @@ def panels(count: int, columns: int = 3):
 def roc(ax, scores, is_member, label: str):
     """Add one ROC curve (linear axes) to `ax`; the first call draws the chance line."""
     from sklearn.metrics import roc_curve  # here, because most figures do without it
+
     if not ax.lines:
         ax.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=1)
-        ax.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal",
-               xlim=(0, 1), ylim=(0, 1))
+        ax.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal", xlim=(0, 1), ylim=(0, 1))
         ax.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
     false_positive, true_positive, _ = roc_curve(is_member, scores)
     ax.plot(false_positive, true_positive, label=label)
@@ -118,6 +143,7 @@ def above_chance(ax, scores, is_member, label: str):
     near f, of as many members and non-members.
     """
     from sklearn.metrics import roc_curve  # here, because most figures do without it
+
     if not ax.lines:
         f = np.linspace(0, 1, 200)
         members = np.count_nonzero(is_member)
@@ -142,12 +168,19 @@ def roc_log(ax, scores, is_member, label: str):
     floor = 1 / np.count_nonzero(is_member)
     if not ax.lines:
         ax.plot([1e-9, 1], [1e-9, 1], color="0.6", linestyle=":", linewidth=1)
-        ax.set(xscale="log", yscale="log", xlim=(fpr[0], 1), ylim=(floor, 1),
-               xlabel="false positive rate", ylabel="true positive rate")
+        ax.set(
+            xscale="log",
+            yscale="log",
+            xlim=(fpr[0], 1),
+            ylim=(floor, 1),
+            xlabel="false positive rate",
+            ylabel="true positive rate",
+        )
         ax.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
-    line, = ax.plot(fpr, np.maximum(tpr, floor), label=label)
-    ax.fill_between(fpr, np.maximum(low, floor), np.maximum(high, floor), color=line.get_color(),
-                    alpha=0.15, linewidth=0)
+    (line,) = ax.plot(fpr, np.maximum(tpr, floor), label=label)
+    ax.fill_between(
+        fpr, np.maximum(low, floor), np.maximum(high, floor), color=line.get_color(), alpha=0.15, linewidth=0
+    )
     return ax
 
 
@@ -155,28 +188,38 @@ def intervals(ax, values, low, high, names, colour: str, offset: float = 0.0, **
     """Draw one point with its interval a row, the first name on top."""
     rows = np.arange(len(names))[::-1] + offset
     error = np.clip([np.subtract(values, low), np.subtract(high, values)], 0, None)
-    ax.errorbar(values, rows, xerr=error, linestyle="none", capsize=3, color=colour,
-                **{"marker": "o"} | point)
+    ax.errorbar(values, rows, xerr=error, linestyle="none", capsize=3, color=colour, **{"marker": "o"} | point)
     ax.set(yticks=np.arange(len(names))[::-1], yticklabels=names)
     return ax
 
 
 def name_points(ax, points, names, colours):
-    """Write a name beside each of some points, float [n, 2] in data coordinates, so that it covers no point and no other name.
+    """Write a name beside each of some points, float [n, 2] in data coordinates; none covers a point or another name.
 
-    Each name takes the nearest free place around its point, never straight above, below or beside it, where intervals are drawn, and a
-    thin line leads to it. The limits of the axes must not change afterwards.
+    Each name takes the nearest free place around its point, never straight above, below or beside it, where intervals
+    are drawn, and a thin line leads to it. The limits of the axes must not change afterwards.
     """
     ax.figure.draw_without_rendering()
     places = ax.transData.transform(np.asarray(points, dtype=float))
     dot = ax.figure.dpi / 72 * 3.5  # half the width of a mark, in pixels
     taken = [Bbox([place - dot, place + dot]) for place in places]
-    for place, point, name, colour in zip(places, points, names, colours):
-        text = ax.annotate(name, point, (0, 0), textcoords="offset points", fontsize=7, color=colour, va="center",
-                           path_effects=[withStroke(linewidth=2.5, foreground="white")],
-                           arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6, "shrinkA": 0, "shrinkB": 2})
+    for point, name, colour in zip(points, names, colours):
+        text = ax.annotate(
+            name,
+            point,
+            (0, 0),
+            textcoords="offset points",
+            fontsize=7,
+            color=colour,
+            va="center",
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6, "shrinkA": 0, "shrinkB": 2},
+        )
         for distance, angle in itertools.product((7, 12, 18, 26, 36, 48, 62, 80), np.radians(np.arange(45, 405, 30))):
-            text.set(position=(distance * np.cos(angle), distance * np.sin(angle)), ha="left" if np.cos(angle) > -1e-9 else "right")
+            text.set(
+                position=(distance * np.cos(angle), distance * np.sin(angle)),
+                ha="left" if np.cos(angle) > -1e-9 else "right",
+            )
             text.update_positions(ax.figure.canvas.get_renderer())
             box_ = Text.get_window_extent(text)  # without the line
             inside = ax.bbox.contains(*box_.min) and ax.bbox.contains(*box_.max)
@@ -189,17 +232,24 @@ def name_points(ax, points, names, colours):
 def box(ax, centre, text: str, colour: str = "0.35", size=(2.2, 0.9)):
     """Draw a rounded box with a text, for diagrams (data coordinates)."""
     (x, y), (width, height) = centre, size
-    ax.add_patch(FancyBboxPatch((x - width / 2, y - height / 2), width, height, facecolor=colour + "22"
-                                if colour.startswith("#") else "0.95", edgecolor=colour,
-                                boxstyle="round,pad=0.04,rounding_size=0.12", linewidth=1.4))
+    ax.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - height / 2),
+            width,
+            height,
+            facecolor=colour + "22" if colour.startswith("#") else "0.95",
+            edgecolor=colour,
+            boxstyle="round,pad=0.04,rounding_size=0.12",
+            linewidth=1.4,
+        )
+    )
     ax.text(x, y, text, ha="center", va="center", fontsize=9)
     return ax
 
 
 def arrow(ax, start, end, text: str = ""):
     """Draw an arrow from left to right between two points of a diagram, with an optional label above it."""
-    ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color="0.25",
-                                 shrinkA=2, shrinkB=2))
+    ax.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color="0.25", shrinkA=2, shrinkB=2))
     middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 + 0.08
     beside = {-1: "left", 0: "center", 1: "right"}[np.sign(end[1] - start[1])]  # a slope would cross its label
     ax.text(*middle, text, ha=beside, va="bottom", fontsize=8, color="0.25")
@@ -242,7 +292,7 @@ def two_gaussians(ax, out: tuple[float, float], inside: tuple[float, float], phi
     high = max(mean + 3.5 * std for mean, std in (out, inside))
     grid = np.linspace(min(low, phi - 1), max(high, phi + 1), 300)
     for (mean, std), name, colour in ((out, "models without it", NON_MEMBER), (inside, "models with it", MEMBER)):
-        height = np.exp(-((grid - mean) / std) ** 2 / 2) / std
+        height = np.exp(-(((grid - mean) / std) ** 2) / 2) / std
         ax.plot(grid, height, color=colour, label=name, linestyle="-")
         ax.fill_between(grid, height, color=colour, alpha=0.12, linewidth=0)
     ax.axvline(phi, color="0.2", linestyle="--", linewidth=1.4, label="the target")
@@ -251,7 +301,7 @@ def two_gaussians(ax, out: tuple[float, float], inside: tuple[float, float], phi
 
 
 def inset(ax, picture):
-    """Draw one picture, float [1, C, H, W] from 0 to 1, small into the upper left corner of a plot, above its curves."""
+    """Draw one picture, float [1, C, H, W] from 0 to 1, small into a plot's upper left corner, above its curves."""
     ax.set_ylim(top=1.7 * ax.get_ylim()[1])
     return images(ax.inset_axes((0.02, 0.62, 0.25, 0.36)), picture, 1)
 
@@ -260,9 +310,17 @@ def ticks_and_crosses(ax, right):
     """Mark the pictures of a row that `images` drew: a green tick where `right` (bool [n]), else a red cross."""
     left, end = ax.get_xlim()
     for place, one in enumerate(right):
-        ax.text(left + (end - left) * (place + 0.5) / len(right), 1.02, "\u2713" if one else "\u2717",
-                transform=ax.get_xaxis_transform(), ha="center", va="bottom", fontsize=11,
-                color=SYNTHETIC if one else NON_MEMBER, clip_on=False)
+        ax.text(
+            left + (end - left) * (place + 0.5) / len(right),
+            1.02,
+            "\u2713" if one else "\u2717",
+            transform=ax.get_xaxis_transform(),
+            ha="center",
+            va="bottom",
+            fontsize=11,
+            color=SYNTHETIC if one else NON_MEMBER,
+            clip_on=False,
+        )
     return ax
 
 
@@ -273,8 +331,14 @@ def epsilon_walls(ax, epsilons):
         wall = np.minimum(np.exp(epsilon) * fpr, 1 - np.exp(-epsilon) * (1 - fpr))
         ax.plot(fpr, wall, color="0.6", linestyle="-", linewidth=1)
         corner = 1 / (1 + np.exp(epsilon))
-        ax.annotate(rf"$\varepsilon = {epsilon}$", (corner, 1 - corner), textcoords="offset points", xytext=(4, -9),
-                    fontsize=8, color="0.4")
+        ax.annotate(
+            rf"$\varepsilon = {epsilon}$",
+            (corner, 1 - corner),
+            textcoords="offset points",
+            xytext=(4, -9),
+            fontsize=8,
+            color="0.4",
+        )
     ax.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=1)
     ax.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal", xlim=(0, 1), ylim=(0, 1))
     ax.set_prop_cycle(plt.rcParams["axes.prop_cycle"])

@@ -338,8 +338,8 @@ def test_a_terminated_step_leaves_its_state(tiny, tmp_path):
     process = subprocess.Popen(
         [
             sys.executable,
-            "-c",
-            "from dcpriv_lib import step; step.EVERY = 0; step.main()",
+            "-m",
+            "dcpriv_lib.engine.run_notebook",
             str(paths.NOTEBOOKS / "03_shadow_training.ipynb"),
             "out.ipynb",
             "-y",
@@ -349,10 +349,10 @@ def test_a_terminated_step_leaves_its_state(tiny, tmp_path):
         stdout=subprocess.PIPE,
         text=True,
         stderr=subprocess.STDOUT,
-        env=os.environ | {"DCPRIV_RESULTS": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"DCPRIV_RESULTS": str(tmp_path), "OMP_NUM_THREADS": "1", "TQDM_MININTERVAL": "1"},
     )
     logged = ""
-    while not re.search(r"\b[1-9]\d* of 1000000, \S+ left", logged) and process.poll() is None:
+    while not re.search(r"\b[1-9]\d*/1000000 \[\S+<", logged) and process.poll() is None:
         logged += process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     logged += process.communicate(timeout=60)[0]

@@ -416,7 +416,6 @@ def runs(tmp_path, monkeypatch):
             "tables/claims.md",
             "figures/a.png",
             "condensed_sets.npz",
-            "core_seconds.json",
             "models/m.npz",
         ):
             path = tmp_path / "results" / name / file
@@ -438,7 +437,6 @@ def test_what_a_run_found_replaces_what_was_committed_of_it(runs):
         "claims.md",
         "condensed_sets.npz",
         "condensed_sets.npz.json",
-        "core_seconds.json",
     ]
     assert [file.name for file in (runs / "figures/other").iterdir()] == ["before.csv"]
     committed.copy()

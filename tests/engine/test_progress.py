@@ -1,79 +1,83 @@
-"""What the engine says: lines for people, an honest "about", and failures that name the cell; and the front page."""
+"""What the engine says: steps and errors, bars that move, failures that name the cell; and the front page."""
 
 import json
 import logging
+import os
+import subprocess
+import sys
 
 import nbformat
 import pandas as pd
 import pytest
+from executed_notebooks import start_new_kernel
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from dcpriv_lib import profiles
 from dcpriv_lib.engine import paths, progress, run_notebook
 from dcpriv_lib.results import report
+from support import engine
 
-PLAN = {"split": 1, "attack": 2, "total": 3}
-
-
-@pytest.fixture
-def engine(tmp_path, monkeypatch):
-    """Let a `Screen` of the profile "quick" on two cores hear events; the clock stands still but for `wait`."""
-    monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path))
-    monkeypatch.setattr(paths, "FIGURES", tmp_path / "figures")
-    now = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-
-    def start():
-        listening = progress.Screen("quick", 2)
-
-        def tell(event, wait=0, level=logging.INFO, text="", **extra):
-            now[0] += wait
-            listening.emit(logging.makeLogRecord({"event": event, "levelno": level, "msg": text} | extra))
-
-        return tell
-
-    return start
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
 
 
-def run(tell, seconds):
-    tell(LogEvent.RUN_INFO, stats=PLAN)
-    jobs = [("split", seconds, 1), ("attack", 2 * seconds, 2), ("attack", 2 * seconds, 2)]
-    for number, (rule, took, threads) in enumerate(jobs):
-        tell(LogEvent.JOB_INFO, jobid=number, rule_name=rule, rule_msg=f"doing {rule}", threads=threads)
-        tell(LogEvent.JOB_FINISHED, wait=took, job_id=number)
+@pytest.mark.parametrize(
+    ("event", "level", "text", "shown"),
+    [
+        (LogEvent.JOB_INFO, logging.INFO, "Rule: attack, Jobid: 3", True),
+        (LogEvent.PROGRESS, logging.INFO, "None", True),
+        (None, logging.INFO, "Nothing to be done (all requested files are present and up to date).", True),
+        (None, logging.INFO, "Select jobs to execute...", False),
+        (LogEvent.RUN_INFO, logging.INFO, "Job stats: ...", False),
+        (LogEvent.ERROR, logging.ERROR, "ProfileError: there is no profile 'x'", True),
+        (LogEvent.ERROR, logging.ERROR, "RuleException:\nCommand 'python ...' returned non-zero exit status 1.", False),
+        (LogEvent.ERROR, logging.ERROR, "RuleException:\nCommand 'python ...' died with <Signals.SIGKILL: 9>.", True),
+        (LogEvent.ERROR, logging.ERROR, "MissingOutputException in rule attack: attacks.csv", True),
+        (LogEvent.JOB_ERROR, logging.ERROR, "Error in rule attack, jobid: 3", False),
+        (None, logging.CRITICAL, "anything", True),
+    ],
+)
+def test_steps_and_what_nobody_has_said_is_worth_reading(event, level, text, shown):
+    record = logging.makeLogRecord({"event": event, "levelno": level, "msg": text})
+    assert progress.worth_reading(record) is shown
 
 
-def test_steps_are_counted_and_timed_and_the_next_run_knows_how_long(engine, capsys):
-    run(engine(), 10)
-    first = capsys.readouterr().out.splitlines()
-    assert first[0].endswith("quick: 3 steps on 2 cores") and first[1].endswith("begun   doing split")
-    assert first[-1].endswith("3 of 3  doing attack: 20 s")
-    run(engine(), 30)  # on a machine that is three times slower than expected
-    again = capsys.readouterr().out.splitlines()
-    assert again[0].endswith("on 2 cores, about 45 s left")  # 10 s of one core, twice 20 s of two
-    assert again[2].endswith("1 of 3  doing split: 30 s, about 2 min left")
+def test_the_log_file_of_snakemake_keeps_all():
+    logger, screen, file = logging.Logger("any"), logging.StreamHandler(), logging.StreamHandler()
+    screen.name, file.name = "DefaultStreamHandler", "DefaultLogFileHandler"
+    logger.addHandler(screen)
+    logger.addHandler(file)
+    progress.attach(logger)
+    assert screen.filters == [progress.worth_reading] and file.filters == []
 
 
-def test_only_errors_of_the_engine_itself_are_repeated(engine, capsys):
-    tell = engine()
-    tell(LogEvent.ERROR, level=logging.ERROR, text="ProfileError: there is no profile 'x'")
-    tell(LogEvent.RUN_INFO, stats=PLAN)
-    tell(LogEvent.JOB_INFO, jobid=0, rule_name="split", rule_msg="", threads=1)
-    tell(LogEvent.ERROR, level=logging.ERROR, text="CalledProcessError")
-    shown = capsys.readouterr().out
-    assert "no profile 'x'" in shown and "CalledProcessError" not in shown
+def test_an_unknown_profile_is_named(tmp_path):
+    process = engine(tmp_path, profile="nonsense")
+    said, _ = process.communicate()
+    assert process.returncode and "nonsense" in said and "there is no profile" in said
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.2, "1 s"), (99, "99 s"), (240, "4 min"), (7800, "2 h 10 min")])
-def test_durations(seconds, text):
-    assert progress.duration(seconds) == text
+def test_results_that_cannot_be_written_do_not_end_in_silence(tmp_path):
+    (tmp_path / "tiny").write_text("a file where the folder of the results should be")
+    process = engine(tmp_path)
+    said, _ = process.communicate()
+    assert process.returncode and "cannot write to the results folder" in said and str(tmp_path / "tiny") in said
+
+
+def test_an_error_of_the_engine_itself_is_not_swallowed(tmp_path, monkeypatch):
+    """Snakemake keeps something in the home folder, which here is a file."""
+    home = tmp_path / "home"
+    home.write_text("")
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(home))
+    process = engine(tmp_path / "results", targets=["no_such_step"])
+    said, _ = process.communicate()
+    assert process.returncode and str(home) in said
 
 
 def test_a_failure_names_the_cell_and_the_error(tmp_path):
     cells = [new_markdown_cell("# T"), new_code_cell("1 + 1"), new_code_cell("# why\nraise ValueError('so\\nit is')")]
-    kernel = {"name": "python3", "display_name": "", "language": "python"}
-    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), tmp_path / "01_test.ipynb")
+    nbformat.write(new_notebook(cells=cells, metadata=KERNEL), tmp_path / "01_test.ipynb")
     output = tmp_path / "out.ipynb"
     with pytest.raises(Exception) as caught:  # noqa: PT011 (whatever papermill raises)
         run_notebook.run(tmp_path / "01_test.ipynb", output, {})
@@ -82,12 +86,32 @@ def test_a_failure_names_the_cell_and_the_error(tmp_path):
     assert not output.exists() and run_notebook.unfinished(output).exists()
 
 
-def test_progress_is_the_newest_bar(capsys, monkeypatch):
-    monkeypatch.setattr(run_notebook, "EVERY", 0)
-    bars = "\rmodels:  10%|#   | 1/10 [00:05<00:45,  5s/it]\rmodels:  50%|#####     | 5/10 [00:25<00:25,  5.00s/it]"
-    run_notebook.Progress("06").emit(logging.makeLogRecord({"msg": "just a print"}))
-    run_notebook.Progress("06").emit(logging.makeLogRecord({"msg": bars}))
-    assert capsys.readouterr().out.split() == ["06:", "models,", "5", "of", "10,", "00:25", "left"]
+def test_a_kernel_that_dies_is_a_failure_that_names_the_cell(tmp_path):
+    cells = [new_code_cell("1 + 1"), new_code_cell("import os\nos._exit(9)")]
+    nbformat.write(new_notebook(cells=cells, metadata=KERNEL), tmp_path / "01_test.ipynb")
+    with pytest.raises(Exception) as caught:  # noqa: PT011 (whatever papermill raises)
+        run_notebook.run(tmp_path / "01_test.ipynb", tmp_path / "out.ipynb", {})
+    said = run_notebook.failure(tmp_path / "01_test.ipynb", tmp_path / "out.ipynb", caught.value)
+    assert "code cell 2, which begins: import os" in said and "Kernel died" in said
+
+
+def test_a_long_step_says_how_far_it_is_and_how_long_still_and_repeats_warnings(tmp_path):
+    bar = "import time, warnings\nfrom tqdm import tqdm\nfor _ in tqdm(range(30), 'models'):\n    time.sleep(0.1)"
+    cells = [new_code_cell(bar), new_code_cell("warnings.warn('many copies')\nprint('a result')")]
+    nbformat.write(new_notebook(cells=cells, metadata=KERNEL), tmp_path / "06_test.ipynb")
+    done = subprocess.run(
+        [sys.executable, "-m", "dcpriv_lib.engine.run_notebook", tmp_path / "06_test.ipynb", tmp_path / "out.ipynb"],
+        env=os.environ | {"TQDM_MININTERVAL": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    moving = [
+        line for line in lines if line.startswith("  06_test: models:") and "/30 [00:0" in line and "<00:0" in line
+    ]
+    assert 2 <= len(moving) <= 6 and any("many copies" in line for line in lines)
+    assert "a result" not in done.stdout, "what a notebook prints is in the notebook"
 
 
 def test_the_front_page_holds_what_there_is(tmp_path):
@@ -159,3 +183,28 @@ def test_no_other_error_of_a_notebook_is_tried_again(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="of the notebook's own"):
         run_notebook.run(tmp_path / "a.ipynb", tmp_path / "out.ipynb", {})
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(("failures", "ends_well"), [(0, True), (1, True), (run_notebook.ATTEMPTS, False)])
+def test_nbval_starts_a_kernel_again_too(failures, ends_well):
+    calls = []
+
+    def start(*given):
+        calls.append(given)
+        if len(calls) <= failures:
+            raise RuntimeError(run_notebook.UNBORN)
+        return "kernel"
+
+    if ends_well:
+        assert start_new_kernel(60, start=start) == "kernel" and len(calls) == failures + 1
+    else:
+        with pytest.raises(RuntimeError, match="died before replying"):
+            start_new_kernel(60, start=start)
+
+
+def test_nbval_tries_nothing_else_again():
+    def start():
+        raise RuntimeError("no such kernel")
+
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        start_new_kernel(start=start)
