@@ -1,212 +1,405 @@
-"""Every parameter of the notebooks: what it may be, and one check for notebooks and profiles.
+"""The parameters of every notebook: what each may be, and one check for notebooks and profiles.
 
+A notebook has one model here. Whoever adds a parameter to a notebook adds one line to its model and nothing else.
 A wrong value is refused before anything is computed, since it would be noticed after hours, or never.
 The upper bounds are generous; they keep a slip of the finger from running for ever.
 """
 
-import ast
-import difflib
-from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
+import functools
+import importlib
+import math
+from collections.abc import MutableMapping
+from typing import Annotated, Literal, TypeAlias, TypeVar, get_args
 
 import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import core_schema
 
-from .engine.errors import ParameterError, as_list, in_words, nearest, per_ipc
-from .engine.paths import PROFILE_NAME, PROFILE_NAME_RULE
+from .engine.errors import ParameterError, as_list, expected, in_words, nearest, nearest_word, per_ipc, without_quotes
+from .engine.paths import PROFILE_NAME_RULE, check_profile
 
-JOBS = {"sets": 1, "runs": 1, "shadows": 5}  # condensed sets, target runs, shadow models that one job makes
-PAPER_LOOPS = (1, 10, 50)  # the ipc for which the condensation paper gives its loops
-PIXELS = ("standard", "unit", "raw")
-
-
-# names of condensation.METHODS and STARTS, of the others in schedules.SCHEDULES, and of networks.NETWORKS, which take
-# seconds to import
-METHODS = ("DC", "DSA", "DM", "DM-DSA", "MTT", "IDC", "IDM", "KIP", "KIP-labels")
-CORESETS = ("random", "herding", "k-center", "tiles")
-STARTS = ("noise", "real", "means", "mean noise", "tiles", "herding", "k-center")
-NETWORKS = ("ConvNet", "PaperCNN", "linear")
-MANY = 1_000_000
-MOST_SHADOWS = 1000  # the seeds of a shadow model are this many times the report's seed, and its number
+# Names that the library's rooms own; see `__getattr__`
+OWNERS = {
+    "METHODS": "condensation.condense",
+    "CORESETS": "condensation.defaults",
+    "PAPER_LOOPS": "condensation.defaults",
+    "STARTS": "condensation.starts",
+    "NETWORKS": "models.networks",
+}
 CHECKED = "_parameters_were_checked"
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 
 
-@dataclass(frozen=True)
-class Rule:
-    """What a parameter may be: a test of its value, and the same in words."""
+def __getattr__(name: str) -> tuple:
+    """Return the names that another room owns, "METHODS" for instance.
 
-    fits: Callable[[object], object]  # true or false, like a condition
-    expected: str
-    words: tuple[str, ...] = ()  # if it is one of some words
-
-
-def whole(low: int, high: int = MANY) -> Rule:
-    """Allow an int, bool excepted, from `low` to `high`."""
-    return Rule(lambda value: type(value) is int and low <= value <= high, f"a whole number from {low:,} to {high:,}")
+    They are imported when they are first asked for: their owners import torch, which takes seconds.
+    """
+    if name not in OWNERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return tuple(getattr(importlib.import_module(f".{OWNERS[name]}", __package__), name))
 
 
-def even(low: int, high: int = 10_000) -> Rule:
-    """Allow an even int from `low` to `high`."""
-    return Rule(
-        lambda value: whole(low, high).fits(value) and value % 2 == 0, f"an even whole number from {low:,} to {high:,}"
-    )
+# ---------------------------------------------------------------- what a value may be
 
 
-def number(low: float, high: float) -> Rule:
-    """Allow an int or float from `low` to `high`; NaN is in no range."""
-    return Rule(
-        lambda value: type(value) in (int, float) and low <= value <= high, f"a number from {low:g} to {high:g}"
-    )
+def _none_twice(entries: list) -> list:
+    if len(set(entries)) < len(entries):
+        raise ValueError("an entry stands twice")
+    return entries
 
 
-def one_of(*names: str) -> Rule:
-    """Allow some words."""
-    return Rule(lambda value: type(value) is str and value in names, f"one of {', '.join(names)}", names)
+def _ascending(entries: list) -> list:
+    if sorted(entries) != entries:
+        raise ValueError("an entry is smaller than the one before")
+    return entries
 
 
-def entries(rule: Rule, distinct: bool = False, at_least: int = 1) -> Rule:
-    """Allow a list of `at_least` entries or more, each allowed by `rule`."""
-
-    def fits(value) -> bool:
-        return (
-            type(value) is list
-            and len(value) >= at_least
-            and all(map(rule.fits, value))
-            and not (distinct and len(set(value)) < len(value))
-        )
-
-    return Rule(fits, f"a list, each {rule.expected}" + (", none of them twice" if distinct else ""))
+def _inside_its_folder(name: str) -> str:
+    check_profile(name)
+    return name
 
 
-def either(one: Rule, other: Rule) -> Rule:
-    """Allow what one of two rules allows."""
-    return Rule(lambda value: one.fits(value) or other.fits(value), f"{one.expected}, or {other.expected}")
+class OneOf:
+    """Marks a text that is one of the names in these lists of `OWNERS`; a model asks for them when it is first used."""
+
+    def __init__(self, *lists: str):
+        self.lists = lists
+
+    def __get_pydantic_core_schema__(self, source, handler):
+        """Return the schema of a Literal."""
+        return core_schema.literal_schema([name for names in self.lists for name in __getattr__(names)])
 
 
-def one_or_many(rule: Rule, distinct: bool = False) -> Rule:
-    """Allow what `rule` allows, or a list of it."""
-    many = entries(rule, distinct)
-    return Rule(
-        either(rule, many).fits, f"{rule.expected}, or a list of these" + (", none of them twice" if distinct else "")
-    )
+Entry = TypeVar("Entry")
+Distinct = Annotated[list[Entry], AfterValidator(_none_twice), Field(json_schema_extra={"uniqueItems": True})]
+SomeDistinct = Annotated[Distinct[Entry], Field(min_length=1)]
+OneOrMany: TypeAlias = Entry | Annotated[list[Entry], Field(min_length=1)]
+OneOrManyDistinct: TypeAlias = Entry | SomeDistinct[Entry]
+
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+ZeroOrMore = Annotated[int, Field(ge=0, le=1_000_000)]
+UpTo1000 = Annotated[int, Field(ge=1, le=1000)]
+UpTo10000 = Annotated[int, Field(ge=1, le=10_000)]
+UpTo100000 = Annotated[int, Field(ge=1, le=100_000)]
+EvenCount = Annotated[int, Field(ge=6, le=10_000, multiple_of=2)]  # of models: everybody is in half of them
+TwoOrMore = Annotated[int, Field(ge=2, le=1_000_000)]
+EightOrMore = Annotated[int, Field(ge=8, le=1_000_000)]
+TenOrMore = Annotated[int, Field(ge=10, le=1_000_000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(ge=1e-4, le=1e4)]
+Effort = Annotated[float, Field(ge=1e-3, le=1e4)]
+Delta = Annotated[float, Field(ge=1e-15, le=0.1)]
+SvmConstant = Annotated[float, Field(ge=1e-6, le=1e6)]  # an infinite one would keep the search going for ever
+
+ProfileName = Annotated[str, AfterValidator(_inside_its_folder), Field(description=PROFILE_NAME_RULE)]
+DataSet = Annotated[str, Field(pattern=r"\S", description="the name of a data set, or a path")]
+# numpy takes seeds below 2^32; those of shadow models are a thousand times this, and the model's number
+Seed = Annotated[int, Field(ge=0, le=4_000_000)]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Ipc = UpTo10000
+Epochs = Count
+Width = Annotated[int, Field(ge=1, le=4096)]  # filters of a network
+Pixels = Literal["standard", "unit", "raw"]
+PIXELS = get_args(Pixels)
+Method = Annotated[str, OneOf("METHODS")]
+MethodOrCoreset = Annotated[str, OneOf("CORESETS", "METHODS")]
+Start = Annotated[str, OneOf("STARTS")]
+Network = Annotated[str, OneOf("NETWORKS")]
+TrainingSet = Literal["original", "subset", "condensed"]
+File = Annotated[str, Field(pattern=r"\S")]
+Files = Annotated[
+    File | Distinct[File], Field(description="the path of a file, or a list of paths, none of them twice")
+]
+Clone = Annotated[
+    str, Field(pattern=r"^$|\S", description="the path of a folder, or '' for the one among the data sets")
+]
+Distances = Annotated[
+    SomeDistinct[Share],
+    AfterValidator(_ascending),
+    Field(description="a list of numbers from 0 to 1, each larger than the one before"),
+]
 
 
-A_FILE = Rule(lambda value: type(value) is str and value.strip(), "the path of a file")
-FILES = Rule(
-    lambda value: value == [] or one_or_many(A_FILE, distinct=True).fits(value),
-    "the path of a file, or a list of paths, none of them twice",
-)
+# ---------------------------------------------------------------- what several notebooks share
 
-TABLE = {
-    # of all notebooks
-    "profile": Rule(lambda value: type(value) is str and PROFILE_NAME.fullmatch(value), PROFILE_NAME_RULE),
-    "dataset": Rule(lambda value: type(value) is str and value.strip(), "the name of a data set, or a path"),
-    "seed": whole(0, 4_000_000),  # numpy takes seeds below 2^32; those of shadow models are 1000 times this
-    "pixels": one_of(*PIXELS),
-    "device": one_of("auto", "cpu", "cuda", "mps"),
-    "epochs": one_or_many(whole(1)),
-    # 1
-    "n_images": whole(0),
-    # 2
-    "ipc": one_or_many(whole(1, 10_000), distinct=True),
-    "iterations": one_or_many(whole(1)),
-    "outer": whole(0, 10_000),
-    "inner": whole(0, 10_000),
-    "width": whole(1, 4096),
-    "real_batch": whole(1),
-    "image_lr": number(1e-9, 1e4),
-    "start": one_of(*STARTS),
-    "method": one_of(*METHODS),
-    "network": one_of(*NETWORKS),
-    "condensed_sets": one_or_many(whole(1, 1000)),
-    "training_sets": entries(one_of("original", "subset", "condensed"), distinct=True),
-    "n_runs": whole(1, 1000),
-    "first_run": whole(0, 999),
-    "synthetic_sets": FILES,
-    # 3
-    "ds": whole(1),
-    "n_shadows": whole(1, MOST_SHADOWS),
-    "first_shadow": whole(0, MOST_SHADOWS - 1),
-    # 4; an infinite C or gamma would keep the search going for ever
-    "grid_C": entries(number(1e-6, 1e6), distinct=True),
-    "grid_gamma": entries(number(1e-6, 1e6), distinct=True),
-    "folds": whole(2, 1000),
-    "merge_step": number(0, 0.1),
-    "processes": either(Rule(lambda value: type(value) is int and value == -1, "-1"), whole(1, 1024)),
-    "extra_targets": FILES,
-    # 6 and 7
-    "n_references": even(6),
-    "shift": whole(0, 13),  # the smallest images have 14 pixels
-    "control_ipc": whole(1, 10_000),
-    "n_models": even(6),
-    "starts": entries(one_of(*STARTS), distinct=True),
-    "sizes": entries(whole(2), distinct=True),
-    "n_canaries": whole(8),
-    "doses": entries(whole(10), distinct=True, at_least=0),
-    "draws": whole(2, 100_000),
-    # 9
-    "methods": entries(one_of(*CORESETS, *METHODS), distinct=True),
-    "factors": entries(number(1e-4, 1e4), distinct=True),
-    "effort": number(1e-3, 1e4),
-    "training_steps": whole(1),
-    "n_per_method": even(6),
-    "published_steps": whole(1),
-    "real_sizes": entries(whole(2), distinct=True),
-    "other_ipc": entries(whole(1, 10_000), distinct=True),
-    "more_of": entries(one_of(*METHODS), distinct=True),
-    "factor_method": one_of(*METHODS),
-    "factor_starts": entries(one_of(*STARTS), distinct=True),
-    "class_counts": entries(whole(2), distinct=True),
-    "crowds": entries(whole(10), distinct=True),
-    # 10
-    "n_pictures": whole(1, 100_000),
-    "epsilons": Rule(
-        lambda value: entries(number(0, 1), distinct=True).fits(value) and value == sorted(value),
-        "a list of numbers from 0 to 1, each larger than the one before",
-    ),
-    "epsilon": number(0, 1),
-    "pgd_steps": whole(1, 10_000),
-    "strong_pictures": whole(1, 100_000),
-    "queries": whole(1),
-    "rivals": whole(1, 1000),
-    # 11
-    "private_models": even(6),
-    "n_directions": whole(8, 100_000),
-    "dp_epsilons": entries(number(0.01, 1000), distinct=True),
-    "delta": number(1e-15, 0.1),
-    "dp_steps": entries(whole(1), distinct=True),
-    "dp_batch": whole(1),
-    "releases": entries(whole(1, 100_000), distinct=True),
-    "dm_batch": whole(1),
-    "dp_width": whole(1, 4096),
-    "frequencies": whole(1, 100_000),
-    "updates": whole(1),
-    "psg_networks": entries(whole(1, 100_000), distinct=True),
-    "psg_looks": whole(1, 100_000),
-    "gan_steps": whole(1),
-    "generator_steps": whole(1),
-    "drawn_per_class": whole(1, 100_000),
-    "rival_methods": entries(one_of(*CORESETS, *METHODS), distinct=True),
-    # 8
-    "clone": Rule(
-        lambda value: type(value) is str and (value == "" or value.strip()),
-        "the path of a folder, or '' for the one among the data sets",
-    ),
-    # solutions
-    "n_networks": whole(1, 100_000),
-    "steps": whole(1),
-    "small_ds": whole(1),
-    "shuffles": whole(1),
-    "guesses": whole(1, 10_000_000),
-    "attacked": whole(1, 10_000),
-    "removed": whole(1),
-    "most_iterations": whole(1),
-    # of the engine: papermill -f PROFILE passes it to every notebook
-    "jobs": Rule(
-        lambda value: type(value) is dict and value.keys() <= JOBS.keys() and all(map(whole(0).fits, value.values())),
-        f"whole numbers from 0 to {MANY:,} for some of {', '.join(JOBS)}, like {JOBS}",
-    ),
+
+class Parameters(BaseModel):
+    """What a notebook declares. Types are strict: True is no number, 1.0 no whole one, "5" text."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+
+    profile: ProfileName
+
+
+class OfOneSplit(Parameters):
+    """A notebook about one data set, divided by one seed; the first and fifth solutions declare no more."""
+
+    dataset: DataSet
+    seed: Seed
+
+
+class OnOneDevice(OfOneSplit):
+    """A notebook that trains or asks networks."""
+
+    device: Device
+
+
+class GridSearch(Parameters):
+    """A notebook that fits the paper's SVM."""
+
+    grid_C: SomeDistinct[SvmConstant]
+    grid_gamma: SomeDistinct[SvmConstant]
+    folds: Annotated[int, Field(ge=2, le=1000)]
+    merge_step: Annotated[float, Field(ge=0, le=0.1)]
+    processes: Annotated[int, Field(ge=-1, le=-1)] | Annotated[int, Field(ge=1, le=1024)]  # -1: all cores
+
+
+class PixelDistances(Parameters):
+    """A notebook in which pixels are changed to fool a model."""
+
+    epsilons: Distances
+    epsilon: Share
+
+    @model_validator(mode="after")
+    def _the_one_is_among_them(self):
+        if self.epsilon not in self.epsilons:
+            raise ValueError(f"epsilon = {self.epsilon:g}: expected one of epsilons = {self.epsilons}")
+        return self
+
+
+# ---------------------------------------------------------------- the notebooks
+
+
+class DataSplit(OfOneSplit):
+    pixels: Pixels
+    n_images: ZeroOrMore
+
+
+class Condensation(OnOneDevice):
+    ipc: OneOrManyDistinct[Ipc]
+    start: Start
+    method: Method
+    iterations: OneOrMany[Count]
+    outer: Annotated[int, Field(ge=0, le=10_000)]
+    inner: Annotated[int, Field(ge=0, le=10_000)]
+    network: Network
+    width: Width
+    real_batch: Count
+    image_lr: Annotated[float, Field(ge=1e-9, le=1e4)]
+    condensed_sets: OneOrMany[UpTo1000]
+    synthetic_sets: Files
+    training_sets: SomeDistinct[TrainingSet]
+    n_runs: UpTo1000
+    epochs: Epochs
+
+    @model_validator(mode="after")
+    def _one_for_all_ipc_or_one_for_each(self):
+        for name in ("iterations", "condensed_sets"):
+            per_ipc(name, getattr(self, name), as_list(self.ipc))
+        return self
+
+    @model_validator(mode="after")
+    def _the_paper_has_loops_for_every_ipc(self):
+        known = __getattr__("PAPER_LOOPS")
+        without = [ipc for ipc in as_list(self.ipc) if ipc not in known]
+        if self.outer == 0 and without:
+            raise ValueError(
+                "outer = 0 takes the condensation paper's loops, which exist for ipc = "
+                f"{', '.join(map(str, known))}, not {without[0]}: set outer and inner yourself"
+            )
+        return self
+
+
+class ShadowTraining(OnOneDevice):
+    ds: Count
+    n_shadows: UpTo1000  # see `Seed`
+    epochs: Epochs
+
+
+class Attack(OfOneSplit, GridSearch):
+    extra_targets: Files
+
+
+class Results(OfOneSplit):
+    """Notebook 5."""
+
+
+class StrongerAttacks(OnOneDevice):
+    n_references: EvenCount
+    epochs: Epochs
+    shift: Annotated[int, Field(ge=0, le=13)]  # the smallest images have 14 pixels
+    extra_targets: Files
+
+    @model_validator(mode="after")
+    def _files_answer_for_the_images_themselves(self):
+        if self.extra_targets and self.shift:
+            raise ValueError(
+                f"shift = {self.shift}: files of extra_targets answer for the images themselves, not for shifted "
+                "ones: set shift to 0, or extra_targets to []"
+            )
+        return self
+
+
+class Controls(OnOneDevice):
+    control_ipc: Ipc
+    n_models: EvenCount
+    starts: SomeDistinct[Start]
+    sizes: SomeDistinct[TwoOrMore]
+    steps: Count
+    n_canaries: EightOrMore
+    doses: Distinct[TenOrMore]
+    draws: Annotated[int, Field(ge=2, le=100_000)]
+
+
+class AuthorsModels(GridSearch):
+    clone: Clone
+    n_references: EvenCount
+    n_runs: UpTo1000
+    epochs: Epochs
+
+
+class Methods(OnOneDevice):
+    methods: SomeDistinct[MethodOrCoreset]
+    control_ipc: Ipc
+    other_ipc: SomeDistinct[Ipc]
+    more_of: SomeDistinct[Method]
+    n_per_method: EvenCount
+    effort: Effort
+    factors: SomeDistinct[Factor]
+    width: Width
+    real_batch: Count
+    training_steps: Count
+    published_steps: Count
+    real_sizes: SomeDistinct[TwoOrMore]
+    n_canaries: EightOrMore
+    factor_method: Method
+    factor_starts: SomeDistinct[Start]
+    class_counts: SomeDistinct[TwoOrMore]
+    crowds: SomeDistinct[TenOrMore]
+
+    @model_validator(mode="after")
+    def _some_of_the_methods(self):
+        for name in ("more_of", "factor_method"):
+            value = getattr(self, name)
+            if not set(as_list(value)) <= set(self.methods):
+                raise ValueError(f"{name} = {in_words(value)}: expected one of methods = {self.methods}")
+        return self
+
+
+class RobustnessAndFairness(OnOneDevice, PixelDistances):
+    n_pictures: UpTo100000
+    pgd_steps: UpTo10000
+    strong_pictures: UpTo100000
+    queries: Count
+    rivals: UpTo1000
+    extra_targets: Files
+
+
+class FormalPrivacy(OnOneDevice):
+    control_ipc: Ipc
+    private_models: EvenCount
+    n_canaries: EightOrMore
+    n_directions: Annotated[int, Field(ge=8, le=100_000)]
+    dp_epsilons: SomeDistinct[Annotated[float, Field(ge=0.01, le=1000)]]
+    delta: Delta
+    dp_steps: SomeDistinct[Count]
+    dp_batch: Count
+    releases: SomeDistinct[UpTo100000]
+    dm_batch: Count
+    dp_width: Width
+    frequencies: UpTo100000
+    updates: Count
+    psg_networks: SomeDistinct[UpTo100000]
+    psg_looks: UpTo100000
+    gan_steps: Count
+    generator_steps: Count
+    drawn_per_class: UpTo100000
+    steps: Count
+    rival_methods: SomeDistinct[MethodOrCoreset]
+    effort: Effort
+
+
+# ---------------------------------------------------------------- their solutions
+
+
+class CondensationSolutions(OfOneSplit):
+    width: Width
+    n_networks: UpTo100000
+    steps: Count
+    iterations: Count
+    epochs: Epochs
+    n_runs: UpTo1000
+
+
+class ShadowTrainingSolutions(OfOneSplit):
+    ds: Count
+    small_ds: Count
+    epochs: OneOrMany[Epochs]
+    n_shadows: UpTo1000
+
+
+class AttackSolutions(OfOneSplit):
+    shuffles: Count
+    guesses: Annotated[int, Field(ge=1, le=10_000_000)]
+
+
+class StrongerAttacksSolutions(OfOneSplit):
+    attacked: UpTo10000
+    removed: Count
+
+
+class ControlsSolutions(OfOneSplit):
+    most_iterations: Count
+
+
+class AuthorsModelsSolutions(Parameters):
+    clone: Clone
+
+
+class MethodsSolutions(OfOneSplit):
+    training_steps: Count
+
+
+class RobustnessAndFairnessSolutions(OfOneSplit, PixelDistances):
+    n_pictures: UpTo100000
+    pgd_steps: UpTo10000
+    queries: Count
+
+
+class FormalPrivacySolutions(OfOneSplit):
+    delta: Delta
+    frequencies: UpTo100000
+
+
+MODELS: dict[str, type[Parameters]] = {
+    "01_data_split": DataSplit,
+    "02_condensation": Condensation,
+    "03_shadow_training": ShadowTraining,
+    "04_attack": Attack,
+    "05_results": Results,
+    "06_stronger_attacks": StrongerAttacks,
+    "07_controls": Controls,
+    "08_the_authors_models": AuthorsModels,
+    "09_methods": Methods,
+    "10_robustness_and_fairness": RobustnessAndFairness,
+    "11_formal_privacy": FormalPrivacy,
+    "01_solutions": OfOneSplit,
+    "02_solutions": CondensationSolutions,
+    "03_solutions": ShadowTrainingSolutions,
+    "04_solutions": AttackSolutions,
+    "05_solutions": OfOneSplit,
+    "06_solutions": StrongerAttacksSolutions,
+    "07_solutions": ControlsSolutions,
+    "08_solutions": AuthorsModelsSolutions,
+    "09_solutions": MethodsSolutions,
+    "10_solutions": RobustnessAndFairnessSolutions,
+    "11_solutions": FormalPrivacySolutions,
 }
+NAMES = list(dict.fromkeys(name for model in MODELS.values() for name in model.model_fields))
+
+
+# ---------------------------------------------------------------- the check
 
 
 def check(given: MutableMapping) -> dict:
@@ -219,87 +412,112 @@ def check(given: MutableMapping) -> dict:
     Parameters
     ----------
     given : the notebook's ``globals()``, after its parameters and imports; or a dict of parameters.
-        Where it holds annotations (``ipc: list = [10]``), they say what the notebook declares.
+        Where it holds annotations (``ipc: list = [10]``), they say what the notebook declares, and so
+        which of `MODELS` is the notebook's. Parameters of other notebooks, which papermill passes to
+        all of them, may be what any notebook allows.
 
     Returns
     -------
     dict of name to value of the parameters in `given` that the notebook declares, of all without
-    annotations.
+    annotations. The values are those given: an int stays an int where a float is expected.
 
     Raises
     ------
     ParameterError
-        For a value that its parameter may not have, for two that do not fit each other, and for a
-        variable that is no parameter.
+        For a value that its parameter may not have, for two that do not fit each other (where the
+        notebook's parameters are all there), and for a variable that is no parameter.
     """
     declared = given.get("__annotations__", {})
     if not given.get(CHECKED):
         _check_names(given)
-    for name in TABLE.keys() & given.keys():
-        _check_value(name, given[name], declared.get(name))
-    own = {name: given[name] for name in TABLE if name in given and (name in declared or not declared)}
-    _check_together(own)
+    known = {name: given[name] for name in NAMES if name in given}
+    own = {name: value for name, value in known.items() if name in declared}
+    for name, value in known.items():
+        if name not in own:
+            _check_for_any(name, value)
+    if own:
+        validate(_model_of(own), own)
     given[CHECKED] = True
-    return own
+    return own if declared else known
+
+
+def validate(model: type[Parameters], values: dict) -> None:
+    """Raise ParameterError, in one sentence, if `values` are not what a notebook's model allows.
+
+    A parameter may be missing; whether two fit each other is then not asked.
+    """
+    wrong = _errors(model, values)
+    if wrong:
+        raise ParameterError(_sentence(model, values, wrong[0]))
 
 
 def _check_names(given: MutableMapping) -> None:
     own = {name for name, value in given.items() if isinstance(value, PLAIN) and not name.startswith("_")}
-    for name in sorted(own - TABLE.keys() - {"In", "Out"}):  # the last two are IPython's
+    for name in sorted(own - {*NAMES, "In", "Out"}):  # the last two are IPython's
         raise ParameterError(
-            f"there is no parameter {name!r}{nearest(name, TABLE)} (in Jupyter, correct the "
+            f"there is no parameter {name!r}{nearest(name, NAMES)} (in Jupyter, correct the "
             "name and restart the kernel)"
         )
 
 
-def _check_value(name: str, value, declared: type | None) -> None:
-    if not TABLE[name].fits(value):
-        raise ParameterError(f"{name} = {in_words(value)}: expected {TABLE[name].expected}{_hint(name, value)}")
-    if type(value) is list and declared in (int, float, str):
-        raise ParameterError(f"{name} = {in_words(value)}: expected one {declared.__name__} here, not a list")
+def _check_for_any(name: str, value) -> None:
+    """Raise ParameterError unless some notebook with this parameter allows the value."""
+    models = [model for model in MODELS.values() if name in model.model_fields]
+    if not any(_fits(model, name, value) for model in models):
+        validate(models[0], {name: value})
 
 
-def _hint(name: str, value) -> str:
-    """Return the word that was probably meant, or how to write what YAML or papermill took for text; else nothing."""
-    near = difflib.get_close_matches(str(value), TABLE[name].words, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean {near[0]!r}?"
+def _model_of(names) -> type[Parameters]:
+    """Return the model of the notebook that declares these parameters: it has them all, and the fewest others."""
+
+    def distance(model) -> tuple[int, int]:
+        return len(names - model.model_fields.keys()), len(model.model_fields.keys() - names)
+
+    names = set(names)
+    return min(MODELS.values(), key=distance)
+
+
+def _errors(model: type[Parameters], values: dict) -> list:
+    """Return pydantic's errors, without those of missing parameters."""
     try:
-        found = ast.literal_eval(value)
-        text = yaml.safe_dump({name: found}, default_flow_style=True).strip()
-        return f"; this is text, write {text}" if isinstance(found, float | list) else ""
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, yaml.YAMLError):
-        return ""
+        model.model_validate(values)
+    except ValidationError as error:
+        return [found for found in error.errors(include_url=False) if found["type"] != "missing"]
+    return []
 
 
-def _check_together(own: dict) -> None:
-    """Raise ParameterError if two parameters do not fit each other."""
-    ipcs = as_list(own.get("ipc", []))
-    for name in ("iterations", "condensed_sets"):
-        if ipcs and name in own:
-            per_ipc(name, own[name], ipcs)
-    without = [ipc for ipc in ipcs if ipc not in PAPER_LOOPS]
-    if own.get("outer") == 0 and without:
-        raise ParameterError(
-            "outer = 0 takes the condensation paper's loops, which exist for ipc = "
-            f"{', '.join(map(str, PAPER_LOOPS))}, not {without[0]}: set outer and inner "
-            "yourself"
-        )
-    if ipcs and own.get("control_ipc", ipcs[0]) not in ipcs:
-        raise ParameterError(f"control_ipc = {own['control_ipc']}: expected one of ipc = {ipcs}")
-    for name in ("more_of", "factor_method"):
-        for method in as_list(own.get(name, [])):
-            if method not in own.get("methods", [method]):
-                raise ParameterError(f"{name} = {in_words(own[name])}: expected one of methods = {own['methods']}")
-    if "epsilon" in own and own["epsilon"] not in own.get("epsilons", []):
-        raise ParameterError(f"epsilon = {own['epsilon']:g}: expected one of epsilons = {own.get('epsilons')}")
-    if own.get("extra_targets") and own.get("shift"):
-        raise ParameterError(
-            f"shift = {own['shift']}: files of extra_targets answer for the images themselves, not "
-            "for shifted ones: set shift to 0, or extra_targets to []"
-        )
-    if own.get("first_shadow", 0) + own.get("n_shadows", 1) > MOST_SHADOWS:
-        raise ParameterError(
-            f"first_shadow = {own['first_shadow']}, n_shadows = {own['n_shadows']}: "
-            f"expected a sum of at most {MOST_SHADOWS:,}"
-        )
+# ---------------------------------------------------------------- one sentence
+
+
+def _sentence(model: type[Parameters], values: dict, error) -> str:
+    """Return pydantic's error as one line: the parameter, its value, what was expected, and what was probably meant."""
+    if not error["loc"]:  # two parameters that do not fit each other: their rule has said all of it
+        return str(error["ctx"]["error"])
+    name = error["loc"][0]
+    if error["type"] == "extra_forbidden":
+        return f"a notebook declares {name}, which its model in dcpriv_lib/parameters.py lacks: add it there"
+    value, schema = values[name], _schemas(model)[name]
+    one = {"integer": "int", "number": "float", "string": "str"}.get(schema.get("type"))
+    if one and "enum" not in schema and type(value) is list and value and all(_fits(model, name, e) for e in value):
+        return f"{name} = {in_words(value)}: expected one {one} here, not a list"
+    hint = nearest_word(schema, value) or _how_to_write(model, name, value)
+    return f"{name} = {in_words(value)}: expected {expected(schema)}{hint}"
+
+
+def _fits(model: type[Parameters], name: str, value) -> bool:
+    return not _errors(model, {name: value})
+
+
+@functools.cache
+def _schemas(model: type[Parameters]) -> dict:
+    """Return what each parameter may be, as JSON schemas."""
+    return model.model_json_schema()["properties"]
+
+
+def _how_to_write(model: type[Parameters], name: str, value) -> str:
+    """Return how to write what YAML or papermill took for text, or what lacks its brackets; else nothing."""
+    for meant, why in ((without_quotes(value), "this is text, "), ([value], "")):
+        if _fits(model, name, meant):
+            text = yaml.safe_dump({name: meant}, default_flow_style=True, width=math.inf).strip()
+            return f"; {why}write {text}" if len(text) <= 60 else ""
+    return ""

@@ -6,12 +6,13 @@ import math
 from pathlib import Path
 
 import yaml
+from pydantic import model_validator
 
 from .engine import paths
 from .engine.errors import ParameterError, as_list, nearest, per_ipc
-from .parameters import JOBS, check
+from .parameters import MODELS, NAMES, validate
 
-__all__ = ["APART", "JOBS", "STAGES", "ProfileError", "arguments", "as_list", "parameters", "per_ipc", "read"]
+__all__ = ["APART", "STAGES", "Profile", "ProfileError", "arguments", "as_list", "parameters", "per_ipc", "read"]
 
 STAGES = (
     "01_data_split",
@@ -28,8 +29,22 @@ STAGES = (
 APART = ("08_the_authors_models",)  # reads what others made, not these stages: `make authors` runs it, not the engine
 
 
+OF_STAGES = {stage: MODELS[stage] for stage in STAGES}  # their models
+
+
 class ProfileError(ValueError):
     """A profile is not YAML, names an unknown key or gives a value that its parameter may not have."""
+
+
+class Profile(*OF_STAGES.values()):  # type: ignore[misc]
+    """What a profile may set: the parameters of all stages."""
+
+    @model_validator(mode="after")
+    def _the_controls_are_about_a_condensed_set_of_notebook_2(self):
+        ipcs = as_list(self.ipc)
+        if self.control_ipc not in ipcs:
+            raise ValueError(f"control_ipc = {self.control_ipc}: expected one of ipc = {ipcs}")
+        return self
 
 
 @functools.cache
@@ -46,18 +61,17 @@ def read(name: str) -> dict:
 
     Returns
     -------
-    dict of stage to its complete parameters, and "jobs" to how the work is divided.
+    dict of stage to its complete parameters.
 
     Raises
     ------
     ProfileError
         For a missing profile, one that is not YAML, a key that no notebook declares (the
-        nearest right one is named), or a value that `parameters.check` refuses.
+        nearest right one is named), or a value that the notebooks' models refuse.
     """
     path = _find(name)
     given = _load(path)
-    defaults = {stage: parameters(stage) for stage in STAGES}
-    known = {key: value for stage in STAGES for key, value in defaults[stage].items()} | {"jobs": JOBS}
+    known = [key for key in NAMES if key in Profile.model_fields]
     for key in given:
         if key == "profile":
             raise ProfileError(f"{paths.shown(path)}: profile is the name of the file: delete this line")
@@ -65,13 +79,13 @@ def read(name: str) -> dict:
             raise ProfileError(
                 f"{paths.shown(path)}: no notebook declares a parameter {key!r}{nearest(str(key), known)}"
             )
-    chosen = known | given | {"profile": name}
+    defaults = {stage: parameters(stage) for stage in OF_STAGES}
+    chosen = {key: value for own in defaults.values() for key, value in own.items()} | given | {"profile": name}
     try:
-        check(chosen | {"__annotations__": {key: type(value) for key, value in known.items()}})
+        validate(Profile, chosen)
     except ParameterError as error:
         raise ProfileError(f"{paths.shown(path)}: {error}") from None
-    complete = {stage: {key: chosen[key] for key in defaults[stage]} for stage in STAGES}
-    return complete | {"jobs": JOBS | chosen["jobs"]}
+    return {stage: {key: chosen[key] for key in own} for stage, own in defaults.items()}
 
 
 def arguments(stage: str, chosen: dict) -> str:

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from bad_input import no_network, refused  # noqa: F401  fixtures
 from dcpriv_lib.data import catalogue, split
 from dcpriv_lib.engine import paths
 from dcpriv_lib.external import authors

@@ -52,6 +52,7 @@ SCHEDULES = {
     "KIP-labels": Schedule(20, 20, 0, 0.01, ipc_matters=False),
 }
 CONDENSING = tuple(name for name, schedule in SCHEDULES.items() if schedule.iterations)
+CORESETS = tuple(name for name in SCHEDULES if name not in CONDENSING)
 
 
 def settings_of(

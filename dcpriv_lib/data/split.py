@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 import numpy as np
 import torch
-from .. import parameters
 from ..engine import errors, paths, store
 from ..engine.store import ArtefactError
 from ..engine.seeding import derive
@@ -15,6 +14,7 @@ from .own import MIN_SIZE
 
 PARTS = ("members", "non_members", "attacker")
 PAPER_SPLIT_SEED = 42  # random_state of the paper's train_test_split
+SCALES = {"unit": 255.0, "raw": 1.0}  # grey levels that the pixels are divided by, where not standardised
 MANY_COPIES = 0.01     # share of non-members that are copies of members from which on a split warns
 
 
@@ -142,8 +142,7 @@ def pixel_scale(images: torch.Tensor, pixels: str) -> tuple:
         bytes_ = images.double()
         mean, deviation = bytes_.mean((0, 2, 3)), bytes_.std((0, 2, 3), correction=0)
     else:
-        scale = {"unit": 255.0, "raw": 1.0}[pixels]
-        mean, deviation = torch.zeros(channels), torch.full((channels,), scale)
+        mean, deviation = torch.zeros(channels), torch.full((channels,), SCALES[pixels])
     return mean.float().view(1, -1, 1, 1), deviation.float().clamp(min=1e-6).view(1, -1, 1, 1)
 
 
@@ -179,9 +178,9 @@ def make_split(folder: Path, *, profile: str, dataset: str, seed: int, pixels: s
 
     Raises
     ------
-    DataError, ParameterError
+    DataError, ParameterError, ValueError
         As `load`, `some_images` and `split_indices`, and for images too small for the paper's network; for
-        a parameter that `parameters.check` refuses.
+        other `pixels`.
 
     Warns
     -----
@@ -189,7 +188,7 @@ def make_split(folder: Path, *, profile: str, dataset: str, seed: int, pixels: s
         If many non-members are copies of members.
     """
     inputs = {"profile": profile, "dataset": dataset, "seed": seed, "pixels": pixels}
-    parameters.check(inputs | {"n_images": n_images})
+    errors.check_known("pixels", pixels, ("standard", *SCALES))
     loaded = some_images(catalogue.load(dataset, folder), n_images, seed)
     size = loaded.images.shape[-1]
     if size < MIN_SIZE:  # here, because condensation would take its hours before the network refuses

@@ -1,9 +1,9 @@
 """Adversarial images: against closed forms on linear models, against foolbox, and what must not be mistaken for
 robustness."""
 
-from fractions import itertools
+import itertools
+from fractions import Fraction
 
-import Fraction
 import jupytext
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from dcpriv_lib import parameters
+from dcpriv_lib import parameters, profiles
 from dcpriv_lib.data.split import pixel_scale
 from dcpriv_lib.engine import errors, paths
 from dcpriv_lib.engine.seeding import generator
@@ -351,9 +351,10 @@ def test_standardised_images_are_refused_as_an_epsilon_would_mean_nothing(traine
     ],
 )
 def test_the_notebooks_epsilons_are_checked(given, words):
+    model, defaults = parameters.RobustnessAndFairness, profiles.parameters("10_robustness_and_fairness")
     with pytest.raises(errors.ParameterError, match=words):
-        parameters.check(given)
-    assert parameters.check({"epsilon": 0.1, "epsilons": [0.1, 1.0]})
+        parameters.validate(model, defaults | given)
+    parameters.validate(model, defaults | {"epsilon": 0.1, "epsilons": [0.1, 1.0]})
 
 
 def test_epsilons_that_do_not_ascend_are_named(trained):
