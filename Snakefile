@@ -4,7 +4,6 @@
 # source: new outputs in the .ipynb are no reason to run it again.
 #
 #   snakemake --cores all --config profile=quick
-import json
 import os
 import shlex
 import sys
@@ -12,7 +11,7 @@ import sys
 from snakemake.logging import logger
 
 from dcpriv_lib import profiles
-from dcpriv_lib.engine import paths, progress
+from dcpriv_lib.engine import paths, progress, store
 
 NAME = config.get("profile", "quick")
 MAIN = workflow.is_main_process and not workflow.dryrun
@@ -49,19 +48,16 @@ TRAINED = expand(RESULTS / "steps/{kind}_run{run}.ipynb", run=parts(TARGETS["n_r
 GROUPS = expand(RESULTS / "steps/shadows_from{first}.ipynb", first=parts(SHADOWS["n_shadows"], JOBS["shadows"]))
 CONDENSING = ("07_controls", "11_formal_privacy")
 STAGES = [stage for stage in profiles.STAGES if stage not in CONDENSING or not SYNTHETIC]
-LEFT_BEHIND = {"01_data_split": "split.npz", "02_condensation": "targets.csv", "03_shadow_training": "shadows.csv",
-               "04_attack": "attacks.csv", "06_stronger_attacks": "references.csv", "07_controls": "controls.csv",
-               "09_methods": "methods.csv", "10_robustness_and_fairness": "properties.csv",
-               "11_formal_privacy": "formal_privacy.csv"}
+LEFT_BEHIND = {"01_data_split": "split.npz", "02_condensation": "targets.npz", "03_shadow_training": "shadows.npz",
+               "04_attack": "attacks.npz", "06_stronger_attacks": "references.npz", "07_controls": "controls.npz",
+               "09_methods": "methods.npz", "10_robustness_and_fairness": "properties.npz",
+               "11_formal_privacy": "formal_privacy.npz"}
 
 
 def made_with(file):
     """Return the parameters that an artefact was made with; nothing if that is not on record."""
-    try:
-        inputs = json.loads((RESULTS / f"{file}.json").read_text())["inputs"]
-        return inputs.get("parameters", inputs)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+    inputs = store.inputs_of(RESULTS / file)
+    return inputs.get("parameters", inputs)
 
 
 if MAIN and SYNTHETIC:
@@ -173,7 +169,7 @@ rule condensation:
         SYNTHETIC,
     output:
         RESULTS / "notebooks/02_condensation.ipynb",
-        RESULTS / "targets.csv",
+        RESULTS / "targets.npz",
     message:
         "2. condensing the members, training the targets"
     threads: workflow.cores
@@ -190,7 +186,7 @@ rule shadow_training:
         GROUPS,
     output:
         RESULTS / "notebooks/03_shadow_training.ipynb",
-        RESULTS / "shadows.csv",
+        RESULTS / "shadows.npz",
     message:
         "3. training the shadow models"
     threads: 1 if JOBS["shadows"] else 0  # 0: beside notebook 2
@@ -203,12 +199,12 @@ rule shadow_training:
 rule attack:
     input:
         paths.NOTEBOOKS / "04_attack.py",
-        RESULTS / "targets.csv",
-        RESULTS / "shadows.csv",
+        RESULTS / "targets.npz",
+        RESULTS / "shadows.npz",
         EXTRA,
     output:
         RESULTS / "notebooks/04_attack.ipynb",
-        RESULTS / "attacks.csv",
+        RESULTS / "attacks.npz",
     message:
         "4. attacking every target as the paper does"
     threads: 0 if PROFILE["04_attack"]["processes"] == 1 else workflow.cores  # 0: beside notebook 6
@@ -222,8 +218,8 @@ rule attack:
 rule results:
     input:
         paths.NOTEBOOKS / "05_results.py",
-        RESULTS / "targets.csv",
-        RESULTS / "attacks.csv",
+        RESULTS / "targets.npz",
+        RESULTS / "attacks.npz",
     output:
         RESULTS / "notebooks/05_results.ipynb",
     message:
@@ -240,12 +236,12 @@ rule results:
 rule stronger_attacks:
     input:
         paths.NOTEBOOKS / "06_stronger_attacks.py",
-        RESULTS / "targets.csv",
-        RESULTS / "shadows.csv",
+        RESULTS / "targets.npz",
+        RESULTS / "shadows.npz",
         EXTRA,
     output:
         RESULTS / "notebooks/06_stronger_attacks.ipynb",
-        RESULTS / "references.csv",
+        RESULTS / "references.npz",
     message:
         "6. training reference models, attacking with LiRA and RMIA"
     threads: workflow.cores
@@ -258,11 +254,11 @@ rule stronger_attacks:
 rule controls:
     input:
         paths.NOTEBOOKS / "07_controls.py",
-        RESULTS / "targets.csv",
-        RESULTS / "references.csv",
+        RESULTS / "targets.npz",
+        RESULTS / "references.npz",
     output:
         RESULTS / "notebooks/07_controls.ipynb",
-        RESULTS / "controls.csv",
+        RESULTS / "controls.npz",
     message:
         "7. checking what protects: controls of equal size and accuracy"
     threads: workflow.cores
@@ -275,11 +271,11 @@ rule controls:
 rule methods:
     input:
         paths.NOTEBOOKS / "09_methods.py",
-        RESULTS / "references.csv",
+        RESULTS / "references.npz",
     output:
         RESULTS / "notebooks/09_methods.ipynb",
-        RESULTS / "methods.csv",
-        RESULTS / "leaks.csv",
+        RESULTS / "methods.npz",
+        RESULTS / "leaks.npz",
     message:
         "9. comparing methods of condensation: accuracy and leak"
     threads: workflow.cores
@@ -292,14 +288,14 @@ rule methods:
 rule robustness_and_fairness:
     input:
         paths.NOTEBOOKS / "10_robustness_and_fairness.py",
-        RESULTS / "targets.csv",
-        RESULTS / "shadows.csv",
-        RESULTS / "references.csv",
-        RESULTS / "leaks.csv",
+        RESULTS / "targets.npz",
+        RESULTS / "shadows.npz",
+        RESULTS / "references.npz",
+        RESULTS / "leaks.npz",
         EXTRA,
     output:
         RESULTS / "notebooks/10_robustness_and_fairness.ipynb",
-        RESULTS / "properties.csv",
+        RESULTS / "properties.npz",
     message:
         "10. fooling every model, class by class, and all four properties"
     threads: workflow.cores
@@ -312,12 +308,12 @@ rule robustness_and_fairness:
 rule formal_privacy:
     input:
         paths.NOTEBOOKS / "11_formal_privacy.py",
-        RESULTS / "targets.csv",
-        RESULTS / "references.csv",
-        RESULTS / "controls.csv",  # trains some of the same models
+        RESULTS / "targets.npz",
+        RESULTS / "references.npz",
+        RESULTS / "controls.npz",  # trains some of the same models
     output:
         RESULTS / "notebooks/11_formal_privacy.ipynb",
-        RESULTS / "formal_privacy.csv",
+        RESULTS / "formal_privacy.npz",
     message:
         "11. training and condensing with guarantees, auditing them"
     threads: workflow.cores

@@ -177,8 +177,8 @@ if __name__ == "__main__":
         "width": WIDTH,
         "real_batch": {name: row.real_batch for name, row in ROWS.items()},
     }
-    store.save_table(folder / "tables" / "published.csv", found, inputs)
+    store.export_table(folder / "tables" / "published.csv", found, inputs)
     shown = table(found)
-    store.save_table(folder / "tables" / "published_protocol.csv", shown, inputs)
+    store.export_table(folder / "tables" / "published_protocol.csv", shown, inputs)
     store.write(folder / "tables" / "published_protocol.md", (tables.markdown(shown) + "\n").encode())
     print(tables.markdown(shown))

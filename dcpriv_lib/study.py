@@ -194,7 +194,11 @@ class Study:
         Of a set that was interrupted it is the time after the last interruption.
         """
         return np.array(
-            [store.read_sidecar(job.path(self))["provenance"]["seconds"] for job in _condensations(kind, wanted)]
+            [
+                store.read_record(job.path(self)).get("provenance", {}).get("seconds")
+                for job in _condensations(kind, wanted)
+            ],
+            float,  # NaN where it is not on record
         )
 
     def population(
@@ -438,15 +442,18 @@ class Study:
             by=(function,),
         )
 
+    def _made_from(self, settings: dict) -> dict:
+        inputs = self.inputs | {"parameters": self.parameters} | settings
+        return inputs | ({"files": self.files} if self.files else {})
+
     def save(self, name: str, content, **settings) -> None:
         """Keep `Models`, a DataFrame or a dict of arrays under a name for the notebooks that follow."""
-        inputs = self.inputs | {"parameters": self.parameters} | settings
-        inputs |= {"files": self.files} if self.files else {}
+        inputs = self._made_from(settings)
         if isinstance(content, dict):
             store.save_arrays(self.folder / f"{name}.npz", content, inputs)
         else:
             table = content.table if isinstance(content, Models) else content
-            store.save_table(self.folder / f"{name}.csv", table, inputs)
+            store.save_table(self.folder / f"{name}.npz", table, inputs)
 
     def load(self, name: str):
         """Return what `save` kept under this name: `Models`, a dict of arrays, or a table.
@@ -457,9 +464,10 @@ class Study:
             If it does not exist yet, naming the notebook that makes it.
         """
         made_by = f"notebooks/{MADE_BY[name]}.ipynb"
-        if (self.folder / f"{name}.npz").exists():
-            return store.load_arrays(self.folder / f"{name}.npz", self.inputs, made_by)
-        table = store.load_table(self.folder / f"{name}.csv", self.inputs, made_by)
+        arrays = store.load_arrays(self.folder / f"{name}.npz", self.inputs, made_by)
+        if arrays.keys() != {store.TABLE}:
+            return arrays
+        table = store.load_table(self.folder / f"{name}.npz", self.inputs, made_by)
         if "file" not in table:
             return table
         answers = [store.load_arrays(self.folder / "models" / file, self.inputs, made_by) for file in table["file"]]
@@ -467,7 +475,7 @@ class Study:
 
     def made(self, name: str) -> dict:
         """Return the inputs and the provenance of a table that `save` kept."""
-        return store.read_sidecar(self.folder / f"{name}.csv", f"notebooks/{MADE_BY[name]}.ipynb")
+        return store.read_record(self.folder / f"{name}.npz", f"notebooks/{MADE_BY[name]}.ipynb")
 
     def settings_of(self, ipc: int) -> method.Settings:
         """Return how notebook 2 condensed `ipc` images a class for its targets.
@@ -496,7 +504,7 @@ class Study:
 
     def table(self, frame: pd.DataFrame, name: str, note: str = ""):
         """Keep a table of the report as .csv and .md, the latter with a note below it, and return it to be shown."""
-        self.save(f"tables/{name}", frame)
+        store.export_table(self.folder / "tables" / f"{name}.csv", frame, self._made_from({}))
         store.write(self.folder / "tables" / f"{name}.md", (tables.markdown(frame, note) + "\n").encode())
         return tables.shown(frame, note)
 
@@ -510,5 +518,5 @@ class Study:
 def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:
     """Return a table of a run whose results are committed with this report, and its provenance."""
     path = paths.FIGURES / profile / f"{name}.csv"
-    table = store.load_table(path, {"profile": profile}, f"make {profile} figures")
-    return table, store.read_sidecar(path)["provenance"]
+    table, record = store.read_exported(path, f"make {profile} figures")
+    return table, record["provenance"]

@@ -98,7 +98,7 @@ def test_saved_models_come_back_with_their_settings(study):
     loaded = study.load("targets")
     assert np.array_equal(loaded.logits, models.logits) and loaded.settings["parameters"]["dataset"] == "digits"
     assert np.array_equal(loaded.named("original"), models.logits) and len(loaded[:1]) == 1
-    with pytest.raises(store.ArtefactError, match="shadows.csv does not exist yet: run notebooks/03_shadow_training"):
+    with pytest.raises(store.ArtefactError, match="shadows.npz does not exist yet: run notebooks/03_shadow_training"):
         study.load("shadows")
 
 

@@ -223,7 +223,7 @@ def load_split(folder: Path, *, profile: str, dataset: str, seed: int) -> Split:
     made_by = "notebooks/01_data_split.ipynb"
     expect = {"profile": profile, "dataset": dataset, "seed": seed}
     indices = store.load_arrays(folder / "split.npz", expect, made_by)
-    inputs = store.read_sidecar(folder / "split.npz")["inputs"]
+    inputs = store.read_record(folder / "split.npz")["inputs"]
     loaded = some_images(catalogue.load(dataset, folder), inputs.pop("n_images", 0), seed)
     if loaded.digest() != inputs["data"]:
         raise ArtefactError(f"the data set {dataset} is not the one that {paths.shown(folder)}/split.npz "

@@ -82,6 +82,6 @@ class Checkpoint:
 
     def _save(self) -> None:
         if self.path and self.unsaved:
-            store.save_arrays(self.path, self.state, self.inputs)
+            store.save_state(self.path, self.state, self.inputs)
             self.unsaved = False
         self.saved_at = time.monotonic()

@@ -3,7 +3,7 @@
 A commit is one name for the whole repository: it changes with every comment, and it says nothing of the code that a
 result which was kept for later came from. So a record also holds a hash of each module that the computation passed
 through, without comments, blank lines and docstrings. Which modules these are follows from the source: the module of
-the function that computed, and all that it imports. Two modules only choose among others: there the one that was
+the function that computed, and all that it imports. Some modules only choose among others: there the one that was
 chosen counts, and not its rivals. What keeps, finds, checks or draws results does not count. Nothing of this is part of
 a cache's key: a result of older code is used, and said to be.
 """
@@ -44,18 +44,15 @@ HOUSE = {
     "results.plots",
     "results.report",
 }
-CHOICES = {
-    "study": {
-        "attacks.attack",
+CHOICES = {  # module: what it imports and only chooses from; `computing` is told what was chosen
+    "study": {"attacks.attack", "condensation.defaults", "privacy.noisy_embeddings", "results.tables"},
+    "jobs": {
         "condensation.condense",
-        "condensation.defaults",
-        "privacy.noisy_embeddings",
+        "models.published_protocol",
         "privacy.dp_sgd",
         "privacy.gan",
+        "privacy.noisy_embeddings",
         "privacy.psg",
-        "models.published_protocol",
-        "evaluation.robustness",
-        "results.tables",
     },
     "condensation.condense": {
         "condensation.coresets",
@@ -67,7 +64,7 @@ CHOICES = {
     },
     "condensation.starts": {"condensation.coresets", "condensation.multi_formation"},
 }
-CHOICES["jobs"] = CHOICES["study"]
+HANDED = {"jobs": {"study"}}  # module: those whose objects are handed to it, so that it calls them unimported
 EDITED = "edited while it ran"  # in place of a hash
 BY_HAND = "cells of no notebook"  # in place of a file
 UNKNOWN = "code that is not on record"
@@ -112,7 +109,8 @@ def imported(text: str, module: str = "") -> set[str]:
 
 @functools.cache
 def _imports(module: str) -> frozenset[str]:
-    return frozenset(imported(SOURCES[module], module) - CHOICES.get(module, set()) - HOUSE)
+    found = imported(SOURCES[module], module) | HANDED.get(module, set())
+    return frozenset(found - CHOICES.get(module, set()) - HOUSE)
 
 
 @functools.cache
@@ -258,8 +256,8 @@ def other_code(record: dict) -> dict[str, list[str]]:
 def _today(file: str) -> str | None:
     """Return the hash of a file as this process imports it; None if there is no such file any more."""
     path = paths.REPOSITORY / file
-    if path.is_relative_to(LIBRARY):
-        module = ".".join(path.relative_to(LIBRARY).with_suffix("").parts)
+    if file.startswith("dcpriv_lib/"):
+        module = ".".join(Path(file).with_suffix("").parts[1:])
         return _digest(module) if module in SOURCES else None
     if not path.is_file():
         return None

@@ -1,15 +1,19 @@
 """Files that the stages pass to each other.
 
-An artefact is one ``.npz`` (arrays) or ``.csv`` (a table). Its bytes depend only on the
-data, the parameters and the seed. Beside it lies a ``.json`` with the inputs it was made
-from, its SHA-256, its provenance (versions, git commit, hardware, duration) and hashes of the code that made it
-(see `origin`).
+An artefact is one ``.npz``: arrays, or a table as text. It holds its own record, the JSON that ``unzip -z`` shows: its
+name, the inputs it was made from, and a SHA-256 of these and of all arrays. All of it is a function of data, parameters
+and seed, so the same seed gives the same bytes; a file that was truncated, changed or renamed is noticed. The record is
+the comment of the archive and no member: ``numpy.load`` returns what was saved and nothing else.
 
-Everything is written to a temporary file and renamed, so a file is the old one or the new one.
-The ``.json`` comes first: an artefact that exists has its record. Where it replaces another, its
-record holds that one's too until the artefact itself is there, and whoever reads takes the record
-that fits the bytes: a process killed at any moment leaves a pair that can be read. What is damaged
-nevertheless is computed again. Nothing here can run code: arrays of objects are refused.
+Beside an artefact lies a ``.json`` with what differs from run to run: its provenance (time, versions, git commit,
+hardware, duration) and hashes of the code that made it (see `origin`). Nothing needs it. Where it is missing, damaged
+or of another save (it names the SHA-256 it is of), where the artefact comes from is not on record.
+
+Tables of the report are for people: plain ``.csv``, each with a ``.csv.json`` beside it (`export_table`).
+
+Everything is written to a temporary file and renamed, so a file is the old one or the new one, and a process killed at
+any moment leaves an artefact that can be read. What is damaged nevertheless is computed again. Nothing here can run
+code: arrays of objects are refused.
 """
 
 import functools
@@ -25,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,6 +39,8 @@ import pandas as pd
 from . import origin
 from .paths import REPOSITORY, shown
 from .switches import SWITCHES
+
+TABLE = "table"  # the array that holds the text of a table
 
 
 class ArtefactError(RuntimeError):
@@ -127,14 +134,38 @@ def _is_running(process: int) -> bool:
 
 
 def save_arrays(path, arrays: dict, inputs: dict, seconds: float | None = None) -> None:
-    """Save named arrays (numpy or torch, any shape, no object dtype) as ``.npz``."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **{name: np.asarray(value) for name, value in arrays.items()})
-    _save(path, buffer.getvalue(), inputs, seconds)
+    """Save named arrays as an artefact, and where they come from beside it.
+
+    Parameters
+    ----------
+    path : the ``.npz``, with its suffix.
+    arrays : name to array, numpy or torch, of any shape and dtype but object.
+    inputs : what they were made from, as JSON can hold it; with the file's name at most 64 kB of it.
+    seconds : how long it took to compute them.
+
+    Raises
+    ------
+    ValueError
+        If an array is one of objects, or the inputs are too long.
+    OSError
+        Naming the file, if the disk is full or the folder not writable; the old file stays.
+    """
+    content, sha256 = _packed(path, arrays, {"inputs": inputs})
+    # In this order, an artefact that is new was never without its provenance.
+    _write_all((sidecar(path), _beside(inputs, sha256, seconds)), (Path(path), content))
+
+
+def save_state(path, arrays: dict, inputs: dict) -> None:
+    """Save the state of unfinished work: as `save_arrays` does, but with the hashes of the code inside.
+
+    Nothing lies beside it, so no kill can part a state from its code: whoever goes on from it has to know.
+    """
+    content, _ = _packed(path, arrays, {"inputs": inputs} | origin.of_what_is_saved())
+    write(path, content)
 
 
 def load_arrays(path, expect: dict, made_by: str) -> dict:
-    """Load what `save_arrays` saved, after checking where it comes from.
+    """Load what `save_arrays` or `save_state` saved, after checking where it comes from.
 
     Parameters
     ----------
@@ -148,22 +179,75 @@ def load_arrays(path, expect: dict, made_by: str) -> dict:
         If the file is missing, unreadable, or was made from other inputs; if it is damaged, the
         subclass DamagedError.
     """
-    content = _load(path, expect, made_by)
+    path = Path(path)
+    content = _content(path, made_by)
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            comment, arrays = file.zip.comment, {name: file[name] for name in file.files}
+        record = _parsed(comment) if comment else _record_of_old_form(path, content)
     except Exception as error:  # zipfile and numpy raise many kinds
-        raise DamagedError(path, f"is not an .npz of plain arrays ({error})", made_by) from error
+        why = " ".join(str(error).split())
+        wrong = f"is truncated, was changed after it was written, or is not an .npz of plain arrays ({why})"
+        raise DamagedError(path, wrong, made_by) from error
+    if record is None:
+        wrong = f"has no record of where it comes from, neither inside nor in {sidecar(path).name}"
+        raise DamagedError(path, wrong, made_by)
+    if comment and record["name"] != path.name:
+        raise DamagedError(path, f"is {record['name']} under another name", made_by)
+    if comment and record["sha256"] != _checksum(record, arrays):
+        raise DamagedError(path, "was changed after it was written (its SHA-256 is not the recorded one)", made_by)
+    _check(path, record["inputs"], expect, made_by)
+    origin.noticed(path, record | _origin_of(path, record["sha256"]))
+    return arrays
 
 
 def save_table(path, table: pd.DataFrame, inputs: dict) -> None:
-    """Save a table as ``.csv`` (no index; floats in full precision)."""
-    _save(path, table.to_csv(index=False).encode(), inputs, None)
+    """Save a table that notebooks pass on, as the artefact `path` (an ``.npz``, with its suffix).
+
+    Its only array is "table", uint8: the text of the table as csv, without an index, floats in full precision.
+    """
+    save_arrays(path, {TABLE: np.frombuffer(_csv(table), np.uint8)}, inputs)
 
 
 def load_table(path, expect: dict, made_by: str) -> pd.DataFrame:
-    """Load what `save_table` saved; the arguments and errors are those of `load_arrays`."""
-    return pd.read_csv(io.BytesIO(_load(path, expect, made_by)))
+    """Load what `save_table` saved; the arguments and errors are those of `load_arrays`.
+
+    The table is what ``pandas.read_csv`` makes of the text.
+    """
+    arrays = load_arrays(path, expect, made_by)
+    if arrays.keys() != {TABLE}:
+        raise DamagedError(path, "holds arrays, where a table was expected", made_by)
+    return pd.read_csv(io.BytesIO(arrays[TABLE].tobytes()))
+
+
+def export_table(path, table: pd.DataFrame, inputs: dict) -> None:
+    """Keep a table of the report as the ``.csv`` `path`, with its inputs, SHA-256, provenance and code beside it.
+
+    It is for readers: notebooks pass on what `save_table` saves.
+    """
+    content = _csv(table)
+    beside = _beside(inputs, hashlib.sha256(content).hexdigest(), None)
+    _write_all((sidecar(path), beside), (Path(path), content))
+
+
+def read_exported(path, made_by: str = "the notebook that writes it") -> tuple[pd.DataFrame, dict]:
+    """Return a table that `export_table` kept, and its record: "inputs", "sha256", "provenance", "code".
+
+    Raises
+    ------
+    ArtefactError
+        If the table is missing or unreadable; the subclass DamagedError, if its record is missing or damaged, or is not
+        of this table.
+    """
+    path = Path(path)
+    content, record = _content(path, made_by), _json_of(sidecar(path))
+    if not _is_record(record) or "provenance" not in record:
+        wrong = f"has no record of where it comes from ({sidecar(path).name} is missing or damaged)"
+        raise DamagedError(path, wrong, made_by)
+    if record["sha256"] != hashlib.sha256(content).hexdigest():
+        wrong = f"was changed after it was written, or its save was cut short ({sidecar(path).name} is of another text)"
+        raise DamagedError(path, wrong, made_by)
+    return pd.read_csv(io.BytesIO(content)), record
 
 
 def cached(path, inputs: dict, compute, by: tuple = ()) -> dict:
@@ -213,19 +297,29 @@ def cached_path(path, inputs: dict) -> Path:
     return path.with_name(f"{path.name}-{fingerprint(inputs)}.npz")
 
 
-def read_sidecar(path, made_by: str = "the notebook that writes them") -> dict:
-    """Return the recorded inputs, SHA-256, provenance and code of the artefact `path`.
+def read_record(path, made_by: str = "the notebook that writes it") -> dict:
+    """Return the "inputs" and the "sha256" of an artefact, and its "provenance" and "code" if these are on record.
 
-    `made_by` is for the error message, as in `load_arrays`.
+    Its arrays are neither read nor checked.
 
     Raises
     ------
-    DamagedError
-        If the record is missing or damaged, or if a save was cut short and neither of the two records
-        it left is the artefact's. Otherwise the artefact's own bytes are not read.
+    ArtefactError
+        If the artefact is missing or unreadable; the subclass DamagedError, if it has no record.
     """
-    records = _records(path, made_by)
-    return records[0] if len(records) == 1 else _fitting(records, path, _content(path), made_by)
+    path = Path(path)
+    record = _record_alone(path, made_by)
+    if record is None:
+        raise DamagedError(path, "has no record of where it comes from", made_by)
+    return record | _origin_of(path, record["sha256"])
+
+
+def inputs_of(path) -> dict:
+    """Return what the artefact `path` was made from; nothing if there is no such artefact, or none that can be read."""
+    try:
+        return read_record(path)["inputs"]
+    except ArtefactError:
+        return {}
 
 
 def provenance(seconds: float | None = None) -> dict:
@@ -241,83 +335,137 @@ def provenance(seconds: float | None = None) -> dict:
     }
 
 
-def _save(path, content: bytes, inputs: dict, seconds: float | None) -> None:
-    record = {
-        "inputs": inputs,
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "provenance": provenance(seconds),
-    } | origin.of_what_is_saved()
-    new, replaced = (sidecar(path), _json(record)), _record_on_disk(Path(path))
-    if replaced is None:
-        _write_all(new, (Path(path), content))
-    else:
-        _write_all((sidecar(path), _json(record | {"replaces": replaced})), (Path(path), content), new)
+# ---------------------------------------------------------------- the record and what lies beside it
 
 
-def _json(record: dict) -> bytes:
+def _packed(path, arrays: dict, record: dict) -> tuple[bytes, str]:
+    """Return the archive of arrays with its record as comment, and the SHA-256 of both."""
+    arrays = {name: np.asarray(value) for name, value in arrays.items()}
+    record = json.loads(json.dumps(record)) | {"name": Path(path).name}
+    record["sha256"] = _checksum(record, arrays)
+    comment = json.dumps(record, sort_keys=True).encode()
+    if len(comment) > zipfile.ZIP_MAX_COMMENT:
+        raise ValueError(
+            f"the inputs of {shown(path)} take {len(comment):,} bytes: expected at most {zipfile.ZIP_MAX_COMMENT:,}: "
+            "name a checksum in place of what is long"
+        )
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.comment = comment
+    return buffer.getvalue(), record["sha256"]
+
+
+def _checksum(record: dict, arrays: dict[str, np.ndarray]) -> str:
+    """Return the SHA-256 of a record, less its own "sha256", and of arrays with their names, dtypes and shapes."""
+    rest = {name: value for name, value in record.items() if name != "sha256"}
+    state = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise ValueError(
+                f"{name} is an array of objects: expected numbers or text, which can run no code when read"
+            )
+        state.update(f"{name} {np.lib.format.dtype_to_descr(array.dtype)} {array.shape}".encode())
+        state.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return state.hexdigest()
+
+
+def _parsed(comment: bytes) -> dict:
+    record = json.loads(comment)
+    if not _is_record(record) or "name" not in record:
+        raise ValueError("its record is damaged")
+    return record
+
+
+def _is_record(record) -> bool:
+    return isinstance(record, dict) and isinstance(record.get("inputs"), dict) and isinstance(record.get("sha256"), str)
+
+
+def _record_alone(path: Path, made_by: str) -> dict | None:
+    """Return the record of an artefact of which nothing else is read; None if there is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _parsed(archive.comment) if archive.comment else _record_of_old_form(path, None)
+    except FileNotFoundError as error:
+        raise _missing(path, made_by) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except Exception as error:
+        raise DamagedError(path, f"is truncated or was changed after it was written ({error})", made_by) from error
+
+
+def _record_of_old_form(path: Path, content: bytes | None) -> dict | None:
+    """Return the record of an artefact of the old form, whose record is the ``.json`` beside it; None if it has none.
+
+    Such artefacts were made before 2026-12, and this function is all that knows of them: remove it with the last one.
+    `content` is checked against the SHA-256, unless it is None.
+    """
+    record = _json_of(sidecar(path))
+    records = [record, record.get("replaces")] if isinstance(record, dict) else []  # the second after a save cut short
+    records = [one for one in records if _is_record(one)]
+    if content is None or not records:
+        return records[0] if records else None
+    found = hashlib.sha256(content).hexdigest()
+    fitting = [one for one in records if one["sha256"] == found]
+    if not fitting:
+        raise ValueError(f"its SHA-256 is not the one in {sidecar(path).name}")
+    return fitting[0]
+
+
+def _beside(inputs: dict, sha256: str, seconds: float | None) -> bytes:
+    """Return the ``.json`` that lies beside what is saved now."""
+    record = {"inputs": inputs, "sha256": sha256, "provenance": provenance(seconds)} | origin.of_what_is_saved()
     return (json.dumps(record, indent=1) + "\n").encode()
 
 
-def _record_on_disk(path: Path) -> dict | None:
-    """Return the record of the artefact that lies at `path` now; None if there is none, or none that fits."""
+def _origin_of(path: Path, sha256: str) -> dict:
+    """Return what the ``.json`` beside an artefact says of where it comes from; nothing unless it is of this save."""
+    found = _json_of(sidecar(path))
+    fits = _is_record(found) and found["sha256"] == sha256 and isinstance(found.get("provenance"), dict)
+    return {name: found[name] for name in ("provenance", "code", "other_code") if name in found} if fits else {}
+
+
+def _json_of(path: Path):
+    """Return what a JSON file holds; None if it is missing or damaged."""
     try:
-        record = _fitting(_records(path, ""), path, _content(path), "")
-    except (ArtefactError, FileNotFoundError):
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
         return None
-    return {key: value for key, value in record.items() if key != "replaces"}
 
 
-def _load(path, expect: dict, made_by: str) -> bytes:
-    if not Path(path).exists():
-        raise ArtefactError(f"{shown(path)} does not exist yet: run {made_by} first, with the same profile")
-    content = _content(path)
-    record = _fitting(_records(path, made_by), path, content, made_by)
+def _csv(table: pd.DataFrame) -> bytes:
+    return table.to_csv(index=False).encode()
+
+
+def _check(path: Path, inputs: dict, expect: dict, made_by: str) -> None:
+    """Raise an ArtefactError unless every input that a reader relies on is the recorded one."""
     for name, wanted in expect.items():
-        found = record["inputs"].get(name)
+        found = inputs.get(name)
         if found != json.loads(json.dumps(wanted)):
             raise ArtefactError(
                 f"{shown(path)} was made with {name} = {found!r}, but {name} = "
                 f"{wanted!r} is asked for: re-run {made_by} with {name} = "
                 f"{wanted!r}, or ask for {found!r}"
             )
-    origin.noticed(path, record)
-    return content
 
 
-def _records(path, made_by: str) -> list[dict]:
-    """Return the record beside an artefact, and the one that it replaces if a save was cut short."""
+def _content(path: Path, made_by: str) -> bytes:
     try:
-        record = json.loads(_content(sidecar(path)))
-        records = [record, record["replaces"]] if "replaces" in record else [record]
-        for one in records:
-            one["inputs"] | {}, one["sha256"]  # a TypeError unless the inputs are a dict
-        return records
-    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DamagedError(
-            path, f"has no record of where it comes from ({sidecar(path).name} is missing or damaged)", made_by
-        ) from error
-
-
-def _fitting(records: list[dict], path, content: bytes, made_by: str) -> dict:
-    """Return the record whose SHA-256 is that of `content`."""
-    found = hashlib.sha256(content).hexdigest()
-    for record in records:
-        if record["sha256"] == found:
-            return record
-    raise DamagedError(
-        path, "is truncated or was changed after it was written (its SHA-256 is not the recorded one)", made_by
-    )
-
-
-def _content(path) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError:
-        raise
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise _missing(path, made_by) from error
     except OSError as error:
-        raise ArtefactError(
-            f"{shown(path)} cannot be read ({error.strerror}): correct its permissions, or what is wrong with the disk"
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _missing(path: Path, made_by: str) -> ArtefactError:
+    return ArtefactError(f"{shown(path)} does not exist yet: run {made_by} first, with the same profile")
+
+
+def _unreadable(path: Path, error: OSError) -> ArtefactError:
+    return ArtefactError(
+        f"{shown(path)} cannot be read ({error.strerror}): correct its permissions, or what is wrong with the disk"
+    )
 
 
 @functools.cache

@@ -11,7 +11,7 @@ the others:
 Whose images are whose says ``results/<profile>/split.npz`` of notebook 1: the arrays members, non_members and attacker
 are rows of the data set's training file. `pixels` says what the numbers of images mean: "unit" is 0 to 1, "raw" 0 to
 255, "standard" mean 0 and deviation 1 over the training file. The models and condensed sets that this report keeps in
-``results/<profile>`` can be named as they are; the record beside them says the same.
+``results/<profile>`` can be named as they are; their record says the same.
 """
 
 import hashlib
@@ -406,11 +406,10 @@ def _paths(parameter: str, files: str | list[str], study) -> list[Path]:
 
 
 def _pixels(path: Path, arrays: dict, study) -> str:
-    """Return the scale of the pixels that a file states, or that the record beside a file of this report does."""
-    if store.sidecar(path).exists():
-        same = {name: study.inputs[name] for name in ("data", "seed")}
-        store.load_arrays(path, same, "the notebook that made it")
-        return store.read_sidecar(path)["inputs"]["pixels"]
+    """Return the scale of the pixels that a file states, or that the record of a file of this report does."""
+    if made_from := store.inputs_of(path):
+        store.load_arrays(path, {name: study.inputs[name] for name in ("data", "seed")}, "the notebook that made it")
+        return made_from["pixels"]
     return _word(path, arrays, "pixels", PIXELS)
 
 

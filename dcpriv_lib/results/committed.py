@@ -103,7 +103,8 @@ class RefusedError(RuntimeError):
 
 def refusal(run: str, files: list[Path]) -> str:
     """Return why a run must not be committed, and what to do; "" if it may."""
-    why = [(file.name.removesuffix(".json"), found) for file in files if file.suffix == ".json" if (found := uncommitted(file))]
+    kept = [file for file in files if file.suffix in (".csv", ".npz")]
+    why = [(file.name, found) for file in kept if (found := uncommitted(store.sidecar(file)))]
     if not why:
         return ""
     again = (f"make {run}" if run in ("authors", "published") else f"make fresh PROFILE={run}")
@@ -114,6 +115,8 @@ def refusal(run: str, files: list[Path]) -> str:
 
 def uncommitted(record: Path) -> str:
     """Return which code that is in no commit made what a record is of, or what this was made from; "" if all is in commits."""
+    if not record.exists():
+        return origin.UNKNOWN
     content = json.loads(record.read_text())
     if "+changes" in json.dumps(content):  # wherever it stands: in the provenance, or in that of something that was read
         return "changed code that was not committed"
@@ -160,7 +163,7 @@ def _made(folder) -> str:
     """Return when, on what and by which commits the tables of a run were made."""
     maker = (f"Profile [{folder.name}](profiles/{folder.name}.yaml)" if (paths.PROFILES / f"{folder.name}.yaml").exists()
              else f"By `make {folder.name}`")
-    return f"{maker}, {origin.of_run([store.read_sidecar(file) for file in sorted(folder.glob('*.csv'))])}"
+    return f"{maker}, {origin.of_run([store.read_exported(file)[1] for file in sorted(folder.glob('*.csv'))])}"
 
 
 def _in_order(names: list[str], order: dict) -> list[str]:

@@ -26,7 +26,7 @@ ACCUSER = "Bayesian LiRA"  # whose accusations notebook 6 draws
 
 def sentences(folder: Path) -> list[str]:
     """Return what the tables in the folder of a run say."""
-    every, strong, usual, controls, targets, formal = (_table(folder / f"{name}.csv") for name in (
+    every, strong, usual, controls, targets, formal = (_table(folder / f"{name}.npz") for name in (
         "every_model", "strong_judged", "attacks", "controls", "targets", "formal_privacy"))
     attack = None if every is None else examination.best_attack(every, CANDIDATES)
     said = (_said(leak, strong, usual, attack), _said(accused, strong), _said(against_real_images, controls, attack),
@@ -191,7 +191,7 @@ def last_words(profile: str) -> str:
              for number, sentence in enumerate(kept(folder / "tables"), 1)]
     page, whose = folder / "report/index.html", tables.data_set(_dataset(folder))
     lines = [f"What this run found ({profile}, on {whose}):", *found] if found else []
-    mixed = origin.mixture([store.read_sidecar(table) for table in sorted((folder / "tables").glob("*.csv"))])
+    mixed = origin.mixture([store.read_exported(table)[1] for table in sorted((folder / "tables").glob("*.csv"))])
     lines += [f"{mixed} `make fresh PROFILE={profile}` starts anew."] if mixed else []
     lines += [f"Read on: {page.as_uri()}"] if page.exists() else []
     if whose == "digits":
@@ -200,12 +200,11 @@ def last_words(profile: str) -> str:
 
 
 def _delta(folder: Path) -> float | None:
-    table = folder / "formal_privacy.csv"
-    return store.read_sidecar(table)["inputs"]["parameters"].get("delta") if table.exists() else None
+    return store.inputs_of(folder / "formal_privacy.npz").get("parameters", {}).get("delta")
 
 
 def _dataset(folder: Path) -> str:
-    return store.read_sidecar(folder / "split.npz")["inputs"]["dataset"] if (folder / "split.npz").exists() else "no data"
+    return store.inputs_of(folder / "split.npz").get("dataset", "no data")
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ def verdicts(tables: Path):
 
 def run(tables: Path) -> str:
     """Return which run the tables of a folder are of: profile, data, dates, processors, commits, and how much code it mixes."""
-    records = [store.read_sidecar(record.with_suffix("")) for record in sorted(tables.glob("*.csv.json"))]
+    records = [store.read_exported(record.with_suffix(""))[1] for record in sorted(tables.glob("*.csv.json"))]
     if not records:
         return ""
     inputs = records[0]["inputs"]

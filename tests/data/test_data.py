@@ -217,7 +217,7 @@ def test_all_images_are_identified_as_before_there_was_a_choice(tmp_path):
     made = make_split(tmp_path, **which, pixels="standard")
     assert store.fingerprint(made.inputs) == "72ab1e42b9"
     assert store.fingerprint(load_split(tmp_path, **which).inputs) == "72ab1e42b9"
-    record = store.read_sidecar(tmp_path / "split.npz")["inputs"]
+    record = store.read_record(tmp_path / "split.npz")["inputs"]
     del record["n_images"]
     store.save_arrays(tmp_path / "split.npz", made.indices, record)
     assert store.fingerprint(load_split(tmp_path, **which).inputs) == "72ab1e42b9"

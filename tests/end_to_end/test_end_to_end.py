@@ -26,17 +26,15 @@ from dcpriv_lib.engine import paths, store
 from dcpriv_lib.engine.seeding import derive
 from dcpriv_lib.evaluation import examination
 from dcpriv_lib.results import findings
-from support import artefacts_in, engine
+from support import artefacts_in, engine, passed_on
 
 pytestmark = pytest.mark.slow
 
 
 def test_every_stage_leaves_its_tables(tiny):
+    for name in ("targets", "shadows", "attacks", "strong_judged"):
+        assert len(passed_on(tiny / f"{name}.npz")), name
     for name in (
-        "targets.csv",
-        "shadows.csv",
-        "attacks.csv",
-        "strong_judged.csv",
         *(
             f"tables/{table}.csv"
             for table in (
@@ -79,7 +77,7 @@ def test_every_stage_leaves_its_tables(tiny):
         ),
     ):
         assert len(pd.read_csv(tiny / name)), name
-    targets = pd.read_csv(tiny / "targets.csv")
+    targets = passed_on(tiny / "targets.npz")
     assert sorted(targets["target"].unique()) == ["condensed-2", "original", "subset-2"]
     assert (targets.groupby("target").size() == 2).all()
     assert targets.set_index("target")["images"].to_dict() == {"original": 599, "subset-2": 20, "condensed-2": 20}
@@ -127,7 +125,7 @@ def test_another_method_goes_through_the_notebooks(method, images, tiny, tmp_pat
     """IDM makes four training images of each, KIP-labels soft labels; notebook 7 condenses as notebook 2 did."""
     run_again(tiny, tmp_path, "02_condensation", method=method)
     assert len(np.load(tmp_path / "tiny/condensed_sets.npz")["ipc2-set0"]) == images
-    targets = pd.read_csv(tmp_path / "tiny/targets.csv").set_index("target")
+    targets = passed_on(tmp_path / "tiny/targets.npz").set_index("target")
     assert (targets.loc["condensed-2", "images"] == images).all()
     before = pd.read_csv(tmp_path / "tiny/tables/controls.csv")
     run_again(tiny, tmp_path, "07_controls")
@@ -140,7 +138,7 @@ def test_another_method_goes_through_the_notebooks(method, images, tiny, tmp_pat
 def test_every_artefact_says_where_it_comes_from(tiny):
     made = [path for path in [*tiny.rglob("*.npz"), *tiny.rglob("*.csv")] if not path.name.startswith("state-")]
     for path in made:
-        record = store.read_sidecar(path)
+        record = store.read_exported(path)[1] if path.suffix == ".csv" else store.read_record(path)
         assert record["inputs"]["seed"] == 0 and record["inputs"]["profile"] == "tiny", path
         assert {"git_commit", "torch", "processor", "seconds"} <= set(record["provenance"]), path
         assert "dcpriv_lib/study.py" in record["code"] and "other_code" not in record, path
@@ -148,9 +146,11 @@ def test_every_artefact_says_where_it_comes_from(tiny):
         ("01_data_split", "split.npz"),
         ("05_results", "tables/claims.csv"),
         ("07_controls", "tables/verdict.csv"),
-        ("11_formal_privacy", "formal_privacy.csv"),
+        ("11_formal_privacy", "formal_privacy.npz"),
     ):
-        assert f"notebooks/{stage}.py" in store.read_sidecar(tiny / file)["code"], "known by the cells that were run"
+        path = tiny / file
+        record = store.read_exported(path)[1] if path.suffix == ".csv" else store.read_record(path)
+        assert f"notebooks/{stage}.py" in record["code"], "known by the cells that were run"
 
 
 def test_the_front_page_begins_with_what_the_run_found(tiny):
@@ -162,7 +162,7 @@ def test_the_front_page_begins_with_what_the_run_found(tiny):
 
 def stored_models(folder, name):
     """The table of some models, and their logits [models, N, classes]."""
-    table = pd.read_csv(folder / f"{name}.csv")
+    table = passed_on(folder / f"{name}.npz")
     return table, np.stack([np.load(folder / "models" / file)["logits"] for file in table["file"]])
 
 
@@ -175,7 +175,7 @@ def who_holds_what(folder):
 
 def test_table_2_is_recomputed_from_the_stored_answers(tiny):
     split, truth = who_holds_what(tiny)
-    judged = pd.read_csv(tiny / "attacks.csv").query("attack == 'loss threshold'").set_index(["target", "run"])
+    judged = passed_on(tiny / "attacks.npz").query("attack == 'loss threshold'").set_index(["target", "run"])
     losses = {part: [] for part in ("inside", "outside")}
     for number, logits in enumerate(stored_models(tiny, "shadows")[1]):
         shuffled = np.random.RandomState(number).permutation(split["attacker"])
@@ -232,7 +232,7 @@ def test_lira_in_notebook_6_is_recomputed_from_the_stored_answers(tiny):
     keep = membership_matrix(1198, 6, np.random.default_rng(derive(0, "pool")))
     # who was trained on whom is not only said: a model knows its own members better
     assert all(one[kept].mean() > one[~kept].mean() for one, kept in zip(phi, keep))
-    judged = pd.read_csv(tiny / "strong_judged.csv").set_index(["target", "run", "attack"])
+    judged = passed_on(tiny / "strong_judged.npz").set_index(["target", "run", "attack"])
     table, targets = stored_models(tiny, "targets")
     for row, answers in zip(table.itertuples(), targets):
         own = plain_phi(answers[pool], labels)
@@ -252,10 +252,10 @@ def test_the_controls_of_notebook_7_hold(tiny):
     """Made-up memberships are not recognised; the sets are condensed as the targets' were; a leak is recomputed."""
     answers = pd.read_csv(tiny / "tables/verdict.csv").set_index("question")["answer"]
     assert answers["(test of the test) made-up memberships"] == "sound"
-    made = store.read_sidecar(tiny / "targets.csv")["inputs"]["parameters"]
+    made = store.read_record(tiny / "targets.npz")["inputs"]["parameters"]
     for start in ("noise", "real"):
         files = list((tiny / "condensed").glob(f"condensed_from_{start}-*.npz"))
-        used = store.read_sidecar(files[0])["inputs"]
+        used = store.read_record(files[0])["inputs"]
         assert len(files) == 6 and used["start"] == start
         for name in ("ipc", "iterations", "outer", "inner", "width", "real_batch", "image_lr"):
             assert used[name] == (made[name][0] if isinstance(made[name], list) else made[name])
@@ -278,7 +278,7 @@ def test_the_average_person_in_notebook_7_is_recomputed_from_the_stored_answers(
         spread = np.sqrt(sum(((one - one.mean()) ** 2).sum() for one in outside) / sum(len(one) - 1 for one in outside))
         score = [(phi[j, x] - one.mean()) / spread for x, one in zip(others, outside)]
         auc.append(roc_auc_score(keep[j, others], score))
-    table = pd.read_csv(tiny / "controls.csv").set_index(["trained on", "attack"])
+    table = passed_on(tiny / "controls.npz").set_index(["trained on", "attack"])
     assert table.loc[("all members", "LiRA offline, fixed variance"), "auc"] == pytest.approx(np.mean(auc), abs=1e-6)
 
 
@@ -307,7 +307,7 @@ def test_a_killed_run_goes_on_and_ends_in_identical_artefacts(tiny, tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     before = artefacts_in(tmp_path / "tiny")
-    assert any("models/target-" in name for name in before) and "attacks.csv" not in before, "killed in the middle"
+    assert any("models/target-" in name for name in before) and "attacks.npz" not in before, "killed in the middle"
     times = {name: (tmp_path / "tiny" / name).stat().st_mtime_ns for name in before if "models/target-" in name}
 
     output, _ = engine(tmp_path).communicate()
@@ -321,13 +321,12 @@ def test_a_killed_run_goes_on_and_ends_in_identical_artefacts(tiny, tmp_path):
 def test_what_a_part_left_behind_is_not_taken_for_the_whole(tiny, tmp_path):
     """Stopped after one part of notebook 2, which left its own targets: who asks for a later step gets them all."""
     shutil.copytree(tiny, tmp_path / "tiny")
-    left = tmp_path / "tiny/targets.csv"
-    pd.read_csv(left).head(1).to_csv(left, index=False)
-    of = tmp_path / "tiny/targets.csv.json"
-    of.write_text(of.read_text().replace('"n_runs": 2', '"n_runs": 1'))
+    left = tmp_path / "tiny/targets.npz"
+    inputs = store.read_record(left)["inputs"]
+    store.save_table(left, passed_on(left).head(1), inputs | {"parameters": inputs["parameters"] | {"n_runs": 1}})
     (tmp_path / "tiny/notebooks/02_condensation.ipynb").unlink()
     output, _ = engine(tmp_path, targets=[left]).communicate()
-    assert left.read_bytes() == (tiny / "targets.csv").read_bytes(), output[-3000:]
+    assert left.read_bytes() == (tiny / "targets.npz").read_bytes(), output[-3000:]
 
 
 def test_a_terminated_step_leaves_its_state(tiny, tmp_path):
@@ -379,7 +378,7 @@ def compared(tiny):
                     next(  # notebook 7 trains for other epochs
                         path
                         for path in (tiny / "models").glob(f"{method}-{j}-{10 * '?'}.npz")
-                        if store.read_sidecar(path)["inputs"]["epochs"] == 3
+                        if store.read_record(path)["inputs"]["epochs"] == 3
                     )
                 )["logits"]
                 for j in range(6)
@@ -392,10 +391,10 @@ def compared(tiny):
 
 def test_accuracy_and_leak_of_every_method_are_recomputed_from_the_stored_answers(tiny, compared):
     keep, pool, labels, canary, models, attacker, truth = compared
-    table = pd.read_csv(tiny / "methods.csv").set_index("method")
-    leaks = pd.read_csv(tiny / "leaks.csv", index_col=["method", "ipc"]).xs(2, level="ipc")
-    properties = pd.read_csv(tiny / "properties.csv").set_index("trained on")
-    in_notebook_6 = pd.read_csv(tiny / "every_model.csv").set_index("attack")["auc"]
+    table = passed_on(tiny / "methods.npz").set_index("method")
+    leaks = passed_on(tiny / "leaks.npz").set_index(["method", "ipc"]).xs(2, level="ipc")
+    properties = passed_on(tiny / "properties.npz").set_index("trained on")
+    in_notebook_6 = passed_on(tiny / "every_model.npz").set_index("attack")["auc"]
     attack = max(suites.CANDIDATES, key=in_notebook_6.get)
     for method, logits in models.items():
         right = [np.mean(one[pool].argmax(1)[out] == labels[out]) for one, out in zip(logits, ~keep & ~canary)]
@@ -439,8 +438,8 @@ def test_all_but_the_choice_of_a_step_size_is_the_same_for_every_method(tiny):
     """Every method sees the same halves, and no member while its step size is chosen."""
     split, _ = who_holds_what(tiny)
     real = {}
-    for path in (path for path in (tiny / "condensed").glob("*.npz.json") if not path.name.startswith("state-")):
-        made = store.read_sidecar(path.with_suffix(""))["inputs"]
+    for path in (path for path in (tiny / "condensed").glob("*.npz") if not path.name.startswith("state-")):
+        made = store.read_record(path)["inputs"]
         if "real" in made:  # notebook 11 fits images to what was released
             real.setdefault(made["kind"], []).append((tuple(made["key"]), made["real"]))
     halves = {half for _, half in real["random"]}  # notebook 11 has rivals of the same names, made of other halves
@@ -504,15 +503,15 @@ def test_a_teacher_changes_ipc_and_nothing_is_lost(tiny, tmp_path):
     """papermill from another folder with one parameter changed: a new file, the old ones untouched."""
     arguments = ["-f", str(paths.PROFILES / "tiny.yaml"), "-p", "profile", "tiny", "-p", "ipc", "3"]
     before = artefacts_in(tiny)
-    lists = {path: path.read_bytes() for path in [*tiny.glob("*.csv*"), *tiny.glob("condensed_sets.npz*")]}
+    lists = {path: path.read_bytes() for path in tiny.glob("*.npz*")}
     run = papermill(paths.NOTEBOOKS / "02_condensation.ipynb", tmp_path / "out.ipynb", *arguments, results=tiny.parent)
     try:
         assert run.returncode == 0, run.stderr[-2000:]
         after = artefacts_in(tiny)
         assert any("condense-3-0" in name for name in after)
-        overwritten = ("targets.csv", "condensed_sets.npz")  # what they hold is in other files too
+        overwritten = ("targets.npz", "condensed_sets.npz")  # what they hold is in other files too
         assert all(after[name] == content for name, content in before.items() if name not in overwritten)
-        assert set(pd.read_csv(tiny / "targets.csv")["target"]) == {"original", "subset-3", "condensed-3"}
+        assert set(passed_on(tiny / "targets.npz")["target"]) == {"original", "subset-3", "condensed-3"}
     finally:
         for path, content in lists.items():
             path.write_bytes(content)
@@ -553,13 +552,13 @@ def test_what_was_made_elsewhere_goes_through_the_notebooks(tiny, tmp_path):
     ):
         done = run(stage, *arguments)
         assert done.returncode == 0, done.stderr[-2000:]
-    again = pd.read_csv(tmp_path / "tiny/targets.csv")
+    again = passed_on(tmp_path / "tiny/targets.npz")
     assert again.drop(columns="updates").equals(table.drop(columns="updates")), "the same models, by their digests"
     for judged, of_attack in (
         ("attacks", 3),
         ("strong_judged", 8),
     ):  # without RMIA, which asks about the attacker's images
-        rows = pd.read_csv(tmp_path / f"tiny/{judged}.csv").set_index(["target", "run", "attack"]).sort_index()
+        rows = passed_on(tmp_path / f"tiny/{judged}.npz").set_index(["target", "run", "attack"]).sort_index()
         rows = rows[["precision", "recall", "auc"]]
         assert len(rows.loc["condensed.npz"]) == of_attack
         for attack in rows.loc["condensed.npz", 0].index:
@@ -570,7 +569,7 @@ def test_what_was_made_elsewhere_goes_through_the_notebooks(tiny, tmp_path):
     )
     assert "condensed.npz" in (tmp_path / "tiny/tables/summary.md").read_text()
     assert "condensed.npz has answers and no weights" in (tmp_path / "10_robustness_and_fairness.ipynb").read_text()
-    properties = pd.read_csv(tmp_path / "tiny/properties.csv").set_index("trained on")
+    properties = passed_on(tmp_path / "tiny/properties.npz").set_index("trained on")
     assert properties.loc["condensed.npz", "accuracy"] == pytest.approx(table["non_members"][0])
     assert properties["withstands"].isna().to_dict() == {name: name == "condensed.npz" for name in properties.index}
     assert "run notebook 2 with synthetic_sets = [] first" in run("07_controls").stderr

@@ -4,10 +4,12 @@ Children are forked, so that one takes milliseconds to start. ``KILLS=200 pytest
 kills more of them.
 """
 
+import io
 import multiprocessing
 import os
 import random
 import signal
+import sys
 import time
 from contextlib import contextmanager
 
@@ -24,11 +26,11 @@ fork = multiprocessing.get_context("fork")
 
 
 @pytest.fixture(autouse=True)
-def _provenance():
-    (
-        store.provenance(),
-        origin.of_what_is_saved(),
-    )  # ask git, import torch and parse the code; forked children then need not
+def _provenance(monkeypatch):
+    """Ask git, import torch and parse the code, so that forked children need not; nobody has read anything yet."""
+    monkeypatch.setattr(origin, "_told", set())
+    monkeypatch.setattr(origin, "_under_way", [{}])
+    store.provenance(), origin.of_what_is_saved()
 
 
 @contextmanager
@@ -81,14 +83,82 @@ def test_an_artefact_that_is_replaced_is_the_old_or_the_new_one(tmp_path):
     while cut_short < KILLS // 2 and kills < 20 * KILLS:  # how many fall inside a save is the machine's business
         last = kill_once(rng, replace_for_ever, path, found + 1)
         kills += 1
-        cut_short += len(partial_files(tmp_path)) > 0 or "replaces" in store.read_sidecar(path)
+        cut_short += len(partial_files(tmp_path)) > 0
         found = number_in(store.load_arrays(path, INPUTS, "x"))
         assert found in (last - 1, last)
     print(f"{cut_short} of {kills} kills were inside a save")
     assert cut_short >= KILLS // 2
     store.save_arrays(path, array(0), INPUTS)
     assert not partial_files(tmp_path)
-    assert "replaces" not in store.read_sidecar(path)
+
+
+# ---------------------------------------------------------------- every moment of one save
+
+CALLS = ("posix", "_io")  # the modules of all that reaches the disk
+
+
+def killed_at(moment, work):
+    """Run `work` in a child that kills itself at a moment; return whether it got so far.
+
+    There is a moment before and one after each of its calls to the system; they are counted from 0.
+    """
+    made = fork.Value("i", 0, lock=False)
+
+    def count(_, event, function):
+        if not event.startswith("c_"):
+            return
+        its_object = getattr(function, "__self__", None)
+        owner = getattr(function, "__module__", None) or type(its_object).__module__
+        if owner in CALLS and not isinstance(its_object, io.BytesIO):
+            if made.value == moment:
+                os.kill(os.getpid(), signal.SIGKILL)
+            made.value += 1
+
+    def watched():
+        sys.setprofile(count)
+        work()
+        sys.setprofile(None)
+        os._exit(0)
+
+    with child(watched) as process:
+        process.join()
+        assert process.exitcode in (0, -signal.SIGKILL)
+        return process.exitcode != 0
+
+
+SAVES = {
+    "an artefact": (lambda path, number: store.save_arrays(path, {"value": np.full(9, number)}, INPUTS), 2),
+    "a state": (lambda path, number: store.save_state(path, {"value": np.full(9, number)}, INPUTS), 1),
+}
+
+
+@pytest.mark.parametrize("what", SAVES)
+@pytest.mark.parametrize("older", [True, False])
+def test_a_save_killed_between_any_two_system_calls_leaves_the_old_one_or_the_new_one(what, older, tmp_path, capfd):
+    save, files = SAVES[what]
+    path = tmp_path / "a.npz"
+    if older:
+        save(path, 1)
+    whole = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    found, killed = [], True
+    while killed:
+        for file in tmp_path.iterdir():
+            file.unlink()
+        for file, content in whole.items():
+            file.write_bytes(content)
+        killed = killed_at(len(found), lambda: save(path, 2))
+        loaded = store.load_if_whole(path, INPUTS, "")
+        found.append(None if loaded is None else number_in(loaded))
+        save(path, 3)  # which goes on as if nothing had been, and clears up
+        assert number_in(store.load_arrays(path, INPUTS, "x")) == 3
+        assert len(list(tmp_path.iterdir())) == files
+    before = found.index(2)
+    assert before > 16 * files and len(found) > before + 1, "killed before the artefact was there, and after"
+    assert found == [1 if older else None] * before + [2] * (len(found) - before), (
+        "old, then new, and never anything else"
+    )
+    told = capfd.readouterr().err.splitlines()
+    assert all("code that is not on record" in line for line in told) and len(told) <= older, "a damaged file was met"
 
 
 def new_ones_for_ever(saves, folder, first):
@@ -140,8 +210,9 @@ def test_a_computation_that_is_killed_again_and_again_ends_in_the_bits_of_an_unb
     "damage",
     [
         lambda path: path.write_bytes(path.read_bytes()[:-9]),
-        lambda path: store.sidecar(path).unlink(),
-        lambda path: store.sidecar(path).write_text("{"),
+        lambda path: path.write_bytes(path.read_bytes()[:400] + b"x" + path.read_bytes()[401:]),
+        lambda path: path.write_bytes(b""),
+        lambda path: np.savez(path, **array(9)),
     ],
 )
 def test_a_damaged_state_or_artefact_is_made_again(damage, tmp_path, capsys):

@@ -42,7 +42,6 @@ def library(tmp_path, monkeypatch):
     so."""
     copy = tmp_path / "dcpriv_lib"
     shutil.copytree(paths.REPOSITORY / "dcpriv_lib", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(origin, "LIBRARY", copy)
     monkeypatch.setattr(origin, "_told", set())
     monkeypatch.setattr(origin, "_under_way", [{}])
 
@@ -98,7 +97,7 @@ def made(study, monkeypatch):
     monkeypatch.setattr(origin, "_executed", lambda: set(origin._cells(NOTEBOOK.read_text())))
     study.save("controls", pd.DataFrame({"a": [1]}))
     return {name: of_kind(study, name)["code"] for name in ("a_DC_set", "a_KIP_set", "a_model")} | {
-        "the table": record(study.folder / "controls.csv")["code"]
+        "the table": record(study.folder / "controls.npz")["code"]
     }
 
 
@@ -233,9 +232,10 @@ def test_the_source_is_read_without_what_changes_nothing():
         "Y: int = 2"
     ) != origin.normalised("Y: int = 3")
     assert origin.imported(
-        "from . import kernel, nothing\nfrom .training import train\nimport torch\n"
-        "def f():\n    from dcpriv_lib import metrics as m\n    from dcpriv_lib.study import Study\n"
-    ) == {"kernel", "training", "metrics", "study"}
+        "from . import starts, nothing\nfrom ..models.training import train\nimport torch\n"
+        "def f():\n    from dcpriv_lib import metrics as m\n    from dcpriv_lib.study import Study\n",
+        "condensation.condense",
+    ) == {"condensation.starts", "models.training", "metrics", "study"}
 
 
 def test_a_notebook_is_known_by_the_cells_that_were_run(study, monkeypatch):
@@ -271,7 +271,7 @@ def test_what_was_executed_is_what_ipython_ran():
 
 
 def test_a_module_that_is_edited_while_it_runs_has_no_hash(study, library):
-    kernel = origin.LIBRARY / "kernel.py"
+    kernel = origin.FILES["condensation.kernel_inducing_points"]
     kernel.write_text(kernel.read_text() + "\nMORE = 1\n")
     study.condense("job", {0: (study.members[:150], replace(SETTINGS, method="KIP", start="real"))})
     assert of_kind(study, "job")["code"]["dcpriv_lib/condensation/kernel_inducing_points.py"] == origin.EDITED
@@ -303,9 +303,9 @@ def test_a_reader_of_other_code_is_told_once_a_folder_and_what_is_saved_then_say
         "`make fresh PROFILE=mine` starts anew"
     )
     study.save("every_model", pd.DataFrame({"a": [1]}))
-    (rests_on,) = record(study.folder / "every_model.csv")["other_code"]["dcpriv_lib/models/training.py"]
+    (rests_on,) = record(study.folder / "every_model.npz")["other_code"]["dcpriv_lib/models/training.py"]
     assert re.fullmatch(r"[0-9a-f]{12} of ([0-9a-f]{40}(\+changes)?|no commit)", rests_on)
-    assert list(origin.other_code(record(study.folder / "every_model.csv"))) == ["dcpriv_lib/models/training.py"], (
+    assert list(origin.other_code(record(study.folder / "every_model.npz"))) == ["dcpriv_lib/models/training.py"], (
         "a table of today's code"
     )
 
@@ -325,7 +325,7 @@ def test_workers_are_silent_and_a_record_without_hashes_counts_as_other_code(stu
 
 
 def test_committed_tables_are_read_without_a_word(library, capsys):
-    store.load_table(paths.FIGURES / "digits/canaries.csv", {}, "")
+    store.read_exported(paths.FIGURES / "digits/canaries.csv")
     assert capsys.readouterr().err == "" and origin._under_way == [{}]
 
 
@@ -341,11 +341,11 @@ def test_a_result_that_went_on_from_a_state_of_other_code_says_so(tmp_path, libr
 
     with pytest.raises(KeyboardInterrupt):
         store.cached(tmp_path / "a", {}, stop, by=(condense.condense,))
-    library("condensation.gradient_matching", "^NETWORK_LR = 0.01", "NETWORK_LR = 0.02")
+    library("condensation.condense", "^SNAPSHOTS = .0, ", "SNAPSHOTS = (0, 7, ")
     store.cached(tmp_path / "a", {}, go_on, by=(condense.condense,))
     store.cached(tmp_path / "b", {}, lambda _: {"x": np.zeros(1)}, by=(condense.condense,))
     mixed, pure = (record(store.cached_path(tmp_path / name, {})) for name in "ab")
-    assert list(mixed["other_code"]) == ["dcpriv_lib/condensation/gradient_matching.py"] and "other_code" not in pure
+    assert list(mixed["other_code"]) == ["dcpriv_lib/condensation/condense.py"] and "other_code" not in pure
     assert mixed["code"] == pure["code"]
 
 

@@ -1,5 +1,6 @@
 """What the engine says: steps and errors, bars that move, failures that name the cell; and the front page."""
 
+import hashlib
 import json
 import logging
 import os
@@ -121,7 +122,9 @@ def test_the_front_page_holds_what_there_is(tmp_path):
     )
     inputs = {"profile": "p", "dataset": "d"}
     made = {"written": "2026-01-01T00:00:00", "processor": "cpu", "git_commit": None}
-    (tmp_path / "tables/claims.csv.json").write_text(json.dumps({"inputs": inputs, "provenance": made, "sha256": ""}))
+    sha256 = hashlib.sha256((tmp_path / "tables/claims.csv").read_bytes()).hexdigest()
+    record = {"inputs": inputs, "provenance": made, "sha256": sha256}
+    (tmp_path / "tables/claims.csv.json").write_text(json.dumps(record))
     html = report.write(tmp_path / "pages", paths.NOTEBOOKS, tmp_path / "tables", tmp_path).read_text()
     assert "A &lt;claim&gt; (original)" in html and "run on 2026-01-01 on cpu, commit unknown" in html
     bare = report.write(tmp_path / "bare", tmp_path, tmp_path, tmp_path).read_text()

@@ -185,7 +185,7 @@ def test_where_the_arithmetic_is_the_same_so_are_the_condensed_images(quick, sam
 
 @pytest.mark.parametrize("name", TABLES)
 def test_it_was_made_with_the_committed_settings(quick, name):
-    committed, now = (store.read_sidecar(folder / f"{name}.csv")["inputs"]
+    committed, now = (store.read_exported(folder / f"{name}.csv")[1]["inputs"]
                       for folder in (COMMITTED, quick / "tables"))
     assert now == committed
 
