@@ -41,21 +41,19 @@ HOUSE = {
     "profiles",
     "results.committed",
     "results.findings",
+    "results.kept",
     "results.plots",
     "results.report",
 }
 CHOICES = {
-    "study": {
-        "attacks.attack",
+    "study": {"attacks.attack", "condensation.defaults", "privacy.noisy_embeddings"},
+    "jobs": {
         "condensation.condense",
-        "condensation.defaults",
-        "privacy.noisy_embeddings",
+        "models.published_protocol",
         "privacy.dp_sgd",
         "privacy.gan",
+        "privacy.noisy_embeddings",
         "privacy.psg",
-        "models.published_protocol",
-        "evaluation.robustness",
-        "results.tables",
     },
     "condensation.condense": {
         "condensation.coresets",
@@ -67,7 +65,6 @@ CHOICES = {
     },
     "condensation.starts": {"condensation.coresets", "condensation.multi_formation"},
 }
-CHOICES["jobs"] = CHOICES["study"]
 EDITED = "edited while it ran"  # in place of a hash
 BY_HAND = "cells of no notebook"  # in place of a file
 UNKNOWN = "code that is not on record"
