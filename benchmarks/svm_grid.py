@@ -27,7 +27,7 @@ def load(profile: str, dataset: str, label: int, rows: int) -> tuple[np.ndarray,
     If there are more rows, evenly spaced ones are kept; if fewer, all of them.
     """
     study = Study(profile, dataset, seed=0)
-    shadows = study.load("shadows")
+    shadows = study.results.load_models("shadows")
     splits = [
         shadow_split(study.attacker, shadows.settings["parameters"]["ds"], number) for number in shadows.table["model"]
     ]

@@ -1,373 +1,415 @@
-"""Everything that a study computes once and keeps: synthetic sets, trained models, releases, adversarial images."""
+"""All that is computed once and kept: synthetic sets, trained models, releases, adversarial images.
+
+A `Job` is one result: what it depends on, the function that computes it, and the file it is kept in. The recipes say
+how a set or a model is made; `set_job` and `model_job` turn a recipe into a job. Which job serves which purpose, and
+whose images it is given, is up to `study`.
+"""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
-from .condensation import condense, method
+from .condensation import condense as condensation, method
+from .data.split import Split
 from .engine import store
 from .engine.seeding import derive
 from .models import networks, published_protocol, training
-from .models.trained import Models
 from .privacy import dp_sgd, gan, noisy_embeddings, psg
 
 COMPILER = ("torch._dynamo",)  # what the gradients of single examples import at first, seconds in every process
-
-
-def _key(key) -> tuple:
-    return key if isinstance(key, tuple) else (key,)
-
-
-def _condensations(kind: str, wanted: dict) -> list["_Condensation"]:
-    return [_Condensation(kind, _key(key), settings, np.asarray(rows)) for key, (rows, settings) in wanted.items()]
-
-
-def _place(study, folder: str, kind: str, key: tuple) -> Path:
-    """Return where the result of one job lies, less what tells its inputs (`store.cached_path`)."""
-    return study.folder / folder / "-".join([kind, *map(str, key)]).replace(" ", "_")
-
-
-def _coins(coins: np.ndarray | None, wanted: dict) -> np.ndarray:
-    return np.zeros((len(wanted), 0), bool) if coins is None else coins
-
-
-def _rows_or_pair(training_set) -> np.ndarray | tuple:
-    return (training_set["images"], training_set["labels"]) if isinstance(training_set, dict) else training_set
+NOBODY = np.zeros(0, bool)  # the coins where there is no audit
+WIDTH = 32  # filters of a ConvNet that answers: with its authors' 128, to ask it about a whole data set takes minutes
 
 
 @dataclass(frozen=True, eq=False)
-class _Condensation:
-    """One synthetic set to be made: the real images it is made of, and how."""
+class Data:
+    """What a job is given of a study: the images, and where it computes and keeps.
 
-    kind: str
-    key: tuple
-    settings: method.Settings
-    rows: np.ndarray
+    Attributes
+    ----------
+    folder : where results are kept.
+    inputs : what identifies the data set, the split and whose labels are wrong; part of every job's inputs.
+    seed : of the study; a job's own is derived from it.
+    device : on which networks compute.
+    split : the images as bytes, and how they become `images`.
+    images, labels : float32 [N, C, H, W] as the networks see them, int64 [N]: the data set in file order.
+    """
 
-    def _inputs(self, study, iterations: bool = True) -> dict:
-        inputs = (
-            study.inputs
-            | self.settings.inputs()
-            | {"kind": self.kind, "key": self.key, "real": store.digest(self.rows)}
-        )
-        return inputs if iterations else {name: value for name, value in inputs.items() if name != "iterations"}
-
-    def _at(self, study, prefix: str) -> Path:
-        return _place(study, "condensed", prefix + self.kind, self.key)
-
-    def path(self, study) -> Path:
-        return store.cached_path(self._at(study, ""), self._inputs(study))
-
-    def arrays(self, study, progress: Callable = iter) -> dict:
-        """Return the arrays, computed and kept unless they are there already.
-
-        The state of the work outlives it: more iterations go on from there.
-        """
-        state = store.cached_path(self._at(study, "state-"), self._inputs(study, iterations=False))
-
-        def compute(_) -> dict:
-            made = condense.condense(
-                study.images[self.rows].to(study.device),
-                study.labels[self.rows].to(study.device),
-                self.settings,
-                make_network=lambda: networks.build(
-                    self.settings.network, study.split.shape, self.settings.width, True
-                ),
-                seed=derive(study.seed, self.kind, *self.key),
-                checkpoint=state,
-                progress=progress,
-            )
-            return made | {"started_from": self.rows[made["started_from"].numpy()]}
-
-        by = condense.condense, *condense.chosen(self.settings)
-        return store.cached(self._at(study, ""), self._inputs(study), compute, by)
-
-
-@dataclass(frozen=True, eq=False)
-class _Training:
-    """One model to be trained: on which images, condensed first or not."""
-
-    kind: str
-    key: tuple
-    training_set: np.ndarray | tuple
-    epochs: int
-    network: str
-    recipe: str
+    folder: Path
+    inputs: dict
+    seed: int
+    device: torch.device
+    split: Split
+    images: torch.Tensor
+    labels: torch.Tensor
 
     @property
-    def size(self) -> int:
-        """Images that the model is trained on."""
-        return len(self.training_set[0] if isinstance(self.training_set, tuple) else self.training_set)
+    def classes(self) -> int:
+        """How many classes there are."""
+        return self.split.shape[2]
 
-    def _examples(self, study) -> tuple[torch.Tensor, torch.Tensor]:
-        if isinstance(self.training_set, tuple):
-            return tuple(map(torch.as_tensor, self.training_set))
-        return study.images[self.training_set], study.labels[self.training_set]
+    def examples(self, training_set) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the images and labels of rows of the data set; a pair of images and labels is returned as it is."""
+        if isinstance(training_set, tuple):
+            return tuple(map(torch.as_tensor, training_set))
+        return self.images[training_set], self.labels[training_set]
 
-    def _inputs(self, study) -> dict:
-        usual = {"network": "PaperCNN", "recipe": "paper"}  # once the only ones: their models are found
-        other = {name: getattr(self, name) for name, value in usual.items() if getattr(self, name) != value}
-        return (
-            study.inputs
-            | other
-            | {
-                "kind": self.kind,
-                "key": self.key,
-                "epochs": self.epochs,
-                "training_set": store.digest(*self._examples(study)),
-            }
-        )
+    def unit_pixels(self, rows: np.ndarray) -> torch.Tensor:
+        """Return images as pixels from 0 to 1, float32 [n, C, H, W], as attacks change them."""
+        return self.split.dataset.images[rows].float() / 255
 
-    def _at(self, study) -> Path:
-        return _place(study, "models", self.kind, self.key)
-
-    def path(self, study) -> Path:
-        return store.cached_path(self._at(study), self._inputs(study))
-
-    def arrays(self, study, progress: Callable = iter) -> dict:
-        """Return the arrays, computed and kept unless they are there already."""
-        by = (published_protocol.train,) if self.recipe == "published" else ()
-        return store.cached(
-            self._at(study), self._inputs(study), lambda unfinished: self._train(study, unfinished, progress), by
-        )
-
-    def _train(self, study, unfinished: Path, progress: Callable) -> dict:
-        images, labels = self._examples(study)
-        network = study.network(self.kind, *self.key, network=self.network).to(study.device)
-        draw = study.generator(f"{self.kind} order", *self.key)
-        if self.recipe == "published":
-            published_protocol.train(network, images.to(study.device), labels.to(study.device), self.epochs, draw)
-        else:
-            training.train(
-                network,
-                images.to(study.device),
-                labels.to(study.device),
-                epochs=self.epochs,
-                generator=draw,
-                checkpoint=unfinished,
-                progress=progress,
-            )
-        return _answers(study, network)
-
-
-def _answers(study, network: torch.nn.Module) -> dict:
-    """Return what is kept of a trained network: its answers for all images, and its weights."""
-    test = study.split.pixels(study.split.dataset.test_images)
-    answers = {
-        "logits": training.predict(network, study.images),
-        "test_logits": training.predict(network, test) if len(test) else np.empty((0, len(study.classes))),
-    }
-    return answers | {f"weights.{name}": value.cpu() for name, value in network.state_dict().items()}
+    def on_device(self, training_set) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return `examples` on the device that computes."""
+        images, labels = self.examples(training_set)
+        return images.to(self.device), labels.to(self.device)
 
 
 @dataclass(frozen=True, eq=False)
-class _PrivateTraining:
-    """One model to be trained by DP-SGD: on whom, how, and with which canaries of an audit."""
+class Job:
+    """One result that is computed once: inputs -> key -> compute -> keep.
 
-    kind: str
-    key: tuple
-    rows: np.ndarray
-    settings: dp_sgd.Settings
-    coins: np.ndarray
-    network: str
+    Attributes
+    ----------
+    place : folder and readable name, "models/shadow-3".
+    inputs : all that the result depends on, as JSON can hold it; its fingerprint ends the file's name.
+    make : function of a module, ``make(data, *arguments, seed=..., checkpoint=..., progress=...)`` returns the arrays.
+        It may keep the state of unfinished work in the file `checkpoint`.
+    arguments : of `make`; another job may be one of them.
+    seed : of all that is random in it.
+    grows_with : inputs that only say how far the work goes. Its state is then kept without them, so that more of the
+        same goes on from there.
+    by : the functions that `make` leaves the work to, for the record (see `origin`).
+    imports : modules that `make` imports late and slowly.
+    """
 
-    imports = COMPILER
+    place: str
+    inputs: dict
+    make: Callable[..., dict]
+    arguments: tuple = ()
+    seed: int = 0
+    grows_with: tuple[str, ...] = ()
+    by: tuple[Callable, ...] = ()
+    imports: tuple[str, ...] = ()
 
-    def _inputs(self, study) -> dict:
-        return (
-            study.inputs
-            | asdict(self.settings)
-            | {
-                "kind": self.kind,
-                "key": self.key,
-                "members": store.digest(self.rows, study.labels[self.rows]),
-                "coins": store.digest(self.coins),
-                "network": self.network,
-            }
-        )
+    def path(self, folder: Path) -> Path:
+        """Return the file in which the result is kept."""
+        return store.cached_path(folder / self.place, self.inputs)
 
-    def _at(self, study) -> Path:
-        return _place(study, "models", self.kind, self.key)
-
-    def path(self, study) -> Path:
-        return store.cached_path(self._at(study), self._inputs(study))
-
-    def arrays(self, study, progress: Callable = iter) -> dict:
+    def result(self, data: Data, progress: Callable = iter) -> dict:
         """Return the arrays, computed and kept unless they are there already."""
 
         def compute(unfinished: Path) -> dict:
-            network = study.network(self.kind, *self.key, network=self.network).to(study.device)
-            members = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
-            scores = dp_sgd.train(
-                network,
-                *members,
-                self.settings,
-                seed=derive(study.seed, self.kind, *self.key),
-                coins=torch.as_tensor(self.coins),
-                checkpoint=unfinished,
-                progress=progress,
-            )
-            return _answers(study, network) | {"scores": scores}
+            state = self._state(data.folder) if self.grows_with else unfinished
+            return self.make(data, *self.arguments, seed=self.seed, checkpoint=state, progress=progress)
 
-        return store.cached(self._at(study), self._inputs(study), compute, by=(dp_sgd.train,))
+        return store.cached(data.folder / self.place, self.inputs, compute, self.by)
+
+    def _state(self, folder: Path) -> Path:
+        """Return the file of the state that outlives the work."""
+        place = folder / self.place
+        rest = {name: value for name, value in self.inputs.items() if name not in self.grows_with}
+        return store.cached_path(place.with_name(f"state-{place.name}"), rest)
 
 
-@dataclass(frozen=True, eq=False)
-class _PrivateSet:
-    """One synthetic set to be fitted to noisy sums, and these: kept apart, since another fit needs no new ones."""
+# ---------------------------------------------------------------- recipes
 
-    kind: str
-    key: tuple
-    rows: np.ndarray
+
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained without a guarantee.
+
+    Attributes
+    ----------
+    epochs : passes over the training set.
+    network : one of `networks.NETWORKS`.
+    protocol : "paper" for `training.train`, "published" for `published_protocol.train`, which starts anew if it is
+        interrupted.
+    """
+
+    epochs: int
+    network: str = "PaperCNN"
+    protocol: str = "paper"
+
+    def inputs(self) -> dict:
+        """Return the recipe as inputs of a job, without what was once the only one: models made then are found."""
+        found = {"epochs": self.epochs, "network": self.network, "recipe": self.protocol}
+        return {name: value for name, value in found.items() if (name, value) not in FIRST_MODELS}
+
+
+FIRST_MODELS = (("network", "PaperCNN"), ("recipe", "paper"))
+
+
+@dataclass(frozen=True)
+class PrivateTraining:
+    """How a model is trained by DP-SGD, and which one of `networks.NETWORKS` it is."""
+
+    dp_sgd: dp_sgd.Settings
+    network: str = "PaperCNN"
+
+
+@dataclass(frozen=True)
+class FittedRelease:
+    """How noisy sums are released, and how images are fitted to them; another fit finds the releases made before."""
+
     query: noisy_embeddings.Query
     fit: noisy_embeddings.Fit | gan.Settings
-    coins: np.ndarray
-
-    def _inputs(self, study) -> dict:
-        return (
-            study.inputs
-            | asdict(self.query)
-            | {
-                "kind": self.kind,
-                "key": self.key,
-                "members": store.digest(self.rows, study.labels[self.rows]),
-                "coins": store.digest(self.coins),
-            }
-        )
-
-    def _at(self, study, folder: str) -> Path:
-        return _place(study, folder, self.kind, self.key)
-
-    def path(self, study) -> Path:
-        return store.cached_path(self._at(study, "condensed"), self._inputs(study) | asdict(self.fit))
-
-    def arrays(self, study, progress: Callable = iter) -> dict:
-        """Return the arrays, computed and kept unless they are there already."""
-        seed, classes = derive(study.seed, self.kind, *self.key), len(study.classes)
-        images, labels = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
-
-        def released(unfinished: Path) -> dict:
-            return noisy_embeddings.release(
-                images, labels, classes, self.query, seed=seed, coins=torch.as_tensor(self.coins), checkpoint=unfinished
-            )
-
-        fit = gan.fit if isinstance(self.fit, gan.Settings) else noisy_embeddings.fit
-
-        def fitted(unfinished: Path) -> dict:
-            found = store.cached(
-                self._at(study, "releases"), self._inputs(study), released, by=(noisy_embeddings.release,)
-            )
-            return found | fit(
-                torch.as_tensor(found["sums"]).to(study.device),
-                study.split.shape,
-                len(self.rows) / classes,
-                self.query,
-                self.fit,
-                seed=seed,
-                checkpoint=unfinished,
-                progress=progress,
-            )
-
-        return store.cached(
-            self._at(study, "condensed"),
-            self._inputs(study) | asdict(self.fit),
-            fitted,
-            by=(noisy_embeddings.release, fit),
-        )
 
 
-@dataclass(frozen=True, eq=False)
-class _Condensed:
-    """One synthetic set to be made by private gradient matching, or by a GAN, which has no canaries."""
-
-    kind: str
-    key: tuple
-    rows: np.ndarray
-    settings: psg.Settings | gan.Settings
-    coins: np.ndarray | None = None
-
-    imports = COMPILER
-
-    def _inputs(self, study) -> dict:
-        audited = {} if self.coins is None else {"coins": store.digest(self.coins)}
-        return (
-            study.inputs
-            | asdict(self.settings)
-            | audited
-            | {"kind": self.kind, "key": self.key, "members": store.digest(self.rows, study.labels[self.rows])}
-        )
-
-    def _at(self, study) -> Path:
-        return _place(study, "condensed", self.kind, self.key)
-
-    def path(self, study) -> Path:
-        return store.cached_path(self._at(study), self._inputs(study))
-
-    def arrays(self, study, progress: Callable = iter) -> dict:
-        """Return the arrays, computed and kept unless they are there already."""
-        make = gan.train if isinstance(self.settings, gan.Settings) else psg.condense
-        audited = {} if self.coins is None else {"coins": torch.as_tensor(self.coins)}
-
-        def compute(unfinished: Path) -> dict:
-            members = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)
-            return make(
-                *members,
-                len(study.classes),
-                self.settings,
-                seed=derive(study.seed, self.kind, *self.key),
-                checkpoint=unfinished,
-                progress=progress,
-                **audited,
-            )
-
-        return store.cached(self._at(study), self._inputs(study), compute, by=(make,))
+def each(training_sets: dict, recipe) -> dict:
+    """Return key to (rows or training set, recipe), the same recipe for all, as `Study.sets` and `Study.models` want
+    it."""
+    return {key: (training_set, recipe) for key, training_set in training_sets.items()}
 
 
-@dataclass(frozen=True, eq=False)
-class _Attacked:
-    """One trained model to be attacked with adversarial images of some rows of the data set."""
+# ---------------------------------------------------------------- from recipes to jobs
 
-    file: str
-    examine: Callable[..., dict]
-    rows: np.ndarray
-    how: tuple
 
-    kind = "attacked"
+def set_job(data: Data, kind: str, key: tuple, rows: np.ndarray, recipe, coins: np.ndarray | None = None) -> Job:
+    """Return the job that makes one synthetic set.
 
-    @property
-    def key(self) -> tuple:
-        """What a progress bar calls it."""
-        return (Path(self.file).stem,)
+    Parameters
+    ----------
+    data : what it is made on.
+    kind, key : what the set is for, and which of these it is.
+    rows : int64 [n], the real images, as rows of the data set.
+    recipe : `method.Settings`, `psg.Settings`, `gan.Settings` or `FittedRelease`.
+    coins : bool [canaries], which artificial people are members too; None for no audit.
 
-    def _inputs(self, study) -> dict:
-        return study.inputs | {
-            "model": self.file,
-            "examine": self.examine.__name__,
-            "rows": store.digest(self.rows),
-            "how": dict(self.how),
-        }
+    Raises
+    ------
+    ValueError
+        As `method.check_ipc`, and if there are coins and the recipe has no audit.
+    TypeError
+        If the recipe makes no sets.
+    """
+    return _chosen(SETS, recipe, coins)(data, kind, key, np.asarray(rows), recipe, NOBODY if coins is None else coins)
 
-    def _at(self, study) -> Path:
-        return study.folder / "attacked" / f"{self.examine.__name__}-{Path(self.file).stem}"
 
-    def path(self, study) -> Path:
-        return store.cached_path(self._at(study), self._inputs(study))
+def model_job(data: Data, kind: str, key: tuple, training_set, recipe, coins: np.ndarray | None = None) -> Job:
+    """Return the job that trains one model; as `set_job`.
 
-    def arrays(self, study, progress: Callable = iter) -> dict:
-        """Return the arrays, computed and kept unless they are there already."""
+    Parameters
+    ----------
+    training_set : rows of the data set; of a recipe without a guarantee images and labels too, or what made them.
+    recipe : `Training` or `PrivateTraining`.
+    """
+    if isinstance(training_set, dict):
+        training_set = training_set["images"], training_set["labels"]
+    return _chosen(MODELS, recipe, coins)(data, kind, key, training_set, recipe, NOBODY if coins is None else coins)
 
-        def compute(_) -> dict:
-            (network,) = study.on_pixels(Models(pd.DataFrame({"file": [self.file]}), np.empty(0), np.empty(0)))
-            return self.examine(
-                network,
-                study.grey_pixels(self.rows).to(study.device),
-                study.labels[self.rows].to(study.device),
-                generator=study.generator("attacked", self.examine.__name__, self.file),
-                **dict(self.how),
-            )
 
-        return store.cached(self._at(study), self._inputs(study), compute, by=(self.examine,))
+def _chosen(makers: dict, recipe, coins: np.ndarray | None) -> Callable[..., Job]:
+    if type(recipe) not in makers:
+        known = ", ".join(f"{kind.__module__.removeprefix('dcpriv_lib.')}.{kind.__name__}" for kind in makers)
+        raise TypeError(f"the recipe {recipe!r} is none of {known}: name one of these for every key")
+    if coins is not None and type(recipe) not in AUDITED:
+        raise ValueError(f"there are coins of canaries, and {recipe!r} has no audit: leave the coins out")
+    return makers[type(recipe)]
+
+
+def _job(data: Data, folder: str, kind: str, key: tuple, make: Callable, arguments: tuple, inputs: dict, **more) -> Job:
+    name = "-".join([kind, *map(str, key)]).replace(" ", "_")
+    inputs = data.inputs | inputs | {"kind": kind, "key": key}
+    return Job(f"{folder}/{name}", inputs, make, arguments, derive(data.seed, kind, *key), **more)
+
+
+def _members(data: Data, rows: np.ndarray) -> dict:
+    return {"members": store.digest(rows, data.labels[rows])}
+
+
+def _audited(data: Data, rows: np.ndarray, coins: np.ndarray) -> dict:
+    return _members(data, rows) | {"coins": store.digest(coins)}
+
+
+def _condensation(data, kind, key, rows, settings: method.Settings, _) -> Job:
+    method.check_ipc(data.labels[rows], settings.ipc)
+    inputs = settings.inputs() | {"real": store.digest(rows)}
+    by = condensation.condense, *condensation.chosen(settings)
+    return _job(data, "condensed", kind, key, condense, (rows, settings), inputs, grows_with=("iterations",), by=by)
+
+
+def _matching(data, kind, key, rows, settings: psg.Settings, coins) -> Job:
+    inputs = asdict(settings) | _audited(data, rows, coins)
+    arguments, by = (rows, settings, coins), (psg.condense,)
+    return _job(data, "condensed", kind, key, condense_privately, arguments, inputs, by=by, imports=COMPILER)
+
+
+def _drawing(data, kind, key, rows, settings: gan.Settings, _) -> Job:
+    inputs, by = asdict(settings) | _members(data, rows), (gan.train,)
+    return _job(data, "condensed", kind, key, draw_from_gan, (rows, settings), inputs, by=by, imports=COMPILER)
+
+
+def _fitting(data, kind, key, rows, recipe: FittedRelease, coins) -> Job:
+    inputs = asdict(recipe.query) | _audited(data, rows, coins)
+    by = (noisy_embeddings.release,)
+    released = _job(data, "releases", kind, key, release, (rows, recipe.query, coins), inputs, by=by)
+    return replace(
+        released,
+        place=released.place.replace("releases/", "condensed/", 1),
+        inputs=released.inputs | asdict(recipe.fit),
+        make=fit_to_release,
+        arguments=(released, len(rows), recipe),
+        by=(*by, _fit(recipe)),
+    )
+
+
+def _training(data, kind, key, training_set, recipe: Training, _) -> Job:
+    inputs = recipe.inputs() | {"training_set": store.digest(*data.examples(training_set))}
+    by = (published_protocol.train,) if recipe.protocol == "published" else ()
+    arguments = training_set, recipe, derive(data.seed, f"{kind} order", *key)
+    return _job(data, "models", kind, key, train, arguments, inputs, by=by)
+
+
+def _private_training(data, kind, key, rows, recipe: PrivateTraining, coins) -> Job:
+    inputs = asdict(recipe.dp_sgd) | _audited(data, rows, coins) | {"network": recipe.network}
+    arguments, by = (rows, recipe, coins), (dp_sgd.train,)
+    return _job(data, "models", kind, key, train_privately, arguments, inputs, by=by, imports=COMPILER)
+
+
+SETS = {method.Settings: _condensation, psg.Settings: _matching, gan.Settings: _drawing, FittedRelease: _fitting}
+MODELS = {Training: _training, PrivateTraining: _private_training}
+AUDITED = psg.Settings, FittedRelease, PrivateTraining
+
+
+def attack_job(data: Data, file: str, examine: Callable[..., dict], rows: np.ndarray, settings: dict) -> Job:
+    """Return the job that examines one trained model with adversarial images.
+
+    Parameters
+    ----------
+    data : what it is made on.
+    file : of the model, in the folder of models.
+    examine : ``examine(network, images, labels, generator=..., **settings)``, of `robustness`, returns arrays.
+    rows : int64 [n], the images to be changed, as rows of the data set.
+    settings : what JSON can hold.
+    """
+    name = examine.__name__
+    return Job(
+        f"attacked/{name}-{Path(file).stem}",
+        data.inputs | {"model": file, "examine": name, "rows": store.digest(rows), "how": settings},
+        attack_pixels,
+        (file, examine, rows, settings),
+        derive(data.seed, "attacked", name, file),
+        by=(examine,),
+    )
+
+
+def function_job(data: Data, name: str, function: Callable[..., dict], arguments: tuple) -> Job:
+    """Return the job that calls any function; its arguments are arrays, or what JSON can hold."""
+    identity = [store.digest(value) if isinstance(value, np.ndarray) else value for value in arguments]
+    inputs = data.inputs | {"arguments": identity}
+    return Job(f"once/{name}", inputs, call, (function, *arguments), by=(function,))
+
+
+# ---------------------------------------------------------------- what jobs compute
+
+
+def condense(data: Data, rows: np.ndarray, settings: method.Settings, **run) -> dict:
+    """Return what `condense.condense` makes of real images; "started_from" are rows of the data set."""
+    made = condensation.condense(
+        *data.on_device(rows),
+        settings,
+        make_network=lambda: networks.build(settings.network, data.split.shape, settings.width, True),
+        **run,
+    )
+    return made | {"started_from": rows[made["started_from"].numpy()]}
+
+
+def condense_privately(data: Data, rows: np.ndarray, settings: psg.Settings, coins: np.ndarray, **run) -> dict:
+    """Return what `psg.condense` makes of members."""
+    return psg.condense(*data.on_device(rows), data.classes, settings, coins=torch.as_tensor(coins), **run)
+
+
+def draw_from_gan(data: Data, rows: np.ndarray, settings: gan.Settings, **run) -> dict:
+    """Return the images that a GAN of members draws (`gan.train`)."""
+    return gan.train(*data.on_device(rows), data.classes, settings, **run)
+
+
+def release(data: Data, rows: np.ndarray, query: noisy_embeddings.Query, coins: np.ndarray, **run) -> dict:
+    """Return noisy sums of members, and the auditor's scores (`noisy_embeddings.release`)."""
+    return noisy_embeddings.release(*data.on_device(rows), data.classes, query, coins=torch.as_tensor(coins), **run)
+
+
+def fit_to_release(data: Data, released: Job, people: int, recipe: FittedRelease, **run) -> dict:
+    """Return what was released of so many people, and images that were fitted to it."""
+    found = released.result(data)
+    sums = torch.as_tensor(found["sums"]).to(data.device)
+    fit = _fit(recipe)
+    return found | fit(sums, data.split.shape, people / data.classes, recipe.query, recipe.fit, **run)
+
+
+def _fit(recipe: FittedRelease) -> Callable[..., dict]:
+    return gan.fit if isinstance(recipe.fit, gan.Settings) else noisy_embeddings.fit
+
+
+def train(data: Data, training_set, recipe: Training, order: int, *, seed: int, checkpoint: Path, progress) -> dict:
+    """Return the `answers` of a model; `order` is the seed of the order in which it sees its examples."""
+    network = new_network(data, recipe.network, seed)
+    images, labels = data.on_device(training_set)
+    draw = torch.Generator().manual_seed(order)
+    if recipe.protocol == "published":
+        published_protocol.train(network, images, labels, recipe.epochs, draw)
+    else:
+        how = {"epochs": recipe.epochs, "generator": draw, "checkpoint": checkpoint, "progress": progress}
+        training.train(network, images, labels, **how)
+    return answers(data, network)
+
+
+def train_privately(data: Data, rows: np.ndarray, recipe: PrivateTraining, coins: np.ndarray, **run) -> dict:
+    """Return the `answers` of a model that was trained by DP-SGD, and the auditor's scores (`dp_sgd.train`)."""
+    network = new_network(data, recipe.network, run["seed"])
+    scores = dp_sgd.train(network, *data.on_device(rows), recipe.dp_sgd, coins=torch.as_tensor(coins), **run)
+    return answers(data, network) | {"scores": scores}
+
+
+def attack_pixels(
+    data: Data, file: str, examine: Callable, rows: np.ndarray, settings: dict, *, seed: int, **_
+) -> dict:
+    """Return what an attack on the pixels of some images finds of one trained model."""
+    network = networks.OnPixels(trained_network(data, file), *data.split.scale)
+    images = data.unit_pixels(rows).to(data.device)
+    draw = torch.Generator().manual_seed(seed)
+    return examine(network, images, data.labels[rows].to(data.device), generator=draw, **settings)
+
+
+def call(data: Data, function: Callable[..., dict], *arguments, **_) -> dict:
+    """Return what a function makes of its arguments alone."""
+    return function(*arguments)
+
+
+# ---------------------------------------------------------------- networks
+
+
+def new_network(data: Data, name: str, seed: int) -> torch.nn.Module:
+    """Return a new network, one of `networks.NETWORKS`, on the device; its weights are drawn from the seed."""
+    network = networks.build(name, data.split.shape, width=WIDTH)
+    return networks.initialise(network, torch.Generator().manual_seed(seed)).to(data.device)
+
+
+def trained_network(data: Data, file: str) -> torch.nn.Module:
+    """Return a network that was trained and kept, on the device; which one it is says its record.
+
+    Raises
+    ------
+    ArtefactError
+        If there is no such file in the folder of models.
+    """
+    path, made_by = data.folder / "models" / file, "the notebook that trains it"
+    arrays = store.load_arrays(path, data.inputs, made_by)
+    weights = {name.removeprefix("weights."): value for name, value in arrays.items() if name.startswith("weights.")}
+    recorded = store.read_record(path, made_by)["inputs"]
+    network = networks.build(recorded.get("network", Training.network), data.split.shape, width=WIDTH)
+    network.load_state_dict({name: torch.as_tensor(value) for name, value in weights.items()})
+    return network.to(data.device)
+
+
+def answers(data: Data, network: torch.nn.Module) -> dict:
+    """Return what is kept of a trained network: its answers for all images, and its weights."""
+    test = data.split.pixels(data.split.dataset.test_images)
+    found = {
+        "logits": training.predict(network, data.images),
+        "test_logits": training.predict(network, test) if len(test) else np.empty((0, data.classes)),
+    }
+    return found | {f"weights.{name}": value.cpu() for name, value in network.state_dict().items()}

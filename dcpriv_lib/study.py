@@ -1,61 +1,36 @@
-"""One study: whose images are whose, the models trained on them, and what is kept of both.
+"""One study: whose images are whose, and what is asked for of them: synthetic sets, models, and their answers.
 
-Notebooks speak of members, models and tables. This module alone knows in which file something
-lies, what it was made from, which seed belongs to it, on which device and in how many processes
-it is computed, and how an interrupted computation goes on.
+Notebooks speak of members, models and tables. In which file something lies, what it was made from and which seed
+belongs to it is up to `jobs`; this module says for whom, on which device and in how many processes it is made.
 """
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
 
+from . import jobs
 from .condensation import defaults, method
 from .data import split
 from .engine import paths, store, workers
 from .engine.seeding import derive, generator
-from .jobs import (
-    _Attacked,
-    _coins,
-    _condensations,
-    _Condensed,
-    _key,
-    _PrivateSet,
-    _PrivateTraining,
-    _rows_or_pair,
-    _Training,
-)
 from .models import networks, training
 from .models.trained import Models
 from .privacy import noisy_embeddings
-from .results import tables
-
-MADE_BY = {
-    "split": "01_data_split",
-    "targets": "02_condensation",
-    "condensed_sets": "02_condensation",
-    "shadows": "03_shadow_training",
-    "attacks": "04_attack",
-    "references": "06_stronger_attacks",
-    "every_model": "06_stronger_attacks",
-    "controls": "07_controls",
-    "methods": "09_methods",
-    "leaks": "09_methods",
-    "properties": "10_robustness_and_fairness",
-    "formal_privacy": "11_formal_privacy",
-}
+from .results.kept import Results
 
 
 class Study:
     """The data, the split and the results of one profile.
 
     Creating one makes torch compute with one thread: small networks gain nothing from a second, and
-    results then do not depend on the number of cores. `population` and `condense` use the other
-    cores, one process for each model or synthetic set.
+    results then do not depend on the number of cores. `sets` and `models` use the other cores, one process
+    for each synthetic set or model.
 
     Parameters
     ----------
@@ -120,7 +95,7 @@ class Study:
         copied.inputs = self.inputs | {"canaries": store.digest(rows, copied.labels[rows])}
         return copied
 
-    def among(self, number: int) -> "Study":
+    def subset(self, number: int) -> "Study":
         """Return a copy whose pool is so many of the pool, chosen at random."""
         copied, chosen = copy.copy(self), np.sort(self.rng("among", number).permutation(len(self.pool))[:number])
         copied.pool, copied.is_member = self.pool[chosen], self.is_member[chosen]
@@ -155,127 +130,85 @@ class Study:
 
     def network(self, *purpose, network: str = "PaperCNN") -> torch.nn.Module:
         """Return a new network, of the paper unless another of `networks.NETWORKS` is named, with weights for this
-        purpose.
-
-        A ConvNet has 32 filters here: to answer for a whole data set with the 128 of its authors takes minutes.
-        """
-        return networks.initialise(networks.build(network, self.split.shape, width=32), self.generator(*purpose))
+        purpose."""
+        return jobs.new_network(self.data, network, derive(self.seed, *purpose))
 
     def matching_network(self, *purpose, width: int, network: str = "ConvNet") -> torch.nn.Module:
         """Return a new network for gradient matching, with weights drawn for this purpose."""
         return networks.initialise(networks.build(network, self.split.shape, width, True), self.generator(*purpose))
 
-    def condense(self, kind: str, wanted: dict) -> dict:
-        """Condense real images into one synthetic set a key; sets made before are loaded.
-
-        Parameters
-        ----------
-        kind : what the sets are for.
-        wanted : key (text, number, or a tuple of them) to the real images, as rows of the data set, and
-            `method.Settings`.
-
-        Returns
-        -------
-        dict of key to what `condense.condense` returns, as numpy arrays; "started_from" are rows of
-        the data set.
-
-        Raises
-        ------
-        ValueError
-            As `method.check_ipc`, before any of them is condensed.
-        """
-        for rows, settings in wanted.values():
-            method.check_ipc(self.labels[rows], settings.ipc)
-        return dict(zip(wanted, self._made(_condensations(kind, wanted), "condensed sets")))
-
-    def seconds(self, kind: str, wanted: dict) -> np.ndarray:
-        """Return how long one core worked on each of the sets that `condense` made; the arguments are the same.
-
-        Of a set that was interrupted it is the time after the last interruption.
-        """
-        return np.array(
-            [
-                store.read_record(job.path(self)).get("provenance", {}).get("seconds")
-                for job in _condensations(kind, wanted)
-            ],
-            float,  # NaN where it is not on record
-        )
-
-    def population(
-        self, kind: str, training_sets: dict, epochs: int, network: str = "PaperCNN", recipe: str = "paper"
-    ) -> Models:
-        """Train one model a training set; models trained before are loaded.
-
-        Parameters
-        ----------
-        kind : what the models are for.
-        training_sets : key (text, number, or a tuple of them) to rows of the data set, to images
-            and labels (hard or soft, see `training.train`), or to what `condense` returns for a key.
-        epochs : passes over a training set.
-        network : one of `networks.NETWORKS`; only the paper's can be asked again by `ask`.
-        recipe : "paper" for `training.train`, "published" for `published_protocol.train`, which starts anew if it is
-            interrupted.
-
-        Returns
-        -------
-        Models, in the order of `training_sets`; the key's parts are the first columns of their table.
-        """
-        jobs = [
-            _Training(kind, _key(key), _rows_or_pair(training_set), epochs, network, recipe)
-            for key, training_set in training_sets.items()
-        ]
-        answers = self._made(jobs, f"{kind} models")
-        table = pd.DataFrame([job.key for job in jobs])
-        table.columns = {1: ["model"], 2: ["target", "run"]}.get(table.shape[1], table.columns)
-        table = table.assign(images=[job.size for job in jobs], file=[job.path(self).name for job in jobs])
-        return self._models(table, answers)
-
-    def private_sets(self, kind: str, wanted: dict, coins: np.ndarray | None = None) -> dict:
-        """Release noisy sums of real images, and fit one synthetic set a key to them; what was made before is loaded.
+    def sets(self, kind: str, wanted: dict, coins: np.ndarray | None = None) -> dict:
+        """Make one synthetic set of real images a key; sets made before are loaded.
 
         Parameters
         ----------
         kind : what the sets are for. With the same kind and coins another fit finds the releases that were made before.
-        wanted : key to the real images, as rows of the data set, `noisy_embeddings.Query`, and how images are fitted to
-            the releases: `noisy_embeddings.Fit`, or `gan.Settings` for images of a generator. Or key to the
-            real images and `psg.Settings`.
+        wanted : key (text, number, or a tuple of them) to the real images, as rows of the data set, and a recipe:
+            `method.Settings` to condense them, `psg.Settings` to do so privately, `jobs.FittedRelease` to fit images to
+            noisy sums of them, `gan.Settings` to draw images from a GAN. `jobs.each` names one recipe for all.
         coins : bool [sets, canaries], which artificial people are members too, for an audit (see
             `noisy_embeddings.release`); None for no audit.
 
         Returns
         -------
-        dict of key to what `noisy_embeddings.release` and the fit, or `psg.condense`, return, as
-        numpy arrays.
-        """
-        jobs = [
-            (_PrivateSet if isinstance(how[0], noisy_embeddings.Query) else _Condensed)(
-                kind, _key(key), np.asarray(rows), *how, of_key
-            )
-            for (key, (rows, *how)), of_key in zip(wanted.items(), _coins(coins, wanted))
-        ]
-        return dict(zip(wanted, self._made(jobs, "private sets")))
+        dict of key to the arrays that `condense.condense`, `psg.condense`, `gan.train`, or `noisy_embeddings.release`
+        and the fit return, as numpy arrays; "started_from" are rows of the data set.
 
-    def generated_sets(self, kind: str, wanted: dict) -> dict:
-        """Train one GAN a key on real images, and return images drawn from it; what was made before is loaded.
+        Raises
+        ------
+        ValueError, TypeError
+            As `jobs.set_job`, before any of them is made.
+        """
+        return dict(zip(wanted, self._made(self._jobs(jobs.set_job, kind, wanted, coins), f"{kind} sets")))
+
+    def seconds(self, kind: str, wanted: dict) -> np.ndarray:
+        """Return how long one core worked on each of the sets that `sets` made; the arguments are the same.
+
+        Of a set that was interrupted it is the time after the last interruption.
+        """
+        paths_ = [job.path(self.folder) for job in self._jobs(jobs.set_job, kind, wanted)]
+        records = [store.read_record(path).get("provenance", {}) for path in paths_]
+        return np.array([record.get("seconds") for record in records], float)  # NaN where it is not on record
+
+    def models(self, kind: str, wanted: dict, coins: np.ndarray | None = None) -> Models:
+        """Train one model a key; models trained before are loaded.
 
         Parameters
         ----------
-        kind : what the sets are for.
-        wanted : key to the real images, as rows of the data set, and `gan.Settings`.
+        kind : what the models are for.
+        wanted : key (text, number, or a tuple of them) to a training set and a recipe. With `jobs.Training` a training
+            set is rows of the data set, images and labels (hard or soft, see `training.train`), or what `sets` returns
+            for a key; with `jobs.PrivateTraining` it is rows. `jobs.each` names one recipe for all.
+        coins : bool [models, canaries], as in `sets`.
 
         Returns
         -------
-        dict of key to what `gan.train` returns, as numpy arrays.
+        Models, in the order of `wanted`; the key's parts are the first columns of their table.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `jobs.model_job`, before any of them is trained.
         """
-        jobs = [_Condensed(kind, _key(key), np.asarray(rows), how) for key, (rows, how) in wanted.items()]
-        return dict(zip(wanted, self._made(jobs, "generated sets")))
+        trainings = self._jobs(jobs.model_job, kind, wanted, coins)
+        answers = self._made(trainings, f"{kind} models")
+        table = pd.DataFrame([_key(key) for key in wanted])
+        table.columns = {1: ["model"], 2: ["target", "run"]}.get(table.shape[1], table.columns)
+        table = table.assign(
+            images=[_size(training_set) for training_set, _ in wanted.values()],
+            file=[job.path(self.folder).name for job in trainings],
+        )
+        if not answers:
+            none = np.empty((0, len(self.images), len(self.classes)), np.float32)
+            return Models(table, none, none[:, :0])
+        return Models.of(table, answers)
 
     def members_in_releases(self, kind: str, wanted: dict, sets: dict) -> np.ndarray:
-        """Return how much of everybody in the pool is in what `private_sets` released, float64 [sets, n].
+        """Return how much of everybody in the pool is in what was released for `sets`, float64 [sets, n].
 
         Parameters
         ----------
-        kind, wanted : as in `private_sets`; some of its keys will do.
+        kind, wanted : as in `sets`, with `jobs.FittedRelease`; some of its keys will do.
         sets : what it returned.
         """
         rows = torch.as_tensor(self.pool)
@@ -285,44 +218,14 @@ class Study:
                     torch.as_tensor(sets[key]["sums"]),
                     self.images[rows],
                     self.labels[rows],
-                    query,
+                    recipe.query,
                     derive(self.seed, kind, *_key(key)),
                 )
-                for key, (_, query, _) in wanted.items()
+                for key, (_, recipe) in wanted.items()
             ]
         )
 
-    def private_population(
-        self, kind: str, wanted: dict, coins: np.ndarray | None = None, network: str = "PaperCNN"
-    ) -> tuple[Models, np.ndarray]:
-        """Train one model a key by DP-SGD; models trained before are loaded.
-
-        Parameters
-        ----------
-        kind : what the models are for.
-        wanted : key to the members, as rows of the data set, and `dp_sgd.Settings`.
-        coins : bool [models, canaries], as in `private_sets`.
-        network : as in `population`.
-
-        Returns
-        -------
-        Models as from `population`, and the auditor's scores, float64 [models, canaries] (see `dp_sgd.train`).
-        """
-        jobs = [
-            _PrivateTraining(kind, _key(key), np.asarray(rows), settings, of_key, network)
-            for (key, (rows, settings)), of_key in zip(wanted.items(), _coins(coins, wanted))
-        ]
-        answers = self._made(jobs, f"{kind} models")
-        table = pd.DataFrame(
-            {
-                "model": list(wanted),
-                "images": [len(job.rows) for job in jobs],
-                "file": [job.path(self).name for job in jobs],
-            }
-        )
-        return self._models(table, answers), np.stack([one["scores"] for one in answers])
-
-    def ask(self, models: Models, shift: int = 0) -> np.ndarray:
+    def query(self, models: Models, shift: int = 0) -> np.ndarray:
         """Return logits [models, N, queries, classes] for every image and its copies, shifted by `shift` pixels.
 
         With ``shift = 0`` there is one query, the image itself; otherwise there are five.
@@ -343,11 +246,11 @@ class Study:
         Parameters
         ----------
         keep : bool [models, n], which of the pool was in which model.
-        models, shift : as in `ask`.
+        models, shift : as in `query`.
         """
         from .attacks import attack  # here, because worker processes would wait for scikit-learn
 
-        answers = self.ask(models, shift)  # [models, N, queries, classes]
+        answers = self.query(models, shift)  # [models, N, queries, classes]
         labels = self.labels.numpy()
         return attack.References(
             keep, answers[:, self.pool], labels[self.pool], answers[:, self.attacker], labels[self.attacker]
@@ -355,12 +258,10 @@ class Study:
 
     def grey_pixels(self, rows: np.ndarray) -> torch.Tensor:
         """Return images as pixels from 0 to 1, float32 [n, C, H, W], as `attacked` changes them."""
-        return self.split.dataset.images[rows].float() / 255
+        return self.data.unit_pixels(rows)
 
     def on_pixels(self, models: Models) -> list[torch.nn.Module]:
         """Return the networks of models, each taking pixels from 0 to 1 (`networks.OnPixels`)."""
-        from .models import networks  # here, because most worker processes would wait for scipy
-
         return [networks.OnPixels(network, *self.split.scale) for network in self.networks(models)]
 
     def attacked(self, models: Models, rows: np.ndarray, examine: Callable[..., dict], **how) -> dict[str, np.ndarray]:
@@ -368,7 +269,7 @@ class Study:
 
         Parameters
         ----------
-        models : made by `population`, so that their weights are kept.
+        models : made by `models`, so that their weights are kept.
         rows : the images to be changed, as rows of the data set.
         examine : ``examine(network, images, labels, generator=..., **how)``, of `robustness`, returns arrays.
         how : what JSON can hold.
@@ -387,95 +288,43 @@ class Study:
                 f"{models.table.iloc[0, 0]} has answers and no weights: nobody can tell how far its images must be "
                 "changed: leave it out here, or name a file of its weights in extra_targets"
             )
-        jobs = [_Attacked(file, examine, np.asarray(rows), tuple(how.items())) for file in models.table["file"]]
-        found = self._made(jobs, "attacked models")
+        data, rows = self.data, np.asarray(rows)
+        attacks = [jobs.attack_job(data, file, examine, rows, how) for file in models.table["file"]]
+        found = self._made(attacks, "attacked models")
         return {name: np.stack([one[name] for one in found]) for name in found[0]} if found else {}
 
-    def networks(self, models: Models):
+    def networks(self, models: Models) -> Iterator[torch.nn.Module]:
         """Yield the trained network of every model."""
-        for file in models.table["file"]:
-            arrays = store.load_arrays(self.folder / "models" / file, self.inputs, "the notebook that trains it")
-            network = networks.PaperCNN(*self.split.shape)
-            network.load_state_dict(
-                {
-                    name.removeprefix("weights."): torch.as_tensor(value)
-                    for name, value in arrays.items()
-                    if name.startswith("weights.")
-                }
-            )
-            yield network.to(self.device)
+        data = self.data
+        return (jobs.trained_network(data, file) for file in models.table["file"])
 
-    def _made(self, jobs: list, what: str) -> list[dict]:
-        """Return the arrays of every job, computing those that are missing, in as many processes as pays."""
-        missing = [job for job in jobs if not job.path(self).exists()]
-        if self.device.type == "cpu" and len(missing) > 1:
-            for _ in tqdm(workers.run(self, missing), desc=what, total=len(missing), delay=2):
-                pass
-        else:
-            for job in missing:
-                job.arrays(
-                    self, lambda steps, job=job: tqdm(steps, desc=" ".join(map(str, (job.kind, *job.key))), delay=2)
-                )
-        return [job.arrays(self) for job in jobs]
+    # ------------------------------------------------------------------ what is kept
 
-    def _models(self, table: pd.DataFrame, answers: list[dict], settings: dict | None = None) -> Models:
-        none = np.empty((0, len(self.images), len(self.classes)), np.float32)
-        return Models(
-            table,
-            np.stack([one["logits"] for one in answers]) if answers else none,
-            np.stack([one["test_logits"] for one in answers]) if answers else none[:, :0],
-            settings or {},
-        )
+    @property
+    def data(self) -> jobs.Data:
+        """What jobs are given of this study."""
+        return jobs.Data(self.folder, self.inputs, self.seed, self.device, self.split, self.images, self.labels)
 
-    # ------------------------------------------------------------------ what the next notebook finds
+    @property
+    def results(self) -> Results:
+        """What notebooks keep under a name for those that follow."""
+        return Results(self.folder, self.inputs, self.parameters, self.files)
 
-    def once(self, name: str, function: Callable[..., dict], *arguments) -> dict:
+    def table(self, frame: pd.DataFrame, name: str, note: str = ""):
+        """Keep a table of the report and return it to be shown, see `Results.table`."""
+        return self.results.table(frame, name, note)
+
+    def figure(self, figure, name: str) -> None:
+        """Keep a figure of the report, see `Results.figure`."""
+        self.results.figure(figure, name)
+
+    def computed_once(self, name: str, function: Callable[..., dict], *arguments) -> dict:
         """Return ``function(*arguments)``, a dict of arrays; computed once and loaded ever after.
 
         The arguments are arrays, or what JSON can hold.
         """
-        identity = [store.digest(value) if isinstance(value, np.ndarray) else value for value in arguments]
-        return store.cached(
-            self.folder / "once" / name,
-            self.inputs | {"arguments": identity},
-            lambda _: function(*arguments),
-            by=(function,),
-        )
-
-    def _made_from(self, settings: dict) -> dict:
-        inputs = self.inputs | {"parameters": self.parameters} | settings
-        return inputs | ({"files": self.files} if self.files else {})
-
-    def save(self, name: str, content, **settings) -> None:
-        """Keep `Models`, a DataFrame or a dict of arrays under a name for the notebooks that follow."""
-        inputs = self._made_from(settings)
-        if isinstance(content, dict):
-            store.save_arrays(self.folder / f"{name}.npz", content, inputs)
-        else:
-            table = content.table if isinstance(content, Models) else content
-            store.save_table(self.folder / f"{name}.npz", table, inputs)
-
-    def load(self, name: str):
-        """Return what `save` kept under this name: `Models`, a dict of arrays, or a table.
-
-        Raises
-        ------
-        ArtefactError
-            If it does not exist yet, naming the notebook that makes it.
-        """
-        made_by = f"notebooks/{MADE_BY[name]}.ipynb"
-        arrays = store.load_arrays(self.folder / f"{name}.npz", self.inputs, made_by)
-        if arrays.keys() != {store.TABLE}:
-            return arrays
-        table = store.load_table(self.folder / f"{name}.npz", self.inputs, made_by)
-        if "file" not in table:
-            return table
-        answers = [store.load_arrays(self.folder / "models" / file, self.inputs, made_by) for file in table["file"]]
-        return self._models(table, answers, self.made(name)["inputs"])
-
-    def made(self, name: str) -> dict:
-        """Return the inputs and the provenance of a table that `save` kept."""
-        return store.read_record(self.folder / f"{name}.npz", f"notebooks/{MADE_BY[name]}.ipynb")
+        data = self.data
+        return jobs.function_job(data, name, function, arguments).result(data)
 
     def settings_of(self, ipc: int) -> method.Settings:
         """Return how notebook 2 condensed `ipc` images a class for its targets.
@@ -487,7 +336,7 @@ class Study:
         ValueError
             If it made no such targets, or took condensed sets that were made elsewhere.
         """
-        made = self.made("targets")["inputs"]["parameters"]
+        made = self.results.record_of("targets")["inputs"]["parameters"]
         if made.get("synthetic_sets"):
             raise ValueError(
                 "notebook 2 took the synthetic_sets of a file, and nobody here can condense as their maker did: "
@@ -502,21 +351,32 @@ class Study:
             )
         return found[ipc]
 
-    def table(self, frame: pd.DataFrame, name: str, note: str = ""):
-        """Keep a table of the report as .csv and .md, the latter with a note below it, and return it to be shown."""
-        store.export_table(self.folder / "tables" / f"{name}.csv", frame, self._made_from({}))
-        store.write(self.folder / "tables" / f"{name}.md", (tables.markdown(frame, note) + "\n").encode())
-        return tables.shown(frame, note)
+    def _jobs(self, make: Callable[..., jobs.Job], kind: str, wanted: dict, coins=None) -> list[jobs.Job]:
+        """Return one job a key; `make` is `jobs.set_job` or `jobs.model_job`."""
+        data, of_keys = self.data, [None] * len(wanted) if coins is None else coins
+        return [
+            make(data, kind, _key(key), *of_what, of_key)
+            for (key, of_what), of_key in zip(wanted.items(), of_keys, strict=True)
+        ]
 
-    def figure(self, figure, name: str) -> None:
-        """Keep a figure of the report as .png."""
-        from .results import plots  # here, because worker processes would wait for matplotlib
+    def _made(self, wanted: list[jobs.Job], what: str) -> list[dict]:
+        """Return the arrays of every job, computing those that are missing, in as many processes as pays."""
+        data, missing = self.data, [job for job in wanted if not job.path(self.folder).exists()]
+        if self.device.type == "cpu" and len(missing) > 1:
+            for _ in tqdm(workers.run(data, missing), desc=what, total=len(missing), delay=2):
+                pass
+        else:
+            for job in missing:
+                job.result(data, partial(tqdm, desc=job.place, delay=2))
+        return [job.result(data) for job in wanted]
 
-        plots.save(figure, self.folder, name)
+
+def _key(key) -> tuple:
+    return key if isinstance(key, tuple) else (key,)
 
 
-def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:
-    """Return a table of a run whose results are committed with this report, and its provenance."""
-    path = paths.FIGURES / profile / f"{name}.csv"
-    table, record = store.read_exported(path, f"make {profile} figures")
-    return table, record["provenance"]
+def _size(training_set) -> int:
+    """Return how many images a training set has."""
+    if isinstance(training_set, dict):
+        return len(training_set["images"])
+    return len(training_set[0] if isinstance(training_set, tuple) else training_set)

@@ -75,8 +75,10 @@ from dcpriv_lib.condensation import condense, defaults, gradient_matching
 from dcpriv_lib.condensation.method import Settings
 from dcpriv_lib.engine import errors
 from dcpriv_lib.external import files
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.results import plots, tables
-from dcpriv_lib.study import Study, committed
+from dcpriv_lib.results.kept import committed
+from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
 
@@ -87,7 +89,8 @@ study = Study(**parameters.check(globals()))
 
 # %%
 M, N = study.members, study.non_members                 # rows of the data set, [n] each
-given = files.synthetic_sets(synthetic_sets, study)      # (ipc, number) to a set
+given, checksums = files.synthetic_sets(synthetic_sets, study.split)  # (ipc, number) to a set
+study.files |= checksums
 settings = {n: Settings(n, 0, 0, 0) for n, _ in given} or defaults.settings(
     study.labels[M], ipc, iterations, outer, inner, width, real_batch, image_lr, start, method,
     network)
@@ -209,7 +212,7 @@ runs = range(first_run, first_run + n_runs)
 n_sets = Counter(n for n, _ in given) or errors.per_ipc("condensed_sets", condensed_sets,
                                                         list(settings))
 wanted = {(n, run % n_sets[n]): (M, settings[n]) for n in settings for run in runs}
-condensed = given or study.condense("condense", wanted if "condensed" in training_sets else {})
+condensed = given or study.sets("condense", wanted if "condensed" in training_sets else {})
 
 # %% [markdown]
 # Did the gradients come to agree? A distance means little without a yardstick, so here are two: what $D$
@@ -324,16 +327,16 @@ wanted = {(name, run): training_set(*names[name], run) for name in names for run
 # > probable class would hide a lot and not everything: see exercise 1 of notebook 4.
 
 # %%
-targets = study.population("target", wanted, epochs)     # logits [models, N, classes]
+targets = study.models("target", each(wanted, Training(epochs)))  # logits [models, N, classes]
 updates = [settings[n].updates if kind == "condensed" else 0
            for kind, n in (names[name] for name, _ in wanted)]
 accuracies = {"members": signals.accuracies(targets.logits[:, M], study.labels[M]),
               "non_members": signals.accuracies(targets.logits[:, N], study.labels[N]),
               "test": signals.accuracies(targets.test_logits, study.split.dataset.test_labels)}
 targets.table = targets.table.assign(updates=updates, **accuracies)
-study.save("targets", targets)
-study.save("condensed_sets", {f"ipc{n}-set{k}": synthetic["images"]
-                              for (n, k), synthetic in condensed.items()})
+study.results.save("targets", targets)
+study.results.save("condensed_sets", {f"ipc{n}-set{k}": synthetic["images"]
+                                      for (n, k), synthetic in condensed.items()})
 
 # %% [markdown]
 # ## Table 1: accuracy of the target models
@@ -385,7 +388,7 @@ stages = {(n, k): condense.stages(synthetic, settings[n].iterations)
           for (n, k), synthetic in condensed.items()}
 snapshots = {(n, k, iteration): (images, condensed[n, k]["labels"])
              for (n, k), kept in stages.items() for iteration, images in kept.items()}
-on_snapshots = study.population("curve", snapshots, epochs)
+on_snapshots = study.models("curve", each(snapshots, Training(epochs)))
 accuracy = dict(zip(snapshots, signals.accuracies(on_snapshots.logits[:, N], study.labels[N])))
 
 # %%

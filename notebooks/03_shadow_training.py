@@ -57,6 +57,7 @@ from scipy.special import softmax
 from dcpriv_lib import parameters
 from dcpriv_lib.attacks import attack, signals
 from dcpriv_lib.attacks.shadow_models import shadow_split
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.results import plots
 from dcpriv_lib.study import Study
 
@@ -94,7 +95,7 @@ study.figure(figure, "figure2_shadow_training")
 numbers = range(first_shadow, first_shadow + n_shadows)
 splits = [shadow_split(study.attacker, ds, j, seed) for j in numbers]  # (M_j, N_j), [ds] each
 training_sets = {j: inside for j, (inside, _) in zip(numbers, splits)}
-shadows = study.population("shadow", training_sets, epochs)
+shadows = study.models("shadow", each(training_sets, Training(epochs)))
 
 # %%
 parts = {"members": [inside for inside, _ in splits],
@@ -103,7 +104,7 @@ accuracy = {part: [signals.accuracies(answers[None, own], study.labels[own])[0]
                    for answers, own in zip(shadows.logits, rows)]
             for part, rows in parts.items()}
 shadows.table = shadows.table.assign(**accuracy)
-study.save("shadows", shadows)
+study.results.save("shadows", shadows)
 shadows.table[list(parts)].describe().loc[["mean", "std", "min", "max"]].round(3)
 
 # %% [markdown]

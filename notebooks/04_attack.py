@@ -68,7 +68,7 @@ study = Study(**parameters.check(globals()))
 # for every image.
 
 # %%
-targets, shadows = study.load("targets"), study.load("shadows")
+targets, shadows = study.results.load_models("targets"), study.results.load_models("shadows")
 ds = shadows.settings["parameters"]["ds"]
 splits = [shadow_split(study.attacker, ds, j, seed) for j in shadows.table["model"]]
 
@@ -104,7 +104,8 @@ answers |= {("unrelated", run): ask(logits) for run, logits in enumerate(control
 # or the pixels on another scale.
 
 # %%
-extra = files.targets(extra_targets, study)
+extra, checksums = files.targets(extra_targets, study.split, study.device)
+study.files |= checksums
 answers |= extra
 for (name, _), asked in extra.items():
     right = asked.logits[:, 0].argmax(-1) == labels
@@ -174,9 +175,9 @@ study.figure(figure, "what_attack_models_see")
 best = {}
 for c in range(len(study.classes)):
     rows = known.labels == c
-    best[c] = study.once(f"svm-class{c}", svm.grid_search, known.softmax[rows],
-                         known.is_member[rows], grid_C, grid_gamma, folds, processes,
-                         merge_step)
+    best[c] = study.computed_once(f"svm-class{c}", svm.grid_search, known.softmax[rows],
+                                  known.is_member[rows], grid_C, grid_gamma, folds,
+                                  processes, merge_step)
 
 # %% [markdown]
 # The cross-validated accuracies of class 0, as an example:
@@ -215,9 +216,9 @@ suite = {"loss threshold": loss_threshold,
 # run against every target, on the same evaluation set.
 
 # %%
-measure = attack_results.usual(study, labels)
+measure = attack_results.usual(study.is_member, labels, study.rng)
 scores, judged = attack_results.judge(answers, suite, study.is_member, measure)
-study.save("attacks", judged, shadows=len(shadows), ds=ds)
+study.results.save("attacks", judged, shadows=len(shadows), ds=ds)
 
 # %% [markdown]
 # **Accuracy** first: how often is the attack right? One half is guessing. The brackets are 95 % intervals

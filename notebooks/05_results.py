@@ -44,10 +44,12 @@ import pandas as pd
 from dcpriv_lib import metrics, parameters
 from dcpriv_lib.evaluation import attack_results
 from dcpriv_lib.results import against_the_paper, literature, plots, tables
-from dcpriv_lib.study import Study, committed
+from dcpriv_lib.results.kept import committed
+from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
-targets, judged = study.load("targets").table, study.load("attacks")
+kept = study.results
+targets, judged = kept.load_models("targets").table, kept.load_table("attacks")
 papers_data = dataset == "mnist"
 
 # %% [markdown]
@@ -232,7 +234,7 @@ mean["constant_classes"].unstack("attack").reindex(judged["target"].unique())
 # ## Where the numbers come from
 
 # %%
-chosen, made = study.made("targets")["inputs"]["parameters"], study.made("attacks")
+chosen, made = kept.record_of("targets")["inputs"]["parameters"], kept.record_of("attacks")
 condensing = ("method", "ipc", "iterations", "outer", "inner", "width", "real_batch",
               "image_lr", "start")
 names = (("synthetic_sets",) if chosen["synthetic_sets"] else condensing) + ("epochs",)

@@ -67,6 +67,7 @@ from dcpriv_lib.attacks.attack import Answers
 from dcpriv_lib.attacks.shadow_models import membership_matrix
 from dcpriv_lib.evaluation import attack_results, examination
 from dcpriv_lib.external import files
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.privacy import auditing
 from dcpriv_lib.results import plots, tables, verdicts
 from dcpriv_lib.study import Study
@@ -88,7 +89,7 @@ study = Study(**parameters.check(globals()))
 
 # %%
 # NBVAL_CHECK_OUTPUT
-targets, shadows = study.load("targets"), study.load("shadows")
+targets, shadows = study.results.load_models("targets"), study.results.load_models("shadows")
 pool, is_member = study.pool, study.is_member            # members, then non-members: [n] each
 keep = membership_matrix(len(pool), n_references, study.rng("pool"))  # [models, n]
 print(f"keep: {keep.shape[0]} models x {keep.shape[1]:,} images; "
@@ -110,8 +111,8 @@ study.figure(figure, "membership_matrix")
 
 # %%
 halves = {j: pool[keep_j] for j, keep_j in enumerate(keep)}
-models = study.population("reference", halves, epochs)
-study.save("references", models)
+models = study.models("reference", each(halves, Training(epochs)))
+study.results.save("references", models)
 
 # %%
 labels, other_labels = study.labels[pool].numpy(), study.labels[study.attacker].numpy()
@@ -379,7 +380,7 @@ print(f"tables with a 'leak': {(p < 0.025).any(1).mean():.0%} as they are, "
 by_model = examination.leave_pair_out(references, suites.STRONG)     # scores [models, n]
 examined = pd.DataFrame([{"attack": name} | examination.examine(score, keep, ~keep)
                          for name, score in by_model.items()])
-study.save("every_model", examined)
+study.results.save("every_model", examined)
 study.table(verdicts.examined_texts(examined), "every_model", verdicts.luck(examined))
 
 # %%
@@ -418,11 +419,14 @@ def ask(logits):                                         # [N, queries, classes]
     return Answers(logits[pool], labels, logits[study.attacker], other_labels)
 
 asked = {key: ask(logits)
-         for (key, _), logits in zip(targets.items(), study.ask(targets, shift))}
-asked["unrelated", 0] = ask(study.ask(shadows[:1], shift)[0])
-asked |= files.targets(extra_targets, study)
-scores, judged = attack_results.judge(asked, suite, is_member, attack_results.strong(study))
-study.save("strong_judged", judged)
+         for (key, _), logits in zip(targets.items(), study.query(targets, shift))}
+asked["unrelated", 0] = ask(study.query(shadows[:1], shift)[0])
+extra, checksums = files.targets(extra_targets, study.split, study.device)
+asked |= extra
+study.files |= checksums
+measure = attack_results.strong(is_member, study.rng)
+scores, judged = attack_results.judge(asked, suite, is_member, measure)
+study.results.save("strong_judged", judged)
 for key in asked:
     if missing := [name for name in suite if (*key, name) not in scores]:
         print(f"{key[0]} does not answer for the attacker's images, which is what "

@@ -66,10 +66,12 @@ from dcpriv_lib.attacks import signals, suites
 from dcpriv_lib.attacks.shadow_models import membership_matrix
 from dcpriv_lib.engine import errors
 from dcpriv_lib.evaluation import controls, examination
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models.training import epochs_for
 from dcpriv_lib.privacy import auditing
 from dcpriv_lib.results import plots, tables, verdicts
-from dcpriv_lib.study import Study, committed
+from dcpriv_lib.results.kept import committed
+from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
 
@@ -77,7 +79,7 @@ study = Study(**parameters.check(globals()))
 # From notebook 2 come the settings of its condensed sets and the length of its trainings.
 
 # %%
-targets = study.load("targets")
+targets = study.results.load_models("targets")
 settings = study.settings_of(control_ipc)                # how notebook 2 condensed
 epochs = targets.settings["parameters"]["epochs"]
 pool, classes = study.pool, study.classes
@@ -93,7 +95,7 @@ print(f"{settings}, {epochs} epochs of the target")
 # one; it is drawn here, so that a half without enough people of some class is noticed before anything is trained.
 
 # %%
-small_pools = {dose: (study.among(2 * dose),
+small_pools = {dose: (study.subset(2 * dose),
                       membership_matrix(2 * dose, n_models, study.rng("dose", dose)))
                for dose in doses}
 fewest = min((np.bincount(some.labels[some.pool[kept_j]], minlength=len(classes)).min()
@@ -158,14 +160,15 @@ study.figure(figure, "canaries_shown")
 # %%
 few = control_ipc * len(classes)                         # as many images as the condensed sets
 halves = {j: pool[keep_j] for j, keep_j in enumerate(keep)}
-models = {"all members": world.population("all", halves, epochs)}
+models = {"all members": world.models("all", each(halves, Training(epochs)))}
 
 synthetic = {}
 for start in starts:
-    wanted = {j: (half, replace(settings, start=start)) for j, half in halves.items()}
-    synthetic[start] = world.condense(f"condensed from {start}", wanted)
-    name, shown = f"condensed from {start}", len(synthetic[start][0]["labels"])  # IDC: 4 x few
-    models[name] = world.population(name, synthetic[start], epochs_for(steps, shown))
+    name = f"condensed from {start}"
+    synthetic[start] = world.sets(name, each(halves, replace(settings, start=start)))
+    shown = len(synthetic[start][0]["labels"])           # IDC: 4 x few
+    recipe = Training(epochs_for(steps, shown))
+    models[name] = world.models(name, each(synthetic[start], recipe))
 
 # %%
 chosen = {}                                              # of the real controls, who was used
@@ -173,11 +176,11 @@ for size in sorted(sizes):
     subsets = {j: world.choose_balanced(half, size, "balanced", j)
                for j, half in halves.items()}
     name, length = f"{size} members a class", epochs_for(steps, size * len(classes))
-    models[name] = world.population(name, subsets, length)
+    models[name] = world.models(name, each(subsets, Training(length)))
     chosen[name] = np.stack([np.isin(pool, subset) for subset in subsets.values()])
 subsets, name = ({j: world.choose(half, few, "random", j) for j, half in halves.items()},
                  f"{few} random members")
-models[name] = world.population("random", subsets, epochs_for(steps, few))
+models[name] = world.models("random", each(subsets, Training(epochs_for(steps, few))))
 chosen[name] = np.stack([np.isin(pool, subset) for subset in subsets.values()])
 
 # %% [markdown]
@@ -219,7 +222,7 @@ average = pd.DataFrame([
     {"trained on": name, "attack": attack} | examination.examine(of_attack, inside, outside)
     for name, of_attacks in scores.items() for attack, of_attack in of_attacks.items()])
 average["ceiling"] = average["trained on"].map(ceilings)
-study.save("controls", average)
+study.results.save("controls", average)
 
 # %%
 texts = verdicts.examined_texts(average)
@@ -247,7 +250,8 @@ by_attack.reindex(list(models))[list(suite)]
 # measure the AUC of those who were drawn and put it into the formula of step 4.
 
 # %%
-best = examination.best_attacks(study.load("every_model"), suite)        # measure: attack
+every_model = study.results.load_table("every_model")
+best = examination.best_attacks(every_model, suite)      # measure: attack
 print(f"the AUC is read by {best['auc']}, rates by {best['tpr']}")
 row = average.iloc[0]                                    # what a guesser has is alike in all
 resolved = {measure: title for measure, title in examination.MEASURES.items()
@@ -403,11 +407,12 @@ responses = [response(name, half, world.references(keep, models[name]), inside, 
 for dose in sorted(doses, reverse=True):
     some, kept = small_pools[dose]                       # a smaller pool, without canaries
     members = {j: some.pool[keep_j] for j, keep_j in enumerate(kept)}
-    wanted = {j: (of_j, replace(settings, start=starts[0])) for j, of_j in members.items()}
+    wanted = each(members, replace(settings, start=starts[0]))
     chosen = {j: some.choose(of_j, few, "dose", dose, j) for j, of_j in members.items()}
-    small_sets = some.condense(f"dose {dose}", wanted), chosen
+    small_sets = some.sets(f"dose {dose}", wanted), chosen
     for name, sets, size in zip(kinds, small_sets, (shown, few)):
-        trained = some.population(f"{name}, dose {dose}", sets, epochs_for(steps, size))
+        recipe = Training(epochs_for(steps, size))
+        trained = some.models(f"{name}, dose {dose}", each(sets, recipe))
         responses.append(response(name, dose, some.references(kept, trained), kept, ~kept))
 responses = pd.DataFrame(responses)
 study.table(verdicts.examined_texts(responses.drop(columns="pairs")), "dose_and_response",

@@ -62,6 +62,7 @@ from dcpriv_lib.attacks.attack import Answers, References, Rehearsal
 from dcpriv_lib.attacks.shadow_models import shadow_split
 from dcpriv_lib.evaluation import attack_results
 from dcpriv_lib.external import authors
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.results import against_the_authors, plots, tables
 from dcpriv_lib.study import Study
 
@@ -91,8 +92,9 @@ study = Study.divide(dataset="mnist", seed=0, pixels="raw", **chosen)
 # images are fed as grey levels from 0 to 255, as the authors fed them.
 
 # %%
-targets = authors.models(study, published, authors.TARGETS)      # logits [models, N, classes]
-shadows = authors.models(study, published, authors.SHADOWS)
+targets, shadows = (
+    authors.models(study.split, study.device, study.computed_once, published, weights)
+    for weights in (authors.TARGETS, authors.SHADOWS))           # logits [models, N, classes]
 M, N, pool, is_member = study.members, study.non_members, study.pool, study.is_member
 labels, other_labels = study.labels[pool].numpy(), study.labels[study.attacker].numpy()
 
@@ -159,8 +161,9 @@ known = Rehearsal.of(shadows.logits, study.labels, splits)
 machines = {}
 for c in range(len(study.classes)):
     rows = known.labels == c
-    best = study.once(f"svm-class{c}", svm.grid_search, known.softmax[rows],
-                      known.is_member[rows], grid_C, grid_gamma, folds, processes, merge_step)
+    best = study.computed_once(f"svm-class{c}", svm.grid_search, known.softmax[rows],
+                               known.is_member[rows], grid_C, grid_gamma, folds, processes,
+                               merge_step)
     machines[c] = svm.MergedSVC(float(best["C"]), float(best["gamma"]), merge_step)
 
 # %%
@@ -174,7 +177,7 @@ suite = {"logistic regression": suites.fit_logistic_regression(known),
 answers = {key: ask(logits) for key, logits in targets.items()}
 answers["unrelated", 0] = ask(shadows.logits[0])
 scores, judged = attack_results.judge(answers, suite, is_member,
-                                      attack_results.usual(study, labels))
+                                      attack_results.usual(is_member, labels, study.rng))
 table_2 = against_the_authors.authors_table_2(judged[judged["attack"] != "loss threshold"])
 study.table(table_2, "authors_table2")
 tables.shown(table_2.drop(columns=["precision", "recall"]))
@@ -227,7 +230,7 @@ print("AUC in the rehearsal:", {value: round(auc, 4) for value, auc in by_a.item
 few = {(f"reference-{ipc}", j): study.choose(study.attacker, ipc * len(study.classes),
                                              "reference", j)
        for ipc in authors.CONDENSED for j in range(n_references)}
-few = study.population("few", few, epochs)
+few = study.models("few", each(few, Training(epochs)))
 
 # %% [markdown]
 # The rivals of the condensed models are trained here too: *our* models of the authors' condensed images, of the same number of
@@ -244,7 +247,7 @@ for ipc in condensed:
                           (f"subset-{ipc}", run): study.choose(M, size, "subset", run),
                           (f"balanced-{ipc}", run): study.choose_balanced(
                               M, ipc, "balanced", run)}
-again = study.population("again", training_sets, epochs)
+again = study.models("again", each(training_sets, Training(epochs)))
 
 # %% [markdown]
 # Now every attack against every target. The models called *unrelated* are controls, which saw none of these people:

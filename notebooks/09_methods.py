@@ -74,10 +74,12 @@ from dcpriv_lib.condensation import defaults, multi_formation
 from dcpriv_lib.condensation.defaults import settings_of
 from dcpriv_lib.engine import errors
 from dcpriv_lib.evaluation import controls, examination
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models import published_protocol
 from dcpriv_lib.models.training import epochs_for
 from dcpriv_lib.results import comparison, literature, plots, tables, verdicts
-from dcpriv_lib.study import Study, committed
+from dcpriv_lib.results.kept import committed
+from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
 
@@ -86,7 +88,8 @@ study = Study(**parameters.check(globals()))
 # Everything that could be too large for this data set is noticed here, before anything is computed.
 
 # %%
-best = examination.best_attacks(study.load("every_model"), suites.CANDIDATES)  # by measure
+every_model = study.results.load_table("every_model")
+best = examination.best_attacks(every_model, suites.CANDIDATES)  # by measure
 suite = {name: suites.STRONG[name] for name in dict.fromkeys(best.values())}
 measured = partial(examination.per_model_by, best)       # each measure by its own attack
 pool, classes = study.pool, study.classes
@@ -105,7 +108,7 @@ print(f"the AUC is read by {best['auc']}, rates by {best['tpr']}")
 # the whole one. They are drawn here, so that a half without enough people of some class is noticed at once.
 
 # %%
-smaller = {("members", crowd): study.among(2 * crowd) for crowd in sorted(crowds)}
+smaller = {("members", crowd): study.subset(2 * crowd) for crowd in sorted(crowds)}
 smaller |= {("classes", count): study.of_classes(count) for count in sorted(class_counts)}
 kept = {key: membership_matrix(len(some.pool), n_per_method, study.rng("methods", *key))
         for key, some in smaller.items()}
@@ -177,10 +180,10 @@ scale = {"width": width, "real_batch": real_batch, "effort": effort}
 to_try = {method: factors if method in defaults.CONDENSING else [1] for method in methods}
 tried = {(method, factor): (first, settings_of(method, control_ipc, factor=factor, **scale))
          for method in methods for factor in to_try[method]}
-tuning, right = study.condense("tuning", tried), []
+tuning, right = study.sets("tuning", tried), []
 for key, images in tuning.items():
-    trained = study.population("tuning", {key: images},
-                               epochs_for(training_steps, len(images["labels"])))
+    recipe = Training(epochs_for(training_steps, len(images["labels"])))
+    trained = study.models("tuning", {key: (images, recipe)})
     right += list(signals.accuracies(trained.logits[:, second], study.labels[second].numpy()))
 tuned = pd.Series(right, index=pd.MultiIndex.from_tuples(tried, names=["method", "factor"]))
 factor_of = {method: tuned[method].idxmax() for method in methods}
@@ -208,11 +211,10 @@ halves = {j: pool[keep_j] for j, keep_j in enumerate(keep)}
 
 def condensed(world, name, halves, settings):
     """The sets of all halves, the models trained on them, and the median seconds of a set."""
-    wanted = {j: (half, settings) for j, half in halves.items()}
-    sets = world.condense(name, wanted)
+    sets = world.sets(name, each(halves, settings))
     shown = len(sets[0]["labels"])                       # of tiles, IDC and IDM 4 x few
-    return (sets, world.population(name, sets, epochs_for(training_steps, shown)),
-            np.median(world.seconds(name, wanted)))
+    trained = world.models(name, each(sets, Training(epochs_for(training_steps, shown))))
+    return sets, trained, np.median(world.seconds(name, each(halves, settings)))
 
 made = {method: condensed(world, method, halves, settings_of(
     method, control_ipc, factor=factor_of[method], **scale)) for method in methods}
@@ -242,8 +244,8 @@ line, chosen = {}, {}                                    # models; whom they saw
 for size in sorted(real_sizes):
     subsets = {j: world.choose_balanced(half, size, "line", j) for j, half in halves.items()}
     chosen[size] = np.stack([np.isin(pool, subset) for subset in subsets.values()])
-    line[size] = world.population(f"{size} real", subsets,
-                                  epochs_for(training_steps, size * len(classes)))
+    recipe = Training(epochs_for(training_steps, size * len(classes)))
+    line[size] = world.models(f"{size} real", each(subsets, recipe))
 
 def examined(world, keep, trained, inside, outside):
     """The accuracy of every model on its non-members, the attacks' scores, and the leak."""
@@ -287,7 +289,7 @@ compared = pd.DataFrame({
                for sets, _, _ in made.values()]})
 ends = ("accuracy", "accuracy_low", "accuracy_high")
 compared[[*ends]] = [examination.over_pairs(accuracy[method]) for method in methods]
-study.save("methods", compared.join(average.add_prefix("average_")).join(
+study.results.save("methods", compared.join(average.add_prefix("average_")).join(
     worst.add_prefix("canary_")))
 
 # %%
@@ -443,7 +445,7 @@ study.table(verdicts.examined_texts(of_ipc).drop(columns="pairs"), "methods_ipc"
 # Every leak is kept for notebook 10, class by class too, beside how the images were made.
 
 # %%
-study.save("leaks", pd.DataFrame([
+study.results.save("leaks", pd.DataFrame([
     {"method": method, "ipc": ipc, "factor": factor_of.get(method, 1)}
     | examination.examine_by(best, of, inside, outside)
     | dict(zip([f"auc of {name}" for name in classes], np.nanmean(examination.aucs_by_class(
@@ -474,7 +476,7 @@ accurate = max((method for method in methods if method in defaults.CONDENSING),
                key=lambda method: tuned[method].max())
 twice = [name for name in dict.fromkeys(["tiles", more_of[0], accurate]) if name in methods]
 sets_of |= {(method, control_ipc): made[method][0] for method in twice}
-published = {"network": "ConvNet", "recipe": "published"}
+published = {"network": "ConvNet", "protocol": "published"}
 ways = {"ours, 3 times as long": (3 * training_steps, 128, {}),
         "theirs": (published_steps, published_protocol.BATCH, published)}
 
@@ -483,7 +485,7 @@ def judged_by(steps, batch, how, name, method):
     """The accuracy of one model on each of these sets, trained one way: [halves]."""
     sets = {j: sets_of[method, control_ipc][j] for j in few_halves}
     epochs = epochs_for(steps, len(sets[0]["labels"]), batch)
-    trained = world.population(f"{method} judged, {name}", sets, epochs, **how)
+    trained = world.models(f"{method} judged, {name}", each(sets, Training(epochs, **how)))
     return signals.accuracies(trained.logits[:, pool], labels, outside[few_halves])
 
 # %%
@@ -600,7 +602,7 @@ study.table(pd.DataFrame(claims), "methods_claims", comparison.luck(apart))
 
 # %%
 kinds = ("ConvNet", "PaperCNN")
-across = study.condense("across", {kind: (first, settings_of(
+across = study.sets("across", {kind: (first, settings_of(
     factor_method, control_ipc, network=kind, **factor)) for kind in kinds})
 across["random choice"] = study.choose_balanced(first, control_ipc, "across")
 rows = []
@@ -608,8 +610,9 @@ for made_with, images in across.items():
     row = {"made with": made_with}
     shown = len(images["labels"] if made_with in kinds else images)
     for kind in parameters.NETWORKS:
-        trained = study.population(f"{made_with} for {kind}", dict.fromkeys(range(3), images),
-                                   epochs_for(training_steps, shown), network=kind)
+        recipe = Training(epochs_for(training_steps, shown), network=kind)
+        trained = study.models(f"{made_with} for {kind}",
+                               dict.fromkeys(range(3), (images, recipe)))
         row[f"{kind}, accuracy (%)"] = tables.spread(pd.Series(signals.accuracies(
             trained.logits[:, second], study.labels[second].numpy())))
     rows.append(row)
@@ -695,7 +698,8 @@ for ax, method in zip(axes, ("DM", "DSA", "KIP")):
         of = protocol[(protocol["method"] == method) & (protocol["ipc"] == ipc)]
         found = 100 * of.groupby("updates")["accuracy"].mean()
         drawn, = ax.plot(found.index, found, marker + "-", label=f"{ipc} per class")
-        ax.axhline(100 * literature.PUBLISHED[method, ipc], color=drawn.get_color(), linestyle="--")
+        ax.axhline(100 * literature.PUBLISHED[method, ipc], color=drawn.get_color(),
+                   linestyle="--")
     ax.set(title=method, xscale="log", xlabel="updates")
     ax.set_xticks(found.index, map("{:,}".format, found.index))
     ax.minorticks_off()

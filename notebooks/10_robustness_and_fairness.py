@@ -70,9 +70,11 @@ from dcpriv_lib.attacks.shadow_models import membership_matrix
 from dcpriv_lib.condensation.defaults import settings_of
 from dcpriv_lib.evaluation import attack_results, controls, examination, fairness, robustness
 from dcpriv_lib.external import files
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models.training import epochs_for
 from dcpriv_lib.results import against_chen, comparison, plots, tables
-from dcpriv_lib.study import Study, committed
+from dcpriv_lib.results.kept import committed
+from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
 
@@ -83,7 +85,7 @@ study = Study(**parameters.check(globals()))
 # one list: a name, and the models of that name.
 
 # %%
-targets, M, N = study.load("targets"), study.members, study.non_members
+targets, M, N = study.results.load_models("targets"), study.members, study.non_members
 y, classes = study.labels[N].numpy(), study.classes      # labels of the evaluation set, [n]
 names = list(targets.table["target"].unique())
 models = {name: targets[(targets.table["target"] == name).to_numpy()] for name in names}
@@ -94,16 +96,17 @@ runs = len(models["original"])
 # that it was compared with there; `DC-10` are ten images a class by gradient matching.
 
 # %%
-examined = study.load("leaks")                           # of notebook 9
+examined = study.results.load_table("leaks")             # of notebook 9
 examined.index = examined["method"] + "-" + examined["ipc"].astype(str)
 examined = examined[examined["ipc"] >= examined["ipc"].iloc[0]]
-made = study.made("leaks")["inputs"]["parameters"]
+made = study.results.record_of("leaks")["inputs"]["parameters"]
 scale = {name: made[name] for name in ("width", "real_batch", "effort")}
 steps_each, sizes = made["training_steps"], sorted(made["real_sizes"])
 for name, (method, ipc, factor) in examined[["method", "ipc", "factor"]].iterrows():
     settings = settings_of(method, ipc, factor=factor, **scale)
-    sets = study.condense(name, dict.fromkeys(range(runs), (M, settings)))
-    models[name] = study.population(name, sets, epochs_for(steps_each, len(sets[0]["labels"])))
+    sets = study.sets(name, dict.fromkeys(range(runs), (M, settings)))
+    recipe = Training(epochs_for(steps_each, len(sets[0]["labels"])))
+    models[name] = study.models(name, each(sets, recipe))
 
 # %% [markdown]
 # A less accurate model has less to lose. So there must also be models of few *real* images, as many of every class, that
@@ -112,9 +115,11 @@ for name, (method, ipc, factor) in examined[["method", "ipc", "factor"]].iterrow
 # %%
 for size in sizes:
     few = {run: study.choose_balanced(M, size, "real", size, run) for run in range(runs)}
-    models[f"{size} a class"] = study.population(f"real images, {size}", few, epochs_for(
-        steps_each, size * len(classes)))
-answers = files.targets(extra_targets, study)            # (name, 0) to what it answers
+    recipe = Training(epochs_for(steps_each, size * len(classes)))
+    models[f"{size} a class"] = study.models(f"real images, {size}", each(few, recipe))
+elsewhere = extra_targets, study.split, study.device
+answers, checksums = files.targets(*elsewhere)           # (name, 0) to what it answers
+study.files |= checksums
 
 def made_of(name):                                       # all members, real images, other ones
     real_ones = name.startswith(("subset", *parameters.CORESETS)) or name.endswith("a class")
@@ -201,7 +206,7 @@ picture_labels = study.labels[pictures].numpy()
 how = {"epsilons": epsilons, "steps": pgd_steps}
 found = {name: study.attacked(some, pictures, robustness.examine, **how)
          for name, some in models.items()}               # arrays [runs, ..., pictures]
-for name, network in files.networks_on_pixels(extra_targets, study).items():
+for name, network in files.networks_on_pixels(*elsewhere)[0].items():
     if network is None:
         print(f"{name} has answers and no weights: its robustness is left out")
     else:
@@ -415,10 +420,12 @@ study.table(pd.DataFrame(rows), "fairness")
 
 # %%
 pool, is_member, labels = study.pool, study.is_member, study.labels[study.pool].numpy()
-trained, shadows = study.load("references"), study.load("shadows")
+trained, shadows = study.results.load_models("references"), study.results.load_models("shadows")
 keep = membership_matrix(len(pool), len(trained), study.rng("pool"))
-references = study.references(keep, trained, trained.settings["parameters"]["shift"])
-best = examination.best_attacks(study.load("every_model"), suites.CANDIDATES)  # by measure
+shift = trained.settings["parameters"]["shift"]
+references = study.references(keep, trained, shift)
+every_model = study.results.load_table("every_model")
+best = examination.best_attacks(every_model, suites.CANDIDATES)  # by measure
 prepared = {name: suites.STRONG[name](references) for name in dict.fromkeys(best.values())}
 print(f"the AUC is read by {best['auc']}, rates by {best['tpr']}")
 
@@ -427,9 +434,9 @@ asked = {(name, run): Answers(logits[pool], labels, logits[study.attacker],
                               study.labels[study.attacker].numpy())
          for name, some in (models | {"unrelated": shadows}).items()
          if name not in examined.index
-         for run, logits in enumerate(study.ask(some, trained.settings["parameters"]["shift"]))}
+         for run, logits in enumerate(study.query(some, shift))}
 scores, judged = attack_results.judge(asked | answers, prepared, is_member,
-                                      attack_results.strong(study))
+                                      attack_results.strong(is_member, study.rng))
 ends = ("", "_low", "_high")
 by_runs = attack_results.mean_over_runs(judged)
 by_auc, by_tpr = (by_runs.xs(best[measure], level="attack").reindex([*right, "unrelated"])
@@ -552,7 +559,7 @@ for name, of in right.items():
         measure + end: value for measure, triple in row.items()
         for end, value in zip(ends, triple)})
 properties = pd.DataFrame(rows)
-study.save("properties", properties)
+study.results.save("properties", properties)
 titles = {"accuracy": "accuracy", "leak": "leak (AUC)", "TPR": "TPR at 1 % FPR",
           "withstands": f"withstands PGD, epsilon {epsilon:g}", "spread": "spread over classes"}
 study.table(properties[["trained on", "runs"]].assign(**{

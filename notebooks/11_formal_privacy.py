@@ -87,10 +87,13 @@ from dcpriv_lib.attacks.shadow_models import membership_matrix
 from dcpriv_lib.condensation.defaults import settings_of
 from dcpriv_lib.engine import errors
 from dcpriv_lib.evaluation import controls, examination
+from dcpriv_lib.jobs import FittedRelease, PrivateTraining, Training, each
 from dcpriv_lib.models import training
-from dcpriv_lib.privacy import accounting as dp, auditing, dp_sgd, gan, mechanism, noisy_embeddings, psg
+from dcpriv_lib.privacy import accounting as dp
+from dcpriv_lib.privacy import auditing, dp_sgd, gan, mechanism, noisy_embeddings, psg
 from dcpriv_lib.results import literature, plots, tables, verdicts
-from dcpriv_lib.study import Study, committed
+from dcpriv_lib.results.kept import committed
+from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
 
@@ -100,7 +103,7 @@ people, per_class = len(pool) // 2, len(pool) / 2 / len(classes)   # public: how
 errors.check_at_most("n_canaries", n_canaries, len(pool) // 4, "a quarter of the pool")
 rate = dp.sampling_rate(dp_batch, people)                # everybody's chance to be in a batch
 dm_rate = dp.sampling_rate(dm_batch, per_class)          # the same, in a release of DM
-targets = study.load("targets")
+targets = study.results.load_models("targets")
 settings = study.settings_of(control_ipc)                # how notebook 2 condensed
 epochs = targets.settings["parameters"]["epochs"]
 print(f"{people:,} members in every model, {per_class:.0f} a class; q = {rate:.3f}")
@@ -291,11 +294,11 @@ def sgd(epsilon, T, n=people, noise=1.0):
     sigma = noise * dp.noise_multiplier(epsilon, dp_batch / n, T, delta)
     return dp_sgd.Settings(T, dp_batch, CLIP, sigma, LR)
 
-tried = {(epsilon, T): (train_on, sgd(epsilon, T, len(train_on)))
-         for epsilon in levels for T in dp_steps}
+tried = {(epsilon, T): sgd(epsilon, T, len(train_on)) for epsilon in levels for T in dp_steps}
 of_sgd = pd.DataFrame(index=pd.MultiIndex.from_tuples(tried, names=["epsilon", "steps"]))
 for network, on in (("PaperCNN", ""), ("ConvNet", " on ConvNet")):
-    rehearsed, _ = study.private_population(f"rehearsal DP-SGD{on}", tried, None, network)
+    rehearsed = study.models(f"rehearsal DP-SGD{on}", {
+        key: (train_on, PrivateTraining(one, network)) for key, one in tried.items()})
     of_sgd[network] = signals.accuracies(rehearsed.logits[:, test_on], study.labels[test_on])
 of_sgd.unstack().round(3)
 
@@ -317,16 +320,17 @@ how = {f"DP-SGD, epsilon {epsilon:g}": sgd(epsilon, int(best_T[epsilon])) for ep
 how["DP-SGD, a tenth of the noise"] = sgd(strictest, int(best_T[strictest]), noise=0.1)
 models, scores = {}, {}
 for name, of_method in how.items():
-    wanted = {j: (half, of_method) for j, half in halves.items()}
-    models[name], scores[name] = world.private_population(name, wanted, coins)
+    models[name] = world.models(name, each(halves, PrivateTraining(of_method)), coins)
+    scores[name] = models[name].scores
 
 # %%
 best_T = of_sgd["ConvNet"].unstack().idxmax(axis=1)
 for epsilon in dp_epsilons:
     name = f"DP-SGD on ConvNet, epsilon {epsilon:g}"
     how[name] = sgd(epsilon, int(best_T[epsilon]))
-    wanted = {j: (half, how[name]) for j, half in halves.items()}
-    models[name], scores[name] = world.private_population(name, wanted, coins, "ConvNet")
+    recipe = PrivateTraining(how[name], "ConvNet")
+    models[name] = world.models(name, each(halves, recipe), coins)
+    scores[name] = models[name].scores
 
 # %% [markdown]
 # ## Condensing with a guarantee
@@ -346,16 +350,16 @@ def question(epsilon, T, q, **more):
 
 def rehearse(name, tried):
     """The accuracy of models of the sets that are tried, on the attacker's other images."""
-    made = study.private_sets(f"rehearsal {name}", tried)
-    trained = study.population(f"rehearsal {name}", made, length)
+    made = study.sets(f"rehearsal {name}", tried)
+    trained = study.models(f"rehearsal {name}", each(made, Training(length)))
     right = signals.accuracies(trained.logits[:, test_on], study.labels[test_on])
     return pd.Series(right, pd.MultiIndex.from_tuples(tried)).unstack().rename_axis("epsilon")
 
 # %%
 fit = noisy_embeddings.Fit(control_ipc, updates, lr=0.1)
 length = training.epochs_for(steps, control_ipc * len(classes))
-tried = {(epsilon, T): (train_on, question(epsilon, T, dm_rate, size=dp_width), fit)
-         for epsilon in levels for T in releases}
+tried = {(epsilon, T): (train_on, FittedRelease(
+    question(epsilon, T, dm_rate, size=dp_width), fit)) for epsilon in levels for T in releases}
 of_dm = rehearse("DM", tried)
 of_dm.rename_axis("releases", axis=1).round(3)
 
@@ -411,14 +415,12 @@ matched["PSG, a tenth of the noise"] = replace(strict, sigma=0.1 * strict.sigma)
 # All is chosen. Now the members are asked, for every method and every model, and models are trained on what comes of it:
 
 # %%
-shared = {name: (query, fit) for name, query in asked.items()}
-shared |= {name: (one,) for name, one in matched.items()}
+shared = {name: FittedRelease(query, fit) for name, query in asked.items()} | matched
 synthetic = {}
-for name, of_method in shared.items():
-    wanted = {j: (half, *of_method) for j, half in halves.items()}
-    synthetic[name] = world.private_sets(name, wanted, coins)
+for name, recipe in shared.items():
+    synthetic[name] = world.sets(name, each(halves, recipe), coins)
     scores[name] = np.stack([made["scores"] for made in synthetic[name].values()])
-    models[name] = world.population(name, synthetic[name], length)
+    models[name] = world.models(name, each(synthetic[name], Training(length)))
 
 # %%
 figure, axes = plt.subplots(3, len(levels), figsize=(3.3 * len(levels), 3.3), squeeze=False)
@@ -460,16 +462,15 @@ study.figure(figure, "private_images")
 both = {"lr": 1e-3, "width": 128}
 adversarial = gan.Settings(drawn_per_class, gan_steps, batch=64, **both)
 fitted = gan.Settings(drawn_per_class, generator_steps, batch=200, **both)
-of_drawn = training.epochs_for(steps, drawn_per_class * len(classes))
-synthetic["GAN"] = world.generated_sets(
-    "GAN", {j: (half, adversarial) for j, half in halves.items()})
+of_drawn = Training(training.epochs_for(steps, drawn_per_class * len(classes)))
+synthetic["GAN"] = world.sets("GAN", each(halves, adversarial))
 for epsilon in levels:
     name, source = f"DP-MERF, epsilon {epsilon:g}", f"mean embedding, epsilon {epsilon:g}"
     asked[name], scores[name] = asked[source], scores[source]
-    synthetic[name] = world.private_sets(
-        source, {j: (half, asked[source], fitted) for j, half in halves.items()}, coins)
-    models[name] = world.population(name, synthetic[name], of_drawn)
-models["GAN"] = world.population("GAN", synthetic["GAN"], of_drawn)
+    recipe = FittedRelease(asked[source], fitted)
+    synthetic[name] = world.sets(source, each(halves, recipe), coins)
+    models[name] = world.models(name, each(synthetic[name], of_drawn))
+models["GAN"] = world.models("GAN", each(synthetic["GAN"], of_drawn))
 
 # %%
 shown_sets = ["GAN", *(f"DP-MERF, epsilon {epsilon:g}" for epsilon in reversed(levels))]
@@ -600,9 +601,9 @@ study.figure(figure, "trade_offs")
 # without the artificial people.)
 
 # %%
-alone = {epsilon: (halves[0], asked[f"mean embedding, epsilon {epsilon:g}"], fit)
+alone = {epsilon: (halves[0], FittedRelease(asked[f"mean embedding, epsilon {epsilon:g}"], fit))
          for epsilon in levels}
-of_people = world.members_in_releases("sums", alone, world.private_sets("sums", alone))
+of_people = world.members_in_releases("sums", alone, world.sets("sums", alone))
 figure, axes = plt.subplots(1, len(levels), figsize=(3.3 * len(levels), 2.6))
 for ax, epsilon, b in zip(axes, levels, of_people):
     for who, colour in ((keep[0], plots.MEMBER), (~keep[0], plots.NON_MEMBER)):
@@ -696,27 +697,26 @@ subset, architectures = f"{few} random members", {"": "PaperCNN", " on ConvNet":
 free = {own: settings} | {method: settings_of(
     method, control_ipc, width=settings.width, real_batch=settings.real_batch, effort=effort)
     for method in rival_methods}
-tried = {name: (train_on, one) for name, one in free.items()}
-tried = study.condense("rehearsal rivals", tried)
+tried = study.sets("rehearsal rivals", {name: (train_on, one) for name, one in free.items()})
 long = {name: training.epochs_for(steps, len(one["labels"])) for name, one in tried.items()}
 tried[subset] = study.choose(train_on, few, "rehearsal rivals")
 long[subset] = training.epochs_for(steps, few)
 of_rivals = {}
 for name, images in tried.items():
-    trained = study.population(f"rehearsal {name}", {0: images}, long[name])
+    trained = study.models(f"rehearsal {name}", {0: (images, Training(long[name]))})
     right = signals.accuracies(trained.logits[:, test_on], study.labels[test_on])
     of_rivals[name] = round(float(right[0]), 3)
 rival = max(of_rivals, key=of_rivals.get)
 print(of_rivals, "->", rival)
 
 # %%
-models["all members"] = world.population("all", halves, epochs)
-made = {name: world.condense(name, {j: (half, one) for j, half in halves.items()})
-        for name, one in free.items()}
+models["all members"] = world.models("all", each(halves, Training(epochs)))
+made = {name: world.sets(name, each(halves, one)) for name, one in free.items()}
 made[subset] = {j: world.choose(half, few, subset, j) for j, half in halves.items()}
 for name, sets in made.items():
     for on, network in architectures.items():
-        models[name + on] = world.population(name + on, sets, long[name], network)
+        recipe = Training(long[name], network)
+        models[name + on] = world.models(name + on, each(sets, recipe))
 accuracy = {name: signals.accuracies(trained.logits[:, pool], labels, ~keep & ~canary)
             for name, trained in models.items()}         # on the non-members of each model
 
@@ -746,7 +746,7 @@ def row(name):
         zip(("accuracy", "accuracy_low", "accuracy_high"), ends))
 
 compared = pd.DataFrame([row(name) for name in models])
-study.save("formal_privacy", compared)
+study.results.save("formal_privacy", compared)
 
 # %%
 number = "{:.2f}".format
@@ -823,7 +823,8 @@ study.figure(figure, "accuracy_and_epsilon")
 # hold 50 %. The canaries with a wrong label are few, so for them the last column says how large an AUC would have had to be.
 
 # %%
-best = examination.best_attacks(study.load("every_model"), suites.CANDIDATES)  # of each measure
+every_model = study.results.load_table("every_model")
+best = examination.best_attacks(every_model, suites.CANDIDATES)  # of each measure
 suite = {attack: suites.STRONG[attack] for attack in dict.fromkeys(best.values())}
 found = {name.replace("epsilon inf", "no noise"): examination.leave_pair_out(
     world.references(keep, trained), suite) for name, trained in models.items()}

@@ -13,13 +13,14 @@ import pytest
 from scipy.stats import ttest_ind
 from sklearn.metrics import roc_auc_score
 
-from dcpriv_lib import metrics, study as study_module
+from dcpriv_lib import metrics
 from dcpriv_lib.attacks import signals, suites
 from dcpriv_lib.attacks.attack import Answers, Attack, Rehearsal
 from dcpriv_lib.condensation import condense
 from dcpriv_lib.engine import store, workers
 from dcpriv_lib.engine.seeding import derive, generator
 from dcpriv_lib.evaluation import attack_results
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models import networks, training
 from dcpriv_lib.results import against_the_paper, comparison
 from dcpriv_lib.study import Study
@@ -41,10 +42,10 @@ def trained(study, kind, key, images, labels, epochs):
     return training.predict(network, study.images).numpy()
 
 
-def test_a_population_is_its_models_trained_one_by_one(study, monkeypatch):
+def test_models_are_what_plain_training_makes_one_by_one(study, monkeypatch):
     sets = {("a", 0): study.members[:40], ("b", 1): (study.images[:30], 9 - study.labels[:30])}
-    monkeypatch.setattr(workers, "run", lambda study, jobs: (job.arrays(study) for job in jobs))
-    models = study.population("test", sets, epochs=2)
+    monkeypatch.setattr(workers, "run", lambda data, jobs: (job.result(data) for job in jobs))
+    models = study.models("test", each(sets, Training(2)))
     expected = [
         trained(study, "test", ("a", 0), study.images[study.members[:40]], study.labels[study.members[:40]], 2),
         trained(study, "test", ("b", 1), study.images[:30], 9 - study.labels[:30], 2),
@@ -56,8 +57,8 @@ def test_a_population_is_its_models_trained_one_by_one(study, monkeypatch):
 
 def test_a_model_of_condensed_images_is_condensed_then_trained(study):
     rows = study.members[:300]
-    sets = study.condense("test", {"x": (rows, replace(SETTINGS, start="real"))})
-    found = study.population("test", sets, epochs=2)
+    sets = study.sets("test", {"x": (rows, replace(SETTINGS, start="real"))})
+    found = study.models("test", each(sets, Training(2)))
     made = condense.condense(
         study.images[rows],
         study.labels[rows],
@@ -71,48 +72,55 @@ def test_a_model_of_condensed_images_is_condensed_then_trained(study):
 
 def test_several_processes_give_the_bits_of_one(study, tmp_path, monkeypatch):
     sets = {number: study.members[number::7] for number in range(3)}
-    parallel = study.population("test", sets, epochs=2)
+    parallel = study.models("test", each(sets, Training(2)))
     monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path / "again"))
     again = Study.divide("mine", "digits", 0, "standard")
-    monkeypatch.setattr(workers, "run", lambda study, jobs: (job.arrays(study) for job in jobs))
-    assert np.array_equal(again.population("test", sets, epochs=2).logits, parallel.logits)
+    monkeypatch.setattr(workers, "run", lambda data, jobs: (job.result(data) for job in jobs))
+    assert np.array_equal(again.models("test", each(sets, Training(2))).logits, parallel.logits)
     for file in parallel.table["file"]:
         assert (study.folder / "models" / file).read_bytes() == (again.folder / "models" / file).read_bytes()
 
 
 def test_what_was_made_is_loaded_and_what_differs_is_made_beside_it(study, monkeypatch):
-    first = study.population("test", {"x": study.members[:40]}, epochs=1)
+    first = study.models("test", each({"x": study.members[:40]}, Training(1)))
     before = {path: path.read_bytes() for path in (study.folder / "models").iterdir()}
     monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("trained again"))
-    assert np.array_equal(study.population("test", {"x": study.members[:40]}, epochs=1).logits, first.logits)
+    assert np.array_equal(study.models("test", each({"x": study.members[:40]}, Training(1))).logits, first.logits)
     monkeypatch.undo()
     os.environ["DCPRIV_RESULTS"] = str(study.folder.parent)
-    other = study.population("test", {"x": study.members[1:41]}, epochs=1)
+    other = study.models("test", each({"x": study.members[1:41]}, Training(1)))
     assert other.table["file"][0] != first.table["file"][0]
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
 def test_saved_models_come_back_with_their_settings(study):
-    models = study.population("target", {("original", run): study.members[:40] for run in range(2)}, epochs=1)
-    study.save("targets", models)
-    loaded = study.load("targets")
+    models = study.models("target", each({("original", run): study.members[:40] for run in range(2)}, Training(1)))
+    study.results.save("targets", models)
+    loaded = study.results.load_models("targets")
     assert np.array_equal(loaded.logits, models.logits) and loaded.settings["parameters"]["dataset"] == "digits"
     assert np.array_equal(loaded.named("original"), models.logits) and len(loaded[:1]) == 1
     with pytest.raises(store.ArtefactError, match="shadows.npz does not exist yet: run notebooks/03_shadow_training"):
-        study.load("shadows")
+        study.results.load_models("shadows")
 
 
 def test_shifted_queries_are_the_networks_answers_to_shifted_images(study):
-    models = study.population("test", {"x": study.members[:40]}, epochs=1)
-    asked = study.ask(models, shift=1)
+    models = study.models("test", each({"x": study.members[:40]}, Training(1)))
+    asked = study.query(models, shift=1)
     (network,) = study.networks(models)
     expected = training.predict(network, study.images.roll((0, -1), (2, 3))).numpy()
     assert asked.shape == (1, len(study.images), 5, 10) and np.array_equal(asked[0, :, 4], expected)
-    assert np.array_equal(study.ask(models)[:, :, 0], models.logits)
+    assert np.array_equal(study.query(models)[:, :, 0], models.logits)
+
+
+def test_the_network_of_a_model_is_the_one_that_was_trained(study):
+    wanted = {name: (study.members[:40], Training(1, name)) for name in networks.NETWORKS}
+    models = study.models("any", wanted)
+    for network, logits in zip(study.networks(models), models.logits, strict=True):
+        assert np.array_equal(training.predict(network, study.images), logits)
 
 
 def test_a_smaller_pool_is_some_of_the_pool_and_the_attackers_images_stay(study):
-    some, again = study.among(100), study.among(100)
+    some, again = study.subset(100), study.subset(100)
     assert len(set(some.pool)) == 100 and set(some.pool) < set(study.pool) and np.array_equal(some.pool, again.pool)
     assert np.array_equal(some.is_member, np.isin(some.pool, study.members)) and 30 < some.is_member.sum() < 70
     assert np.array_equal(some.attacker, study.attacker) and len(study.pool) == 2 * len(study.members)
@@ -129,17 +137,18 @@ def test_a_set_that_cannot_be_condensed_stops_all_before_the_first(study, monkey
     monkeypatch.setattr(study, "_made", lambda *_: pytest.fail("condensed already"))
     few = study.members[study.labels[study.members] != 3][:200]
     with pytest.raises(ValueError, match="ipc = 2: class 3 has only 0 members"):
-        study.condense(
+        study.sets(
             "test", {number: (rows, replace(SETTINGS, ipc=2)) for number, rows in enumerate((study.members, few))}
         )
 
 
 SLOW_RUN = """
 import sys
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.study import Study
 study = Study("mine", "digits", 0)
 print("begins", flush=True)
-study.population("test", {number: study.members for number in range(2)}, epochs=1_000_000)
+study.models("test", each({number: study.members for number in range(2)}, Training(1_000_000)))
 """
 
 
@@ -230,12 +239,14 @@ def test_judging_gives_a_row_a_target_and_attack_with_its_rates(study):
     answers = {("a", 0): Answers(leak[:, None], labels)}
     attack = Attack(lambda asked: -signals.losses(asked.logits[:, 0], asked.labels), lambda: -1.0)
     scores, judged = attack_results.judge(
-        answers, {"loss": attack}, study.is_member, attack_results.usual(study, labels)
+        answers, {"loss": attack}, study.is_member, attack_results.usual(study.is_member, labels, study.rng)
     )
     says = signals.losses(leak, labels) <= 1.0
     assert judged.loc[0, "accuracy"] == np.mean(says == study.is_member)
     assert judged.loc[0, "auc"] == pytest.approx(roc_auc_score(study.is_member, scores["a", 0, "loss"]))
-    _, strong = attack_results.judge(answers, {"loss": attack}, study.is_member, attack_results.strong(study))
+    _, strong = attack_results.judge(
+        answers, {"loss": attack}, study.is_member, attack_results.strong(study.is_member, study.rng)
+    )
     assert strong.loc[0, "tpr_at_0.01"] == metrics.tpr_at_fpr(scores["a", 0, "loss"], study.is_member, 0.01, rng)[0]
     assert list(attack_results.at_low_fpr(strong)["attack"]) == ["loss"]
 
@@ -283,5 +294,6 @@ def test_the_papers_number_agrees_inside_our_interval(says, expected):
 
 def test_the_modules_name_every_notebook_that_makes_something():
     from dcpriv_lib import profiles
+    from dcpriv_lib.results import kept
 
-    assert set(study_module.MADE_BY.values()) <= set(profiles.STAGES)
+    assert set(kept.MADE_BY.values()) <= set(profiles.STAGES)

@@ -41,11 +41,12 @@ HOUSE = {
     "profiles",
     "results.committed",
     "results.findings",
+    "results.kept",
     "results.plots",
     "results.report",
 }
 CHOICES = {  # module: what it imports and only chooses from; `computing` is told what was chosen
-    "study": {"attacks.attack", "condensation.defaults", "privacy.noisy_embeddings", "results.tables"},
+    "study": {"attacks.attack", "condensation.defaults", "privacy.noisy_embeddings"},
     "jobs": {
         "condensation.condense",
         "models.published_protocol",
@@ -64,7 +65,6 @@ CHOICES = {  # module: what it imports and only chooses from; `computing` is tol
     },
     "condensation.starts": {"condensation.coresets", "condensation.multi_formation"},
 }
-HANDED = {"jobs": {"study"}}  # module: those whose objects are handed to it, so that it calls them unimported
 EDITED = "edited while it ran"  # in place of a hash
 BY_HAND = "cells of no notebook"  # in place of a file
 UNKNOWN = "code that is not on record"

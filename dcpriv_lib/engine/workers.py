@@ -15,13 +15,13 @@ from unittest import mock
 import joblib
 import torch
 
-_study = None  # in a worker: the study whose jobs it does
+_data = None  # in a worker: what all of its jobs are given
 
 
-def run(study, jobs: list) -> Iterator:
-    """Do ``job.arrays(study)`` for every job, in as many processes as there are cores.
+def run(data, jobs: list) -> Iterator:
+    """Do ``job.result(data)`` for every job, in as many processes as there are cores.
 
-    A job keeps its own result in a file; nothing is returned by it. What it imports late, and slowly, it may name in
+    A job keeps its own result in a file; nothing is returned by it. What it imports late, and slowly, it names in
     `imports`; that of the first jobs ever is then imported once for all. The number of cores is
     joblib's: ``LOKY_MAX_CPU_COUNT`` lowers it. Ctrl-C and SIGTERM reach all processes, which save
     the states of their computations (see `checkpoint`) before they end.
@@ -32,11 +32,11 @@ def run(study, jobs: list) -> Iterator:
     """
     with _nothing_in_main(), _without_interrupts():
         multiprocessing.set_forkserver_preload(  # loaded once, then workers are forked from it
-            ["dcpriv_lib.jobs", *getattr(jobs[0], "imports", ())]
+            [type(jobs[0]).__module__, *jobs[0].imports]
         )
         forkserver.ensure_running()
     workers = min(len(jobs), joblib.cpu_count())
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), _start, (study,)) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), _start, (data,)) as pool:
         try:
             with _nothing_in_main():
                 waiting = [pool.submit(_do, job) for job in jobs]
@@ -67,9 +67,9 @@ def _without_interrupts():
         signal.signal(signal.SIGINT, handler)
 
 
-def _start(study) -> None:
-    global _study
-    _study = study
+def _start(data) -> None:
+    global _data
+    _data = data
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this process
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
@@ -82,6 +82,6 @@ def _end_with_the_parent() -> None:
 
 def _do(job) -> None:
     try:
-        job.arrays(_study)
+        job.result(_data)
     except KeyboardInterrupt:
         os._exit(1)  # the state is saved; do not begin the next job

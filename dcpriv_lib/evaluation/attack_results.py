@@ -44,37 +44,40 @@ def judge(
     return scores, pd.DataFrame(rows)
 
 
-def usual(study, labels: np.ndarray) -> Callable[..., dict]:
+def usual(is_member: np.ndarray, labels: np.ndarray, rng: Callable[..., np.random.Generator]) -> Callable[..., dict]:
     """Return the measure of the paper: precision, recall, accuracy, and the AUC, with intervals.
 
     "constant_classes" counts the classes of which everybody, or nobody, is called a member.
+
+    Parameters
+    ----------
+    is_member, labels : bool [n], int [n], of the examples in question.
+    rng : ``rng(*purpose)`` is the source of the resampling for one purpose.
     """
 
     def measure(score, says_member, key):
         same = [len(np.unique(says_member[labels == label])) == 1 for label in np.unique(labels)]
-        return metrics.evaluate(score, says_member, study.is_member, study.rng("auc", *key)) | {
-            "constant_classes": sum(same)
-        }
+        return metrics.evaluate(score, says_member, is_member, rng("auc", *key)) | {"constant_classes": sum(same)}
 
     return measure
 
 
-def strong(study) -> Callable[..., dict]:
+def strong(is_member: np.ndarray, rng: Callable[..., np.random.Generator]) -> Callable[..., dict]:
     """Return the measure of the strong attacks: true positives at low false positive rates, and epsilon.
 
-    "right_of_ten": how many of the ten with the highest scores are members.
+    "right_of_ten": how many of the ten with the highest scores are members. The arguments are as in `usual`.
     """
 
     def measure(score, says_member, key):
-        rng, is_member = study.rng("strong", *key), study.is_member
-        low_fpr = rates_at_low_fpr(score, is_member, rng)
+        draw = rng("strong", *key)
+        low_fpr = rates_at_low_fpr(score, is_member, draw)
         return (
             {"non_members": int((~is_member).sum())}
-            | metrics.evaluate(score, says_member, is_member, rng)
+            | metrics.evaluate(score, says_member, is_member, draw)
             | low_fpr
             | {
                 "best_balanced_accuracy": metrics.best_balanced_accuracy(score, is_member),
-                "epsilon": auditing.epsilon(score, is_member, rng),
+                "epsilon": auditing.epsilon(score, is_member, draw),
                 "right_of_ten": int(is_member[np.argsort(-score)[:10]].sum()),
             }
         )

@@ -7,6 +7,7 @@ opened: answers are computed again from the weights.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -15,6 +16,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from ..data.split import Split
 from ..engine import paths
 from ..models import networks, training
 from ..models.trained import Models
@@ -73,12 +75,17 @@ def find(clone: str = "") -> Path:
     return folder
 
 
-def models(study, clone: Path, files: dict[str, str]):
-    """Return what published models answer for every image, as `trained.Models`; computed once and kept.
+def models(
+    split: Split, device: torch.device, computed_once: Callable[..., dict], clone: Path, files: dict[str, str]
+) -> Models:
+    """Return what published models answer for every image; computed once and kept.
 
     Parameters
     ----------
-    study : `study.Study` with raw pixels, as the authors fed them.
+    split : the data set, with raw pixels, as the authors fed them.
+    device : on which networks answer.
+    computed_once : ``computed_once(name, function, *arrays)`` returns what the function does, a dict of arrays, and
+        keeps it (`Study.computed_once`).
     clone : from `find`.
     files : name to file, `TARGETS` or `SHADOWS`. All are read and checked before anything is computed.
 
@@ -87,19 +94,19 @@ def models(study, clone: Path, files: dict[str, str]):
     AuthorsError
         As `read_weights`.
     """
-    all_weights = {name: read_weights(clone / file, study.split.shape) for name, file in files.items()}
+    all_weights = {name: read_weights(clone / file, split.shape) for name, file in files.items()}
 
     def answers(*weights: np.ndarray) -> dict:
-        network = networks.PaperCNN(*study.split.shape)
+        network = networks.PaperCNN(*split.shape)
         network.load_state_dict({name: torch.as_tensor(value) for name, value in zip(names, weights)})
-        return {"logits": training.predict(network.to(study.device), study.images)}
+        return {"logits": training.predict(network.to(device), split.pixels(split.dataset.images))}
 
     logits = []
     for name, found in tqdm(all_weights.items(), desc="asking the authors' models", delay=2):
         names = list(found)
-        logits.append(study.once(f"authors-{name}", answers, *found.values())["logits"])
+        logits.append(computed_once(f"authors-{name}", answers, *found.values())["logits"])
     table = pd.DataFrame({"target": list(files), "run": 0})
-    return Models(table, np.stack(logits), np.empty((len(files), 0, len(study.classes)), np.float32))
+    return Models(table, np.stack(logits), np.empty((len(files), 0, len(split.dataset.classes)), np.float32))
 
 
 def read_weights(path: Path, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:

@@ -24,9 +24,9 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from ..data import split
 from ..data.dataset import AGAIN, DataError
 from ..data.own import npz_arrays
+from ..data.split import PARTS, Split, pixel_scale
 from ..engine import paths, store
 from ..engine.errors import as_list
 from ..models import networks, training
@@ -39,28 +39,29 @@ ROUNDED = 0.01  # by which probabilities may miss the sum of one
 ODD_SPREAD = 10  # times the spread of real images, or a tenth of it: probably not the scale that was stated
 
 
-def targets(files: str | list[str], study) -> dict:
-    """Return what the models of some files answer, by the name of the file and run 0.
+def targets(files: str | list[str], split: Split, device: torch.device) -> tuple[dict, dict[str, str]]:
+    """Return what the models of some files answer, by the name of the file and run 0, and the files' checksums.
 
     Parameters
     ----------
     files : paths, absolute or relative to the repository, as in the notebooks' parameter ``extra_targets``.
-    study : the `study.Study`; its `files` then hold the checksum of each.
+    split : whose images are whose, and how networks see them.
+    device : on which networks answer.
 
     Returns
     -------
-    dict of (name, 0) to `attack.Answers`.
+    dict of (name, 0) to `attack.Answers`, and of name to SHA-256.
 
     Raises
     ------
     DataError, ArtefactError
         As `answers`, and if two files have one name.
     """
-    read = {path: answers(path, study) for path in _paths("extra_targets", files, study)}
-    return {(path.name, 0): found for path, found in read.items()}
+    checksums = _checksums("extra_targets", files)
+    return {(path.name, 0): answers(path, split, device) for path in checksums}, _by_name(checksums)
 
 
-def answers(path: Path, study):
+def answers(path: Path, split: Split, device: torch.device):
     """Return what one model answers for the pool and the attacker's images.
 
     Parameters
@@ -69,7 +70,7 @@ def answers(path: Path, study):
         "non_members", float [n, classes], the rows in the order of the split, and "kind", "logits" or "softmax".
         "attacker", the same for the attacker's images, is optional; attacks that need it are left out without
         it. Weights are named as in torch's ``state_dict``, and "pixels" says for which images.
-    study : the `study.Study`.
+    split, device : as in `targets`.
 
     Returns
     -------
@@ -92,72 +93,72 @@ def answers(path: Path, study):
     from ..attacks import attack  # here, because notebook 2 would wait for scikit-learn
 
     arrays = _arrays(path, "extra_targets")
-    labels = study.labels.numpy()
     if "members" in arrays or "non_members" in arrays:
-        found = _answered(path, arrays, study)
+        found = _answered(path, arrays, split)
     else:
-        network, mean, deviation = _weighted(path, arrays, study)
-        logits = training.predict(network, (study.split.dataset.images.float() - mean) / deviation).numpy()
-        found = {part: logits[getattr(study, part)] for part in split.PARTS}
-    pool = np.concatenate([found["members"], found["non_members"]])[:, None]
+        network, mean, deviation = _weighted(path, arrays, split, device)
+        logits = training.predict(network, (split.dataset.images.float() - mean) / deviation).numpy()
+        found = {part: logits[split.indices[part]] for part in PARTS}
+    labels = {part: split.dataset.labels[rows].numpy() for part, rows in split.indices.items()}
+    pool, of_pool = (np.concatenate([one["members"], one["non_members"]]) for one in (found, labels))
     if "attacker" not in found:
-        return attack.Answers(pool, labels[study.pool])
-    return attack.Answers(pool, labels[study.pool], found["attacker"][:, None], labels[study.attacker])
+        return attack.Answers(pool[:, None], of_pool)
+    return attack.Answers(pool[:, None], of_pool, found["attacker"][:, None], labels["attacker"])
 
 
-def networks_on_pixels(files: str | list[str], study) -> dict:
+def networks_on_pixels(files: str | list[str], split: Split, device: torch.device) -> tuple[dict, dict[str, str]]:
     """Return the networks whose weights are in some files, each taking pixels from 0 to 1; None for a file of answers.
 
     Parameters
     ----------
-    files, study : as in `targets`.
+    files, split, device : as in `targets`.
 
     Returns
     -------
-    dict of the name of the file to `networks.OnPixels`, or None.
+    dict of the name of the file to `networks.OnPixels`, or None; and of name to SHA-256.
 
     Raises
     ------
     DataError, ArtefactError
         As `answers`.
     """
-    from ..models import networks  # here, because only one notebook needs it
-
-    found = {}
-    for path in _paths("extra_targets", files, study):
+    found, checksums = {}, _checksums("extra_targets", files)
+    for path in checksums:
         arrays = _arrays(path, "extra_targets")
         answered = "members" in arrays or "non_members" in arrays
-        found[path.name] = None if answered else networks.OnPixels(*_weighted(path, arrays, study))
-    return found
+        found[path.name] = None if answered else networks.OnPixels(*_weighted(path, arrays, split, device))
+    return found, _by_name(checksums)
 
 
-def synthetic_sets(files: str | list[str], study) -> dict[tuple[int, int], dict[str, np.ndarray]]:
-    """Return the condensed sets of some files.
+def synthetic_sets(
+    files: str | list[str], split: Split
+) -> tuple[dict[tuple[int, int], dict[str, np.ndarray]], dict[str, str]]:
+    """Return the condensed sets of some files, and the files' checksums.
 
     Parameters
     ----------
     files : as in `targets`, of the notebooks' parameter ``synthetic_sets``.
-    study : the `study.Study`; its `files` then hold the checksum of each.
+    split : as in `targets`.
 
     Returns
     -------
-    dict of (ipc, number of the set among those of this ipc) to `synthetic_set`.
+    dict of (ipc, number of the set among those of this ipc) to `synthetic_set`, and of name to SHA-256.
 
     Raises
     ------
     DataError, ArtefactError
         As `synthetic_set`, and if two files have one name.
     """
-    found, seen = {}, Counter()
-    for path in _paths("synthetic_sets", files, study):
-        made = synthetic_set(path, study)
-        ipc = len(made["images"]) // len(study.classes)
+    found, seen, checksums = {}, Counter(), _checksums("synthetic_sets", files)
+    for path in checksums:
+        made = synthetic_set(path, split)
+        ipc = len(made["images"]) // len(split.dataset.classes)
         found[ipc, seen[ipc]] = made
         seen[ipc] += 1
-    return found
+    return found, _by_name(checksums)
 
 
-def synthetic_set(path: Path, study) -> dict[str, np.ndarray]:
+def synthetic_set(path: Path, split: Split) -> dict[str, np.ndarray]:
     """Return a condensed set as `condense.condense` returns its own, sorted by class, with no history.
 
     Parameters
@@ -165,12 +166,11 @@ def synthetic_set(path: Path, study) -> dict[str, np.ndarray]:
     path : a file with "images", [n, H, W], [n, C, H, W] or [n, H, W, C], of any numbers; "labels", int [n], or
         float [n, classes], soft labels that add up to one; and "pixels", the scale of the images. Every class has as
         many images as the others; an image with soft labels is of the class with the largest.
-    study : the `study.Study`.
+    split : as in `targets`.
 
     Returns
     -------
-    dict with "images" float32 [n, C, H, W] on the scale that the networks of `study` see; "labels" int64 [n], or
-    float32
+    dict with "images" float32 [n, C, H, W] on the scale that networks see; "labels" int64 [n], or float32
     [n, classes]; "loss" float64 [0], "snapshots" float32 [1, n, C, H, W] and "started_from" int64 [n, 0].
 
     Raises
@@ -190,10 +190,10 @@ def synthetic_set(path: Path, study) -> dict[str, np.ndarray]:
             f"{path} lacks {', '.join(missing)}: it holds {', '.join(arrays)}, expected images, labels and "
             f"pixels: {AGAIN}"
         )
-    pixels = _pixels(path, arrays, study)
-    images, labels = _images(path, arrays["images"], pixels, study), _labels(path, arrays, len(study.classes))
+    pixels = _pixels(path, arrays, split)
+    images, labels = _images(path, arrays["images"], pixels, split), _labels(path, arrays, len(split.dataset.classes))
     own = labels if labels.ndim == 1 else labels.argmax(1)
-    sizes = np.bincount(own, minlength=len(study.classes))
+    sizes = np.bincount(own, minlength=len(split.dataset.classes))
     if sizes.min() != sizes.max() or not len(own):
         raise DataError(
             f"{path}: class {sizes.argmin()} has {sizes.min()} images and class {sizes.argmax()} has "
@@ -212,12 +212,12 @@ def synthetic_set(path: Path, study) -> dict[str, np.ndarray]:
 # ---------------------------------------------------------------- answers
 
 
-def _answered(path: Path, arrays: dict, study) -> dict[str, np.ndarray]:
+def _answered(path: Path, arrays: dict, split: Split) -> dict[str, np.ndarray]:
     """Return the logits of every part that a file of answers holds."""
     kind = _word(path, arrays, "kind", KINDS)
-    found = {part: arrays.get(part) for part in split.PARTS if part in arrays or part != "attacker"}
+    found = {part: arrays.get(part) for part in PARTS if part in arrays or part != "attacker"}
     for part, values in found.items():
-        expected = (len(getattr(study, part)), len(study.classes))
+        expected = (len(split.indices[part]), len(split.dataset.classes))
         if not _floats(values, expected):
             raise DataError(
                 f"{path}: {part} is {_described(values)}: expected finite floats of shape {expected}, a row for "
@@ -266,7 +266,9 @@ def _logarithms(path: Path, found: dict[str, np.ndarray]) -> dict[str, np.ndarra
 # ---------------------------------------------------------------- weights
 
 
-def _weighted(path: Path, arrays: dict, study) -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
+def _weighted(
+    path: Path, arrays: dict, split: Split, device: torch.device
+) -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
     """Return the network whose weights are in a file, and mean and deviation of the pixels that it takes."""
     own = {name.removeprefix("weights."): value for name, value in arrays.items() if name.startswith("weights.")}
     weights = own or {name: value for name, value in arrays.items() if value.ndim}
@@ -275,7 +277,7 @@ def _weighted(path: Path, arrays: dict, study) -> tuple[torch.nn.Module, torch.T
             f"{path} holds {', '.join(arrays) or 'nothing'}: expected kind, members and non_members, or the "
             f"weights of {networks.PaperCNN.__name__} or {networks.ConvNet.__name__} of this report: {AGAIN}"
         )
-    network = _network(weights, study.split.shape)
+    network = _network(weights, split.shape)
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     for name in [*expected, *weights]:
         if name not in expected or not _floats(weights.get(name), expected[name]):
@@ -285,7 +287,7 @@ def _weighted(path: Path, arrays: dict, study) -> tuple[torch.nn.Module, torch.T
                 f"{type(network).__name__} for these images: {AGAIN}"
             )
     network.load_state_dict({name: torch.as_tensor(value, dtype=torch.float32) for name, value in weights.items()})
-    return network.to(study.device), *split.pixel_scale(study.split.dataset.images, _pixels(path, arrays, study))
+    return network.to(device), *pixel_scale(split.dataset.images, _pixels(path, arrays, split))
 
 
 def _network(weights: dict[str, np.ndarray], shape: tuple[int, int, int]) -> torch.nn.Module:
@@ -299,9 +301,9 @@ def _network(weights: dict[str, np.ndarray], shape: tuple[int, int, int]) -> tor
 # ---------------------------------------------------------------- condensed sets
 
 
-def _images(path: Path, images: np.ndarray, pixels: str, study) -> np.ndarray:
-    """Return images as float32 [n, C, H, W] on the scale of `study`."""
-    channels, size, _ = study.split.shape
+def _images(path: Path, images: np.ndarray, pixels: str, split: Split) -> np.ndarray:
+    """Return images as float32 [n, C, H, W] on the scale that networks see."""
+    channels, size, _ = split.shape
     expected = (channels, size, size)
     one = images.shape[1:]
     if one == (size, size) and channels == 1:
@@ -311,23 +313,23 @@ def _images(path: Path, images: np.ndarray, pixels: str, study) -> np.ndarray:
     elif one != expected:
         raise DataError(
             f"{path}: images has shape {images.shape}: expected (n, {channels}, {size}, {size}) or "
-            f"(n, {size}, {size}, {channels}), as the images of {study.split.dataset.name} are: {AGAIN}"
+            f"(n, {size}, {size}, {channels}), as the images of {split.dataset.name} are: {AGAIN}"
         )
     if images.dtype.kind not in "fiu" or not np.isfinite(images).all():
         raise DataError(f"{path}: images are {_described(images)}: expected finite numbers: {AGAIN}")
     if images.dtype == np.uint8 and pixels != "raw":
         raise DataError(f"{path}: images are uint8, 0 to 255, but pixels is {pixels!r}: say pixels='raw'")
     tensor = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
-    mean, deviation = split.pixel_scale(study.split.dataset.images, pixels)
-    _warn_of_the_scale(path, (tensor * deviation).std().item(), pixels, study)
-    if pixels == study.inputs["pixels"]:
+    mean, deviation = pixel_scale(split.dataset.images, pixels)
+    _warn_of_the_scale(path, (tensor * deviation).std().item(), pixels, split)
+    if pixels == split.inputs["pixels"]:
         return tensor.numpy()
-    return study.split.pixels(tensor * deviation + mean).numpy()
+    return split.pixels(tensor * deviation + mean).numpy()
 
 
-def _warn_of_the_scale(path: Path, spread: float, pixels: str, study) -> None:
+def _warn_of_the_scale(path: Path, spread: float, pixels: str, split: Split) -> None:
     """Warn if images spread far more or far less, in grey levels, than the real ones."""
-    times = spread / study.split.dataset.images.float().std().item()
+    times = spread / split.dataset.images.float().std().item()
     if not 1 / ODD_SPREAD < times < ODD_SPREAD:
         warnings.warn(
             f"{path}: with pixels={pixels!r} its images spread {times:.2g} times as much as the real ones: was "
@@ -389,8 +391,8 @@ def _described(value: np.ndarray | None) -> str:
     return f"{value.dtype} of shape {value.shape}" + (f" with {bad:,} NaN or infinite" if bad else "")
 
 
-def _paths(parameter: str, files: str | list[str], study) -> list[Path]:
-    """Return the paths of files, whose checksums `study.files` then holds."""
+def _checksums(parameter: str, files: str | list[str]) -> dict[Path, str]:
+    """Return the paths of files, in order, each with its SHA-256."""
     found = [paths.REPOSITORY / file for file in as_list(files)]
     twice = [name for name, times in Counter(path.name for path in found).items() if times > 1]
     if twice:
@@ -401,14 +403,18 @@ def _paths(parameter: str, files: str | list[str], study) -> list[Path]:
                 f"{parameter} = {str(path)!r}: there is no file {path}: correct the path, which is absolute or "
                 f"begins in {paths.REPOSITORY}"
             )
-        study.files[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
-def _pixels(path: Path, arrays: dict, study) -> str:
+def _by_name(checksums: dict[Path, str]) -> dict[str, str]:
+    return {path.name: checksum for path, checksum in checksums.items()}
+
+
+def _pixels(path: Path, arrays: dict, split: Split) -> str:
     """Return the scale of the pixels that a file states, or that the record of a file of this report does."""
     if made_from := store.inputs_of(path):
-        store.load_arrays(path, {name: study.inputs[name] for name in ("data", "seed")}, "the notebook that made it")
+        same = {name: split.inputs[name] for name in ("data", "seed")}
+        store.load_arrays(path, same, "the notebook that made it")
         return made_from["pixels"]
     return _word(path, arrays, "pixels", PIXELS)
 

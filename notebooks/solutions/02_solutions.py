@@ -41,6 +41,7 @@ import torch
 from dcpriv_lib import parameters
 from dcpriv_lib.attacks import signals
 from dcpriv_lib.condensation import gradient_matching, method
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.results import plots
 from dcpriv_lib.study import Study
 
@@ -162,7 +163,7 @@ plt.show()
 # %%
 settings = method.Settings(ipc=1, iterations=iterations, outer=1, inner=1, width=width,
                            real_batch=32, image_lr=10.0, start="noise")
-condensed = study.condense("solution", {1: (M, settings)})[1]
+condensed = study.sets("solution", {1: (M, settings)})[1]
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 1.2))
@@ -187,7 +188,7 @@ kinds = ("condensed", "random subset", "one member per class",
          "random subset, ten times as many")
 training_sets = {(kind, run): (condensed["images"], condensed["labels"]) if kind == "condensed"
                  else np.array(rows_for(kind, run)) for kind in kinds for run in range(n_runs)}
-models = study.population("solution", training_sets, epochs)
+models = study.models("solution", each(training_sets, Training(epochs)))
 accuracy = signals.accuracies(models.logits[:, N], study.labels[N])
 
 # %% [markdown]
@@ -231,7 +232,8 @@ rivals |= {("ten real images a class", run): study.choose_balanced(first, 10, "s
            for run in range(3)}
 
 # %%
-models = study.population("start", study.condense("start", tried) | rivals, epochs)
+training_sets = study.sets("start", tried) | rivals
+models = study.models("start", each(training_sets, Training(epochs)))
 accuracy = signals.accuracies(models.logits[:, second], study.labels[second])
 by_way = pd.Series(100 * accuracy).groupby(models.table["target"], sort=False)
 by_way.agg(["mean", "std"]).round(1).rename_axis("accuracy on the second half (%)")

@@ -38,6 +38,7 @@ from dcpriv_lib import metrics, parameters
 from dcpriv_lib.attacks import attack, signals
 from dcpriv_lib.attacks.shadow_models import shadow_split
 from dcpriv_lib.engine import errors
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.results import plots, tables
 from dcpriv_lib.study import Study
 
@@ -58,7 +59,7 @@ splits = {size: [shadow_split(study.attacker, size, j, seed) for j in range(n_sh
 
 def train_shadows(size, length):
     sets = {(size, j): inside for j, (inside, _) in enumerate(splits[size])}
-    models = study.population("shadow", sets, length)
+    models = study.models("shadow", each(sets, Training(length)))
     return attack.Rehearsal.of(models.logits, study.labels, splits[size])
 
 # %% [markdown]
@@ -152,7 +153,7 @@ pd.DataFrame([{"ds": size, "epochs": length, "steps": steps(size, length)} | sum
 # Here we use the shadow models of notebook 3.
 
 # %%
-shadows = study.load("shadows")
+shadows = study.results.load_models("shadows")
 own_splits = [shadow_split(study.attacker, shadows.settings["parameters"]["ds"], j, seed)
               for j in shadows.table["model"]]
 known = attack.Rehearsal.of(shadows.logits, study.labels, own_splits)

@@ -47,7 +47,7 @@ study = Study(**parameters.check(globals()))
 # members, then of the non-members.
 
 # %%
-targets, judged = study.load("targets"), study.load("attacks")
+targets, judged = study.results.load_models("targets"), study.results.load_table("attacks")
 labels, is_member = study.labels[study.pool].numpy(), study.is_member        # [n]
 outputs = {key: logits[study.pool] for key, logits in targets.items()}       # [n, classes] each
 
@@ -110,7 +110,7 @@ print("largest difference from 1/2 + gap/2 is below 1e-6:", bool(difference.abs(
 # We take the logistic regression, and the first target in the table.
 
 # %%
-shadows = study.load("shadows")
+shadows = study.results.load_models("shadows")
 splits = [shadow_split(study.attacker, shadows.settings["parameters"]["ds"], j, seed)
           for j in shadows.table["model"]]
 known = Rehearsal.of(shadows.logits, study.labels, splits)

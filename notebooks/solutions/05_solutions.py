@@ -38,7 +38,7 @@ from dcpriv_lib.results import literature, tables
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
-judged = study.load("attacks")
+judged = study.results.load_table("attacks")
 
 # %% [markdown]
 # ## Exercise 1

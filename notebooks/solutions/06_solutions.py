@@ -49,10 +49,10 @@ study = Study(**parameters.check(globals()))
 # %%
 pool, is_member = study.pool, study.is_member
 labels = study.labels[pool].numpy()                                                  # [n]
-references = study.load("references")
+references = study.results.load_models("references")
 keep = membership_matrix(len(pool), len(references), study.rng("pool"))    # [models, n]
 logits = references.logits[:, pool]  # [models, n, classes]
-target_logits = study.load("targets").named("original")[0][pool]  # [n, classes]
+target_logits = study.results.load_models("targets").named("original")[0][pool]  # [n, classes]
 phi = np.stack([signals.logit_confidence(outputs, labels) for outputs in logits])  # [models, n]
 target_phi = signals.logit_confidence(target_logits, labels)
 

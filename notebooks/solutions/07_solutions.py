@@ -39,17 +39,18 @@ from dcpriv_lib.attacks import lira, suites
 from dcpriv_lib.attacks.shadow_models import membership_matrix
 from dcpriv_lib.condensation import condense
 from dcpriv_lib.evaluation import examination
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.results import tables, verdicts
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
 
 # %%
-control_ipc = study.made("controls")["inputs"]["parameters"]["control_ipc"]
-n_models = study.made("controls")["inputs"]["parameters"]["n_models"]
+control_ipc = study.results.record_of("controls")["inputs"]["parameters"]["control_ipc"]
+n_models = study.results.record_of("controls")["inputs"]["parameters"]["n_models"]
 M, pool = study.members, study.pool
 labels = study.labels[pool].numpy()
-epochs = study.load("targets").settings["parameters"]["epochs"]
+epochs = study.results.load_models("targets").settings["parameters"]["epochs"]
 
 # %% [markdown]
 # ## Exercise 1
@@ -61,8 +62,8 @@ epochs = study.load("targets").settings["parameters"]["epochs"]
 keep = membership_matrix(len(pool), n_models, study.rng("controls"))
 settings = study.settings_of(control_ipc)
 wanted = {j: (pool[keep_j], settings) for j, keep_j in enumerate(keep)}
-sets = study.condense("condensed", wanted)
-models = study.population("condensed", sets, epochs)
+sets = study.sets("condensed", wanted)
+models = study.models("condensed", each(sets, Training(epochs)))
 references = study.references(keep, models)
 
 # %%
@@ -120,7 +121,7 @@ tables.shown(verdicts.examined_texts(found.drop(columns="pairs")), verdicts.luck
 # %%
 settings = study.settings_of(control_ipc)
 settings = replace(settings, start="real", iterations=min(most_iterations, settings.iterations))
-condensed = study.condense("solution", {"start": (M, settings)})["start"]
+condensed = study.sets("solution", {"start": (M, settings)})["start"]
 start = condensed["started_from"][:, 0]                                      # rows of members
 stages = condense.stages(condensed, settings.iterations)                     # iteration: images
 

@@ -41,8 +41,10 @@ published = authors.find(clone)
 study = Study.divide(dataset="mnist", seed=0, pixels="raw", **chosen)
 
 # %%
-original = authors.models(study, published, authors.TARGETS).named("original")[0]
-shadows = authors.models(study, published, authors.SHADOWS).logits       # [models, N, classes]
+targets, shadows = (
+    authors.models(study.split, study.device, study.computed_once, published, weights)
+    for weights in (authors.TARGETS, authors.SHADOWS))
+original, shadows = targets.named("original")[0], shadows.logits         # [models, N, classes]
 pool, is_member = study.pool, study.is_member
 labels, other_labels = study.labels[pool].numpy(), study.labels[study.attacker].numpy()
 

@@ -40,6 +40,7 @@ from dcpriv_lib.condensation import condense
 from dcpriv_lib.condensation.defaults import settings_of
 from dcpriv_lib.condensation.distribution_matching import features
 from dcpriv_lib.evaluation import examination
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models.training import epochs_for, momentum_step
 from dcpriv_lib.results import verdicts
 from dcpriv_lib.study import Study
@@ -47,7 +48,7 @@ from dcpriv_lib.study import Study
 study = Study(**parameters.check(globals()))
 
 # %%
-made = study.made("methods")["inputs"]["parameters"]     # notebook 9's own
+made = study.results.record_of("methods")["inputs"]["parameters"]     # notebook 9's own
 world, pool = study.with_canaries(made["n_canaries"]), study.pool
 keep = membership_matrix(len(pool), made["n_per_method"], study.rng("methods"))
 scale = {name: made[name] for name in ("width", "real_batch", "effort")}
@@ -55,7 +56,8 @@ inside, outside = keep & ~world.canaries, ~keep & ~world.canaries
 
 def row(name, sets):
     """Accuracy and leak of models of these sets; the people that the sets show apart."""
-    trained = world.population(name, sets, epochs_for(training_steps, len(sets[0]["labels"])))
+    recipe = Training(epochs_for(training_steps, len(sets[0]["labels"])))
+    trained = world.models(name, each(sets, recipe))
     references = world.references(keep, trained)
     suite = {"RMIA": suites.STRONG["RMIA online"]}
     scores = examination.leave_pair_out(references, suite)["RMIA"]
@@ -70,7 +72,7 @@ def row(name, sets):
 
 def condensed(name, settings):
     """The synthetic sets of all halves."""
-    return world.condense(name, {j: (pool[keep_j], settings) for j, keep_j in enumerate(keep)})
+    return world.sets(name, {j: (pool[keep_j], settings) for j, keep_j in enumerate(keep)})
 
 # %% [markdown]
 # ## Exercise 1
@@ -133,7 +135,7 @@ condense.METHODS["moments"] = match_moments
 # %%
 how = settings_of("DM", made["control_ipc"], **scale)
 own = replace(how, method="moments")
-moments = {j: world.condense("moments", {j: (pool[keep_j], own)})[j]
+moments = {j: world.sets("moments", {j: (pool[keep_j], own)})[j]
            for j, keep_j in enumerate(keep)}
 pd.DataFrame([row("DM", condensed("DM, once more", how)), row("moments", moments)])
 

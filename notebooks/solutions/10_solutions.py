@@ -44,7 +44,7 @@ from dcpriv_lib.study import Study
 study = Study(**parameters.check(globals()))
 
 # %%
-targets = study.load("targets")
+targets = study.results.load_models("targets")
 firsts = targets[(targets.table["run"] == targets.table["run"].min()).to_numpy()]
 networks = dict(zip(firsts.table["target"], study.on_pixels(firsts)))
 pictures = study.choose_balanced(study.non_members, n_pictures, "attacked")

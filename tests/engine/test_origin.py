@@ -20,6 +20,7 @@ from dcpriv_lib.condensation.method import Settings
 from dcpriv_lib.engine import fresh, origin, paths, store, workers
 from dcpriv_lib.engine.checkpoint import Checkpoint
 from dcpriv_lib.evaluation import robustness
+from dcpriv_lib.jobs import FittedRelease, Job, PrivateTraining, Training, each
 from dcpriv_lib.privacy import dp_sgd, gan, noisy_embeddings, psg
 from dcpriv_lib.results import committed
 from dcpriv_lib.study import Study
@@ -32,7 +33,7 @@ NOTEBOOK = paths.NOTEBOOKS / "07_controls.py"
 def study(tmp_path, monkeypatch):
     """The digits, divided, with results in a folder of the test's own, computed in this process."""
     monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setattr(workers, "run", lambda study, jobs: (job.arrays(study) for job in jobs))
+    monkeypatch.setattr(workers, "run", lambda data, jobs: (job.result(data) for job in jobs))
     return Study.divide("mine", "digits", 0, "standard")
 
 
@@ -91,11 +92,11 @@ def of_kind(study, name):
 def made(study, monkeypatch):
     """Make a set by DC, one by KIP, a model and a notebook's table; return what the records say of their code."""
     rows = study.members[:200]
-    study.condense("a DC set", {0: (rows, SETTINGS)})
-    study.condense("a KIP set", {0: (rows, replace(SETTINGS, method="KIP", start="real"))})
-    study.population("a model", {0: rows}, epochs=1)
+    study.sets("a DC set", {0: (rows, SETTINGS)})
+    study.sets("a KIP set", {0: (rows, replace(SETTINGS, method="KIP", start="real"))})
+    study.models("a model", each({0: rows}, Training(1)))
     monkeypatch.setattr(origin, "_executed", lambda: set(origin._cells(NOTEBOOK.read_text())))
-    study.save("controls", pd.DataFrame({"a": [1]}))
+    study.results.save("controls", pd.DataFrame({"a": [1]}))
     return {name: of_kind(study, name)["code"] for name in ("a_DC_set", "a_KIP_set", "a_model")} | {
         "the table": record(study.folder / "controls.npz")["code"]
     }
@@ -143,25 +144,31 @@ def test_a_changed_constant_changes_the_hash_of_what_passed_through_it_and_of_no
         }
 
 
-def passed_through(work):
-    """The modules of the library in which a function was called while `work` ran, as Python's profiler sees it."""
-    found, library = set(), str(paths.REPOSITORY / "dcpriv_lib")
+def passed_through(work, monkeypatch):
+    """The modules of the library in which a function was called while the jobs of `work` ran, as Python's profiler
+    sees it."""
+    found, library, result = set(), str(paths.REPOSITORY / "dcpriv_lib"), Job.result
 
     def look(frame, event, _):
         if event == "call" and frame.f_code.co_filename.startswith(library):
             found.add(".".join(Path(frame.f_code.co_filename).relative_to(library).with_suffix("").parts))
 
-    sys.setprofile(look)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
+    def profiled(*arguments):
+        before = sys.getprofile()
+        sys.setprofile(look)
+        try:
+            return result(*arguments)
+        finally:
+            sys.setprofile(before)
+
+    monkeypatch.setattr(Job, "result", profiled)
+    work()
     return found - origin.HOUSE
 
 
 def condensed(method="DC", start="noise", network="ConvNet"):
     how = replace(SETTINGS, method=method, start=start, network=network)
-    return lambda study: study.condense("job", {0: (study.members[:150], how)})
+    return lambda study: study.sets("job", {0: (study.members[:150], how)})
 
 
 GAN = gan.Settings(drawn=1, updates=1, lr=1e-3, batch=20, width=8)
@@ -171,12 +178,12 @@ PSG = psg.Settings(ipc=1, iterations=1, looks=1, batch=8, clip=0.5, sigma=1.0, i
 DP_SGD = dp_sgd.Settings(steps=1, batch=8, clip=0.5, sigma=1.0, lr=0.1)
 
 
-def private(*how):
-    return lambda study: study.private_sets("job", {0: (study.members[:150], *how)})
+def private(recipe):
+    return lambda study: study.sets("job", {0: (study.members[:150], recipe)})
 
 
 def attacked(study):
-    models = study.population("model", {0: study.members[:50]}, epochs=1)
+    models = study.models("model", each({0: study.members[:50]}, Training(1)))
     study.attacked(models, study.members[:5], robustness.examine, epsilons=[0.1], steps=1)
 
 
@@ -186,21 +193,23 @@ def attacked(study):
         *(pytest.param(condensed(method), id=method) for method in condense.METHODS),
         *(pytest.param(condensed(start=start), id=f"from {start}") for start in starts.STARTS),
         pytest.param(condensed("KIP-labels", "tiles"), id="KIP-labels from tiles"),
-        pytest.param(lambda study: study.population("job", {0: study.members[:50]}, epochs=1), id="model"),
+        pytest.param(lambda study: study.models("job", each({0: study.members[:50]}, Training(1))), id="model"),
         pytest.param(
-            lambda study: study.population("job", {0: study.members[:50]}, epochs=1, recipe="published"),
+            lambda study: study.models("job", each({0: study.members[:50]}, Training(1, protocol="published"))),
             id="their protocol",
         ),
-        pytest.param(lambda study: study.private_population("job", {0: (study.members[:50], DP_SGD)}), id="DP-SGD"),
-        pytest.param(private(QUERY, FIT), id="DM"),
-        pytest.param(private(replace(QUERY, embedding="fourier"), GAN), id="DP-MERF"),
+        pytest.param(
+            lambda study: study.models("job", {0: (study.members[:50], PrivateTraining(DP_SGD))}), id="DP-SGD"
+        ),
+        pytest.param(private(FittedRelease(QUERY, FIT)), id="DM"),
+        pytest.param(private(FittedRelease(replace(QUERY, embedding="fourier"), GAN)), id="DP-MERF"),
         pytest.param(private(PSG), id="PSG"),
-        pytest.param(lambda study: study.generated_sets("job", {0: (study.members[:150], GAN)}), id="GAN"),
+        pytest.param(private(GAN), id="GAN"),
         pytest.param(attacked, id="attacked"),
     ],
 )
-def test_no_module_that_a_job_passes_through_is_missing_from_its_record(job, study):
-    through = passed_through(lambda: job(study))
+def test_no_module_that_a_job_passes_through_is_missing_from_its_record(job, study, monkeypatch):
+    through = passed_through(lambda: job(study), monkeypatch)
     (newest,) = (
         path
         for path in study.folder.rglob("*.npz")
@@ -273,16 +282,16 @@ def test_what_was_executed_is_what_ipython_ran():
 def test_a_module_that_is_edited_while_it_runs_has_no_hash(study, library):
     kernel = origin.FILES["condensation.kernel_inducing_points"]
     kernel.write_text(kernel.read_text() + "\nMORE = 1\n")
-    study.condense("job", {0: (study.members[:150], replace(SETTINGS, method="KIP", start="real"))})
+    study.sets("job", {0: (study.members[:150], replace(SETTINGS, method="KIP", start="real"))})
     assert of_kind(study, "job")["code"]["dcpriv_lib/condensation/kernel_inducing_points.py"] == origin.EDITED
     assert list(origin.other_code(of_kind(study, "job"))) == ["dcpriv_lib/condensation/kernel_inducing_points.py"]
 
 
 def test_the_code_is_no_part_of_what_a_result_is_found_by(study, library, monkeypatch):
-    study.population("a model", {0: study.members[:50]}, epochs=1)
+    study.models("a model", each({0: study.members[:50]}, Training(1)))
     files = sorted((study.folder / "models").iterdir())
     library("models.training", "^IMAGE_MOMENTUM = 0.5", "IMAGE_MOMENTUM = 0.6")
-    study.population("a model", {0: study.members[:50]}, epochs=1)
+    study.models("a model", each({0: study.members[:50]}, Training(1)))
     assert sorted((study.folder / "models").iterdir()) == files and "code" not in of_kind(study, "a_model")["inputs"]
 
 
@@ -291,18 +300,18 @@ def test_the_code_is_no_part_of_what_a_result_is_found_by(study, library, monkey
 
 def test_a_reader_of_other_code_is_told_once_a_folder_and_what_is_saved_then_says_so(study, library, capsys):
     sets = {number: study.members[number : 50 + number] for number in range(3)}
-    study.population("a model", sets, epochs=1)
-    study.population("a model", sets, epochs=1)
+    study.models("a model", each(sets, Training(1)))
+    study.models("a model", each(sets, Training(1)))
     assert capsys.readouterr().err == "", "today's code"
     library("models.training", "^IMAGE_MOMENTUM = 0.5", "IMAGE_MOMENTUM = 0.6")
     for _ in range(2):
-        study.population("a model", sets, epochs=1)
+        study.models("a model", each(sets, Training(1)))
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith(
         "mine/models: other code than today's made some of this (dcpriv_lib/models/training.py); "
         "`make fresh PROFILE=mine` starts anew"
     )
-    study.save("every_model", pd.DataFrame({"a": [1]}))
+    study.results.save("every_model", pd.DataFrame({"a": [1]}))
     (rests_on,) = record(study.folder / "every_model.npz")["other_code"]["dcpriv_lib/models/training.py"]
     assert re.fullmatch(r"[0-9a-f]{12} of ([0-9a-f]{40}(\+changes)?|no commit)", rests_on)
     assert list(origin.other_code(record(study.folder / "every_model.npz"))) == ["dcpriv_lib/models/training.py"], (
@@ -311,16 +320,16 @@ def test_a_reader_of_other_code_is_told_once_a_folder_and_what_is_saved_then_say
 
 
 def test_workers_are_silent_and_a_record_without_hashes_counts_as_other_code(study, library, capsys, monkeypatch):
-    study.population("a model", {0: study.members[:50]}, epochs=1)
+    study.models("a model", each({0: study.members[:50]}, Training(1)))
     file = store.sidecar(next((study.folder / "models").glob("*.npz")))
     old = json.loads(file.read_text())
     del old["code"]
     file.write_text(json.dumps(old))
     with monkeypatch.context() as worker:
         worker.setattr(multiprocessing, "parent_process", lambda: "the parent")
-        study.population("a model", {0: study.members[:50]}, epochs=1)
+        study.models("a model", each({0: study.members[:50]}, Training(1)))
     assert capsys.readouterr().err == ""
-    study.population("a model", {0: study.members[:50]}, epochs=1)
+    study.models("a model", each({0: study.members[:50]}, Training(1)))
     assert "made some of this (code that is not on record)" in capsys.readouterr().err
 
 

@@ -15,6 +15,7 @@ from dcpriv_lib import metrics
 from dcpriv_lib.attacks import lira, shadow_models, signals, suites
 from dcpriv_lib.attacks.attack import Attack, References
 from dcpriv_lib.evaluation import controls, examination
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.privacy import auditing
 from dcpriv_lib.results import verdicts
 from dcpriv_lib.study import Study
@@ -534,7 +535,7 @@ def test_canaries_are_images_of_the_pool_that_everybody_believes_to_be_something
     assert world.canaries.sum() == 40 and sorted(study.pool[world.canaries]) == changed.tolist()
     assert np.array_equal(world.canaries, study.with_canaries(40).canaries) and not hasattr(study, "canaries")
     rows = study.pool[world.canaries][:20]
-    believed, true = (one.population("test", {"x": rows}, epochs=80) for one in (world, study))
+    believed, true = (one.models("test", each({"x": rows}, Training(80))) for one in (world, study))
     assert believed.table["file"][0] != true.table["file"][0]
     right = believed.logits[0, rows].argmax(-1) == world.labels[rows].numpy()
     assert right.mean() > 0.9, "a model learns the wrong labels that it was given"

@@ -19,6 +19,7 @@ from dcpriv_lib.engine import errors, paths
 from dcpriv_lib.engine.seeding import generator
 from dcpriv_lib.evaluation import robustness
 from dcpriv_lib.external import files
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models import networks
 from dcpriv_lib.models.trained import Models
 from dcpriv_lib.models.training import predict, train
@@ -372,7 +373,7 @@ def study(tmp_path, monkeypatch):
 
 
 def test_models_of_a_study_are_attacked_as_they_were_trained_and_only_once(study, monkeypatch):
-    models = study.population("test", {("a", 0): study.members[:60], ("a", 1): study.members[60:120]}, epochs=3)
+    models = study.models("test", each({("a", 0): study.members[:60], ("a", 1): study.members[60:120]}, Training(3)))
     rows = study.non_members[:8]
     for network, logits in zip(study.on_pixels(models), models.logits):
         assert torch.equal(predict(network, study.grey_pixels(rows)), torch.as_tensor(logits[rows]))
@@ -396,10 +397,12 @@ def test_a_target_without_weights_is_named_and_one_with_weights_is_attacked(stud
     np.savez(tmp_path / "answers.npz", kind="logits", **answers)
     network = networks.initialise(networks.PaperCNN(1, 16, 10), generator(16))
     np.savez(tmp_path / "weights.npz", pixels="unit", **{name: w.numpy() for name, w in network.state_dict().items()})
-    found = files.networks_on_pixels([str(tmp_path / f"{name}.npz") for name in ("answers", "weights")], study)
+    found = files.networks_on_pixels(
+        [str(tmp_path / f"{name}.npz") for name in ("answers", "weights")], study.split, study.device
+    )[0]
     assert found["answers.npz"] is None
     pixels = study.grey_pixels(np.arange(len(study.labels)))  # in the same batches: a row's last digit depends on them
-    logits = files.targets(str(tmp_path / "weights.npz"), study)["weights.npz", 0].logits[:, 0]
+    logits = files.targets(str(tmp_path / "weights.npz"), study.split, study.device)[0]["weights.npz", 0].logits[:, 0]
     assert np.array_equal(predict(found["weights.npz"], pixels)[study.pool], logits)
     alone = Models(pd.DataFrame({"target": ["answers.npz"], "run": [0]}), logits[None], logits[None, :0])
     with pytest.raises(
@@ -500,8 +503,9 @@ def far(study):
     with Chip():
         yield (
             study,
-            study.population(
-                "target", {("original", 0): study.members[:60], ("condensed-1", 0): study.members[60:120]}, epochs=3
+            study.models(
+                "target",
+                each({("original", 0): study.members[:60], ("condensed-1", 0): study.members[60:120]}, Training(3)),
             ),
         )
 
@@ -542,7 +546,7 @@ def cells(path):
 
 def test_notebook_10_and_its_solutions_run_where_the_networks_are_on_an_accelerator(far, monkeypatch):
     study, models = far
-    study.save("targets", models)
+    study.results.save("targets", models)
     monkeypatch.setattr("dcpriv_lib.study.Study", lambda **parameters: study)
     own, given = cells("10_robustness_and_fairness.py"), {}
     pictures = [cell for cell in own if "theta" in cell]

@@ -11,8 +11,8 @@ import torch
 from scipy.stats import t as student
 
 from dcpriv_lib.attacks import shadow_models
-from dcpriv_lib.data import catalogue
-from dcpriv_lib.data.split import split_indices
+from dcpriv_lib.data import catalogue, dataset
+from dcpriv_lib.data.split import Split, split_indices
 from dcpriv_lib.external import authors
 from dcpriv_lib.models import networks, training
 from dcpriv_lib.results import against_the_authors, comparison
@@ -74,6 +74,24 @@ def test_a_keras_model_answers_as_keras_would(tmp_path, weights):
     images = np.random.default_rng(2).normal(size=(7, 20, 20, 1))
     answers = training.predict(network, torch.tensor(images, dtype=torch.float32).permute(0, 3, 1, 2))
     assert np.abs(answers.numpy() - keras_forward(weights, images)).max() < 1e-5
+
+
+def test_published_models_are_asked_about_every_image_and_their_answers_kept_by_name(tmp_path, weights):
+    images = np.random.default_rng(2).integers(0, 256, (7, 20, 20, 1))
+    pixels = torch.tensor(images, dtype=torch.uint8).permute(0, 3, 1, 2)
+    split = Split(dataset.in_memory("seven", pixels, [0] * 7, classes="abc"), {}, {"pixels": "raw"})
+    save_keras(tmp_path / "a.h5", weights)
+    asked = []
+
+    def computed_once(name, function, *arguments):
+        asked.append((name, len(arguments)))
+        return {key: value.numpy() for key, value in function(*arguments).items()}
+
+    found = authors.models(split, torch.device("cpu"), computed_once, tmp_path, {"a": "a.h5", "again": "a.h5"})
+    expected = keras_forward(weights, images.astype(np.float64))
+    assert asked == [("authors-a", 8), ("authors-again", 8)] and found.test_logits.shape == (2, 0, 3)
+    assert found.table.to_dict("list") == {"target": ["a", "again"], "run": [0, 0]}
+    assert np.abs(found.logits - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 def transposed(weights):

@@ -1,5 +1,6 @@
 """Models and condensed sets made elsewhere: judged exactly as our own are, and every bad file refused by name."""
 
+import hashlib
 import re
 import warnings
 
@@ -16,6 +17,7 @@ from dcpriv_lib.data import dataset, split
 from dcpriv_lib.engine.seeding import generator
 from dcpriv_lib.evaluation import attack_results
 from dcpriv_lib.external import files as external_files
+from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models import networks, training
 from dcpriv_lib.study import Study
 from planted import make_references
@@ -32,7 +34,7 @@ def study(tmp_path, monkeypatch):
 @pytest.fixture
 def target(study):
     """A target of this report, trained on some members."""
-    return study.population("target", {("original", 0): study.members[:200]}, epochs=3)
+    return study.models("target", each({("original", 0): study.members[:200]}, Training(3)))
 
 
 def write(path, **arrays):
@@ -67,17 +69,19 @@ def test_a_target_written_to_a_file_has_the_targets_own_rows(study, target, tmp_
         logits[study.pool][:, None], labels[study.pool], logits[study.attacker][:, None], labels[study.attacker]
     )
     path = write(tmp_path / "again.npz", kind="logits", **parts(study, logits))
-    found = external_files.targets(str(path), study)["again.npz", 0]
+    found = external_files.targets(str(path), study.split, study.device)[0]["again.npz", 0]
     assert same(found, own)
     suite = {"loss": Attack(lambda asked: -signals.losses(asked.logits[:, 0], asked.labels), lambda: -1.0)}
-    measure = attack_results.usual(study, labels[study.pool])
+    measure = attack_results.usual(study.is_member, labels[study.pool], study.rng)
     rows = [attack_results.judge({("x", 0): asked}, suite, study.is_member, measure)[1] for asked in (own, found)]
     assert rows[0].equals(rows[1])
 
 
 def test_the_models_that_this_report_keeps_can_be_named_as_they_are(study, target):
     path = study.folder / "models" / target.table["file"][0]
-    (name, run), found = external_files.targets([str(path)], study).popitem()
+    found, checksums = external_files.targets([str(path)], study.split, study.device)
+    (name, run), found = found.popitem()
+    assert checksums == {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
     assert (name, run) == (path.name, 0)
     assert np.array_equal(found.logits[:, 0], target.logits[0][study.pool])
     assert np.array_equal(found.other_logits[:, 0], target.logits[0][study.attacker])
@@ -93,7 +97,9 @@ def test_weights_answer_for_images_on_their_own_scale(build, pixels, study, tmp_
     images = study.split.dataset.images.double()
     mean, deviation = {"raw": (0, 1), "unit": (0, 255), "standard": (images.mean(), images.std(correction=0))}[pixels]
     expected = training.predict(network, ((images - mean) / deviation).float()).numpy()
-    assert np.allclose(external_files.answers(path, study).logits[:, 0], expected[study.pool], atol=1e-4)
+    assert np.allclose(
+        external_files.answers(path, study.split, study.device).logits[:, 0], expected[study.pool], atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("name", suites.STRONG)
@@ -115,7 +121,9 @@ def test_softmax_and_logits_of_one_model_score_alike_in_every_attack_of_the_pape
     logits = target.logits[0].astype(np.float64)
     attack = suites.PAPER[name](Rehearsal.of(target.logits, study.labels, [(study.members, study.non_members)]))
     one, other = (
-        external_files.answers(write(tmp_path / f"{kind}.npz", kind=kind, **parts(study, values)), study)
+        external_files.answers(
+            write(tmp_path / f"{kind}.npz", kind=kind, **parts(study, values)), study.split, study.device
+        )
         for kind, values in (("logits", logits), ("softmax", softmax(logits, axis=1)))
     )
     assert np.allclose(attack.score(one), attack.score(other), rtol=1e-9, atol=1e-9)
@@ -127,7 +135,7 @@ def test_rounding_hides_what_lies_below_half_of_the_last_digit(study, tmp_path):
     rounded = softmax(logits, axis=1).round(4)
     path = write(tmp_path / "r.npz", kind="softmax", **parts(study, rounded, "members", "non_members"))
     with pytest.warns(UserWarning, match=r"r.npz: .*% of the probabilities are 0.*taken for 5e-05.*save logits"):
-        found = external_files.answers(path, study)
+        found = external_files.answers(path, study.split, study.device)
     truth = signals.logit_confidence(logits[study.pool], labels[study.pool])
     phi = signals.logit_confidence(found.logits[:, 0], found.labels)
     seen = np.abs(truth) < 5
@@ -137,14 +145,17 @@ def test_rounding_hides_what_lies_below_half_of_the_last_digit(study, tmp_path):
 
 def test_without_the_attackers_images_rmia_is_left_out_and_the_others_are_not(study, target, tmp_path):
     path = write(tmp_path / "few.npz", kind="logits", **parts(study, target.logits[0], "members", "non_members"))
-    found = external_files.answers(path, study)
+    found = external_files.answers(path, study.split, study.device)
     assert found.other_logits is None
     suite = {
         "loss": Attack(lambda asked: -signals.losses(asked.logits[:, 0], asked.labels), lambda: -1.0),
         "others": Attack(lambda asked: pytest.fail("asked"), lambda: 0.0, needs_others=True),
     }
     _, judged = attack_results.judge(
-        {("few.npz", 0): found}, suite, study.is_member, attack_results.usual(study, study.labels[study.pool].numpy())
+        {("few.npz", 0): found},
+        suite,
+        study.is_member,
+        attack_results.usual(study.is_member, study.labels[study.pool].numpy(), study.rng),
     )
     assert judged["attack"].tolist() == ["loss"]
 
@@ -187,29 +198,37 @@ ANSWERS = {  # name: (changes of a good file of softmaxes, words of the message)
 def test_bad_answers_are_refused(case, study, tmp_path):
     changes, words = ANSWERS[case]
     good = {"kind": "softmax", "members": np.full((599, 10), 0.1), "non_members": np.full((599, 10), 0.1)}
-    external_files.answers(write(tmp_path / "good.npz", **good), study)
+    external_files.answers(write(tmp_path / "good.npz", **good), study.split, study.device)
     path = write(tmp_path / "a.npz", **good | changes)
-    refused(lambda: external_files.answers(path, study), str(path), *words)
+    refused(lambda: external_files.answers(path, study.split, study.device), str(path), *words)
 
 
 def test_files_that_are_no_npz_or_could_run_code_are_not_read(study, tmp_path):
     refused(
-        lambda: external_files.targets(str(tmp_path / "absent.npz"), study),
+        lambda: external_files.targets(str(tmp_path / "absent.npz"), study.split, study.device),
         "extra_targets = ",
         "there is no file",
         f"{tmp_path}/absent.npz",
         "correct the path",
     )
     (tmp_path / "w.h5").write_bytes(b"\x89HDF")
-    refused(lambda: external_files.targets(str(tmp_path / "w.h5"), study), "w.h5 is not an .npz", "numpy.savez")
+    refused(
+        lambda: external_files.targets(str(tmp_path / "w.h5"), study.split, study.device),
+        "w.h5 is not an .npz",
+        "numpy.savez",
+    )
     write(tmp_path / "bomb.npz", members=np.array([Bomb(tmp_path / "marker")], dtype=object))
-    refused(lambda: external_files.targets(str(tmp_path / "bomb.npz"), study), "never loaded", "numbers and text only")
+    refused(
+        lambda: external_files.targets(str(tmp_path / "bomb.npz"), study.split, study.device),
+        "never loaded",
+        "numbers and text only",
+    )
     assert not (tmp_path / "marker").exists()
 
 
 def test_two_files_of_one_name_are_refused(study, tmp_path):
     refused(
-        lambda: external_files.targets(["a/x.npz", "b/x.npz"], study),
+        lambda: external_files.targets(["a/x.npz", "b/x.npz"], study.split, study.device),
         "extra_targets: two files are called x.npz",
         "rename",
     )
@@ -244,13 +263,18 @@ WEIGHTS = {  # name: (a change of good weights, words of the message)
 def test_bad_weights_are_refused(case, study, tmp_path):
     change, words = WEIGHTS[case]
     path = write(tmp_path / "w.npz", **change({"pixels": "unit"} | weights(study)))
-    refused(lambda: external_files.answers(path, study), str(path), *words)
+    refused(lambda: external_files.answers(path, study.split, study.device), str(path), *words)
 
 
 def test_a_model_of_another_split_is_refused(study, target, tmp_path):
     path = study.folder / "models" / target.table["file"][0]
     other = Study.divide("other", "digits", 1, "standard")
-    refused(lambda: external_files.answers(path, other), path.name, "made with seed = 0", "seed = 1 is asked for")
+    refused(
+        lambda: external_files.answers(path, other.split, other.device),
+        path.name,
+        "made with seed = 0",
+        "seed = 1 is asked for",
+    )
 
 
 # ---------------------------------------------------------------- condensed sets
@@ -263,17 +287,17 @@ def some_set(study, **changes) -> dict:
 
 
 def read(study, path, **arrays) -> dict:
-    return external_files.synthetic_set(write(path, **arrays), study)
+    return external_files.synthetic_set(write(path, **arrays), study.split)
 
 
 def test_a_set_passed_through_the_door_makes_the_same_model(study, tmp_path):
-    made = study.condense("condense", {(1, 0): (study.members, SETTINGS)})[1, 0]
-    own = study.population("target", {("condensed-1", 0): made}, epochs=2)
+    made = study.sets("condense", {(1, 0): (study.members, SETTINGS)})[1, 0]
+    own = study.models("target", each({("condensed-1", 0): made}, Training(2)))
     (kept,) = (study.folder / "condensed").glob("condense-1-0-*.npz")
     by_hand = write(tmp_path / "set.npz", images=made["images"], labels=made["labels"], pixels="standard")
     for path in (kept, by_hand):
-        found = external_files.synthetic_sets(str(path), study)
-        again = study.population("target", {("condensed-1", 0): found[1, 0]}, epochs=2)
+        found, _ = external_files.synthetic_sets(str(path), study.split)
+        again = study.models("target", each({("condensed-1", 0): found[1, 0]}, Training(2)))
         assert list(found) == [(1, 0)] and np.array_equal(again.logits, own.logits)
         assert again.table.equals(own.table)  # the file's name holds the digest of what it was trained on
 
@@ -296,8 +320,10 @@ def test_scales_layouts_orders_and_kinds_of_labels_mean_the_same_set(study, tmp_
 
 def test_several_sets_are_numbered_by_size(study, tmp_path):
     files = [str(write(tmp_path / f"{name}.npz", **some_set(study))) for name in "ab"]
-    assert list(external_files.synthetic_sets(files, study)) == [(2, 0), (2, 1)]
-    study.save("targets", {"x": np.zeros(1)})
+    found, checksums = external_files.synthetic_sets(files, study.split)
+    assert list(found) == [(2, 0), (2, 1)]
+    study.files |= checksums
+    study.results.save("targets", {"x": np.zeros(1)})
     assert sorted(study.files) == ["a.npz", "b.npz"] and all(
         re.fullmatch("[0-9a-f]{64}", one) for one in study.files.values()
     )
@@ -320,7 +346,7 @@ def test_soft_labels_are_learned_as_probabilities(study, tmp_path):
     soft = (0.6 * np.eye(10) + 0.4 * np.eye(10)[::-1]).repeat(2, 0)
     made = read(study, tmp_path / "s.npz", **some_set(study, labels=soft))
     assert made["labels"].dtype == np.float32 and np.allclose(made["labels"], soft)
-    models = study.population("soft", {("condensed-2", 0): made}, epochs=1)
+    models = study.models("soft", each({("condensed-2", 0): made}, Training(1)))
     network = networks.initialise(networks.PaperCNN(*study.split.shape), generator(0, "soft", "condensed-2", 0))
     first = training.predict(network, torch.as_tensor(made["images"])).double()
     by_hand = -(torch.as_tensor(soft) * (first - torch.logsumexp(first, 1, keepdim=True))).sum(1).mean().item()
@@ -360,7 +386,7 @@ SETS = {  # name: (changes of a good set, words of the message)
 def test_bad_sets_are_refused(case, study, tmp_path):
     changes, words = SETS[case]
     path = write(tmp_path / "s.npz", **some_set(study, **changes))
-    refused(lambda: external_files.synthetic_set(path, study), str(path), *words)
+    refused(lambda: external_files.synthetic_set(path, study.split), str(path), *words)
 
 
 @pytest.mark.parametrize(("factor", "pixels"), [(1, "raw"), (255, "unit"), (78, "standard")])
@@ -384,7 +410,7 @@ def test_no_file_one_and_several_are_allowed(value):
 
 def test_notebook_7_cannot_condense_as_the_maker_of_a_set_did(study, target):
     study.parameters |= {"synthetic_sets": "a.npz"}
-    study.save("targets", target)
+    study.results.save("targets", target)
     refused(lambda: study.settings_of(10), "synthetic_sets", "run notebook 2 with synthetic_sets = []")
 
 
@@ -396,7 +422,9 @@ def test_a_safetensors_file_says_the_same_as_an_npz(study, target, tmp_path):
     answers = {part: np.ascontiguousarray(p[getattr(study, part)]) for part in split.PARTS}
     np.savez(tmp_path / "a.npz", kind="softmax", **answers)
     save_file(answers, tmp_path / "a.safetensors", metadata={"kind": "softmax"})
-    one, other = (external_files.answers(tmp_path / f"a.{suffix}", study) for suffix in ("npz", "safetensors"))
+    one, other = (
+        external_files.answers(tmp_path / f"a.{suffix}", study.split, study.device) for suffix in ("npz", "safetensors")
+    )
     assert np.array_equal(one.logits, other.logits) and np.array_equal(one.other_logits, other.other_logits)
 
 
@@ -404,7 +432,7 @@ def test_weights_as_safetensors_answer_as_the_network_does(study, tmp_path):
     network = networks.initialise(networks.PaperCNN(*study.split.shape), generator(0, "any"))
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
     save_file(weights, tmp_path / "w.safetensors", metadata={"pixels": "standard"})
-    found = external_files.answers(tmp_path / "w.safetensors", study)
+    found = external_files.answers(tmp_path / "w.safetensors", study.split, study.device)
     expected = training.predict(network, study.images[study.pool]).numpy()
     np.testing.assert_allclose(found.logits[:, 0], expected, rtol=1e-4, atol=1e-5)
 
@@ -412,7 +440,7 @@ def test_weights_as_safetensors_answer_as_the_network_does(study, tmp_path):
 def test_bad_safetensors_are_refused(study, tmp_path):
     (tmp_path / "x.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0no header")
     with pytest.raises(dataset.DataError, match="x.safetensors is not a safetensors file.*truncated"):
-        external_files.answers(tmp_path / "x.safetensors", study)
+        external_files.answers(tmp_path / "x.safetensors", study.split, study.device)
     save_file({"members": np.zeros((2, 10), np.float32)}, tmp_path / "y.safetensors")
     with pytest.raises(dataset.DataError, match="does not say kind: expected one of logits, softmax.*metadata={'kind'"):
-        external_files.answers(tmp_path / "y.safetensors", study)
+        external_files.answers(tmp_path / "y.safetensors", study.split, study.device)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from dcpriv_lib.engine import store
 from dcpriv_lib.engine.seeding import derive, generator
+from dcpriv_lib.jobs import FittedRelease
 from dcpriv_lib.models import networks
 from dcpriv_lib.privacy import (
     accounting as dp,
@@ -734,13 +735,13 @@ def test_another_fit_asks_nobody_again(tmp_path, monkeypatch):
     study = Study.divide("mine", "digits", 0, "standard")
     half, how = study.members[:100], query(embedding="fourier", size=30, releases=1, rate=1)
     coins = np.array([[True, False]])
-    of_images = study.private_sets("asked", {0: (half, how, dpc.Fit(1, 2, 0.1))}, coins)[0]
+    of_images = study.sets("asked", {0: (half, FittedRelease(how, dpc.Fit(1, 2, 0.1)))}, coins)[0]
     until = gan.Settings(2, 3, 1e-3, 20, 8)
     expected = gan.fit(
         torch.as_tensor(of_images["sums"]), study.split.shape, 10, how, until, seed=derive(0, "asked", 0)
     )["images"]
     study.images = torch.full_like(study.images, torch.nan)
-    found = study.private_sets("asked", {0: (half, how, until)}, coins)[0]
+    found = study.sets("asked", {0: (half, FittedRelease(how, until))}, coins)[0]
     assert np.array_equal(found["sums"], of_images["sums"]) and np.array_equal(found["scores"], of_images["scores"])
     assert np.array_equal(found["images"], expected) and len(found["labels"]) == 20
 
@@ -751,10 +752,10 @@ def test_the_study_makes_the_sets_that_the_library_makes(tmp_path, monkeypatch):
     half, coins = study.members[:60], np.array([[True, False, True]])
     members = study.images[half], study.labels[half], 10
     how, until = matching(ipc=1), gan.Settings(2, 3, 1e-3, 20, 8)
-    found = study.private_sets("matched", {0: (half, how)}, coins)[0]
+    found = study.sets("matched", {0: (half, how)}, coins)[0]
     expected = pgm.condense(*members, how, seed=derive(0, "matched", 0), coins=torch.as_tensor(coins[0]))
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
-    found = study.generated_sets("drawn", {0: (half, until)})[0]
+    found = study.sets("drawn", {0: (half, until)})[0]
     expected = gan.train(*members, until, seed=derive(0, "drawn", 0))
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
 

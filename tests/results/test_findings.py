@@ -53,11 +53,9 @@ def test_the_ten_accused_are_those_of_the_first_run_and_chance_stands_beside_the
 
 
 def test_the_ten_with_the_highest_scores_are_counted():
-    class Drawn:
-        is_member = np.arange(40) < 20
-        rng = staticmethod(lambda *_: np.random.default_rng(0))
+    measure = attack_results.strong(np.arange(40) < 20, lambda *_: np.random.default_rng(0))
     score = np.where(np.arange(40) < 7, 2.0, 0.0) + np.where(np.arange(40) >= 37, 1.0, 0.0) - np.arange(40) / 100
-    assert attack_results.strong(Drawn)(score, score > 1, ("a", 0))["right_of_ten"] == 7
+    assert measure(score, score > 1, ("a", 0))["right_of_ten"] == 7
 
 
 # ---------------------------------------------------------------- condensed against real images

@@ -1,0 +1,107 @@
+"""What one notebook keeps under a name, and the notebooks that follow find: models, tables, arrays, figures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..engine import paths, store
+from ..models.trained import Models
+from . import tables
+
+MADE_BY = {
+    "split": "01_data_split",
+    "targets": "02_condensation",
+    "condensed_sets": "02_condensation",
+    "shadows": "03_shadow_training",
+    "attacks": "04_attack",
+    "references": "06_stronger_attacks",
+    "every_model": "06_stronger_attacks",
+    "controls": "07_controls",
+    "methods": "09_methods",
+    "leaks": "09_methods",
+    "properties": "10_robustness_and_fairness",
+    "formal_privacy": "11_formal_privacy",
+}
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of one profile, by their names.
+
+    Attributes
+    ----------
+    folder : where they are kept.
+    inputs : what identifies the data set and the split. What is loaded must have the same.
+    parameters : those of the notebook, recorded with all that it keeps.
+    files : name to SHA-256 of every file made elsewhere that the notebook read, recorded likewise.
+    """
+
+    folder: Path
+    inputs: dict
+    parameters: dict
+    files: dict
+
+    def save(self, name: str, content: Models | pd.DataFrame | dict[str, np.ndarray], **settings) -> None:
+        """Keep models, a table or a dict of arrays for the notebooks that follow; `settings` are recorded with it."""
+        inputs = self._recorded(settings)
+        if isinstance(content, dict):
+            store.save_arrays(self.folder / f"{name}.npz", content, inputs)
+        else:
+            store.save_table(self._table(name), content.table if isinstance(content, Models) else content, inputs)
+
+    def load_models(self, name: str) -> Models:
+        """Return models that were kept; the inputs of their record are in `settings`.
+
+        Raises
+        ------
+        ArtefactError
+            If they do not exist yet, naming the notebook that makes them.
+        """
+        table = self.load_table(name)
+        folder, made_by = self.folder / "models", _made_by(name)
+        answers = [store.load_arrays(folder / file, self.inputs, made_by) for file in table["file"]]
+        return Models.of(table, answers, self.record_of(name)["inputs"])
+
+    def load_table(self, name: str) -> pd.DataFrame:
+        """Return a table that was kept; ArtefactError as `load_models`."""
+        return store.load_table(self._table(name), self.inputs, _made_by(name))
+
+    def load_arrays(self, name: str) -> dict[str, np.ndarray]:
+        """Return arrays that were kept; ArtefactError as `load_models`."""
+        return store.load_arrays(self.folder / f"{name}.npz", self.inputs, _made_by(name))
+
+    def record_of(self, name: str) -> dict:
+        """Return the inputs and the provenance of models or a table that were kept."""
+        return store.read_record(self._table(name), _made_by(name))
+
+    def table(self, frame: pd.DataFrame, name: str, note: str = ""):
+        """Keep a table of the report as .csv and .md, the latter with a note below it, and return it to be shown."""
+        store.export_table(self.folder / "tables" / f"{name}.csv", frame, self._recorded({}))
+        store.write(self.folder / "tables" / f"{name}.md", (tables.markdown(frame, note) + "\n").encode())
+        return tables.shown(frame, note)
+
+    def figure(self, figure, name: str) -> None:
+        """Keep a figure of the report as .png."""
+        from . import plots  # here, because worker processes would wait for matplotlib
+
+        plots.save(figure, self.folder, name)
+
+    def _recorded(self, settings: dict) -> dict:
+        """Return the inputs that are recorded with what is kept."""
+        return self.inputs | {"parameters": self.parameters} | settings | ({"files": self.files} if self.files else {})
+
+    def _table(self, name: str) -> Path:
+        return self.folder / f"{name}.npz"
+
+
+def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:
+    """Return a table of a run whose results are committed with this report, and its provenance."""
+    path = paths.FIGURES / profile / f"{name}.csv"
+    table, record = store.read_exported(path, f"make {profile} figures")
+    return table, record["provenance"]
+
+
+def _made_by(name: str) -> str:
+    return f"notebooks/{MADE_BY[name]}.ipynb"
