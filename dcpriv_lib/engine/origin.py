@@ -109,7 +109,7 @@ def imported(text: str, module: str = "") -> set[str]:
 
 @functools.cache
 def _imports(module: str) -> frozenset[str]:
-    found = imported(SOURCES[module], module) | HANDED.get(module, set())
+    found = imported(SOURCES[module], module)
     return frozenset(found - CHOICES.get(module, set()) - HOUSE)
 
 
