@@ -40,7 +40,8 @@ import torch
 
 from dcpriv_lib import parameters
 from dcpriv_lib.attacks import signals
-from dcpriv_lib.condensation import gradient_matching, method
+from dcpriv_lib.condensation import gradient_matching
+from dcpriv_lib.condensation.method import Settings
 from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.results import plots
 from dcpriv_lib.study import Study
@@ -161,8 +162,8 @@ plt.show()
 # First the condensed images, one a class.
 
 # %%
-settings = method.Settings(ipc=1, iterations=iterations, outer=1, inner=1, width=width,
-                           real_batch=32, image_lr=10.0, start="noise")
+settings = Settings(ipc=1, iterations=iterations, outer=1, inner=1, width=width,
+                    real_batch=32, image_lr=10.0, start="noise")
 condensed = study.sets("solution", {1: (M, settings)})[1]
 
 # %%
@@ -223,7 +224,7 @@ for kind in ("random subset", "random subset, ten times as many"):
 # %%
 shuffled = study.choose(study.attacker, len(study.attacker), "start")
 first, second = shuffled[:len(shuffled) // 2], shuffled[len(shuffled) // 2:]
-tried = {(f"DC from {start}, step {rate:g}", run): (first, method.Settings(
+tried = {(f"DC from {start}, step {rate:g}", run): (first, Settings(
     ipc=10, iterations=20, outer=1, inner=1, width=16, image_lr=rate, start=start))
     for start in ("real", "means", "noise") for rate in (0.3, 1.0, 3.0) for run in range(3)}
 rivals = {("random real images", run): study.choose(first, 100, "start", run)
