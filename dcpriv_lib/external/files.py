@@ -83,7 +83,7 @@ def answers(path: Path, split: Split, device: torch.device):
         If the file is missing or damaged, or its arrays are not what was said: other lengths, NaN, probabilities that
         do not add up to one, logits that are probabilities, layers of other names or shapes.
     ArtefactError
-        If a record beside the file says that it was made from other data or another seed.
+        If the file is one of this report and was made from other data or another seed, or is damaged.
 
     Warns
     -----

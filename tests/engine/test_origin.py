@@ -479,6 +479,14 @@ def test_results_of_uncommitted_code_are_refused_before_anything_is_deleted(file
         assert [path.name for path in (runs / "figures" / name).iterdir()] == ["before.csv"]
 
 
+@pytest.mark.parametrize("file", ["tables/claims.csv", "condensed_sets.npz"])
+def test_results_whose_code_is_not_on_record_are_refused(file, runs):
+    store.sidecar(runs / "results/other" / file).unlink()
+    with pytest.raises(committed.RefusedError, match=f"{origin.UNKNOWN} made {Path(file).name}, so nobody"):
+        committed.copy("other")
+    assert [path.name for path in (runs / "figures/other").iterdir()] == ["before.csv"]
+
+
 def test_a_run_that_is_not_there_is_named(runs):
     with pytest.raises(committed.RefusedError, match="nowhere: no such run with tables in results"):
         committed.copy("nowhere")
