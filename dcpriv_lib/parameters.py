@@ -11,20 +11,17 @@ from dataclasses import dataclass
 
 import yaml
 
+from .condensation.condense import METHODS
+from .condensation.coresets import CORESETS
+from .condensation.defaults import PAPER_LOOPS
+from .condensation.starts import STARTS
 from .engine.errors import ParameterError, as_list, in_words, nearest, per_ipc
 from .engine.paths import PROFILE_NAME, PROFILE_NAME_RULE
+from .models.networks import NETWORKS
 
-JOBS = {"sets": 1, "runs": 1, "shadows": 5}  # condensed sets, target runs, shadow models that one job makes
-PAPER_LOOPS = (1, 10, 50)  # the ipc for which the condensation paper gives its loops
 PIXELS = ("standard", "unit", "raw")
 
 
-# names of condensation.METHODS and STARTS, of the others in schedules.SCHEDULES, and of networks.NETWORKS, which take
-# seconds to import
-METHODS = ("DC", "DSA", "DM", "DM-DSA", "MTT", "IDC", "IDM", "KIP", "KIP-labels")
-CORESETS = ("random", "herding", "k-center", "tiles")
-STARTS = ("noise", "real", "means", "mean noise", "tiles", "herding", "k-center")
-NETWORKS = ("ConvNet", "PaperCNN", "linear")
 MANY = 1_000_000
 MOST_SHADOWS = 1000  # the seeds of a shadow model are this many times the report's seed, and its number
 CHECKED = "_parameters_were_checked"
@@ -121,12 +118,10 @@ TABLE = {
     "condensed_sets": one_or_many(whole(1, 1000)),
     "training_sets": entries(one_of("original", "subset", "condensed"), distinct=True),
     "n_runs": whole(1, 1000),
-    "first_run": whole(0, 999),
     "synthetic_sets": FILES,
     # 3
     "ds": whole(1),
     "n_shadows": whole(1, MOST_SHADOWS),
-    "first_shadow": whole(0, MOST_SHADOWS - 1),
     # 4; an infinite C or gamma would keep the search going for ever
     "grid_C": entries(number(1e-6, 1e6), distinct=True),
     "grid_gamma": entries(number(1e-6, 1e6), distinct=True),
@@ -201,11 +196,6 @@ TABLE = {
     "attacked": whole(1, 10_000),
     "removed": whole(1),
     "most_iterations": whole(1),
-    # of the engine: papermill -f PROFILE passes it to every notebook
-    "jobs": Rule(
-        lambda value: type(value) is dict and value.keys() <= JOBS.keys() and all(map(whole(0).fits, value.values())),
-        f"whole numbers from 0 to {MANY:,} for some of {', '.join(JOBS)}, like {JOBS}",
-    ),
 }
 
 
@@ -297,9 +287,4 @@ def _check_together(own: dict) -> None:
         raise ParameterError(
             f"shift = {own['shift']}: files of extra_targets answer for the images themselves, not "
             "for shifted ones: set shift to 0, or extra_targets to []"
-        )
-    if own.get("first_shadow", 0) + own.get("n_shadows", 1) > MOST_SHADOWS:
-        raise ParameterError(
-            f"first_shadow = {own['first_shadow']}, n_shadows = {own['n_shadows']}: "
-            f"expected a sum of at most {MOST_SHADOWS:,}"
         )

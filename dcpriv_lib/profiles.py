@@ -8,24 +8,9 @@ from pathlib import Path
 import yaml
 
 from .engine import paths
-from .engine.errors import ParameterError, as_list, nearest, per_ipc
-from .parameters import JOBS, check
-
-__all__ = ["APART", "JOBS", "STAGES", "ProfileError", "arguments", "as_list", "parameters", "per_ipc", "read"]
-
-STAGES = (
-    "01_data_split",
-    "02_condensation",
-    "03_shadow_training",
-    "04_attack",
-    "05_results",
-    "06_stronger_attacks",
-    "07_controls",
-    "09_methods",
-    "10_robustness_and_fairness",
-    "11_formal_privacy",
-)
-APART = ("08_the_authors_models",)  # reads what others made, not these stages: `make authors` runs it, not the engine
+from .engine.errors import ParameterError, nearest
+from .parameters import check
+from .stages import STAGES
 
 
 class ProfileError(ValueError):
@@ -35,7 +20,7 @@ class ProfileError(ValueError):
 @functools.cache
 def parameters(stage: str) -> dict:
     """Return the parameters a notebook declares, with their defaults."""
-    import papermill  # here, because a notebook that wants `per_ipc` would wait seconds for it
+    import papermill  # here, because it takes seconds to import, and not everybody asks
 
     found = papermill.inspect_notebook(str(paths.NOTEBOOKS / f"{stage}.ipynb"))
     return {name: ast.literal_eval(entry["default"]) for name, entry in found.items()}
@@ -46,7 +31,7 @@ def read(name: str) -> dict:
 
     Returns
     -------
-    dict of stage to its complete parameters, and "jobs" to how the work is divided.
+    dict of a stage's name to its complete parameters.
 
     Raises
     ------
@@ -56,8 +41,8 @@ def read(name: str) -> dict:
     """
     path = _find(name)
     given = _load(path)
-    defaults = {stage: parameters(stage) for stage in STAGES}
-    known = {key: value for stage in STAGES for key, value in defaults[stage].items()} | {"jobs": JOBS}
+    defaults = {stage.name: parameters(stage.name) for stage in STAGES}
+    known = {key: value for own in defaults.values() for key, value in own.items()}
     for key in given:
         if key == "profile":
             raise ProfileError(f"{paths.shown(path)}: profile is the name of the file: delete this line")
@@ -70,8 +55,7 @@ def read(name: str) -> dict:
         check(chosen | {"__annotations__": {key: type(value) for key, value in known.items()}})
     except ParameterError as error:
         raise ProfileError(f"{paths.shown(path)}: {error}") from None
-    complete = {stage: {key: chosen[key] for key in defaults[stage]} for stage in STAGES}
-    return complete | {"jobs": JOBS | chosen["jobs"]}
+    return {stage: {key: chosen[key] for key in own} for stage, own in defaults.items()}
 
 
 def arguments(stage: str, chosen: dict) -> str:

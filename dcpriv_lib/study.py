@@ -33,21 +33,7 @@ from .models import networks, training
 from .models.trained import Models
 from .privacy import noisy_embeddings
 from .results import tables
-
-MADE_BY = {
-    "split": "01_data_split",
-    "targets": "02_condensation",
-    "condensed_sets": "02_condensation",
-    "shadows": "03_shadow_training",
-    "attacks": "04_attack",
-    "references": "06_stronger_attacks",
-    "every_model": "06_stronger_attacks",
-    "controls": "07_controls",
-    "methods": "09_methods",
-    "leaks": "09_methods",
-    "properties": "10_robustness_and_fairness",
-    "formal_privacy": "11_formal_privacy",
-}
+from .stages import MADE_BY
 
 
 class Study:

@@ -35,6 +35,7 @@ from dcpriv_lib.condensation import condense, defaults, method
 from dcpriv_lib.data import builtin, catalogue, dataset, split
 from dcpriv_lib.engine import errors, paths, store
 from dcpriv_lib.models import networks, training
+from dcpriv_lib.stages import STAGES
 from support import Bomb
 
 NOTEBOOK = "notebooks/01_data_split.ipynb"
@@ -591,9 +592,7 @@ def profile(tmp_path, monkeypatch):
         ("datset: mnist", ["'datset'", "did you mean 'dataset'?"]),
         ("qqq: 3", ["no notebook declares a parameter 'qqq'", "choose from profile, dataset, seed"]),
         ("profile: other", ["profile is the name of the file", "delete this line"]),
-        ("jobs: {shadow: 3}", ["jobs = {'shadow': 3}", "for some of sets, runs, shadows"]),
-        ("jobs: {runs: many}", ["jobs = {'runs': 'many'}", "expected whole numbers from 0"]),
-        ("jobs:", ["jobs = None", "like {'sets': 1, 'runs': 1, 'shadows': 5}"]),
+        ("jobs: {runs: 1}", ["no notebook declares a parameter 'jobs'"]),  # of older profiles
         ("epochs: '60'", ["epochs = '60'", "expected a whole number from 1"]),
         ("epochs: true", ["epochs = True", "expected a whole number from 1"]),
         ("epochs: [5, 60]", ["epochs = [5, 60]", "expected one int here, not a list"]),
@@ -610,7 +609,7 @@ def profile(tmp_path, monkeypatch):
         ("starts: [mean]", ["starts = ['mean']", "one of noise, real, means"]),
         ("training_sets: 3", ["training_sets = 3", "one of original, subset, condensed"]),
         ("seed: 1\nepochs: 2\nseed: 3", ["seed a second time", "line 3"]),
-        ("jobs: {runs: 1, runs: 2}", ["runs a second time"]),
+        ("start: {a: 1, a: 2}", ["a a second time"]),
         ("ipc: " + "[" * 3000, ["is not YAML", "recursion"]),
         ("- [epochs, 3]", ["is not YAML with a parameter and its value a line", "correct it"]),
         ("ipc: [10", ["is not YAML", "line 1", "correct it"]),
@@ -640,14 +639,14 @@ def test_unknown_profile_names_the_nearest(refused, profile):
 
 
 def test_good_profile_changes_what_it_names_and_nothing_else(profile):
-    profile("ipc: 10\nimage_lr: 1\ngrid_C: [1]\njobs: {runs: 0}")
+    profile("ipc: 10\nimage_lr: 1\ngrid_C: [1]")
     read = profiles.read("mine")
     assert read["02_condensation"] == profiles.parameters("02_condensation") | {
         "profile": "mine",
         "ipc": 10,
         "image_lr": 1,
     }
-    assert read["04_attack"]["grid_C"] == [1] and read["jobs"] == {"sets": 1, "runs": 0, "shadows": 5}
+    assert read["04_attack"]["grid_C"] == [1] and read.keys() == {stage.name for stage in STAGES}
 
 
 def received(text: str) -> dict:
@@ -678,7 +677,7 @@ def received(text: str) -> dict:
 def test_a_value_of_a_profile_arrives_in_the_notebook_as_it_was_written(text, profile):
     profile(text)
     read, got = profiles.read("mine"), {}
-    for stage in profiles.STAGES:
+    for stage in read:
         line = profiles.arguments(stage, read[stage])
         assert "\n" not in line
         arrived = profiles.parameters(stage) | received(line)
@@ -739,8 +738,6 @@ WORDS = [True, None, "", " ", 5, 0.5, float("nan"), ["auto"], {}, b"auto"]
 
 def senseless(name: str) -> list:
     """Return values that no parameter of this name may have."""
-    if name == "jobs":
-        return [None, 1, [], "runs", {"runs": -1}, {"runs": True}, {"runs": "1"}, {"run": 1}, {1: 1}]
     if name in ("profile", "dataset", "pixels", "device"):
         extra = {"profile": ["../x", "/x", ".", "-x", "a b", "a{b}", "a\n", "x" * 101], "dataset": []}
         return WORDS + extra.get(name, ["Auto", "standard\n", "gpu"])
@@ -787,7 +784,7 @@ def test_only_these_parameters_may_be_zero_or_no_whole_number_or_an_empty_list()
         {name for name, rule in parameters.TABLE.items() if rule.fits(value)} for value in (0, 0.5, [])
     )
     assert empty == {"doses", "synthetic_sets", "extra_targets"}
-    assert zero == {"seed", "outer", "inner", "first_run", "first_shadow", "merge_step", "shift", "epsilon", "n_images"}
+    assert zero == {"seed", "outer", "inner", "merge_step", "shift", "epsilon", "n_images"}
     assert half == {"image_lr", "effort", "epsilon"}
 
 
@@ -805,7 +802,6 @@ def test_a_misspelt_parameter_is_refused_with_the_nearest(name, refused):
         ({"ipc": [10, 3], "outer": 0}, ["outer = 0", "1, 10, 50, not 3", "set outer and inner yourself"]),
         ({"ipc": 10, "control_ipc": 50}, ["control_ipc = 50", "expected one of ipc = [10]"]),
         ({"extra_targets": "a.npz", "shift": 1}, ["shift = 1", "set shift to 0, or extra_targets to []"]),
-        ({"first_shadow": 991, "n_shadows": 10}, ["first_shadow = 991, n_shadows = 10", "at most 1,000"]),
         ({"n_references": 7}, ["n_references = 7", "even"]),
         ({"n_models": 5}, ["n_models = 5", "even"]),
         ({"start": "zeros"}, ["start = 'zeros'", "one of noise, real, means"]),
@@ -814,7 +810,7 @@ def test_a_misspelt_parameter_is_refused_with_the_nearest(name, refused):
         ({"epsilons": [0.1, 0.05]}, ["epsilons = [0.1, 0.05]", "each larger than the one before"]),
         ({"epsilons": [0.1], "epsilon": 0.2}, ["epsilon = 0.2", "expected one of epsilons = [0.1]"]),
         ({"merge_step": 10}, ["merge_step = 10", "from 0 to 0.1"]),
-        ({"first_shadow": 1000}, ["to 999"]),
+        ({"n_shadows": 1001}, ["n_shadows = 1001", "to 1,000"]),
         ({"ipc": "[10, 50]"}, ["ipc = '[10, 50]'", "this is text, write {ipc: [10, 50]}"]),
         ({"epochs": [5], "__annotations__": {"epochs": int}}, ["epochs = [5]", "expected one int here"]),
     ],

@@ -13,7 +13,7 @@ import pytest
 from scipy.stats import ttest_ind
 from sklearn.metrics import roc_auc_score
 
-from dcpriv_lib import metrics, study as study_module
+from dcpriv_lib import metrics
 from dcpriv_lib.attacks import signals, suites
 from dcpriv_lib.attacks.attack import Answers, Attack, Rehearsal
 from dcpriv_lib.condensation import condense
@@ -281,7 +281,3 @@ def test_the_papers_number_agrees_inside_our_interval(says, expected):
     )
 
 
-def test_the_modules_name_every_notebook_that_makes_something():
-    from dcpriv_lib import profiles
-
-    assert set(study_module.MADE_BY.values()) <= set(profiles.STAGES)

@@ -43,6 +43,7 @@ HOUSE = {
     "results.findings",
     "results.plots",
     "results.report",
+    "stages",
 }
 CHOICES = {
     "study": {

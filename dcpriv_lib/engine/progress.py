@@ -65,7 +65,7 @@ class Screen(logging.Handler):
             self.spent += took * threads
             self.spent_as_expected += self.expected[rule]
         self._say(f"  {self.done} of {self.total}  {words}: {duration(took)}{self._left()}")
-        if self.done == self.total and "split" in self.seconds:
+        if self.done == self.total and "data_split" in self.seconds:
             self._record()
 
     def _left(self) -> str:
