@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from dcpriv_lib import profiles
+from dcpriv_lib import stages
 from dcpriv_lib.engine.progress import RECORD
 
 RULES = {"imports": r"^(import|from) \w", "plotting": r"\bplt\.|\bplots\.|study\.figure\("}  # else compute
@@ -38,9 +38,9 @@ def seconds(notebook) -> dict[str, float]:
 def main(folder: Path) -> None:
     """Print a table of seconds, one row a notebook."""
     rows = {
-        stage: seconds(nbformat.read(folder / f"notebooks/{stage}.ipynb", 4))
-        for stage in profiles.STAGES
-        if (folder / f"notebooks/{stage}.ipynb").exists()
+        stage.name: seconds(nbformat.read(folder / f"notebooks/{stage.name}.ipynb", 4))
+        for stage in stages.STAGES
+        if (folder / f"notebooks/{stage.name}.ipynb").exists()
     }
     table = pd.DataFrame(rows).T
     table.loc["sum"] = table.sum()

@@ -21,7 +21,7 @@ from .engine.paths import PROFILE_NAME_RULE, check_profile
 # Names that the library's rooms own; see `__getattr__`
 OWNERS = {
     "METHODS": "condensation.condense",
-    "CORESETS": "condensation.defaults",
+    "CORESETS": "condensation.coresets",
     "PAPER_LOOPS": "condensation.defaults",
     "STARTS": "condensation.starts",
     "NETWORKS": "models.networks",

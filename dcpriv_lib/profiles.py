@@ -9,27 +9,11 @@ import yaml
 from pydantic import model_validator
 
 from .engine import paths
-from .engine.errors import ParameterError, as_list, nearest, per_ipc
+from .engine.errors import ParameterError, as_list, nearest
 from .parameters import MODELS, NAMES, validate
+from .stages import STAGES
 
-__all__ = ["APART", "STAGES", "Profile", "ProfileError", "arguments", "as_list", "parameters", "per_ipc", "read"]
-
-STAGES = (
-    "01_data_split",
-    "02_condensation",
-    "03_shadow_training",
-    "04_attack",
-    "05_results",
-    "06_stronger_attacks",
-    "07_controls",
-    "09_methods",
-    "10_robustness_and_fairness",
-    "11_formal_privacy",
-)
-APART = ("08_the_authors_models",)  # reads what others made, not these stages: `make authors` runs it, not the engine
-
-
-OF_STAGES = {stage: MODELS[stage] for stage in STAGES}  # their models
+OF_STAGES = {stage.name: MODELS[stage.name] for stage in STAGES}  # their models
 
 
 class ProfileError(ValueError):
@@ -50,7 +34,7 @@ class Profile(*OF_STAGES.values()):  # type: ignore[misc]
 @functools.cache
 def parameters(stage: str) -> dict:
     """Return the parameters a notebook declares, with their defaults."""
-    import papermill  # here, because a notebook that wants `per_ipc` would wait seconds for it
+    import papermill  # here, because it takes seconds to import, and not everybody asks
 
     found = papermill.inspect_notebook(str(paths.NOTEBOOKS / f"{stage}.ipynb"))
     return {name: ast.literal_eval(entry["default"]) for name, entry in found.items()}

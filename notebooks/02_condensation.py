@@ -60,7 +60,6 @@ synthetic_sets: list = []    # files of condensed sets made elsewhere; none: con
 training_sets: list = ["original", "subset", "condensed"]  # what to train target models on
 n_runs: int = 5              # target models per training set, each with its own initial weights
 epochs: int = 60             # passes over the training set; paper: 100
-first_run: int = 0           # for the engine, which divides the work: number of the first run
 
 # %%
 from collections import Counter
@@ -208,7 +207,7 @@ study.figure(figure, "cosines_by_hand")
 # never trained. The docstring of each in `condense.METHODS` has its equation. A good `image_lr` is a different one for each.
 
 # %%
-runs = range(first_run, first_run + n_runs)
+runs = range(n_runs)
 n_sets = Counter(n for n, _ in given) or errors.per_ipc("condensed_sets", condensed_sets,
                                                         list(settings))
 wanted = {(n, run % n_sets[n]): (M, settings[n]) for n in settings for run in runs}

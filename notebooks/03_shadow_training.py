@@ -47,7 +47,6 @@ device: str = "auto"        # cpu, cuda, mps, or auto
 ds: int = 299               # members, and non-members, of each shadow model; paper: 15,000
 n_shadows: int = 10         # shadow models to train
 epochs: int = 60            # passes over a shadow's members, like the target's; paper: 100
-first_shadow: int = 0       # for the engine, which divides the work: number of the first one
 
 # %%
 import matplotlib.pyplot as plt
@@ -92,7 +91,7 @@ ax.set_title("Figure 2. Training the shadow models and the attack models")
 study.figure(figure, "figure2_shadow_training")
 
 # %%
-numbers = range(first_shadow, first_shadow + n_shadows)
+numbers = range(n_shadows)
 splits = [shadow_split(study.attacker, ds, j, seed) for j in numbers]  # (M_j, N_j), [ds] each
 training_sets = {j: inside for j, (inside, _) in zip(numbers, splits)}
 shadows = study.models("shadow", each(training_sets, Training(epochs)))

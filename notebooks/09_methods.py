@@ -177,7 +177,7 @@ for _ in range(2):
 shuffled = study.rng("tuning").permutation(study.attacker)
 first, second = shuffled[:len(shuffled) // 2], shuffled[len(shuffled) // 2:]
 scale = {"width": width, "real_batch": real_batch, "effort": effort}
-to_try = {method: factors if method in defaults.CONDENSING else [1] for method in methods}
+to_try = {method: factors if method in defaults.METHODS else [1] for method in methods}
 tried = {(method, factor): (first, settings_of(method, control_ipc, factor=factor, **scale))
          for method in methods for factor in to_try[method]}
 tuning, right = study.sets("tuning", tried), []
@@ -472,7 +472,7 @@ study.table(clock.assign(seconds=clock["seconds"].map("{:.1f}".format)), "method
 
 # %%
 few_halves = list(range(min(4, len(halves))))
-accurate = max((method for method in methods if method in defaults.CONDENSING),
+accurate = max((method for method in methods if method in defaults.METHODS),
                key=lambda method: tuned[method].max())
 twice = [name for name in dict.fromkeys(["tiles", more_of[0], accurate]) if name in methods]
 sets_of |= {(method, control_ipc): made[method][0] for method in twice}
@@ -731,7 +731,7 @@ plt.show()
 #
 # 1. (easy) Give DM and KIP four times the iterations (`effort`). Which of them gains more? Does it move along the line of real images, or away from it?
 # 2. (medium) Start IDM from noise instead of tiles. What does it cost in accuracy, and what do the people gain whom the tiles showed?
-# 3. (hard) Write a method of your own: one function with the arguments that `condense.METHODS` names. For instance match the mean
+# 3. (hard) Write a method of your own: one function with the arguments that `method.Step` names. For instance match the mean
 #    *and* the variance of the features. Does the variance help, and does it leak?
 #
 # Solutions: `solutions/09_solutions.ipynb`.

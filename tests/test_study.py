@@ -292,8 +292,3 @@ def test_the_papers_number_agrees_inside_our_interval(says, expected):
     )
 
 
-def test_the_modules_name_every_notebook_that_makes_something():
-    from dcpriv_lib import profiles
-    from dcpriv_lib.results import kept
-
-    assert set(kept.MADE_BY.values()) <= set(profiles.STAGES)

@@ -1,7 +1,7 @@
 """Dataset condensation: a few synthetic images a class in place of many real ones.
 
-What all methods share is here: the loop that stops and goes on, and their names in `METHODS`. Each method has a module
-of its own; the real images and the settings they are given are in `method`, the images they start from in `starts`.
+What all methods share is here: the loop that stops and goes on, and `METHODS`, where each is named. What a method is
+and what it is given are in `method`, the images that it starts from in `starts`; each has a module of its own.
 """
 
 from collections.abc import Callable
@@ -16,47 +16,52 @@ from ..engine.seeding import generator
 from ..models.networks import NETWORKS, initialise
 from . import coresets, distribution_matching, kernel_inducing_points, multi_formation, trajectory_matching
 from .gradient_matching import match_gradients
-from .method import Real, Settings, check_ipc
+from .method import Method, Real, Schedule, Settings, State, check_ipc
 from .starts import STARTS, starting_images
 
 SNAPSHOTS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # iterations whose images are kept
 
 
-# A method makes one iteration: ``method(state, real, settings, draw, network)`` returns what has changed of the
-# state and the loss, the mean of a class and update. It is given
-#   state : dict of tensors: "images" float32 [classes, ipc, C, H, W], "velocity" of the same shape, zero at first, and
-#       whatever the method itself returned before;
-#   real : the `Real` images;
-#   settings : the `Settings`;
-#   draw : the generator of all that is random in this iteration;
-#   network : a network freshly drawn from it, to be used or changed at will.
+# Whoever adds a method writes its step (see `method.Step`) and names it here: the notebooks' parameters, the tables and
+# the tests then have it. The usual loops are of about equal cost: on MNIST with a network of width 32, ten images a
+# class take some twenty seconds of one core.
 METHODS = {
-    "DC": match_gradients,
-    "DSA": partial(match_gradients, augmented=True),
-    "DM": distribution_matching.match_distributions,
-    "DM-DSA": partial(distribution_matching.match_distributions, augmented=True),
-    "MTT": trajectory_matching.match_trajectories,
-    "IDC": multi_formation.match_formations,
-    "IDM": multi_formation.match_expanded,
-    "KIP": kernel_inducing_points.induce_points,
-    "KIP-labels": partial(kernel_inducing_points.induce_points, learn_labels=True),
+    "DC": Method(match_gradients, Schedule(10, 5, 5, 1.0)),
+    "DSA": Method(partial(match_gradients, augmented=True), Schedule(8, 5, 5, 1.0)),
+    "DM": Method(distribution_matching.match_distributions, Schedule(60, 1, 0, 30.0)),
+    "DM-DSA": Method(partial(distribution_matching.match_distributions, augmented=True), Schedule(60, 1, 0, 30.0)),
+    "MTT": Method(trajectory_matching.match_trajectories, Schedule(2, 10, 10, 30.0)),
+    "IDC": Method(
+        multi_formation.match_formations,
+        Schedule(2, 10, 8, 0.01, "tiles"),
+        decode=multi_formation.decode,
+        refuses={"linear": "IDC matches the gradients of convolutions, and it has none"},
+    ),
+    "IDM": Method(multi_formation.match_expanded, Schedule(14, 4, 5, 10.0, "tiles"), decode=multi_formation.decode),
+    "KIP": Method(kernel_inducing_points.induce_points, Schedule(20, 20, 0, 0.01, ipc_matters=False)),
+    "KIP-labels": Method(
+        partial(kernel_inducing_points.induce_points, learn_labels=True),
+        Schedule(20, 20, 0, 0.01, ipc_matters=False),
+        labels=kernel_inducing_points.soft_labels,
+    ),
 }
 
 
 def chosen(settings: Settings) -> tuple[Callable, ...]:
     """Return the functions of other modules to which `condense` leaves the start and the method, for the record."""
     starts = coresets.CHOICES | {"tiles": multi_formation.encode}
-    return METHODS[settings.method], *(starts[name] for name in (settings.start,) if name in starts)
+    return *METHODS[settings.method].functions, *(starts[name] for name in (settings.start,) if name in starts)
 
 
 def check_names(start: str, method: str = "DC", network: str = "ConvNet") -> None:
     """Raise ValueError unless there are such a start, method and network, and the two last fit each other."""
     for name, value, known in (("start", start, STARTS), ("method", method, METHODS), ("network", network, NETWORKS)):
         check_known(name, value, known)
-    if (method, network) == ("IDC", "linear"):
+    refused = METHODS[method].refuses
+    if network in refused:
         raise ValueError(
-            "network = 'linear': IDC matches the gradients of convolutions, and it has none: choose "
-            "ConvNet or PaperCNN, or another method"
+            f"network = {network!r}: {refused[network]}: choose "
+            f"{' or '.join(name for name in NETWORKS if name not in refused)}, or another method"
         )
 
 
@@ -109,36 +114,29 @@ def condense(
     real = Real.of(images, labels)
     first, started_from = starting_images(real, settings.ipc, settings.start, seed, make_network)
     state = _iterate_all(real, first, settings, make_network, seed, checkpoint, progress)
-    formed = _formed(state["images"], settings.method)
+    method = METHODS[settings.method]
+    formed = method.training_images(state["images"])
     return {
         "images": formed,
         "loss": state["loss"],
         "started_from": started_from,
-        "labels": _labels(state, len(formed) // len(first), settings.method),
-        "snapshots": torch.stack([_formed(images, settings.method) for images in state["snapshots"]]),
+        "labels": method.training_labels(state, len(formed) // len(first)),
+        "snapshots": torch.stack([method.training_images(images) for images in state["snapshots"]]),
     }
 
 
-def _formed(images: torch.Tensor, method: str) -> torch.Tensor:
-    """Return the training images [n, C, H, W] of synthetic ones [classes, ipc, C, H, W]."""
-    return multi_formation.decode(images).flatten(0, 2) if method in ("IDC", "IDM") else images.flatten(0, 1)
-
-
-def _labels(state: dict, size: int, method: str) -> torch.Tensor:
-    """Return the labels of the training images, `size` of each class."""
-    classes = len(state["images"])
-    hard = torch.arange(classes).repeat_interleave(size)
-    return kernel_inducing_points.soft_labels(state, hard, classes) if method == "KIP-labels" else hard
-
-
 def _iterate_all(
-    real: Real, first, settings: Settings, make_network, seed, checkpoint, progress
-) -> dict[str, torch.Tensor]:
+    real: Real,
+    first: torch.Tensor,
+    settings: Settings,
+    make_network: Callable,
+    seed: int,
+    checkpoint,
+    progress: Callable,
+) -> State:
     """Return the state after the last iteration, from the start or from where an earlier run ended."""
     device, network = real.images.device, make_network().to(real.images.device)
-    # DC is None, what a state has that was made before there were other methods
-    inputs = {"method": None} | settings.inputs() | {"seed": seed, "shape": list(first.shape)}
-    del inputs["iterations"]  # the state of fewer is on the way to more
+    inputs = settings.inputs_of_state() | {"seed": seed, "shape": list(first.shape)}
     with Checkpoint(checkpoint, inputs, keep_last=True) as saved:
         state = saved.load() or _at_first(first)
         if len(state["loss"]) > settings.iterations:  # of a longer run, whose state is to stay
@@ -148,7 +146,7 @@ def _iterate_all(
             # one stream an iteration: a resumed run draws what the unbroken one would have
             draw = generator(seed, "iteration", iteration)
             initialise(network, draw)
-            changed, loss = METHODS[settings.method](
+            changed, loss = METHODS[settings.method].step(
                 {name: value.to(device) for name, value in state.items() if name not in ("loss", "snapshots")},
                 real,
                 settings,

@@ -5,11 +5,13 @@ the tiles of `multi_formation`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
 from ..models import training
 from ..models.networks import initialise
+from .method import Schedule
 
 EPOCHS = 1  # of the network whose features are compared
 
@@ -78,3 +80,30 @@ def k_center(features: torch.Tensor, size: int) -> torch.Tensor:
 
 
 CHOICES = {"herding": herding, "k-center": k_center}
+
+
+@dataclass(frozen=True)
+class Coreset:
+    """A choice of real images: a start, and no iteration.
+
+    `decoded_by` is the method, one of `condense.METHODS`, through whose loop the start goes; it says what the training
+    images are.
+    """
+
+    start: str
+    decoded_by: str = "DC"
+
+    @property
+    def usual(self) -> Schedule:
+        """The schedule without an iteration."""
+        return Schedule(0, 1, 0, 1.0, self.start)
+
+
+# Real images as they are, which condensed sets have to beat; the tiles, four of them an image and cut small, are where
+# IDC and IDM begin.
+CORESETS = {
+    "random": Coreset("real"),
+    "herding": Coreset("herding"),
+    "k-center": Coreset("k-center"),
+    "tiles": Coreset("tiles", decoded_by="IDM"),
+}

@@ -10,6 +10,7 @@ from torch import nn
 
 from ..models.training import momentum_step
 from . import augmentation
+from .method import Real, Settings, State
 
 CPU_CHUNK = 2**20  # activations of the first layer in one pass on CPUs, 4 MiB: what stays in the cache
 
@@ -24,7 +25,7 @@ def features(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def class_means(
-    network: nn.Module, real, size: int, draw: torch.Generator, changes: list[Callable] | None = None
+    network: nn.Module, real: Real, size: int, draw: torch.Generator, changes: list[Callable] | None = None
 ) -> torch.Tensor:
     """Return the mean of `features` over `size` random real images of each class, float [classes, n].
 
@@ -59,13 +60,13 @@ def matching_gradient(
 
 
 def match_distributions(
-    state: dict, real, settings, draw: torch.Generator, network: nn.Module, augmented: bool = False
-) -> tuple[dict[str, torch.Tensor], float]:
+    state: State, real: Real, settings: Settings, draw: torch.Generator, network: nn.Module, augmented: bool = False
+) -> tuple[State, float]:
     """Make one iteration of distribution matching (Zhao & Bilen, algorithm 1).
 
     With the freshly drawn network and one batch of real images a class, the synthetic images make
     `outer` steps along the gradient of `matching_gradient` (SGD on the pixels, momentum 0.5); the
-    authors make one. The arguments and what is returned are those of `condense.METHODS`.
+    authors make one. The arguments and what is returned are those of every `method.Step`.
 
     With `augmented`, `augmentation.siamese` changes the real and the synthetic images of a class alike before they
     are embedded, another time in each iteration; the authors' published accuracies are of this variant.

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..models.training import momentum_step
 from . import augmentation
-from .method import Real, Settings
+from .method import Real, Settings, State
 
 NETWORK_LR = 0.01
 NETWORK_BATCH = 256  # synthetic images a step of the inner training
@@ -106,13 +106,13 @@ def matching_step(
 
 
 def match_gradients(
-    state: dict, real: "Real", settings: Settings, draw: torch.Generator, network: nn.Module, augmented: bool = False
-) -> tuple[dict[str, torch.Tensor], float]:
+    state: State, real: Real, settings: Settings, draw: torch.Generator, network: nn.Module, augmented: bool = False
+) -> tuple[State, float]:
     """Make one iteration of gradient matching (DC; Zhao et al. 2021, algorithm 1).
 
     `outer` times the synthetic images make one step along the gradient of `matching_step` (SGD on the
     pixels, momentum 0.5) and, between two of them, the network is trained on them for `inner` epochs
-    (SGD, rate 0.01). The arguments and what is returned are those of every method, see `METHODS`.
+    (SGD, rate 0.01). The arguments and what is returned are those of every `method.Step`.
 
     With `augmented` it is DSA (Zhao & Bilen 2021): `augmentation.siamese` changes the real and the synthetic
     images of a class alike before their gradients are matched, and `augmentation.each` those that the network

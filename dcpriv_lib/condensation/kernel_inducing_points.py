@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from ..models.training import Adam
+from .method import Real, Settings, State
 
 WEIGHT_VARIANCE, BIAS_VARIANCE = 2.0, 0.01  # of a weight, times its inputs, and of a bias at the start
 DEPTH = 1  # hidden layers
@@ -102,13 +103,13 @@ def soft_labels(state: dict, hard: torch.Tensor, classes: int) -> torch.Tensor:
 
 
 def induce_points(
-    state: dict, real, settings, draw: torch.Generator, network=None, learn_labels: bool = False
-) -> tuple[dict[str, torch.Tensor], float]:
+    state: State, real: Real, settings: Settings, draw: torch.Generator, network=None, learn_labels: bool = False
+) -> tuple[State, float]:
     """Make one iteration of KIP: `outer` steps of Adam on the pixels along the gradient of `regression_loss`.
 
     Each step sees `real_batch` real images a class. With `learn_labels` the targets of the synthetic images
     are learned too, at the same rate; they begin as those of the classes, and `soft_labels` makes labels of
-    them. The arguments and what is returned are those of `condense.METHODS`; no network is needed.
+    them. The arguments and what is returned are those of every `method.Step`; no network is needed.
     """
     classes, ipc = state["images"].shape[:2]
     pixels = state["images"].flatten(0, 1).clone().requires_grad_()

@@ -1,12 +1,17 @@
-"""What every method of condensation is given: the real images by class, and the settings."""
+"""What a method of condensation is, and what it is given: the real images by class, and the settings."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 
 import torch
+from torch import nn
 
 REAL_BATCH = 256  # real images a class and update
 IMAGE_LR = 0.1
-FIRST_ONES = (("method", "DC"), ("network", "ConvNet"))
+
+# There once were one method and one network, and nobody named them. So that the sets made then are found, their keys
+# are still what they were: of a set, the two are left out; of the state of unfinished work, the method is None.
+UNNAMED = (("method", "DC"), ("network", "ConvNet"))
 
 
 @dataclass(frozen=True)
@@ -38,12 +43,13 @@ class Settings:
     network: str = "ConvNet"
 
     def inputs(self) -> dict:
-        """Return the settings as inputs of an artefact.
+        """Return the settings as inputs of an artefact, without what is `UNNAMED`."""
+        return {name: value for name, value in asdict(self).items() if (name, value) not in UNNAMED}
 
-        The method and the network are left out if they are those that once were the only ones: sets made then are
-        found.
-        """
-        return {name: value for name, value in asdict(self).items() if (name, value) not in FIRST_ONES}
+    def inputs_of_state(self) -> dict:
+        """Return the settings as inputs of a state; the iterations are left out, as a state is on the way to more."""
+        named = {"method": None} | self.inputs()
+        return {name: value for name, value in named.items() if name != "iterations"}
 
     @property
     def updates(self) -> int:
@@ -95,3 +101,68 @@ class Real:
         """Return `size` rows of one class, chosen at random; all if there are fewer."""
         rows = self.by_class[label]
         return rows[torch.randperm(len(rows), generator=draw)[:size].to(rows.device)]
+
+
+State = dict[str, torch.Tensor]
+# One iteration of a method: ``step(state, real, settings, draw, network)`` returns what has changed of the state, and
+# the loss, the mean of a class and update. It is given
+#   state : "images" float32 [classes, ipc, C, H, W], "velocity" of the same shape, zero at first, and whatever the
+#       step itself returned before;
+#   real : the `Real` images;
+#   settings : the `Settings`;
+#   draw : the generator of all that is random in this iteration;
+#   network : a network freshly drawn from it, to be used or changed at will.
+Step = Callable[[State, Real, Settings, torch.Generator, nn.Module], tuple[State, float]]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a method usually works, in which steps and from which start; the attributes are those of `Settings`.
+
+    `image_lr` is for ten images a class. `ipc_matters`: whether the gradient for one image is the smaller the
+    more images of its class there are, because the loss takes their mean; the step then grows with their number.
+    """
+
+    iterations: int
+    outer: int
+    inner: int
+    image_lr: float
+    start: str = "real"
+    ipc_matters: bool = True
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of condensation: all that the loop, the notebooks and the comparison of methods know of it.
+
+    Attributes
+    ----------
+    step : one iteration.
+    usual : its usual loops, step size and start.
+    decode : makes the training images [classes, ipc, k, C, H, W] of the synthetic ones [classes, ipc, C, H, W]; None
+        if these are the training images.
+    labels : makes the labels of the training images, ``labels(state, hard, classes)``, from the last state and the hard
+        labels int64 [n]; None if they are the hard ones.
+    refuses : networks that it cannot work with, and why, to end "network = 'linear': ...".
+    """
+
+    step: Step
+    usual: Schedule
+    decode: Callable[[torch.Tensor], torch.Tensor] | None = None
+    labels: Callable[[State, torch.Tensor, int], torch.Tensor] | None = None
+    refuses: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def functions(self) -> tuple[Callable, ...]:
+        """The functions that the loop leaves the work to."""
+        return tuple(function for function in (self.step, self.decode, self.labels) if function)
+
+    def training_images(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the training images [n, C, H, W] of synthetic ones [classes, ipc, C, H, W]."""
+        return self.decode(images).flatten(0, 2) if self.decode else images.flatten(0, 1)
+
+    def training_labels(self, state: State, size: int) -> torch.Tensor:
+        """Return the labels of the training images, `size` of each class."""
+        classes = len(state["images"])
+        hard = torch.arange(classes).repeat_interleave(size)
+        return self.labels(state, hard, classes) if self.labels else hard

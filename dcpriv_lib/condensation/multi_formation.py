@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from ..models.training import momentum_step
 from . import augmentation, distribution_matching
+from .method import Real, Settings, State
 
 FACTOR = 2  # a synthetic image is FACTOR x FACTOR training images
 AUGMENTED_BY = ("color", "crop", "cutout")  # one of these, drawn for each class and update
@@ -100,15 +101,15 @@ def matching_gradient(
 
 
 def match_formations(
-    state: dict, real, settings, draw: torch.Generator, network: nn.Module
-) -> tuple[dict[str, torch.Tensor], float]:
+    state: State, real: Real, settings: Settings, draw: torch.Generator, network: nn.Module
+) -> tuple[State, float]:
     """Make one iteration of IDC (Kim et al., algorithm 1).
 
     `outer` times the synthetic images make one step along the gradient of `matching_gradient` (SGD on the
     pixels, momentum 0.5) and are kept within the grey levels of the real ones. Between two steps the network
     is trained on batches of 64 real images, `inner` of them (SGD, rate 0.01, momentum 0.9, weight decay 5e-4);
     the authors take 8, and leave CutMix out for MNIST, as is done here. The arguments and what is returned are
-    those of `condense.METHODS`.
+    those of every `method.Step`.
 
     The authors' program differs in four things. It changes every matched batch by colour *and* crop, and by cutout too
     except on MNIST with FACTOR 2, where one of the three is drawn here. Its networks learn from augmented real images,
@@ -128,7 +129,9 @@ def match_formations(
     return {"images": synthetic, "velocity": velocity}, total / (settings.outer * len(synthetic))
 
 
-def train_on_real(network: nn.Module, momenta: list[torch.Tensor], real, steps: int, draw: torch.Generator) -> None:
+def train_on_real(
+    network: nn.Module, momenta: list[torch.Tensor], real: Real, steps: int, draw: torch.Generator
+) -> None:
     """Train `network` in place by some steps of SGD on real images; `momenta` are what its weights still move by."""
     weights = list(network.parameters())
     for _ in range(steps):
@@ -141,8 +144,8 @@ def train_on_real(network: nn.Module, momenta: list[torch.Tensor], real, steps: 
 
 
 def match_expanded(
-    state: dict, real, settings, draw: torch.Generator, network: nn.Module
-) -> tuple[dict[str, torch.Tensor], float]:
+    state: State, real: Real, settings: Settings, draw: torch.Generator, network: nn.Module
+) -> tuple[State, float]:
     """Make one iteration of IDM: distribution matching on the decoded images (Zhao et al. 2023).
 
     As `match_formations`, but each step is along the gradient of `distribution_matching.matching_gradient`, of

@@ -10,6 +10,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from ..models.training import momentum_step
+from .method import Real, Settings, State
 
 EXPERT_LR, EXPERT_BATCH = 0.01, 256  # plain SGD
 STAGES = 4  # times at which an expert's weights are kept, besides the first ones
@@ -59,7 +60,7 @@ def trajectory_distance(
     return squared(arrived, target) / squared(start, target)
 
 
-def trajectory(network: nn.Module, real, draw: torch.Generator) -> list[list[torch.Tensor]]:
+def trajectory(network: nn.Module, real: Real, draw: torch.Generator) -> list[list[torch.Tensor]]:
     """Train `network` on the real images, and return its weights at first and after each of STAGES stages."""
     weights, kept = list(network.parameters()), []
     for step in range(STAGES * STAGE_STEPS + 1):
@@ -74,8 +75,8 @@ def trajectory(network: nn.Module, real, draw: torch.Generator) -> list[list[tor
 
 
 def match_trajectories(
-    state: dict, real, settings, draw: torch.Generator, network: nn.Module
-) -> tuple[dict[str, torch.Tensor], float]:
+    state: State, real: Real, settings: Settings, draw: torch.Generator, network: nn.Module
+) -> tuple[State, float]:
     """Make one iteration of MTT (Cazenavette et al., algorithm 1) with one new expert.
 
     The freshly drawn network is trained on the real images. Then `outer` times: from a random stage of it,
@@ -83,7 +84,7 @@ def match_trajectories(
     `trajectory_distance` to the expert two stages later (SGD on the pixels, momentum 0.5). The rate of the
     training on the synthetic images is learned too. The authors store 100 experts and draw one for each update;
     here every iteration has one of its own, so that nothing is stored, and all updates train on all synthetic
-    images without augmentation. The arguments and what is returned are those of `condense.METHODS`.
+    images without augmentation. The arguments and what is returned are those of every `method.Step`.
     """
     classes, ipc = state["images"].shape[:2]
     synthetic, velocity = state["images"], state["velocity"]

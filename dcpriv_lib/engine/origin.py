@@ -44,6 +44,7 @@ HOUSE = {
     "results.kept",
     "results.plots",
     "results.report",
+    "stages",
 }
 CHOICES = {  # module: what it imports and only chooses from; `computing` is told what was chosen
     "study": {"attacks.attack", "condensation.defaults", "privacy.noisy_embeddings"},

@@ -8,23 +8,8 @@ import pandas as pd
 
 from ..engine import paths, store
 from ..models.trained import Models
+from ..stages import MADE_BY
 from . import tables
-
-MADE_BY = {
-    "split": "01_data_split",
-    "targets": "02_condensation",
-    "condensed_sets": "02_condensation",
-    "shadows": "03_shadow_training",
-    "attacks": "04_attack",
-    "references": "06_stronger_attacks",
-    "every_model": "06_stronger_attacks",
-    "controls": "07_controls",
-    "methods": "09_methods",
-    "leaks": "09_methods",
-    "properties": "10_robustness_and_fairness",
-    "formal_privacy": "11_formal_privacy",
-}
-
 
 @dataclass(frozen=True)
 class Results:

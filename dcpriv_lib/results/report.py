@@ -14,15 +14,11 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 
 from . import findings
-from .. import profiles
+from .. import stages
 from ..engine import origin, paths, store
 from .tables import data_set
 
 TITLE = "Does dataset condensation protect the people in the training data?"
-# The notebooks that end in verdicts: their table there, and its columns with the question and the answer.
-VERDICTS = {"05_results": ("claims", "claim", "verdict"), "07_controls": ("verdict", "question", "answer"),
-            "10_robustness_and_fairness": ("chen_claims", "Chen et al. say", "verdict"),
-            "11_formal_privacy": ("formal_verdict", "question", "answer")}
 CLAIMS = paths.FIGURES / "authors/authors_claims.csv"  # what the paper's own models say, on MNIST: of no run but that one
 # The front page's figures: the first of these names that was drawn, and what it shows.
 FIGURES = {
@@ -88,7 +84,7 @@ def write(folder: Path, notebooks: Path, tables: Path, figures: Path) -> Path:
     -------
     The path of the front page.
     """
-    sources = {stage: as_committed(stage) for stage in sorted(profiles.STAGES + profiles.APART)}  # by their numbers
+    sources = {stage.name: as_committed(stage.name) for stage in stages.PAGES}
     ran = {stage: notebook for stage in sources if (notebook := executed(stage, notebooks))}
     pages = {"index.html": "Overview"} | {f"{stage}.html": heading(source) for stage, source in sources.items()}
     there = {"index.html"} | {f"{stage}.html" for stage in ran}
@@ -112,13 +108,13 @@ def as_committed(stage: str):
 def executed(stage: str, notebooks: Path):
     """Return a notebook as it was run; None if it was not run.
 
-    Those of `profiles.APART` are run for all profiles at once, beside them; without such a run they are shown
-    as committed, and say so.
+    `stages.APART` is run for all profiles at once, beside them; without such a run it is shown as committed, and says
+    so.
     """
-    for folder in [notebooks] + [notebooks.parent.parent / "authors/notebooks"] * (stage in profiles.APART):
+    for folder in [notebooks] + [notebooks.parent.parent / "authors/notebooks"] * (stage == stages.APART.name):
         if (folder / f"{stage}.ipynb").exists():
             return nbformat.read(folder / f"{stage}.ipynb", 4)
-    if stage not in profiles.APART:
+    if stage != stages.APART.name:
         return None
     notebook = as_committed(stage)
     title, _, text = notebook.cells[0].source.partition("\n")
@@ -145,12 +141,13 @@ def front(resources: dict, notebooks: list[tuple[str, str, str]], tables: Path, 
 
 def verdicts(tables: Path):
     """Yield what the judging notebooks found, one dict a row of their tables."""
-    for stage, (name, asked, answered) in VERDICTS.items():
+    for stage in (stage for stage in stages.STAGES if stage.verdict):
+        name, asked, answered = stage.verdict
         if (tables / f"{name}.csv").exists():
             for row in pd.read_csv(tables / f"{name}.csv").to_dict("records"):
                 about = row.get("target", "")
                 asks = row[asked] if about in row[asked] else f"{row[asked]} ({about})"
-                yield {"notebook": int(stage[:2]), "page": f"{stage}.html", "question": asks,
+                yield {"notebook": stage.number, "page": f"{stage.name}.html", "question": asks,
                        "found": row["this run"], "answer": row[answered]}
 
 

@@ -39,6 +39,7 @@ from dcpriv_lib.attacks.shadow_models import membership_matrix
 from dcpriv_lib.condensation import condense
 from dcpriv_lib.condensation.defaults import settings_of
 from dcpriv_lib.condensation.distribution_matching import features
+from dcpriv_lib.condensation.method import Method, Schedule
 from dcpriv_lib.evaluation import examination
 from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models.training import epochs_for, momentum_step
@@ -112,8 +113,8 @@ pd.DataFrame([row("tiles", condensed("tiles, once more", tiles))] + [
 # %% [markdown]
 # ## Exercise 3
 #
-# A method is a function of the state and the real images; this one is DM with one term more. A name in `METHODS` makes it known.
-# It is known to this process only, so the sets are made one by one; in `condensation.py` it would be known to all.
+# A method is a function of the state and the real images; this one is DM with one term more. A line in `METHODS` makes it known.
+# It is known to this process only, so the sets are made one by one; in `condense.py` it would be known to all.
 
 # %%
 def match_moments(state, real, settings, draw, network):
@@ -130,7 +131,7 @@ def match_moments(state, real, settings, draw, network):
                                     settings.image_lr)
     return {"images": moved, "velocity": velocity}, loss.item() / len(rows)
 
-condense.METHODS["moments"] = match_moments
+condense.METHODS["moments"] = Method(match_moments, Schedule(60, 1, 0, 30.0))
 
 # %%
 how = settings_of("DM", made["control_ipc"], **scale)

@@ -163,21 +163,21 @@ def test_more_iterations_go_on_from_fewer_and_fewer_leave_the_state_alone(tmp_pa
     images, labels = torch.randn(30, 1, 16, 16, generator=generator(3)), torch.arange(3).repeat(10)
     checkpoint, done = tmp_path / "state.npz", []
 
-    def condense(iterations, **changes):
+    def condensed(iterations, **changes):
         return condense.condense(
             images,
             labels,
             **settings(iterations=iterations, progress=lambda rest: (done.append(len(rest)), rest)[1], **changes),
         )
 
-    condense(2, checkpoint=checkpoint)
-    longer = condense(3, checkpoint=checkpoint)
+    condensed(2, checkpoint=checkpoint)
+    longer = condensed(3, checkpoint=checkpoint)
     state = checkpoint.read_bytes()
-    shorter = condense(1, checkpoint=checkpoint)
+    shorter = condensed(1, checkpoint=checkpoint)
     assert done == [2, 1, 1]
     assert checkpoint.read_bytes() == state
-    assert all(torch.equal(value, longer[name]) for name, value in condense(3).items())
-    assert all(torch.equal(value, shorter[name]) for name, value in condense(1).items())
+    assert all(torch.equal(value, longer[name]) for name, value in condensed(3).items())
+    assert all(torch.equal(value, shorter[name]) for name, value in condensed(1).items())
 
 
 @pytest.mark.parametrize(("start", "made_of"), [("real", 1), ("means", 4)])

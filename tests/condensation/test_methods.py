@@ -21,7 +21,7 @@ from dcpriv_lib.condensation import (
     starts,
     trajectory_matching,
 )
-from dcpriv_lib.condensation.method import Real, Settings
+from dcpriv_lib.condensation.method import Method, Real, Schedule, Settings
 from dcpriv_lib.engine import errors
 from dcpriv_lib.engine.seeding import generator
 from dcpriv_lib.models import networks, published_protocol
@@ -76,10 +76,62 @@ POSITIONS = [(0, 0, 0, 3, 4), (1, 1, 0, 8, 8), (2, 0, 0, 15, 2)]  # of synthetic
 # ---------------------------------------------------------------- what all promise
 
 
-def test_the_parameters_know_the_methods_the_starts_and_the_networks():
-    assert parameters.METHODS == tuple(condense.METHODS) and parameters.STARTS == tuple(starts.STARTS)
-    assert parameters.CORESETS + parameters.METHODS == tuple(defaults.SCHEDULES)
-    assert parameters.METHODS == defaults.CONDENSING and parameters.NETWORKS == tuple(networks.NETWORKS)
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("method", condense.METHODS),
+        ("start", starts.STARTS),
+        ("network", networks.NETWORKS),
+        ("methods", coresets.CORESETS | condense.METHODS),
+        ("starts", starts.STARTS),
+    ],
+)
+def test_notebooks_may_name_all_that_there_are_and_nothing_else(name, table):
+    for known in table:
+        value = [known] if name.endswith("s") else known
+        assert parameters.check({name: value}) == {name: value}
+    with pytest.raises(errors.ParameterError, match="expected"):
+        parameters.check({name: ["tiles and more"] if name.endswith("s") else "tiles and more"})
+
+
+def to_the_mean(state, real, settings, draw, network):
+    """Move the images towards the mean of their class, counting the steps in the state."""
+    means = torch.stack([real.images[own].mean(0) for own in real.by_class])[:, None]
+    moved = state["images"] + settings.image_lr * torch.rand((), generator=draw) * (means - state["images"])
+    steps = state.get("steps", torch.tensor(0)) + 1
+    return {"images": moved, "steps": steps}, float((means - moved).square().mean())
+
+
+def test_all_that_is_known_of_a_method_is_in_its_record(monkeypatch, tmp_path):
+    """One function and one line: the loop condenses, resumes, decodes and labels as the record says."""
+    record = Method(
+        to_the_mean,
+        Schedule(4, 1, 0, 0.5, "means"),
+        decode=multi_formation.decode,
+        labels=lambda state, hard, classes: hard + 10 * state["steps"],
+        refuses={"PaperCNN": "a toy knows no grown-up networks"},
+    )
+    monkeypatch.setitem(condense.METHODS, "toy", record)
+    made = condensed(method="toy", iterations=3, checkpoint=tmp_path / "state.npz")
+    assert made["images"].shape == (24, 1, 16, 16) and made["snapshots"].shape == (3, 24, 1, 16, 16)
+    assert made["labels"].tolist() == [30 + label for label in (0, 1, 2) for _ in range(8)]
+    more = condensed(method="toy", iterations=4, checkpoint=tmp_path / "state.npz")
+    unbroken = condensed(method="toy", iterations=4)
+    assert all(torch.equal(more[name], unbroken[name]) for name in more) and len(more["loss"]) == 4
+    usual = defaults.settings_of("toy", 20, width=4, real_batch=8)
+    assert (usual.iterations, usual.image_lr, usual.start, usual.method) == (4, 1.0, "means", "toy")
+    assert condense.chosen(usual) == (to_the_mean, multi_formation.decode, record.labels)
+    with pytest.raises(ValueError, match="network = 'PaperCNN': a toy knows .* networks: choose ConvNet or linear, or"):
+        condense.check_names("noise", "toy", "PaperCNN")
+
+
+def test_the_keys_of_sets_and_states_are_what_they_once_were():
+    """Sets of the first method and network are found by keys that do not name these, and states by a method of None."""
+    rest = {"ipc": 1, "outer": 3, "inner": 4, "width": 5, "real_batch": 6, "image_lr": 0.5, "start": "real"}
+    first, other = Settings(iterations=2, **rest), Settings(iterations=2, **rest, method="DM", network="linear")
+    assert first.inputs() == rest | {"iterations": 2} and first.inputs_of_state() == rest | {"method": None}
+    assert other.inputs_of_state() == rest | {"method": "DM", "network": "linear"}
+    assert other.inputs() == other.inputs_of_state() | {"iterations": 2}
 
 
 @every_method
@@ -678,17 +730,25 @@ def test_idm_with_one_update_is_distribution_matching_on_decoded_images():
 # ---------------------------------------------------------------- schedules
 
 
-@pytest.mark.parametrize("method", defaults.SCHEDULES)
+@pytest.mark.parametrize("method", coresets.CORESETS | condense.METHODS)
 def test_a_schedule_is_scaled_in_its_iterations_and_its_step(method):
     usual, more = (
         defaults.settings_of(method, 10, width=4, real_batch=8, **changes)
         for changes in ({}, {"effort": 2, "factor": 3, "start": "noise"})
     )
     assert more.iterations == 2 * usual.iterations and more.image_lr == pytest.approx(3 * usual.image_lr)
-    loop = {"tiles": "IDM"}.get(method, "DC") if method in parameters.CORESETS else method
-    assert (more.start, usual.start, usual.method) == ("noise", defaults.SCHEDULES[method].start, loop)
+    loop = {"tiles": "IDM"}.get(method, "DC") if method in coresets.CORESETS else method
+    start = {
+        "random": "real",
+        "herding": "herding",
+        "k-center": "k-center",
+        "tiles": "tiles",
+        "IDC": "tiles",
+        "IDM": "tiles",
+    }
+    assert (more.start, usual.start, usual.method) == ("noise", start.get(method, "real"), loop)
     least = defaults.settings_of(method, 10, width=4, real_batch=8, effort=1e-3)
-    assert least.iterations == (method in parameters.METHODS)
+    assert least.iterations == (method in condense.METHODS)
 
 
 @every_method
@@ -701,7 +761,7 @@ def test_the_step_of_one_image_does_not_depend_on_how_many_there_are(method):
         how = defaults.settings_of(method, ipc, width=4, real_batch=10, effort=1e-3)
         state = {"images": base.repeat(1, ipc, 1, 1, 1), "velocity": torch.zeros(3, ipc, 1, 16, 16)}
         one_step = dataclasses.replace(how, outer=1, inner=1)
-        changed, _ = condense.METHODS[method](
+        changed, _ = condense.METHODS[method].step(
             state, Real.of(pictures() / 4, LABELS), one_step, generator(1), network(dtype=torch.float32)
         )
         moved[ipc] = (changed["images"] - state["images"])[:, 0]

@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
 
-from dcpriv_lib import profiles
+from dcpriv_lib import profiles, stages
 from dcpriv_lib.attacks import signals, suites
 from dcpriv_lib.attacks.attack import Answers, References
 from dcpriv_lib.attacks.shadow_models import membership_matrix
@@ -284,7 +284,7 @@ def test_the_average_person_in_notebook_7_is_recomputed_from_the_stored_answers(
 
 def test_the_report_reads_without_a_network(tiny):
     pages = sorted((tiny / "report").glob("*.html"))
-    assert len(pages) == 1 + len(profiles.STAGES + profiles.APART)
+    assert len(pages) == 1 + len(stages.PAGES)
     for page in pages:
         html = page.read_text()
         loads = re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"(?!data:)([^\"]+)", html)
@@ -318,15 +318,22 @@ def test_a_killed_run_goes_on_and_ends_in_identical_artefacts(tiny, tmp_path):
     assert all((tmp_path / "tiny" / name).stat().st_mtime_ns == stamp for name, stamp in times.items())
 
 
-def test_what_a_part_left_behind_is_not_taken_for_the_whole(tiny, tmp_path):
-    """Stopped after one part of notebook 2, which left its own targets: who asks for a later step gets them all."""
+def test_what_other_settings_left_behind_is_not_taken_for_the_profiles(tiny, tmp_path):
+    """Notebook 2 was run by hand with fewer runs: a dry run leaves that, whoever asks for targets gets them all."""
     shutil.copytree(tiny, tmp_path / "tiny")
     left = tmp_path / "tiny/targets.npz"
     inputs = store.read_record(left)["inputs"]
     store.save_table(left, passed_on(left).head(1), inputs | {"parameters": inputs["parameters"] | {"n_runs": 1}})
     (tmp_path / "tiny/notebooks/02_condensation.ipynb").unlink()
+    kept = left.read_bytes()
+    dry = ["snakemake", "-n", "--snakefile", paths.REPOSITORY / "Snakefile", "--directory", tmp_path]
+    environment = os.environ | {"DCPRIV_RESULTS": str(tmp_path)}
+    subprocess.run([*dry, "--config", "profile=tiny"], env=environment, check=True, capture_output=True)
+    assert left.read_bytes() == kept
     output, _ = engine(tmp_path, targets=[left]).communicate()
-    assert left.read_bytes() == (tiny / "targets.npz").read_bytes(), output[-3000:]
+    assert "what notebook 2 left in" in output and left.read_bytes() == (tiny / "targets.npz").read_bytes(), output[
+        -3000:
+    ]
 
 
 def test_a_terminated_step_leaves_its_state(tiny, tmp_path):

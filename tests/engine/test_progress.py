@@ -14,7 +14,7 @@ from executed_notebooks import start_new_kernel
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from dcpriv_lib import profiles
+from dcpriv_lib import stages
 from dcpriv_lib.engine import paths, progress, run_notebook
 from dcpriv_lib.results import report
 from support import engine
@@ -132,7 +132,7 @@ def test_the_front_page_holds_what_there_is(tmp_path):
 
 
 def test_a_notebook_that_the_engine_does_not_run_is_shown_as_committed_until_it_is_run(tmp_path):
-    stage, notebooks = profiles.APART[0], tmp_path / "quick/notebooks"
+    stage, notebooks = stages.APART.name, tmp_path / "quick/notebooks"
     shown = report.executed(stage, notebooks)
     assert "*As committed with the report; `make authors` runs it here.*" in shown.cells[0].source
     assert shown.cells[1:] == report.as_committed(stage).cells[1:]

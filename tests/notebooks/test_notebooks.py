@@ -9,10 +9,10 @@ import jupytext
 import nbformat
 import pytest
 
-from dcpriv_lib import profiles
+from dcpriv_lib import profiles, stages
 from dcpriv_lib.engine import paths
 
-STAGES = [paths.NOTEBOOKS / f"{stage}.ipynb" for stage in profiles.STAGES + profiles.APART]
+STAGES = [paths.NOTEBOOKS / f"{stage.name}.ipynb" for stage in stages.PAGES]
 SOLUTIONS = sorted((paths.NOTEBOOKS / "solutions").glob("*.ipynb"))
 every_notebook = pytest.mark.parametrize("path", STAGES + SOLUTIONS, ids=lambda path: path.stem)
 every_stage = pytest.mark.parametrize("path", STAGES, ids=lambda path: path.stem)
@@ -93,8 +93,8 @@ def test_parameters_are_typed_and_commented(path):
 
 def test_shared_parameters_have_the_same_defaults():
     defaults = {}
-    for stage in profiles.STAGES:
-        for name, value in profiles.parameters(stage).items():
+    for stage in stages.STAGES:
+        for name, value in profiles.parameters(stage.name).items():
             defaults.setdefault(name, set()).add(json.dumps(value))
     assert {name: values for name, values in defaults.items() if len(values) > 1} == {}
 
