@@ -89,8 +89,7 @@ from dcpriv_lib.engine import errors
 from dcpriv_lib.evaluation import controls, examination
 from dcpriv_lib.jobs import FittedRelease, PrivateTraining, Training, each
 from dcpriv_lib.models import training
-from dcpriv_lib.privacy import accounting as dp
-from dcpriv_lib.privacy import auditing, dp_sgd, gan, mechanism, noisy_embeddings, psg
+from dcpriv_lib.privacy import accounting as dp, auditing, dp_sgd, gan, mechanism, noisy_embeddings, psg
 from dcpriv_lib.results import literature, plots, tables, verdicts
 from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study

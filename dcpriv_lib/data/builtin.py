@@ -7,8 +7,10 @@ import hashlib
 import os
 import struct
 from pathlib import Path
+
 import numpy as np
 import torch
+
 from ..engine import paths
 from .dataset import DataError, Dataset, in_memory
 

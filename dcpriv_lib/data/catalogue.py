@@ -1,8 +1,9 @@
 """Every data set by its name or path."""
 
 from pathlib import Path
-from .dataset import DataError, Dataset
+
 from .builtin import digits, of_torchvision
+from .dataset import DataError, Dataset
 from .own import image_folder, npz, places, where
 
 NAMES = ("digits", "mnist", "fashion_mnist", "cifar10")

@@ -1,7 +1,9 @@
 """Images in memory, wherever they come from."""
 
 from dataclasses import dataclass
+
 import torch
+
 from ..engine.store import digest
 
 AGAIN = "correct it and save the file again"

@@ -4,11 +4,12 @@ import functools
 import hashlib
 import os
 import zipfile
-from dataclasses import replace
 from pathlib import Path
+
 import numpy as np
 import torch
 from tqdm import tqdm
+
 from ..engine import paths, store
 from .dataset import AGAIN, DataError, Dataset, in_memory
 
@@ -77,7 +78,7 @@ def npz_arrays(path: Path, parameter: str, advice: str, wanted: tuple[str, ...] 
 
 
 def _checked_images(path, key: str, images: np.ndarray) -> torch.Tensor:
-    if images.ndim not in (3, 4) or images.ndim == 4 and images.shape[3] not in (1, 3):
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
         raise DataError(f"{path}: {key} has shape {images.shape}: expected (N, H, W) or (N, H, W, 3): "
                         f"{AGAIN}")
     if not len(images) or images.shape[1] != images.shape[2]:

@@ -3,11 +3,13 @@
 import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
 import numpy as np
 import torch
+
 from ..engine import errors, paths, store
-from ..engine.store import ArtefactError
 from ..engine.seeding import derive
+from ..engine.store import ArtefactError
 from . import catalogue
 from .dataset import DataError, Dataset
 from .own import MIN_SIZE

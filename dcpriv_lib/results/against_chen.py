@@ -1,9 +1,9 @@
 """The claims of "A Comprehensive Study on Dataset Distillation" (Chen et al. 2023), beside what was measured here."""
 
 import pandas as pd
-from . import literature, tables
-from .comparison import difference, luck, supports, verdict
 
+from . import literature, tables
+from .comparison import luck, supports
 
 # ---------------------------------------------------------------- the second source
 EQUAL = "(control) {} at equal accuracy"

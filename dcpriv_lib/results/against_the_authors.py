@@ -2,10 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from . import literature, tables
-from .. import metrics
-from .comparison import difference, supports, verdict
 
+from .. import metrics
+from . import literature, tables
+from .comparison import difference, supports
 
 # ---------------------------------------------------------------- the authors' own models
 CONDENSED = {"condensed-10": 10, "condensed-50": 50}  # images per class

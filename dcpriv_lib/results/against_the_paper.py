@@ -1,11 +1,10 @@
 """Our tables beside the paper's: what it says, what we got, and a verdict by fixed rules."""
 
-from collections.abc import Collection
 import numpy as np
 import pandas as pd
-from . import literature, tables
+
 from .. import metrics
-from ..evaluation import examination
+from . import literature, tables
 from .comparison import larger, verdict
 
 

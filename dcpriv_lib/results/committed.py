@@ -9,8 +9,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import findings
 from ..engine import origin, paths, store
+from . import findings
 
 PAGE = paths.REPOSITORY / "RESULTS.md"
 RUNS = {  # in the order of the page; others follow

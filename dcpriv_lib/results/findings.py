@@ -14,10 +14,10 @@ from pathlib import Path
 import pandas as pd
 from scipy.stats import binom, ttest_ind
 
-from . import tables, verdicts
+from ..attacks.suites import CANDIDATES
 from ..engine import origin, paths, store
 from ..evaluation import examination
-from ..attacks.suites import CANDIDATES
+from . import tables, verdicts
 
 NAME = "findings.md"  # among the tables
 TIED = "\u00a0"  # a space at which no line is broken

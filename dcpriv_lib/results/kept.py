@@ -11,6 +11,7 @@ from ..models.trained import Models
 from ..stages import MADE_BY
 from . import tables
 
+
 @dataclass(frozen=True)
 class Results:
     """The results of one profile, by their names.

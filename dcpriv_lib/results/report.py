@@ -13,9 +13,9 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 
-from . import findings
 from .. import stages
 from ..engine import origin, paths, store
+from . import findings
 from .tables import data_set
 
 TITLE = "Does dataset condensation protect the people in the training data?"

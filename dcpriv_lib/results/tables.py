@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-
 COPIES = {"CIFAR-10-images/train": "CIFAR-10, JPEG copy"}  # compressed anew, so not to be called by the name alone
 
 

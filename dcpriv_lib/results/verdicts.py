@@ -2,10 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from . import tables
+
 from .. import metrics
-from ..evaluation.examination import MEASURES, detectable_at, detectable, holm, over_pairs
-from ..evaluation.controls import ceiling
+from ..evaluation.examination import MEASURES, detectable_at, holm, over_pairs
+from . import tables
 
 
 def rate_text(rates: np.ndarray) -> str:
