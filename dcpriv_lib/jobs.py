@@ -207,7 +207,7 @@ class _PrivateTraining:
                 *members,
                 self.settings,
                 seed=derive(study.seed, self.kind, *self.key),
-                coins=torch.as_tensor(self.coins),
+                is_member=torch.as_tensor(self.coins),
                 checkpoint=unfinished,
                 progress=progress,
             )
@@ -223,8 +223,8 @@ class _PrivateSet:
     kind: str
     key: tuple
     rows: np.ndarray
-    query: noisy_embeddings.Query
-    fit: noisy_embeddings.Fit | gan.Settings
+    query: noisy_embeddings.ReleaseSettings
+    fit: noisy_embeddings.FitSettings | gan.Settings
     coins: np.ndarray
 
     def _inputs(self, study) -> dict:
@@ -252,7 +252,13 @@ class _PrivateSet:
 
         def released(unfinished: Path) -> dict:
             return noisy_embeddings.release(
-                images, labels, classes, self.query, seed=seed, coins=torch.as_tensor(self.coins), checkpoint=unfinished
+                images,
+                labels,
+                classes,
+                self.query,
+                seed=seed,
+                is_member=torch.as_tensor(self.coins),
+                checkpoint=unfinished,
             )
 
         fit = gan.fit if isinstance(self.fit, gan.Settings) else noisy_embeddings.fit
@@ -310,7 +316,7 @@ class _Condensed:
     def arrays(self, study, progress: Callable = iter) -> dict:
         """Return the arrays, computed and kept unless they are there already."""
         make = gan.train if isinstance(self.settings, gan.Settings) else psg.condense
-        audited = {} if self.coins is None else {"coins": torch.as_tensor(self.coins)}
+        audited = {} if self.coins is None else {"is_member": torch.as_tensor(self.coins)}
 
         def compute(unfinished: Path) -> dict:
             members = study.images[self.rows].to(study.device), study.labels[self.rows].to(study.device)

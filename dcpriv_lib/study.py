@@ -232,9 +232,9 @@ class Study:
         Parameters
         ----------
         kind : what the sets are for. With the same kind and coins another fit finds the releases that were made before.
-        wanted : key to the real images, as rows of the data set, `noisy_embeddings.Query`, and how images are fitted to
-            the releases: `noisy_embeddings.Fit`, or `gan.Settings` for images of a generator. Or key to the
-            real images and `psg.Settings`.
+        wanted : key to the real images, as rows of the data set, `noisy_embeddings.ReleaseSettings`, and how images are
+            fitted to the releases: `noisy_embeddings.FitSettings`, or `gan.Settings` for images of a generator network.
+            Or key to the real images and `psg.Settings`.
         coins : bool [sets, canaries], which artificial people are members too, for an audit (see
             `noisy_embeddings.release`); None for no audit.
 
@@ -244,7 +244,7 @@ class Study:
         numpy arrays.
         """
         jobs = [
-            (_PrivateSet if isinstance(how[0], noisy_embeddings.Query) else _Condensed)(
+            (_PrivateSet if isinstance(how[0], noisy_embeddings.ReleaseSettings) else _Condensed)(
                 kind, _key(key), np.asarray(rows), *how, of_key
             )
             for (key, (rows, *how)), of_key in zip(wanted.items(), _coins(coins, wanted))

@@ -49,14 +49,14 @@ study = Study(**parameters.check(globals()))
 # %%
 made = study.made("methods")["inputs"]["parameters"]     # notebook 9's own
 world, pool = study.with_canaries(made["n_canaries"]), study.pool
-keep = membership_matrix(len(pool), made["n_per_method"], study.rng("methods"))
+member = membership_matrix(len(pool), made["n_per_method"], study.rng("methods"))
 scale = {name: made[name] for name in ("width", "real_batch", "effort")}
-inside, outside = keep & ~world.canaries, ~keep & ~world.canaries
+inside, outside = member & ~world.canaries, ~member & ~world.canaries
 
 def row(name, sets):
     """Accuracy and leak of models of these sets; the people that the sets show apart."""
     trained = world.population(name, sets, epochs_for(training_steps, len(sets[0]["labels"])))
-    references = world.references(keep, trained)
+    references = world.references(member, trained)
     suite = {"RMIA": suites.STRONG["RMIA online"]}
     scores = examination.leave_pair_out(references, suite)["RMIA"]
     shown = np.stack([np.isin(pool, sets[j]["started_from"]) for j in sets])
@@ -70,7 +70,8 @@ def row(name, sets):
 
 def condensed(name, settings):
     """The synthetic sets of all halves."""
-    return world.condense(name, {j: (pool[keep_j], settings) for j, keep_j in enumerate(keep)})
+    halves = {j: (pool[member_j], settings) for j, member_j in enumerate(member)}
+    return world.condense(name, halves)
 
 # %% [markdown]
 # ## Exercise 1
@@ -133,8 +134,8 @@ condense.METHODS["moments"] = match_moments
 # %%
 how = settings_of("DM", made["control_ipc"], **scale)
 own = replace(how, method="moments")
-moments = {j: world.condense("moments", {j: (pool[keep_j], own)})[j]
-           for j, keep_j in enumerate(keep)}
+moments = {j: world.condense("moments", {j: (pool[member_j], own)})[j]
+           for j, member_j in enumerate(member)}
 pd.DataFrame([row("DM", condensed("DM, once more", how)), row("moments", moments)])
 
 # %% [markdown]
