@@ -20,7 +20,7 @@ from .models import networks, published_protocol, training
 from .privacy import dp_sgd, gan, noisy_embeddings, psg
 
 COMPILER = ("torch._dynamo",)  # what the gradients of single examples import at first, seconds in every process
-NOBODY = np.zeros(0, bool)  # the coins where there is no audit
+NO_CANARIES = np.zeros(0, bool)  # of an audit, where there is none
 WIDTH = 32  # filters of a ConvNet that answers: with its authors' 128, to ask it about a whole data set takes minutes
 
 
@@ -154,8 +154,8 @@ class PrivateTraining:
 class FittedRelease:
     """How noisy sums are released, and how images are fitted to them; another fit finds the releases made before."""
 
-    query: noisy_embeddings.Query
-    fit: noisy_embeddings.Fit | gan.Settings
+    query: noisy_embeddings.ReleaseSettings
+    fit: noisy_embeddings.FitSettings | gan.Settings
 
 
 def each(training_sets: dict, recipe) -> dict:
@@ -167,7 +167,7 @@ def each(training_sets: dict, recipe) -> dict:
 # ---------------------------------------------------------------- from recipes to jobs
 
 
-def set_job(data: Data, kind: str, key: tuple, rows: np.ndarray, recipe, coins: np.ndarray | None = None) -> Job:
+def set_job(data: Data, kind: str, key: tuple, rows: np.ndarray, recipe, is_member: np.ndarray | None = None) -> Job:
     """Return the job that makes one synthetic set.
 
     Parameters
@@ -176,19 +176,19 @@ def set_job(data: Data, kind: str, key: tuple, rows: np.ndarray, recipe, coins: 
     kind, key : what the set is for, and which of these it is.
     rows : int64 [n], the real images, as rows of the data set.
     recipe : `method.Settings`, `psg.Settings`, `gan.Settings` or `FittedRelease`.
-    coins : bool [canaries], which artificial people are members too; None for no audit.
+    is_member : bool [canaries], which artificial people are members too; None for no audit.
 
     Raises
     ------
     ValueError
-        As `method.check_ipc`, and if there are coins and the recipe has no audit.
+        As `method.check_ipc`, and if `is_member` is given and the recipe has no audit.
     TypeError
         If the recipe makes no sets.
     """
-    return _chosen(SETS, recipe, coins)(data, kind, key, np.asarray(rows), recipe, NOBODY if coins is None else coins)
+    return _chosen(SETS, recipe, is_member)(data, kind, key, np.asarray(rows), recipe, NO_CANARIES if is_member is None else is_member)
 
 
-def model_job(data: Data, kind: str, key: tuple, training_set, recipe, coins: np.ndarray | None = None) -> Job:
+def model_job(data: Data, kind: str, key: tuple, training_set, recipe, is_member: np.ndarray | None = None) -> Job:
     """Return the job that trains one model; as `set_job`.
 
     Parameters
@@ -198,15 +198,15 @@ def model_job(data: Data, kind: str, key: tuple, training_set, recipe, coins: np
     """
     if isinstance(training_set, dict):
         training_set = training_set["images"], training_set["labels"]
-    return _chosen(MODELS, recipe, coins)(data, kind, key, training_set, recipe, NOBODY if coins is None else coins)
+    return _chosen(MODELS, recipe, is_member)(data, kind, key, training_set, recipe, NO_CANARIES if is_member is None else is_member)
 
 
-def _chosen(makers: dict, recipe, coins: np.ndarray | None) -> Callable[..., Job]:
+def _chosen(makers: dict, recipe, is_member: np.ndarray | None) -> Callable[..., Job]:
     if type(recipe) not in makers:
         known = ", ".join(f"{kind.__module__.removeprefix('dcpriv_lib.')}.{kind.__name__}" for kind in makers)
         raise TypeError(f"the recipe {recipe!r} is none of {known}: name one of these for every key")
-    if coins is not None and type(recipe) not in AUDITED:
-        raise ValueError(f"there are coins of canaries, and {recipe!r} has no audit: leave the coins out")
+    if is_member is not None and type(recipe) not in AUDITED:
+        raise ValueError(f"is_member is given, and {recipe!r} has no audit: leave is_member out")
     return makers[type(recipe)]
 
 
@@ -220,8 +220,8 @@ def _members(data: Data, rows: np.ndarray) -> dict:
     return {"members": store.digest(rows, data.labels[rows])}
 
 
-def _audited(data: Data, rows: np.ndarray, coins: np.ndarray) -> dict:
-    return _members(data, rows) | {"coins": store.digest(coins)}
+def _audited(data: Data, rows: np.ndarray, is_member: np.ndarray) -> dict:
+    return _members(data, rows) | {"coins": store.digest(is_member)}
 
 
 def _condensation(data, kind, key, rows, settings: method.Settings, _) -> Job:
@@ -231,9 +231,9 @@ def _condensation(data, kind, key, rows, settings: method.Settings, _) -> Job:
     return _job(data, "condensed", kind, key, condense, (rows, settings), inputs, grows_with=("iterations",), by=by)
 
 
-def _matching(data, kind, key, rows, settings: psg.Settings, coins) -> Job:
-    inputs = asdict(settings) | _audited(data, rows, coins)
-    arguments, by = (rows, settings, coins), (psg.condense,)
+def _matching(data, kind, key, rows, settings: psg.Settings, is_member) -> Job:
+    inputs = asdict(settings) | _audited(data, rows, is_member)
+    arguments, by = (rows, settings, is_member), (psg.condense,)
     return _job(data, "condensed", kind, key, condense_privately, arguments, inputs, by=by, imports=COMPILER)
 
 
@@ -242,10 +242,10 @@ def _drawing(data, kind, key, rows, settings: gan.Settings, _) -> Job:
     return _job(data, "condensed", kind, key, draw_from_gan, (rows, settings), inputs, by=by, imports=COMPILER)
 
 
-def _fitting(data, kind, key, rows, recipe: FittedRelease, coins) -> Job:
-    inputs = asdict(recipe.query) | _audited(data, rows, coins)
+def _fitting(data, kind, key, rows, recipe: FittedRelease, is_member) -> Job:
+    inputs = asdict(recipe.query) | _audited(data, rows, is_member)
     by = (noisy_embeddings.release,)
-    released = _job(data, "releases", kind, key, release, (rows, recipe.query, coins), inputs, by=by)
+    released = _job(data, "releases", kind, key, release, (rows, recipe.query, is_member), inputs, by=by)
     return replace(
         released,
         place=released.place.replace("releases/", "condensed/", 1),
@@ -263,9 +263,9 @@ def _training(data, kind, key, training_set, recipe: Training, _) -> Job:
     return _job(data, "models", kind, key, train, arguments, inputs, by=by)
 
 
-def _private_training(data, kind, key, rows, recipe: PrivateTraining, coins) -> Job:
-    inputs = asdict(recipe.dp_sgd) | _audited(data, rows, coins) | {"network": recipe.network}
-    arguments, by = (rows, recipe, coins), (dp_sgd.train,)
+def _private_training(data, kind, key, rows, recipe: PrivateTraining, is_member) -> Job:
+    inputs = asdict(recipe.dp_sgd) | _audited(data, rows, is_member) | {"network": recipe.network}
+    arguments, by = (rows, recipe, is_member), (dp_sgd.train,)
     return _job(data, "models", kind, key, train_privately, arguments, inputs, by=by, imports=COMPILER)
 
 
@@ -317,9 +317,9 @@ def condense(data: Data, rows: np.ndarray, settings: method.Settings, **run) -> 
     return made | {"started_from": rows[made["started_from"].numpy()]}
 
 
-def condense_privately(data: Data, rows: np.ndarray, settings: psg.Settings, coins: np.ndarray, **run) -> dict:
+def condense_privately(data: Data, rows: np.ndarray, settings: psg.Settings, is_member: np.ndarray, **run) -> dict:
     """Return what `psg.condense` makes of members."""
-    return psg.condense(*data.on_device(rows), data.classes, settings, coins=torch.as_tensor(coins), **run)
+    return psg.condense(*data.on_device(rows), data.classes, settings, is_member=torch.as_tensor(is_member), **run)
 
 
 def draw_from_gan(data: Data, rows: np.ndarray, settings: gan.Settings, **run) -> dict:
@@ -327,9 +327,9 @@ def draw_from_gan(data: Data, rows: np.ndarray, settings: gan.Settings, **run) -
     return gan.train(*data.on_device(rows), data.classes, settings, **run)
 
 
-def release(data: Data, rows: np.ndarray, query: noisy_embeddings.Query, coins: np.ndarray, **run) -> dict:
+def release(data: Data, rows: np.ndarray, query: noisy_embeddings.ReleaseSettings, is_member: np.ndarray, **run) -> dict:
     """Return noisy sums of members, and the auditor's scores (`noisy_embeddings.release`)."""
-    return noisy_embeddings.release(*data.on_device(rows), data.classes, query, coins=torch.as_tensor(coins), **run)
+    return noisy_embeddings.release(*data.on_device(rows), data.classes, query, is_member=torch.as_tensor(is_member), **run)
 
 
 def fit_to_release(data: Data, released: Job, people: int, recipe: FittedRelease, **run) -> dict:
@@ -357,10 +357,10 @@ def train(data: Data, training_set, recipe: Training, order: int, *, seed: int, 
     return answers(data, network)
 
 
-def train_privately(data: Data, rows: np.ndarray, recipe: PrivateTraining, coins: np.ndarray, **run) -> dict:
+def train_privately(data: Data, rows: np.ndarray, recipe: PrivateTraining, is_member: np.ndarray, **run) -> dict:
     """Return the `answers` of a model that was trained by DP-SGD, and the auditor's scores (`dp_sgd.train`)."""
     network = new_network(data, recipe.network, run["seed"])
-    scores = dp_sgd.train(network, *data.on_device(rows), recipe.dp_sgd, coins=torch.as_tensor(coins), **run)
+    scores = dp_sgd.train(network, *data.on_device(rows), recipe.dp_sgd, is_member=torch.as_tensor(is_member), **run)
     return answers(data, network) | {"scores": scores}
 
 

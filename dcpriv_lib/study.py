@@ -137,16 +137,16 @@ class Study:
         """Return a new network for gradient matching, with weights drawn for this purpose."""
         return networks.initialise(networks.build(network, self.split.shape, width, True), self.generator(*purpose))
 
-    def sets(self, kind: str, wanted: dict, coins: np.ndarray | None = None) -> dict:
+    def sets(self, kind: str, wanted: dict, is_member: np.ndarray | None = None) -> dict:
         """Make one synthetic set of real images a key; sets made before are loaded.
 
         Parameters
         ----------
-        kind : what the sets are for. With the same kind and coins another fit finds the releases that were made before.
+        kind : what the sets are for. With the same kind and `is_member` another fit finds the releases that were made before.
         wanted : key (text, number, or a tuple of them) to the real images, as rows of the data set, and a recipe:
             `method.Settings` to condense them, `psg.Settings` to do so privately, `jobs.FittedRelease` to fit images to
             noisy sums of them, `gan.Settings` to draw images from a GAN. `jobs.each` names one recipe for all.
-        coins : bool [sets, canaries], which artificial people are members too, for an audit (see
+        is_member : bool [sets, canaries], which artificial people are members too, for an audit (see
             `noisy_embeddings.release`); None for no audit.
 
         Returns
@@ -159,7 +159,7 @@ class Study:
         ValueError, TypeError
             As `jobs.set_job`, before any of them is made.
         """
-        return dict(zip(wanted, self._made(self._jobs(jobs.set_job, kind, wanted, coins), f"{kind} sets")))
+        return dict(zip(wanted, self._made(self._jobs(jobs.set_job, kind, wanted, is_member), f"{kind} sets")))
 
     def seconds(self, kind: str, wanted: dict) -> np.ndarray:
         """Return how long one core worked on each of the sets that `sets` made; the arguments are the same.
@@ -170,7 +170,7 @@ class Study:
         records = [store.read_record(path).get("provenance", {}) for path in paths_]
         return np.array([record.get("seconds") for record in records], float)  # NaN where it is not on record
 
-    def models(self, kind: str, wanted: dict, coins: np.ndarray | None = None) -> Models:
+    def models(self, kind: str, wanted: dict, is_member: np.ndarray | None = None) -> Models:
         """Train one model a key; models trained before are loaded.
 
         Parameters
@@ -179,7 +179,7 @@ class Study:
         wanted : key (text, number, or a tuple of them) to a training set and a recipe. With `jobs.Training` a training
             set is rows of the data set, images and labels (hard or soft, see `training.train`), or what `sets` returns
             for a key; with `jobs.PrivateTraining` it is rows. `jobs.each` names one recipe for all.
-        coins : bool [models, canaries], as in `sets`.
+        is_member : bool [models, canaries], as in `sets`.
 
         Returns
         -------
@@ -190,7 +190,7 @@ class Study:
         ValueError, TypeError
             As `jobs.model_job`, before any of them is trained.
         """
-        trainings = self._jobs(jobs.model_job, kind, wanted, coins)
+        trainings = self._jobs(jobs.model_job, kind, wanted, is_member)
         answers = self._made(trainings, f"{kind} models")
         table = pd.DataFrame([_key(key) for key in wanted])
         table.columns = {1: ["model"], 2: ["target", "run"]}.get(table.shape[1], table.columns)
@@ -240,12 +240,12 @@ class Study:
             ]
         )
 
-    def references(self, keep: np.ndarray, models: Models, shift: int = 0):
+    def references(self, is_member: np.ndarray, models: Models, shift: int = 0):
         """Return `attack.References`: what reference models answer for the pool and the attacker's own images.
 
         Parameters
         ----------
-        keep : bool [models, n], which of the pool was in which model.
+        is_member : bool [models, n], which of the pool was in which model.
         models, shift : as in `query`.
         """
         from .attacks import attack  # here, because worker processes would wait for scikit-learn
@@ -253,7 +253,7 @@ class Study:
         answers = self.query(models, shift)  # [models, N, queries, classes]
         labels = self.labels.numpy()
         return attack.References(
-            keep, answers[:, self.pool], labels[self.pool], answers[:, self.attacker], labels[self.attacker]
+            is_member, answers[:, self.pool], labels[self.pool], answers[:, self.attacker], labels[self.attacker]
         )
 
     def grey_pixels(self, rows: np.ndarray) -> torch.Tensor:
@@ -351,9 +351,9 @@ class Study:
             )
         return found[ipc]
 
-    def _jobs(self, make: Callable[..., jobs.Job], kind: str, wanted: dict, coins=None) -> list[jobs.Job]:
+    def _jobs(self, make: Callable[..., jobs.Job], kind: str, wanted: dict, is_member=None) -> list[jobs.Job]:
         """Return one job a key; `make` is `jobs.set_job` or `jobs.model_job`."""
-        data, of_keys = self.data, [None] * len(wanted) if coins is None else coins
+        data, of_keys = self.data, [None] * len(wanted) if is_member is None else is_member
         return [
             make(data, kind, _key(key), *of_what, of_key)
             for (key, of_what), of_key in zip(wanted.items(), of_keys, strict=True)

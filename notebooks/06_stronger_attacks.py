@@ -79,10 +79,10 @@ study = Study(**parameters.check(globals()))
 #
 # The shadow models of notebook 3 were trained on the attacker's own images. A *reference model* is a shadow model that is
 # trained on half of the pool, and so on some of the very people in question. The attacker shuffles the pool
-# and trains two models, one on each half; then shuffles again, and so on. The *membership matrix* `keep` remembers who was
+# and trains two models, one on each half; then shuffles again, and so on. The *membership matrix* `member` remembers who was
 # where:
 #
-# $$\mathrm{keep}_{jx} = 1 \iff \text{image } x \text{ was a member of reference model } j .$$
+# $$\mathrm{member}_{jx} = 1 \iff \text{image } x \text{ was a member of reference model } j .$$
 #
 # Every image is in exactly half of the models, so for *every single image* there are outputs of models with it and of
 # models without it.
@@ -91,13 +91,13 @@ study = Study(**parameters.check(globals()))
 # NBVAL_CHECK_OUTPUT
 targets, shadows = study.results.load_models("targets"), study.results.load_models("shadows")
 pool, is_member = study.pool, study.is_member            # members, then non-members: [n] each
-keep = membership_matrix(len(pool), n_references, study.rng("pool"))  # [models, n]
-print(f"keep: {keep.shape[0]} models x {keep.shape[1]:,} images; "
-      f"each image is in {set(keep.sum(0).tolist())}")
+member = membership_matrix(len(pool), n_references, study.rng("pool"))  # [models, n]
+print(f"member: {member.shape[0]} models x {member.shape[1]:,} images; "
+      f"each image is in {set(member.sum(0).tolist())}")
 
 # %%
 figure, ax = plt.subplots(figsize=(6, 2.2))
-ax.imshow(keep[:16, :60], cmap="Greys", aspect="auto", interpolation="nearest")
+ax.imshow(member[:16, :60], cmap="Greys", aspect="auto", interpolation="nearest")
 ax.set(xlabel="image in the pool (the first 60)", ylabel="reference model",
        title="black: the image was a member")
 study.figure(figure, "membership_matrix")
@@ -110,13 +110,13 @@ study.figure(figure, "membership_matrix")
 # (RMIA needs them). With `shift` above 0 it is asked about shifted copies too.
 
 # %%
-halves = {j: pool[keep_j] for j, keep_j in enumerate(keep)}
+halves = {j: pool[member_j] for j, member_j in enumerate(member)}
 models = study.models("reference", each(halves, Training(epochs)))
 study.results.save("references", models)
 
 # %%
 labels, other_labels = study.labels[pool].numpy(), study.labels[study.attacker].numpy()
-references = study.references(keep, models, shift)
+references = study.references(member, models, shift)
 
 # %% [markdown]
 # ## What the outputs say about a single image
@@ -135,8 +135,8 @@ references = study.references(keep, models, shift)
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(8, 2.4))
 for ax, values, name in zip(axes, (references.p, references.phi), ("$p_y$", r"$\phi$")):
-    without = np.where(keep, np.nan, values[:, :, 0])    # [models, n]
-    apart = (without - np.nanmean(without, axis=0))[~keep]
+    without = np.where(member, np.nan, values[:, :, 0])  # [models, n]
+    apart = (without - np.nanmean(without, axis=0))[~member]
     grid = apart.std() * np.linspace(-4, 4, 81)
     ax.hist(apart, grid, density=True, color=plots.NON_MEMBER, alpha=0.6)
     bell = np.exp(-(grid / apart.std())**2 / 2) / np.sqrt(2 * np.pi) / apart.std()
@@ -154,7 +154,7 @@ study.figure(figure, "two_scales")
 # %%
 phi = references.phi[:, :, 0]                            # [models, n]
 (mu_in, sigma_in), (mu_out, sigma_out) = (lira.gaussian(phi, where, fixed_variance=True)
-                                          for where in (keep, ~keep))
+                                          for where in (member, ~member))
 gap = (mu_in - mu_out) / np.sqrt((sigma_in**2 + sigma_out**2) / 2)                     # [n]
 most, least = np.argsort(-gap)[:4], np.argsort(np.abs(gap))[:4]
 
@@ -164,7 +164,7 @@ low, high = phi[:, [*most, *least]].min(), phi[:, [*most, *least]].max()
 for (above, below), x in zip(axes.T, [*most, *least]):
     title = f"labelled {study.classes[labels[x]]},\ngap {gap[x]:z.1f}"
     plots.images(above, study.split.grey_levels(study.images[pool[[x]]]), 1, title)
-    plots.with_and_without(below, phi[keep[:, x], x], phi[~keep[:, x], x])
+    plots.with_and_without(below, phi[member[:, x], x], phi[~member[:, x], x])
     below.set(xlim=(low, high))
 axes[1, 0].set_ylabel("reference models")
 axes[1, 0].legend(["with it", "without it"], fontsize=6)
@@ -235,7 +235,7 @@ pd.DataFrame({name: {"phi of the target": target_phi[x].round(2),
 # Means and variances from a handful of models are mostly noise. The cure is old. All images together say what is usual, and
 # an image counts as unusual only when its own models give enough evidence. *Bayesian LiRA* writes
 #
-# $$\phi_j(x) = \mu_x + \mathrm{keep}_{jx}\, d_x + \text{noise}, \qquad
+# $$\phi_j(x) = \mu_x + \mathrm{member}_{jx}\, d_x + \text{noise}, \qquad
 # \mu_x \sim \mathcal N, \quad d_x \sim \mathcal N, \quad \sigma_x^2 \sim \text{inverse gamma} :$$
 #
 # an image is as hard as $\mu_x$ says, membership adds $d_x$, and the distributions of $\mu$, $d$ and $\sigma^2$ over the
@@ -249,8 +249,8 @@ grid = np.linspace(target_phi[x] - 12, target_phi[x] + 6, 200)
 figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), sharey=True)
 for ax, some, name in zip(axes, (slice(None), four), (f"{n_references} models", "4 models")):
     at = [np.where(np.arange(len(pool)) == x, value, target_phi) for value in grid]
-    own = [lira.online(phi[some], keep[some], one, fixed_variance=False)[x] for one in at]
-    bayes = [lira.bayesian(phi[some], keep[some], one)[x] for one in at]
+    own = [lira.online(phi[some], member[some], one, fixed_variance=False)[x] for one in at]
+    bayes = [lira.bayesian(phi[some], member[some], one)[x] for one in at]
     ax.plot(grid, own, label="own variance")
     ax.plot(grid, bayes, label="Bayesian")
     ax.axvline(target_phi[x], color="0.2", linestyle="--", linewidth=1.4, label="the target")
@@ -297,7 +297,7 @@ print("AUC by a:", {value: round(auc, 3) for value, auc in by_a.items()}, "-> a 
 x = people["a vulnerable member"]
 target_p = signals.true_class(targets.named("original")[0][pool], labels)
 other_p = signals.true_class(targets.named("original")[0][study.attacker], other_labels)
-prior_x = ((1 + a) * references.p[:, x, 0].mean(where=~keep[:, x]) + 1 - a) / 2
+prior_x = ((1 + a) * references.p[:, x, 0].mean(where=~member[:, x]) + 1 - a) / 2
 prior_z = ((1 + a) * references.other_p[:, :, 0].mean(axis=0) + 1 - a) / 2
 ratio_x, ratio_z = target_p[x] / prior_x, other_p / prior_z
 
@@ -378,7 +378,7 @@ print(f"tables with a 'leak': {(p < 0.025).any(1).mean():.0%} as they are, "
 
 # %%
 by_model = examination.leave_pair_out(references, suites.STRONG)     # scores [models, n]
-examined = pd.DataFrame([{"attack": name} | examination.examine(score, keep, ~keep)
+examined = pd.DataFrame([{"attack": name} | examination.examine(score, member, ~member)
                          for name, score in by_model.items()])
 study.results.save("every_model", examined)
 study.table(verdicts.examined_texts(examined), "every_model", verdicts.luck(examined))

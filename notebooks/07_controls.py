@@ -136,9 +136,9 @@ study.figure(figure, "recipes")
 # NBVAL_CHECK_OUTPUT
 world = study.with_canaries(n_canaries)
 canary, labels = world.canaries, world.labels[pool].numpy()                  # bool [n], int [n]
-keep = membership_matrix(len(pool), n_models, study.rng("controls"))         # [models, n]
-inside, outside = keep & ~canary, ~keep & ~canary        # the average person: [models, n] each
-print(f"{n_models} models in {n_models // 2} pairs; each has {keep[0].sum()} members, "
+member = membership_matrix(len(pool), n_models, study.rng("controls"))   # [models, n]
+inside, outside = member & ~canary, ~member & ~canary  # the average person: [models, n] each
+print(f"{n_models} models in {n_models // 2} pairs; each has {member[0].sum()} members, "
       f"of {canary.sum()} canaries about half")
 
 # %%
@@ -159,7 +159,7 @@ study.figure(figure, "canaries_shown")
 
 # %%
 few = control_ipc * len(classes)                         # as many images as the condensed sets
-halves = {j: pool[keep_j] for j, keep_j in enumerate(keep)}
+halves = {j: pool[member_j] for j, member_j in enumerate(member)}
 models = {"all members": world.models("all", each(halves, Training(epochs)))}
 
 synthetic = {}
@@ -203,8 +203,8 @@ chosen[name] = np.stack([np.isin(pool, subset) for subset in subsets.values()])
 # The bound is a ceiling for the real controls. For condensed images no such theorem is known, because all members had a part in them.
 
 # %%
-share = {name: used.sum(1) / keep.sum(1) for name, used in chosen.items()}   # n/N
-ceilings = {name: controls.ceiling(*used.sum(1)[:1], keep[0].sum())
+share = {name: used.sum(1) / member.sum(1) for name, used in chosen.items()}  # n/N
+ceilings = {name: controls.ceiling(*used.sum(1)[:1], member[0].sum())
             for name, used in chosen.items()}
 print("; ".join(f"{name}: an AUC of at most {most:.2%}" for name, most in ceilings.items()))
 
@@ -216,7 +216,7 @@ print("; ".join(f"{name}: an AUC of at most {most:.2%}" for name, most in ceilin
 
 # %%
 suite = {name: suites.STRONG[name] for name in suites.CANDIDATES}
-scores = {name: examination.leave_pair_out(world.references(keep, trained), suite)
+scores = {name: examination.leave_pair_out(world.references(member, trained), suite)
           for name, trained in models.items()}
 average = pd.DataFrame([
     {"trained on": name, "attack": attack} | examination.examine(of_attack, inside, outside)
@@ -259,7 +259,7 @@ resolved = {measure: title for measure, title in examination.MEASURES.items()
 
 def leaks(name, measure):
     """One value a model; for a random choice from those who were drawn, by the theorem."""
-    who = chosen.get(name, keep) & ~canary
+    who = chosen.get(name, member) & ~canary
     of_who = examination.per_model(scores[name][best[measure]], who, outside)[measure]
     return controls.of_subset(of_who, row[f"{measure}_chance"], share.get(name, 1.0))
 
@@ -320,7 +320,7 @@ study.table(pd.DataFrame(compared), "equal_accuracy")
 # %%
 canaries = pd.DataFrame([
     {"trained on": name} | examination.examine_by(
-        best, of_attacks, keep & canary, ~keep & canary, others_like_them=True)
+        best, of_attacks, member & canary, ~member & canary, others_like_them=True)
     for name, of_attacks in scores.items()])
 canaries["ceiling"] = canaries["trained on"].map(ceilings)
 chance = 1 / (canaries["n_non_members"].mean() + 1)
@@ -365,14 +365,14 @@ tables.shown(committed("digits", "canaries")[0])
 # added or removed.
 
 # %%
-asked, others = auditing.asked_and_references(len(keep))
+asked, others = auditing.asked_and_references(len(member))
 
 def bounds(name):
     """Both pooled lower bounds on epsilon, as texts, each with the largest that is possible."""
-    references = world.references(keep, models[name])
+    references = world.references(member, models[name])
     prepared = suite[best["tpr"]](references[others])
     score = np.stack([prepared.score(references.answers(j)) for j in asked])[:, canary]
-    return ["{:.2f} (of {:.2f})".format(*auditing.pooled(score, keep[asked][:, canary], delta,
+    return ["{:.2f} (of {:.2f})".format(*auditing.pooled(score, member[asked][:, canary], delta,
                                                          bound=bound))
             for delta, bound in ((0.0, auditing.one_run), (1e-5, auditing.one_run_gaussian))]
 
@@ -402,11 +402,11 @@ def response(name, dose, references, inside, outside):
 
 of_best = {name: suite[name] for name in best.values()}
 kinds, half = (f"condensed from {starts[0]}", f"{few} random members"), len(pool) // 2
-responses = [response(name, half, world.references(keep, models[name]), inside, outside)
+responses = [response(name, half, world.references(member, models[name]), inside, outside)
              for name in kinds]
 for dose in sorted(doses, reverse=True):
     some, kept = small_pools[dose]                       # a smaller pool, without canaries
-    members = {j: some.pool[keep_j] for j, keep_j in enumerate(kept)}
+    members = {j: some.pool[member_j] for j, member_j in enumerate(kept)}
     wanted = each(members, replace(settings, start=starts[0]))
     chosen = {j: some.choose(of_j, few, "dose", dose, j) for j, of_j in members.items()}
     small_sets = some.sets(f"dose {dose}", wanted), chosen
@@ -465,7 +465,7 @@ for start in starts:
     S = made["images"].reshape(shown, -1)
     first = np.repeat(made["started_from"], shown // few, axis=0)
     to_in, to_out = (cdist(S, study.images[pool[half]].flatten(1))
-                     for half in (keep[0], ~keep[0]))
+                     for half in (member[0], ~member[0]))
     nearest = halves[0][to_in.argmin(1)]
     same = (nearest[:, None] == first).any(1)
     rows.append({"start": start, "nearer to a member": tables.percent(*metrics.rate(
@@ -493,12 +493,12 @@ study.figure(figure, "nearest_images")
 rows = []
 for start in (start for start in starts if start != "noise"):
     first = np.stack([np.isin(pool, synthetic[start][j]["started_from"]) for j in halves])
-    for people, who in (("it started from", first), ("other members", keep & ~first)):
+    for people, who in (("it started from", first), ("other members", member & ~first)):
         for kind, group in (("average", ~canary), ("canaries", canary)):
             rows.append({"start": start, "whose": people, "people": kind}
                         | examination.examine_by(
-                            best, scores[f"condensed from {start}"], who & group, ~keep & group,
-                            others_like_them=kind == "canaries"))
+                            best, scores[f"condensed from {start}"], who & group,
+                            ~member & group, others_like_them=kind == "canaries"))
 if rows:                                                 # else nothing started from real images
     rows = pd.DataFrame(rows)
     display(study.table(verdicts.examined_texts(rows.drop(columns="pairs")), "real_start",
@@ -517,17 +517,18 @@ if rows:                                                 # else nothing started 
 # AUC overlooks.
 
 # %%
-known = world.references(keep, models[f"{few} random members"])
+known = world.references(member, models[f"{few} random members"])
 spread = np.sqrt(known.phi.var(axis=0, ddof=1).mean())
 true_class = np.eye(len(classes))[labels][:, None]       # [n, 1, classes]
 
 def recognised(plant, draw):
     """Whether invented members, with a leak planted, are recognised, by verdict and by AUC."""
-    made_up = membership_matrix(len(pool), n_models, study.rng("made up", draw))
-    by = plant(made_up, study.rng("planted", draw))      # in spreads of phi, [models, n]
+    invented = membership_matrix(len(pool), n_models, study.rng("made up", draw))
+    by = plant(invented, study.rng("planted", draw))      # in spreads of phi, [models, n]
     raised = known.logits + spread * by[:, :, None, None] * true_class
-    found = examination.leave_pair_out(replace(known, keep=made_up, logits=raised), of_best)
-    found = pd.DataFrame([examination.examine_by(best, found, made_up, ~made_up)])
+    asked = replace(known, is_member=invented, logits=raised)
+    found = examination.leave_pair_out(asked, of_best)
+    found = pd.DataFrame([examination.examine_by(best, found, invented, ~invented)])
     return verdicts.verdicts(found)[0].startswith("recognised"), found["auc_p"][0] < 0.025
 
 # %%

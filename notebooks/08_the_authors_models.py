@@ -261,7 +261,7 @@ def out_of(models):
 
 def lira_score(logits, references):
     phi = signals.logit_confidence(logits[pool][:, None], labels)
-    return lira.offline(references.phi, references.keep, phi, fixed_variance=True)
+    return lira.offline(references.phi, references.is_member, phi, fixed_variance=True)
 
 nine, ten = out_of(shadows[1:]), out_of(shadows)
 for name, _ in answers:

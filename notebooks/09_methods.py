@@ -206,8 +206,8 @@ study.table(chosen.rename_axis("method").reset_index(), "step_sizes")
 # %%
 world = study.with_canaries(n_canaries)
 canary, labels = world.canaries, world.labels[pool].numpy()                  # bool [n], int [n]
-keep = membership_matrix(len(pool), n_per_method, study.rng("methods"))      # [models, n]
-halves = {j: pool[keep_j] for j, keep_j in enumerate(keep)}
+member = membership_matrix(len(pool), n_per_method, study.rng("methods"))  # [models, n]
+halves = {j: pool[member_j] for j, member_j in enumerate(member)}
 
 def condensed(world, name, halves, settings):
     """The sets of all halves, the models trained on them, and the median seconds of a set."""
@@ -247,18 +247,18 @@ for size in sorted(real_sizes):
     recipe = Training(epochs_for(training_steps, size * len(classes)))
     line[size] = world.models(f"{size} real", each(subsets, recipe))
 
-def examined(world, keep, trained, inside, outside):
+def examined(world, member, trained, inside, outside):
     """The accuracy of every model on its non-members, the attacks' scores, and the leak."""
-    references = world.references(keep, trained)
+    references = world.references(member, trained)
     scores = examination.leave_pair_out(references, suite)
     right = signals.accuracies(references.logits[:, :, 0], references.labels, outside)
     return right, scores, measured(scores, inside, outside)
 
 # %%
-inside, outside = keep & ~canary, ~keep & ~canary        # the average person: [models, n] each
+inside, outside = member & ~canary, ~member & ~canary  # the average person: [models, n] each
 accuracy, scores, leak = ({}, {}, {})                    # leak: measure to [models]
 for name, trained in (models | line).items():
-    accuracy[name], scores[name], leak[name] = examined(world, keep, trained, inside, outside)
+    accuracy[name], scores[name], leak[name] = examined(world, member, trained, inside, outside)
 
 # %% [markdown]
 # Notebook 7 proves what a random choice can give away: if $n$ of $N$ members are chosen and the others are not used, no attack
@@ -267,10 +267,10 @@ for name, trained in (models | line).items():
 # everybody else scores like a non-member.
 
 # %%
-members = keep.sum(1).mean()                             # N, in one half
+members = member.sum(1).mean()                       # N, in one half
 ceiling = {size: controls.ceiling(size * len(classes), members) for size in line}
 most_of = {"random": few, "tiles": few * multi_formation.FACTOR**2}      # n, at most
-people = {"average": (inside, outside), "canary": (keep & canary, ~keep & canary)}
+people = {"average": (inside, outside), "canary": (member & canary, ~member & canary)}
 average, worst = (pd.DataFrame([examination.examine_by(best, scores[method], *people[who])
                                 for method in methods]) for who in people)
 average["ceiling"] = [controls.ceiling(min(most_of[method], members), members)
@@ -423,7 +423,7 @@ for ipc in sorted({control_ipc, *other_ipc}):
         settings = settings_of(method, ipc, factor=factor_of.get(method, 1), **scale)
         sets_of[method, ipc], trained, took = condensed(
             world, method if ipc == control_ipc else f"{method} {ipc}", halves, settings)
-        right, leaks[method, ipc], own = examined(world, keep, trained, inside, outside)
+        right, leaks[method, ipc], own = examined(world, member, trained, inside, outside)
         by_ipc[method, ipc] = own["auc"]
         if ipc == control_ipc:
             right_of[method] = right
@@ -525,7 +525,7 @@ for start in factor_starts:
     settings = settings_of(factor_method, control_ipc, start=start, **factor)
     _, trained, _ = condensed(world, factor_method if settings == usual else
                               f"{factor_method} from {start}", halves, settings)
-    right, of_start, own = examined(world, keep, trained, inside, outside)
+    right, of_start, own = examined(world, member, trained, inside, outside)
     by_start[start] = own["auc"]
     rows.append({"start": start, "accuracy": verdicts.rate_text(right)}
                 | examination.examine_by(best, of_start, inside, outside))
@@ -537,7 +537,7 @@ study.table(verdicts.examined_texts(starts), "methods_start", verdicts.luck(star
 # the comparison above, whose pool holds the canaries. They are left out of the examination.)
 
 # %%
-everybody = len(classes), int(keep[0].sum())
+everybody = len(classes), int(member[0].sum())
 by_pool = {everybody: (accuracy[factor_method], scores[factor_method], inside, outside)}
 for key, some in smaller.items():
     own = {j: some.pool[of_half] for j, of_half in enumerate(kept[key])}

@@ -421,9 +421,9 @@ study.table(pd.DataFrame(rows), "fairness")
 # %%
 pool, is_member, labels = study.pool, study.is_member, study.labels[study.pool].numpy()
 trained, shadows = study.results.load_models("references"), study.results.load_models("shadows")
-keep = membership_matrix(len(pool), len(trained), study.rng("pool"))
+member = membership_matrix(len(pool), len(trained), study.rng("pool"))
 shift = trained.settings["parameters"]["shift"]
-references = study.references(keep, trained, shift)
+references = study.references(member, trained, shift)
 every_model = study.results.load_table("every_model")
 best = examination.best_attacks(every_model, suites.CANDIDATES)  # by measure
 prepared = {name: suites.STRONG[name](references) for name in dict.fromkeys(best.values())}
@@ -447,8 +447,8 @@ for mine, theirs in (("auc", "auc"), ("tpr_at_0.01", "tpr")):
         judged.loc[examined.index, mine + end] = examined[theirs + end]
 
 # %%
-def auc_by_class(scores, keep):
-    return examination.aucs_by_class(scores, keep, ~keep, labels, len(classes)).mean(0)
+def auc_by_class(scores, member):
+    return examination.aucs_by_class(scores, member, ~member, labels, len(classes)).mean(0)
 
 by_name = {}
 for (name, _, attack), score in scores.items():
@@ -460,7 +460,7 @@ luck = leaks.pop("unrelated")                            # [classes]
 leaks = {name: of - luck for name, of in leaks.items()}
 attack = best["auc"]
 by_coins = examination.leave_pair_out(references, {attack: suites.STRONG[attack]})[attack]
-leaks["original"] = auc_by_class(by_coins, keep) - 0.5
+leaks["original"] = auc_by_class(by_coins, member) - 0.5
 per_class = [f"auc of {name}" for name in classes]
 leaks |= {name: of.to_numpy() - 0.5 for name, of in examined[per_class].iterrows()}
 

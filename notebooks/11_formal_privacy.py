@@ -89,7 +89,8 @@ from dcpriv_lib.engine import errors
 from dcpriv_lib.evaluation import controls, examination
 from dcpriv_lib.jobs import FittedRelease, PrivateTraining, Training, each
 from dcpriv_lib.models import training
-from dcpriv_lib.privacy import accounting as dp, auditing, dp_sgd, gan, mechanism, noisy_embeddings, psg
+from dcpriv_lib.privacy import accounting as dp, auditing, dp_sgd, gan, noisy_embeddings, psg
+from dcpriv_lib.privacy.mechanism import assert_releases, clip
 from dcpriv_lib.results import literature, plots, tables, verdicts
 from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study
@@ -121,7 +122,7 @@ print(f"{people:,} members in every model, {per_class:.0f} a class; q = {rate:.3
 # %%
 # NBVAL_CHECK_OUTPUT
 v = torch.tensor([[3.0, 4.0], [0.3, 0.4], [0.0, -2.0]], dtype=torch.float64)
-clipped = mechanism.clip(v, 1.0)
+clipped = clip(v, 1.0)
 print(clipped.numpy().round(2).tolist())
 print("without one of them the sum moves by",
       (clipped.sum(0) - (clipped.sum(0) - clipped)).norm(dim=1).numpy().round(2).tolist())
@@ -239,7 +240,7 @@ study.figure(figure, "composition")
 # %%
 # NBVAL_CHECK_OUTPUT
 try:
-    mechanism.executed(made=1001, accounted=1000)
+    assert_releases(made=1001, accounted=1000)
 except RuntimeError as error:
     print(error)
 
@@ -270,9 +271,9 @@ except RuntimeError as error:
 # %%
 world = study.with_canaries(n_canaries)
 canary, labels = world.canaries, world.labels[pool].numpy()                  # bool [n], int [n]
-keep = membership_matrix(len(pool), private_models, study.rng("controls"))   # [models, n]
-halves = {j: pool[keep_j] for j, keep_j in enumerate(keep)}
-coins = study.rng("coins").random((private_models, n_directions)) < 0.5      # who is a member
+member = membership_matrix(len(pool), private_models, study.rng("controls"))  # [models, n]
+halves = {j: pool[member_j] for j, member_j in enumerate(member)}
+is_member = study.rng("coins").random((private_models, n_directions)) < 0.5   # which canaries
 CLIP, LR = 1.0, 1.0                                      # the length C, and DP-SGD's step size
 strictest, levels = min(dp_epsilons), [*dp_epsilons, np.inf]  # infinity: no noise, no guarantee
 
@@ -315,20 +316,21 @@ of_sgd.unstack().round(3)
 
 # %%
 best_T = of_sgd["PaperCNN"].unstack().idxmax(axis=1)
-how = {f"DP-SGD, epsilon {epsilon:g}": sgd(epsilon, int(best_T[epsilon])) for epsilon in levels}
-how["DP-SGD, a tenth of the noise"] = sgd(strictest, int(best_T[strictest]), noise=0.1)
+of_dp_sgd = {f"DP-SGD, epsilon {epsilon:g}": sgd(epsilon, int(best_T[epsilon]))
+             for epsilon in levels}
+of_dp_sgd["DP-SGD, a tenth of the noise"] = sgd(strictest, int(best_T[strictest]), noise=0.1)
 models, scores = {}, {}
-for name, of_method in how.items():
-    models[name] = world.models(name, each(halves, PrivateTraining(of_method)), coins)
+for name, of_method in of_dp_sgd.items():
+    models[name] = world.models(name, each(halves, PrivateTraining(of_method)), is_member)
     scores[name] = models[name].scores
 
 # %%
 best_T = of_sgd["ConvNet"].unstack().idxmax(axis=1)
 for epsilon in dp_epsilons:
     name = f"DP-SGD on ConvNet, epsilon {epsilon:g}"
-    how[name] = sgd(epsilon, int(best_T[epsilon]))
-    recipe = PrivateTraining(how[name], "ConvNet")
-    models[name] = world.models(name, each(halves, recipe), coins)
+    of_dp_sgd[name] = sgd(epsilon, int(best_T[epsilon]))
+    recipe = PrivateTraining(of_dp_sgd[name], "ConvNet")
+    models[name] = world.models(name, each(halves, recipe), is_member)
     scores[name] = models[name].scores
 
 # %% [markdown]
@@ -343,9 +345,9 @@ for epsilon in dp_epsilons:
 # nothing. It may not start from real images, as notebook 2 does; it starts from noise.
 
 # %%
-def question(epsilon, T, q, **more):
+def release_of(epsilon, T, q, **more):
     sigma = dp.noise_multiplier(epsilon, q, T, delta)
-    return noisy_embeddings.Query(releases=T, rate=q, sigma=sigma, **more)
+    return noisy_embeddings.ReleaseSettings(releases=T, rate=q, sigma=sigma, **more)
 
 def rehearse(name, tried):
     """The accuracy of models of the sets that are tried, on the attacker's other images."""
@@ -355,10 +357,10 @@ def rehearse(name, tried):
     return pd.Series(right, pd.MultiIndex.from_tuples(tried)).unstack().rename_axis("epsilon")
 
 # %%
-fit = noisy_embeddings.Fit(control_ipc, updates, lr=0.1)
+fit = noisy_embeddings.FitSettings(control_ipc, updates, lr=0.1)
 length = training.epochs_for(steps, control_ipc * len(classes))
 tried = {(epsilon, T): (train_on, FittedRelease(
-    question(epsilon, T, dm_rate, size=dp_width), fit)) for epsilon in levels for T in releases}
+    release_of(epsilon, T, dm_rate, size=dp_width), fit)) for epsilon in levels for T in releases}
 of_dm = rehearse("DM", tried)
 of_dm.rename_axis("releases", axis=1).round(3)
 
@@ -370,9 +372,11 @@ of_dm.rename_axis("releases", axis=1).round(3)
 # %%
 best_T = of_dm.idxmax(axis=1)
 asked = {f"DM, epsilon {epsilon:g}":
-         question(epsilon, int(best_T[epsilon]), dm_rate, size=dp_width) for epsilon in levels}
+         release_of(epsilon, int(best_T[epsilon]), dm_rate, size=dp_width)
+         for epsilon in levels}
 asked |= {f"mean embedding, epsilon {epsilon:g}":
-          question(epsilon, 1, 1, embedding="fourier", size=frequencies) for epsilon in levels}
+          release_of(epsilon, 1, 1, embedding="fourier", size=frequencies)
+          for epsilon in levels}
 for name in ("DM", "mean embedding"):
     strict = asked[f"{name}, epsilon {strictest:g}"]
     asked[f"{name}, a tenth of the noise"] = replace(strict, sigma=0.1 * strict.sigma)
@@ -414,10 +418,10 @@ matched["PSG, a tenth of the noise"] = replace(strict, sigma=0.1 * strict.sigma)
 # All is chosen. Now the members are asked, for every method and every model, and models are trained on what comes of it:
 
 # %%
-shared = {name: FittedRelease(query, fit) for name, query in asked.items()} | matched
+shared = {name: FittedRelease(release, fit) for name, release in asked.items()} | matched
 synthetic = {}
 for name, recipe in shared.items():
-    synthetic[name] = world.sets(name, each(halves, recipe), coins)
+    synthetic[name] = world.sets(name, each(halves, recipe), is_member)
     scores[name] = np.stack([made["scores"] for made in synthetic[name].values()])
     models[name] = world.models(name, each(synthetic[name], Training(length)))
 
@@ -467,7 +471,7 @@ for epsilon in levels:
     name, source = f"DP-MERF, epsilon {epsilon:g}", f"mean embedding, epsilon {epsilon:g}"
     asked[name], scores[name] = asked[source], scores[source]
     recipe = FittedRelease(asked[source], fitted)
-    synthetic[name] = world.sets(source, each(halves, recipe), coins)
+    synthetic[name] = world.sets(source, each(halves, recipe), is_member)
     models[name] = world.models(name, each(synthetic[name], of_drawn))
 models["GAN"] = world.models("GAN", each(synthetic["GAN"], of_drawn))
 
@@ -545,7 +549,8 @@ study.figure(figure, "output_perturbation")
 # positive rates far below any that an attacker will ever meet. How much more does $\varepsilon$ allow than the mechanism does?
 
 # %%
-mechanisms = {name: (one.sigma, rate, one.steps) for name, one in how.items()}   # sigma, q, T
+mechanisms = {name: (one.sigma, rate, one.steps)         # sigma, q, T
+              for name, one in of_dp_sgd.items()}
 mechanisms |= {name: (one.sigma, one.rate, one.releases) for name, one in asked.items()}
 mechanisms |= {name: (one.sigma, rate, one.releases) for name, one in matched.items()}
 promised = []
@@ -571,7 +576,7 @@ fpr = np.geomspace(1e-6, 1, 500)
 for ax, epsilon in zip(axes[0], dp_epsilons):
     name = f"DP-SGD, epsilon {epsilon:g}"
     mu = dp.smallest_mu(*mechanisms[name], delta)
-    plots.roc_log(ax, scores[name].ravel(), coins.ravel(), "reached by the audit below")
+    plots.roc_log(ax, scores[name].ravel(), is_member.ravel(), "reached by the audit below")
     ax.plot(fpr, dp.highest_tpr(epsilon, delta, fpr), "--", color=plots.NON_MEMBER,
             label=rf"allowed by ($\varepsilon$, $\delta$) = ({epsilon:g}, {delta:g})")
     ax.plot(fpr, dp.gaussian_tpr(mu, fpr) + delta, "-.", color="C2",
@@ -605,7 +610,7 @@ alone = {epsilon: (halves[0], FittedRelease(asked[f"mean embedding, epsilon {eps
 of_people = world.members_in_releases("sums", alone, world.sets("sums", alone))
 figure, axes = plt.subplots(1, len(levels), figsize=(3.3 * len(levels), 2.6))
 for ax, epsilon, b in zip(axes, levels, of_people):
-    for who, colour in ((keep[0], plots.MEMBER), (~keep[0], plots.NON_MEMBER)):
+    for who, colour in ((member[0], plots.MEMBER), (~member[0], plots.NON_MEMBER)):
         ax.hist(b[who], np.histogram_bin_edges(b, 40), color=colour, alpha=0.6)
     ax.set(xlabel="$b$ by least squares", yticks=[],
            title=rf"mean embedding, $\varepsilon$ = {epsilon:g}".replace("inf", r"$\infty$"))
@@ -633,14 +638,14 @@ study.figure(figure, "least_squares")
 # their formula, with a part of the noise that is accounted, and count how often the rule refutes.
 
 # %%
-sgd_claim = how[f"DP-SGD, epsilon {strictest:g}"]
+sgd_claim = of_dp_sgd[f"DP-SGD, epsilon {strictest:g}"]
 claims = {"DP-SGD": (sgd_claim.steps, rate, sgd_claim.sigma)}            # T, q, sigma
 strict = matched[f"PSG, epsilon {strictest:g}"]
 claims["PSG"] = strict.releases, rate, strict.sigma
 for method in ("DM", "mean embedding"):
-    query = asked[f"{method}, epsilon {strictest:g}"]
-    claims[method] = query.releases, query.rate, query.sigma
-m, guesses = coins.size, coins.size // 4
+    release = asked[f"{method}, epsilon {strictest:g}"]
+    claims[method] = release.releases, release.rate, release.sigma
+m, guesses = is_member.size, is_member.size // 4
 largest, largest_gaussian = (bound(guesses, guesses, m, delta)
                              for bound in (auditing.one_run, auditing.one_run_gaussian))
 needed = {epsilon: bisect_right(range(guesses + 1), epsilon, key=lambda right: auditing.one_run(
@@ -716,7 +721,7 @@ for name, sets in made.items():
     for on, network in architectures.items():
         recipe = Training(long[name], network)
         models[name + on] = world.models(name + on, each(sets, recipe))
-accuracy = {name: signals.accuracies(trained.logits[:, pool], labels, ~keep & ~canary)
+accuracy = {name: signals.accuracies(trained.logits[:, pool], labels, ~member & ~canary)
             for name, trained in models.items()}         # on the non-members of each model
 
 # %% [markdown]
@@ -727,14 +732,14 @@ accuracy = {name: signals.accuracies(trained.logits[:, pool], labels, ~keep & ~c
 # because its releases are the same. Rows without releases of their own are not audited.
 
 # %%
-noise = {name: one.sigma for name, one in (how | asked | matched).items()}
+noise = {name: one.sigma for name, one in (of_dp_sgd | asked | matched).items()}
 
 def row(name):
     number = name.rsplit(" ", 1)[-1]
     claim = np.inf if not noise.get(name) else float(number) if number != "noise" else strictest
     shown = gaussian = np.nan
     if name in scores:
-        right = auditing.right_guesses(scores[name].ravel(), coins.ravel(), guesses)
+        right = auditing.right_guesses(scores[name].ravel(), is_member.ravel(), guesses)
         shown, gaussian = (bound(right, guesses, m, delta)
                            for bound in (auditing.one_run, auditing.one_run_gaussian))
     ends = examination.over_pairs(accuracy[name])
@@ -773,7 +778,7 @@ study.table(texts.replace("nan", "-"), "formal_privacy", note)
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharex=True, sharey=True)
 for ax, end in zip(axes, (f"epsilon {strictest:g}", "a tenth of the noise")):
     for method in claims:
-        plots.roc_log(ax, scores[f"{method}, {end}"].ravel(), coins.ravel(), method)
+        plots.roc_log(ax, scores[f"{method}, {end}"].ravel(), is_member.ravel(), method)
     fpr = np.geomspace(1e-6, 1, 500)
     ax.fill_between(fpr, dp.highest_tpr(strictest, delta, fpr), 1, color=plots.NON_MEMBER,
                     alpha=0.15, linewidth=0)
@@ -826,9 +831,9 @@ every_model = study.results.load_table("every_model")
 best = examination.best_attacks(every_model, suites.CANDIDATES)  # of each measure
 suite = {attack: suites.STRONG[attack] for attack in dict.fromkeys(best.values())}
 found = {name.replace("epsilon inf", "no noise"): examination.leave_pair_out(
-    world.references(keep, trained), suite) for name, trained in models.items()}
+    world.references(member, trained), suite) for name, trained in models.items()}
 seen, worst_off = (pd.DataFrame([
-    {"method": name} | examination.examine_by(best, score, keep & who, ~keep & who, of_few)
+    {"method": name} | examination.examine_by(best, score, member & who, ~member & who, of_few)
     for name, score in found.items()]) for who, of_few in ((~canary, False), (canary, True)))
 seen["ceiling"] = np.where(seen["method"].str.startswith(subset),
                            controls.ceiling(few, people), np.nan)    # notebook 7's theorem

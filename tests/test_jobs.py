@@ -16,8 +16,8 @@ from support import SETTINGS
 
 ROWS, COINS = np.arange(20), np.array([True, False])
 GAN = gan.Settings(drawn=1, updates=1, lr=1e-3, batch=20, width=8)
-QUERY = noisy_embeddings.Query(releases=1, rate=0.5, sigma=1.0, size=4)
-FIT = noisy_embeddings.Fit(ipc=1, updates=1, lr=0.1)
+QUERY = noisy_embeddings.ReleaseSettings(releases=1, rate=0.5, sigma=1.0, size=4)
+FIT = noisy_embeddings.FitSettings(ipc=1, updates=1, lr=0.1)
 PSG = psg.Settings(ipc=1, iterations=1, looks=1, batch=8, clip=0.5, sigma=1.0, image_lr=0.5, size=4, network_steps=1)
 DP_SGD = dp_sgd.Settings(steps=1, batch=8, clip=0.5, sigma=1.0, lr=0.1)
 
@@ -149,7 +149,7 @@ def test_a_recipe_of_something_else_is_refused_before_anything_is_made(study, mo
         study.sets("test", wanted)
     with pytest.raises(TypeError, match="Settings.*is none of jobs.Training, jobs.PrivateTraining"):
         study.models("test", each({0: ROWS}, SETTINGS))
-    with pytest.raises(ValueError, match=r"coins of canaries, and Training\(epochs=1.* has no audit: leave the coins"):
+    with pytest.raises(ValueError, match=r"is_member is given, and Training\(epochs=1.* has no audit: leave is_member"):
         study.models("test", wanted, coins)
 
 

@@ -217,7 +217,10 @@ def test_every_attack_of_the_paper_finds_a_planted_leak(name):
 def test_a_reference_model_and_its_partner_are_left_out_together():
     references, _, _ = make_references(np.random.default_rng(0), leak=True)
     rest = references.without(3)
-    assert np.array_equal(rest.keep, np.delete(references.keep, [2, 3], axis=0)) and (rest.keep.sum(0) == 4).all()
+    assert (
+        np.array_equal(rest.is_member, np.delete(references.is_member, [2, 3], axis=0))
+        and (rest.is_member.sum(0) == 4).all()
+    )
     assert np.array_equal(rest.logits, np.delete(references.logits, [2, 3], axis=0))
 
 

@@ -1,4 +1,4 @@
-"""What an attacker is given, and what a prepared attack is: the answers of models, and a score with its threshold."""
+"""What an attacker is given (the answers of models), and what a prepared attack is (a score with its threshold)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from scipy.special import softmax
 
 from .signals import logit_confidence, true_class
 
-ABOVE_ZERO = np.nextafter(0, 1)  # scikit-learn says "member" where a decision function exceeds 0
+# scikit-learn says "member" where a decision function exceeds 0, an `Attack` where a score reaches its threshold.
+SMALLEST_POSITIVE = float(np.nextafter(0, 1))
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,16 @@ class Answers:
     labels: np.ndarray
     other_logits: np.ndarray | None = None
     other_labels: np.ndarray | None = None
+
+    @property
+    def others(self) -> tuple[np.ndarray, np.ndarray]:
+        """The logits and labels of the attacker's own examples; ValueError if the model was not asked about them."""
+        if self.other_logits is None or self.other_labels is None:
+            raise ValueError(
+                "other_logits = None: expected the model's answers for the attacker's own examples, with which this "
+                "attack compares; pass other_logits and other_labels, or leave out the attacks with needs_others"
+            )
+        return self.other_logits, self.other_labels
 
 
 @dataclass(frozen=True)
@@ -87,13 +98,14 @@ class References:
 
     Attributes
     ----------
-    keep : bool [models, n], from `shadow_models.membership_matrix`: models 2i and 2i + 1 are a pair.
+    is_member : bool [models, n], who was a member of which model, from `shadow_models.membership_matrix`: models 2i
+        and 2i + 1 are a pair.
     logits : float [models, n, queries, classes].
     labels : int [n].
     other_logits, other_labels : float [models, m, queries, classes], int [m], of examples that were in no model.
     """
 
-    keep: np.ndarray
+    is_member: np.ndarray
     logits: np.ndarray
     labels: np.ndarray
     other_logits: np.ndarray
@@ -102,23 +114,23 @@ class References:
     @cached_property
     def phi(self) -> np.ndarray:
         """The logit-scaled confidences, float64 [models, n, queries]."""
-        return np.stack([logit_confidence(one, self.labels) for one in self.logits])
+        return np.stack([logit_confidence(logits, self.labels) for logits in self.logits])
 
     @cached_property
     def p(self) -> np.ndarray:
         """The probabilities of the true class, float64 [models, n, queries]."""
-        return np.stack([true_class(one, self.labels) for one in self.logits])
+        return np.stack([true_class(logits, self.labels) for logits in self.logits])
 
     @cached_property
     def other_p(self) -> np.ndarray:
         """The same of the other examples, float64 [models, m, queries]."""
-        return np.stack([true_class(one, self.other_labels) for one in self.other_logits])
+        return np.stack([true_class(logits, self.other_labels) for logits in self.other_logits])
 
     @property
     def rehearsal(self) -> Rehearsal:
         """Every model's answer for every example as rows."""
         rows = self.logits[:, :, 0]
-        return Rehearsal(rows.reshape(-1, rows.shape[-1]), np.tile(self.labels, len(rows)), self.keep.ravel())
+        return Rehearsal(rows.reshape(-1, rows.shape[-1]), np.tile(self.labels, len(rows)), self.is_member.ravel())
 
     def answers(self, model: int) -> Answers:
         """Return what one reference model answers, to attack it as if it were a target."""
@@ -130,13 +142,13 @@ class References:
         With the partner among the references, an example that is in fewer than half of them would
         thereby be known to be a member.
         """
-        return self[np.arange(len(self.keep)) // 2 != model // 2]
+        return self[np.arange(len(self.is_member)) // 2 != model // 2]
 
     def __getitem__(self, which: slice | np.ndarray) -> "References":
         """Return some of the models."""
-        some = References(
-            self.keep[which], self.logits[which], self.labels, self.other_logits[which], self.other_labels
+        subset = References(
+            self.is_member[which], self.logits[which], self.labels, self.other_logits[which], self.other_labels
         )
         computed = {name: getattr(self, name)[which] for name in ("phi", "p", "other_p")}
-        vars(some).update(computed)  # what the properties would compute again for every model that is left out
-        return some
+        vars(subset).update(computed)  # The properties would compute these again for every model that is left out.
+        return subset

@@ -17,10 +17,17 @@ from . import shadow_models
 
 # Scores that agree in all models have no spread; this floor, in units of phi, keeps ratios finite.
 LEAST_STD = 1e-6
+# The squared variation of the examples' variances, beyond what so few models make of equal ones, from which on the
+# prior lets them differ. Below it the method of moments would divide by almost nothing.
+LEAST_EXCESS = 1e-3
+# The shape a of the prior where the variances do not differ: their standard deviation is then about 3 % of their mean.
+SHAPE_OF_EQUAL_VARIANCES = 1e3
+# The least prior variance of mu and of d, in units of s^2. It keeps 1/v finite where means differ by less than chance.
+LEAST_PRIOR_VARIANCE = 1e-3
 
 
 def online(
-    shadow_scores: np.ndarray, keep: np.ndarray, target_scores: np.ndarray, *, fixed_variance: bool
+    shadow_scores: np.ndarray, is_member: np.ndarray, target_scores: np.ndarray, *, fixed_variance: bool
 ) -> np.ndarray:
     """Return the log-likelihood ratio of "in" over "out" (Carlini et al. 2022, algorithm 1).
 
@@ -33,7 +40,7 @@ def online(
     ----------
     shadow_scores : float [models, n] or [models, n, queries], phi of every example by every
         shadow model, finite.
-    keep : bool [models, n], which example was in which model.
+    is_member : bool [models, n], which example was in which model.
     target_scores : float [n] or [n, queries], phi by the target.
     fixed_variance : True for one sigma_in and one sigma_out for all examples (a query), pooled
         from the spreads around each example's own mean; better with few shadow models (fewer than
@@ -50,16 +57,16 @@ def online(
         If shapes do not fit, a score is not finite, or an example is in or out of too few models.
     """
     least = 1 if fixed_variance else 2
-    scores, keep = shadow_models.checked(shadow_scores, keep, least_in=least, least_out=least)
+    scores, is_member = shadow_models.checked(shadow_scores, is_member, least_in=least, least_out=least)
     phi = shadow_models.checked_target(target_scores, scores.shape[1:])
-    ratio = log_density(phi, *gaussian(scores, keep, fixed_variance)) - log_density(
-        phi, *gaussian(scores, ~keep, fixed_variance)
+    ratio = log_density(phi, *gaussian(scores, is_member, fixed_variance)) - log_density(
+        phi, *gaussian(scores, ~is_member, fixed_variance)
     )
     return ratio.reshape(len(phi), -1).mean(axis=1)
 
 
 def offline(
-    shadow_scores: np.ndarray, keep: np.ndarray, target_scores: np.ndarray, *, fixed_variance: bool
+    shadow_scores: np.ndarray, is_member: np.ndarray, target_scores: np.ndarray, *, fixed_variance: bool
 ) -> np.ndarray:
     """Return how unlikely so high a score is for a model without the example.
 
@@ -73,23 +80,26 @@ def offline(
     Parameters, returned array and errors are those of `online`, except that no example needs to
     be in a model, and the score is above 0.
     """
-    scores, keep = shadow_models.checked(shadow_scores, keep, least_in=0, least_out=1 if fixed_variance else 2)
+    scores, is_member = shadow_models.checked(
+        shadow_scores, is_member, least_in=0, least_out=1 if fixed_variance else 2
+    )
     phi = shadow_models.checked_target(target_scores, scores.shape[1:])
-    mean, std = gaussian(scores, ~keep, fixed_variance)
+    mean, std = gaussian(scores, ~is_member, fixed_variance)
     return -log_ndtr((mean - phi) / std).reshape(len(phi), -1).mean(axis=1)
 
 
-def bayesian(shadow_scores: np.ndarray, keep: np.ndarray, target_scores: np.ndarray) -> np.ndarray:
+def bayesian(shadow_scores: np.ndarray, is_member: np.ndarray, target_scores: np.ndarray) -> np.ndarray:
     """Return a log-likelihood ratio that stays strong with few shadow models.
 
     With few models the means and variances of a single example are mostly noise. So they get a prior, the
     same for all examples, that is estimated from all of them (empirical Bayes). Each example has a
     linear model with a normal-inverse-gamma prior,
 
-        phi_j = mu + keep_j d + e_j,    e_j ~ N(0, s^2 rho^keep_j),    s^2 ~ InvGamma(a, b),
+        phi_j = mu + member_j d + e_j,    e_j ~ N(0, s^2 rho^member_j),    s^2 ~ InvGamma(a, b),
         mu ~ N(m, s^2 v_mu),    d ~ N(g, s^2 v_d):
 
-    mu is how hard the example is, d what membership adds. The score is the logarithm of the ratio of the
+    member_j is 1 if the example is a member of model j and 0 otherwise, mu is how hard the example is, and d what
+    membership adds. The score is the logarithm of the ratio of the
     two posterior predictive densities of the target's phi, both Student's t:
 
         score = mean over queries of  log t_in(phi) - log t_out(phi)
@@ -99,19 +109,19 @@ def bayesian(shadow_scores: np.ndarray, keep: np.ndarray, target_scores: np.ndar
 
     Parameters, returned array and errors are those of `online`; every example must be in and out of two models.
     """
-    scores, keep = shadow_models.checked(shadow_scores, keep, least_in=2, least_out=2)
+    scores, is_member = shadow_models.checked(shadow_scores, is_member, least_in=2, least_out=2)
     phi = shadow_models.checked_target(target_scores, scores.shape[1:])
-    mean, precision, a, b, rho = posterior(scores, keep, hyperparameters(scores, keep))
+    mean, precision, a, b, rho = posterior(scores, is_member, hyperparameters(scores, is_member))
     covariance = np.linalg.inv(precision)
-    ratio = 0.0
+    ratio = np.zeros_like(phi)
     for inside in (1, 0):
-        x = np.array([1.0, inside])
-        spread = (1 + inside * (rho - 1) + x @ covariance @ x) * b / a
-        ratio = ratio + (2 * inside - 1) * log_student(phi, mean @ x, spread, 2 * a)
+        design = np.array([1.0, inside])
+        scale = (1 + inside * (rho - 1) + design @ covariance @ design) * b / a
+        ratio = ratio + (2 * inside - 1) * log_student(phi, mean @ design, scale, 2 * a)
     return ratio.reshape(len(phi), -1).mean(axis=1)
 
 
-def hyperparameters(scores: np.ndarray, keep: np.ndarray) -> dict[str, np.ndarray]:
+def hyperparameters(scores: np.ndarray, is_member: np.ndarray) -> dict[str, np.ndarray]:
     """Return the hyperparameters of `bayesian` by the method of moments over all examples, one a query.
 
     The spread of the examples' variances, beyond that of variances of so few models, gives a and b
@@ -120,12 +130,13 @@ def hyperparameters(scores: np.ndarray, keep: np.ndarray) -> dict[str, np.ndarra
     Parameters
     ----------
     scores : float [models, n] or [models, n, queries].
-    keep : bool, with as many axes.
+    is_member : bool, with as many axes.
     """
-    count_in, count_out = keep.sum(axis=0), (~keep).sum(axis=0)
-    mean_in, mean_out = (scores.mean(axis=0, where=where) for where in (keep, ~keep))
+    count_in, count_out = is_member.sum(axis=0), (~is_member).sum(axis=0)
+    mean_in, mean_out = (scores.mean(axis=0, where=where) for where in (is_member, ~is_member))
     squares_in, squares_out = (
-        np.sum((scores - mean) ** 2, axis=0, where=where) for mean, where in ((mean_in, keep), (mean_out, ~keep))
+        np.sum((scores - mean) ** 2, axis=0, where=where)
+        for mean, where in ((mean_in, is_member), (mean_out, ~is_member))
     )
     pooled_in, pooled_out = (
         np.maximum(squares.sum(axis=0) / (count - 1).sum(axis=0), LEAST_STD**2)
@@ -136,11 +147,13 @@ def hyperparameters(scores: np.ndarray, keep: np.ndarray) -> dict[str, np.ndarra
     variance = (squares_out + squares_in / rho) / freedom  # of every example
     average = np.maximum(variance.mean(axis=0), LEAST_STD**2)
     excess = (variance**2).mean(axis=0) / average**2 / (1 + 2 / freedom).mean(axis=0)
-    a = np.where(excess > 1.001, (2 * excess - 1) / np.maximum(excess - 1, 1e-3), 1e3)
+    a = np.where(
+        excess > 1 + LEAST_EXCESS, (2 * excess - 1) / np.maximum(excess - 1, LEAST_EXCESS), SHAPE_OF_EQUAL_VARIANCES
+    )
     gain = mean_in - mean_out
     noise_out, noise_gain = ((1 / count_out).mean(axis=0), (1 / count_out + rho / count_in).mean(axis=0))
-    v_mu = np.maximum(mean_out.var(axis=0) / average - noise_out, 1e-3)
-    v_d = np.maximum(gain.var(axis=0) / average - noise_gain, 1e-3)
+    v_mu = np.maximum(mean_out.var(axis=0) / average - noise_out, LEAST_PRIOR_VARIANCE)
+    v_d = np.maximum(gain.var(axis=0) / average - noise_gain, LEAST_PRIOR_VARIANCE)
     return {
         "m": mean_out.mean(axis=0),
         "g": gain.mean(axis=0),
@@ -152,36 +165,39 @@ def hyperparameters(scores: np.ndarray, keep: np.ndarray) -> dict[str, np.ndarra
     }
 
 
-def posterior(scores: np.ndarray, keep: np.ndarray, prior: dict) -> tuple[np.ndarray, ...]:
+def posterior(scores: np.ndarray, is_member: np.ndarray, prior: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
     """Return mean [n, ..., 2] and precision [n, ..., 2, 2] of (mu, d) in units of 1/s^2, a, b and rho.
 
     The textbook update of a Bayesian linear regression with weights 1 and 1/rho. The arguments are
     those of `bayesian` and what `hyperparameters` returned.
     """
-    weight = np.where(keep, 1 / prior["rho"], 1.0)
+    weight = np.where(is_member, 1 / prior["rho"], 1.0)
     shape = scores.shape[1:]
-    first = np.broadcast_to(np.stack([prior["m"], prior["g"]], -1), (*shape, 2))
-    least = np.broadcast_to(np.stack([1 / prior["v_mu"], 1 / prior["v_d"]], -1), (*shape, 2))
+    prior_mean = np.broadcast_to(np.stack([prior["m"], prior["g"]], -1), (*shape, 2))
+    prior_precision = np.broadcast_to(np.stack([1 / prior["v_mu"], 1 / prior["v_d"]], -1), (*shape, 2))
     precision = np.zeros((*shape, 2, 2))
-    precision[..., 0, 0] = weight.sum(axis=0) + least[..., 0]
-    precision[..., 0, 1] = precision[..., 1, 0] = np.sum(weight * keep, axis=0)
-    precision[..., 1, 1] = precision[..., 0, 1] + least[..., 1]
-    seen = np.stack([(weight * scores).sum(axis=0), (weight * scores * keep).sum(axis=0)], -1) + least * first
-    mean = np.linalg.solve(precision, seen[..., None])[..., 0]
-    left = (weight * scores**2).sum(axis=0) + (least * first**2).sum(-1) - (mean * seen).sum(-1)
-    return mean, precision, prior["a"] + len(scores) / 2, prior["b"] + left / 2, prior["rho"]
+    precision[..., 0, 0] = weight.sum(axis=0) + prior_precision[..., 0]
+    precision[..., 0, 1] = precision[..., 1, 0] = np.sum(weight * is_member, axis=0)
+    precision[..., 1, 1] = precision[..., 0, 1] + prior_precision[..., 1]
+    evidence = (
+        np.stack([(weight * scores).sum(axis=0), (weight * scores * is_member).sum(axis=0)], -1)
+        + prior_precision * prior_mean
+    )
+    mean = np.linalg.solve(precision, evidence[..., None])[..., 0]
+    residual = (weight * scores**2).sum(axis=0) + (prior_precision * prior_mean**2).sum(-1) - (mean * evidence).sum(-1)
+    return mean, precision, prior["a"] + len(scores) / 2, prior["b"] + residual / 2, prior["rho"]
 
 
-def log_student(x: np.ndarray, mean: np.ndarray, spread: np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    """Return the log density of Student's t at x, with location `mean` and squared scale `spread`.
+def log_student(x: np.ndarray, mean: np.ndarray, scale: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+    """Return the log density of Student's t at x, with location `mean` and squared scale `scale`.
 
-    That of scipy.stats takes a second to import, which every kernel and worker would wait for.
+    It is written out because scipy.stats takes a second to import, for which every kernel and worker would wait.
     """
-    z = (x - mean) ** 2 / spread / freedom
+    z = (x - mean) ** 2 / scale / freedom
     return (
         gammaln((freedom + 1) / 2)
         - gammaln(freedom / 2)
-        - np.log(np.pi * freedom * spread) / 2
+        - np.log(np.pi * freedom * scale) / 2
         - (freedom + 1) / 2 * np.log1p(z)
     )
 

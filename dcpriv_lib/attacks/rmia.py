@@ -14,13 +14,14 @@ import numpy as np
 from . import shadow_models
 
 
-def online_prior(shadow_p: np.ndarray, keep: np.ndarray) -> np.ndarray:
+def online_prior(shadow_p: np.ndarray, is_member: np.ndarray) -> np.ndarray:
     """Return p(x) = (p_in + p_out)/2, the means over the reference models with and without x.
 
     Parameters
     ----------
     shadow_p : float [models, n] or [models, n, queries], 0 to 1, the true class's probability.
-    keep : bool [models, n], which example was in which model; every example in one and out of one.
+    is_member : bool [models, n], which example was a member of which model. Every example must be a member of one and
+        a non-member of another.
 
     Returns
     -------
@@ -31,11 +32,11 @@ def online_prior(shadow_p: np.ndarray, keep: np.ndarray) -> np.ndarray:
     ValueError
         If shapes do not fit, a value is not a probability, or an example is in no model or in all.
     """
-    p, keep = shadow_models.checked(_probabilities(shadow_p), keep, least_in=1, least_out=1)
-    return (p.mean(axis=0, where=keep) + p.mean(axis=0, where=~keep)) / 2
+    p, is_member = shadow_models.checked(_probabilities(shadow_p), is_member, least_in=1, least_out=1)
+    return (p.mean(axis=0, where=is_member) + p.mean(axis=0, where=~is_member)) / 2
 
 
-def offline_prior(shadow_p: np.ndarray, keep: np.ndarray, a: float) -> np.ndarray:
+def offline_prior(shadow_p: np.ndarray, is_member: np.ndarray, a: float) -> np.ndarray:
     """Return p(x) ~ ((1 + a) p_out + (1 - a))/2, from the reference models without x alone.
 
     The models with x are replaced by p_in ~ a p_out + (1 - a): a = 1 if members gain nothing, a = 0 if
@@ -47,12 +48,12 @@ def offline_prior(shadow_p: np.ndarray, keep: np.ndarray, a: float) -> np.ndarra
     a : 0 to 1.
 
     The other parameters, returned array and errors are those of `online_prior`, except that no
-    example needs to be in a model (for population examples `keep` is all False).
+    example needs to be in a model (for population examples `is_member` is all False).
     """
     if not 0 <= a <= 1:
         raise ValueError(f"a = {a}: choose a number from 0 to 1, the one that works best between shadow models")
-    p, keep = shadow_models.checked(_probabilities(shadow_p), keep, least_in=0, least_out=1)
-    return ((1 + a) * p.mean(axis=0, where=~keep) + (1 - a)) / 2
+    p, is_member = shadow_models.checked(_probabilities(shadow_p), is_member, least_in=0, least_out=1)
+    return ((1 + a) * p.mean(axis=0, where=~is_member) + (1 - a)) / 2
 
 
 def scores(
@@ -95,8 +96,8 @@ def scores(
 
 def _ratios(p: np.ndarray, prior: np.ndarray) -> np.ndarray:
     """Return p(. | theta) / p(.), float64 [n, queries]; 0 where both are 0."""
-    p, prior = _probabilities(p), _probabilities(prior)
-    p = shadow_models.checked_target(p, prior.shape)
+    prior = _probabilities(prior)
+    p = shadow_models.checked_target(_probabilities(p), prior.shape)
     ratios = p / np.maximum(prior, np.finfo(float).tiny)
     return ratios if ratios.ndim == 2 else ratios[:, None]
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+MOST_SHADOWS = 1000  # Each seed has so many shuffles of its own; with more models two seeds would share some.
+
 
 def shadow_split(attacker: np.ndarray, ds: int, number: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return the members and the non-members of shadow model `number`.
@@ -13,7 +15,7 @@ def shadow_split(attacker: np.ndarray, ds: int, number: int, seed: int = 0) -> t
     ----------
     attacker : int64 indices of the attacker's data.
     ds : members (and non-members) of one shadow model.
-    number : 0 to 999.
+    number : 0 to `MOST_SHADOWS` - 1.
 
     Returns
     -------
@@ -29,15 +31,15 @@ def shadow_split(attacker: np.ndarray, ds: int, number: int, seed: int = 0) -> t
             f"ds = {ds}: a shadow model needs ds members and ds non-members, and the attacker "
             f"has {len(attacker):,} images: choose ds between 1 and {len(attacker) // 2:,}"
         )
-    shuffled = np.random.RandomState(1000 * seed + number).permutation(attacker)
+    shuffled = np.random.RandomState(MOST_SHADOWS * seed + number).permutation(attacker)
     return shuffled[:ds], shuffled[ds : 2 * ds]
 
 
 def membership_matrix(n: int, models: int, rng: np.random.Generator) -> np.ndarray:
     """Return which of `n` examples each of `models` shadow models is trained on.
 
-    Models come in complementary pairs: model 2i has a random half of the examples, model 2i + 1
-    the others. So every example is in exactly half of the models, and for even `n` every model
+    Models come in complementary pairs: model 2i has a random half of the examples, and model 2i + 1
+    has the others. So every example is in exactly half of the models, and for even `n` every model
     has exactly n/2 examples; for odd `n` they have (n - 1)/2 and (n + 1)/2 in turn. To attack
     one of these models with the others, leave out its partner too: the other pairs are balanced,
     whereas an example that is in fewer than half of them would thereby be known to be a member.
@@ -50,7 +52,7 @@ def membership_matrix(n: int, models: int, rng: np.random.Generator) -> np.ndarr
 
     Returns
     -------
-    keep : bool [models, n], True where the example is a member of the model.
+    is_member : bool [models, n], True where the example is a member of the model.
 
     Raises
     ------
@@ -67,14 +69,14 @@ def membership_matrix(n: int, models: int, rng: np.random.Generator) -> np.ndarr
 
 
 def checked(
-    shadow_scores: np.ndarray, keep: np.ndarray, least_in: int, least_out: int
+    shadow_scores: np.ndarray, is_member: np.ndarray, least_in: int, least_out: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return shadow scores as float64, and `keep` with as many axes, for ``where=keep``.
+    """Return shadow scores as float64, and `is_member` with as many axes, for ``where=is_member``.
 
     Parameters
     ----------
     shadow_scores : float [models, n] or [models, n, queries], finite.
-    keep : bool [models, n], which example was in which model.
+    is_member : bool [models, n], which example was in which model.
     least_in, least_out : models that every example must at least be in, and out of.
 
     Raises
@@ -82,20 +84,23 @@ def checked(
     ValueError
         If shapes do not fit, a score is not finite, or an example is in, or out of, too few.
     """
-    scores, keep = np.asarray(shadow_scores, dtype=np.float64), np.asarray(keep)
-    if keep.dtype != bool or scores.ndim not in (2, 3) or scores.shape[:2] != keep.shape:
+    scores, is_member = np.asarray(shadow_scores, dtype=np.float64), np.asarray(is_member)
+    if is_member.dtype != bool or scores.ndim not in (2, 3) or scores.shape[:2] != is_member.shape:
         raise ValueError(
-            f"shadow scores of shape {list(scores.shape)} with keep of shape {list(keep.shape)} and type "
-            f"{keep.dtype}: expected [models, n] or [models, n, queries], with bool keep [models, n]"
+            f"shadow scores of shape {list(scores.shape)} with is_member of shape {list(is_member.shape)} and "
+            f"type {is_member.dtype}: expected [models, n] or [models, n, queries], with bool is_member [models, n]"
         )
     _finite(scores, "shadow scores")
-    for kind, counts, least in (("in", keep.sum(axis=0), least_in), ("out of", (~keep).sum(axis=0), least_out)):
+    for side, counts, least in (
+        ("in", is_member.sum(axis=0), least_in),
+        ("out of", (~is_member).sum(axis=0), least_out),
+    ):
         if (few := np.flatnonzero(counts < least)).size:
             raise ValueError(
-                f"{few.size} of {keep.shape[1]} examples (first: {few[0]}) are {kind} fewer than {least} "
-                f"of the {len(keep)} shadow models: train more, with members from membership_matrix"
+                f"{few.size} of {is_member.shape[1]} examples (first: {few[0]}) are {side} fewer than {least} "
+                f"of the {len(is_member)} shadow models: train more, with members from membership_matrix"
             )
-    return scores, keep.reshape(keep.shape + (1,) * (scores.ndim - 2))
+    return scores, is_member.reshape(is_member.shape + (1,) * (scores.ndim - 2))
 
 
 def checked_target(target_scores: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

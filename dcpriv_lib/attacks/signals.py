@@ -54,9 +54,9 @@ def logit_confidence(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
             f"logits of shape {list(logits.shape)}: a confidence needs two classes or more, in the last axis"
         )
     true = np.asarray(labels).reshape(-1, *(1,) * (logits.ndim - 1))
-    others = logits.copy()
-    np.put_along_axis(others, true, -np.inf, axis=-1)
-    return np.take_along_axis(logits, true, axis=-1)[..., 0] - logsumexp(others, axis=-1)
+    wrong_classes = logits.copy()
+    np.put_along_axis(wrong_classes, true, -np.inf, axis=-1)
+    return np.take_along_axis(logits, true, axis=-1)[..., 0] - logsumexp(wrong_classes, axis=-1)
 
 
 def true_class(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

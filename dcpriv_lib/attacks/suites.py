@@ -16,11 +16,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from . import lira, rmia
-from .attack import ABOVE_ZERO, Answers, Attack, References, Rehearsal
+from .attack import SMALLEST_POSITIVE, Answers, Attack, References, Rehearsal
 from .signals import logit_confidence, losses, true_class
 
-RMIA_A = (0.0, 0.25, 0.5, 0.75, 1.0)
-FEW = 8  # reference models whose rows teach one rule for everybody; all 32 instead moved an AUC on digits by 0.1 points
+RMIA_A_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # The values of `a` that offline RMIA chooses from.
+# An attack with one rule for everybody is fitted to the answers of so many reference models. All 32 of them instead
+# moved an AUC on the digits by 0.1 points.
+MODELS_FOR_ONE_RULE = 8
 
 
 # ---------------------------------------------------------------- one rule for everybody
@@ -167,7 +169,7 @@ def fit_classifiers(estimators: dict[int, BaseEstimator] | BaseEstimator, known:
     models = fit_per_class(estimators, known.softmax, known.labels, known.is_member)
     return Attack(
         lambda answers: score_per_class(models, softmax(answers.logits[:, 0], axis=1), answers.labels),
-        lambda: ABOVE_ZERO,
+        lambda: SMALLEST_POSITIVE,
     )
 
 
@@ -179,13 +181,13 @@ def fit_logistic_regression(known: Rehearsal) -> Attack:
 # ---------------------------------------------------------------- each example compared with itself
 
 
-def fit_lira(ratio: Callable, fixed_variance: bool, known: References) -> Attack:
+def fit_lira(ratio: Callable[..., np.ndarray], fixed_variance: bool, known: References) -> Attack:
     """Return LiRA with `ratio`, `lira.online` or `lira.offline`."""
     return rehearsed(
         lambda references: (
             lambda answers: ratio(
                 references.phi,
-                references.keep,
+                references.is_member,
                 logit_confidence(answers.logits, answers.labels),
                 fixed_variance=fixed_variance,
             )
@@ -199,7 +201,7 @@ def fit_bayesian_lira(known: References) -> Attack:
     return rehearsed(
         lambda references: (
             lambda answers: lira.bayesian(
-                references.phi, references.keep, logit_confidence(answers.logits, answers.labels)
+                references.phi, references.is_member, logit_confidence(answers.logits, answers.labels)
             )
         ),
         known,
@@ -214,9 +216,9 @@ def fit_rmia_online(known: References) -> Attack:
 def fit_rmia(known: References) -> Attack:
     """Return offline RMIA, with the `a` that attacks one reference model best with the others."""
 
-    def prepare(references: References):
-        found = rmia_by_a(references)
-        return rmia_score(references, max(found, key=found.get))
+    def prepare(references: References) -> Callable[[Answers], np.ndarray]:
+        auc_of = rmia_by_a(references)
+        return rmia_score(references, max(auc_of, key=lambda a: auc_of[a]))
 
     return rehearsed(prepare, known, needs_others=True)
 
@@ -229,26 +231,25 @@ def rmia_score(references: References, a: float | None) -> Callable[[Answers], n
     """
     nowhere = np.zeros(references.other_p.shape[:2], dtype=bool)
     prior = (
-        rmia.online_prior(references.p, references.keep)
+        rmia.online_prior(references.p, references.is_member)
         if a is None
-        else rmia.offline_prior(references.p, references.keep, a)
+        else rmia.offline_prior(references.p, references.is_member, a)
     )
     other_prior = rmia.offline_prior(references.other_p, nowhere, 1.0 if a is None else a)
     return lambda answers: rmia.scores(
-        true_class(answers.logits, answers.labels),
-        prior,
-        true_class(answers.other_logits, answers.other_labels),
-        other_prior,
+        true_class(answers.logits, answers.labels), prior, true_class(*answers.others), other_prior
     )
 
 
 def rmia_by_a(references: References) -> dict[float, float]:
-    """Return the AUC of RMIA against reference model 0, attacked with the others, for every `a` of `RMIA_A`."""
-    others = references.without(0)
-    return {a: float(roc_auc_score(references.keep[0], rmia_score(others, a)(references.answers(0)))) for a in RMIA_A}
+    """Return the AUC of RMIA against reference model 0, attacked with the others, for every `a` of `RMIA_A_GRID`."""
+    remaining, answers = references.without(0), references.answers(0)
+    return {a: float(roc_auc_score(references.is_member[0], rmia_score(remaining, a)(answers))) for a in RMIA_A_GRID}
 
 
-def rehearsed(prepare: Callable, known: References, needs_others: bool = False) -> Attack:
+def rehearsed(
+    prepare: Callable[[References], Callable[[Answers], np.ndarray]], known: References, needs_others: bool = False
+) -> Attack:
     """Return the attack that ``prepare(known)`` scores, with its threshold.
 
     The attacker attacks reference model 0, whose members they know, with the others, and takes the
@@ -257,17 +258,17 @@ def rehearsed(prepare: Callable, known: References, needs_others: bool = False) 
 
     def find_threshold() -> float:
         score = prepare(known.without(0))(known.answers(0))
-        return -loss_threshold(-score[known.keep[0]], -score[~known.keep[0]])
+        return -loss_threshold(-score[known.is_member[0]], -score[~known.is_member[0]])
 
     return Attack(prepare(known), find_threshold, needs_others)
 
 
 def from_rows(fit: Callable[[Rehearsal], Attack], known: References) -> Attack:
     """Return an attack with one rule for everybody, fitted to the rows of the first few reference models."""
-    return fit(known[:FEW].rehearsal)
+    return fit(known[:MODELS_FOR_ONE_RULE].rehearsal)
 
 
-# The paper's attacks; the SVM of its text is `fit_classifiers` with the choice of `svm.grid_search`.
+# The paper's attacks. The SVM of its text is `fit_classifiers` with the parameters that `svm.grid_search` chooses.
 PAPER = {"loss threshold": fit_loss_threshold, "logistic regression": fit_logistic_regression}
 STRONG = {
     "loss threshold": partial(from_rows, fit_loss_threshold),
@@ -283,6 +284,6 @@ STRONG = {
 }
 
 
-# of these, what notebooks 7 and 9 choose from: one of each idea that is worth its time on many small populations, those
-# first that need few models (`examination.best_attack`)
+# The strong attacks that notebooks 7 and 9 choose from (`examination.best_attack`). There is one for each idea that is
+# worth its time on many small populations, and those that need few models come first.
 CANDIDATES = ("Bayesian LiRA", "RMIA online", "LiRA online, fixed variance", "LiRA offline, fixed variance")

@@ -64,12 +64,12 @@ class MergedSVC(ClassifierMixin, BaseEstimator):
 
     def fit(self, features: np.ndarray, is_member: np.ndarray) -> "MergedSVC":
         """Fit to float [n, d] and bool [n]; ValueError if C, gamma or a label's rows are unusable."""
-        if not self.C > 0:  # gamma is SVC's to check
+        if not self.C > 0:  # SVC checks gamma.
             raise ValueError(f"C = {self.C}: choose a number above 0, such as 1")
         merged, merged_member, weights = merge_rows(features, is_member, self.step)
-        # C with 24 bits, so that C times a weight and sums of these are exact: a row at its bound must not
-        # seem free. With as many members as non-members, all are at their bounds and one free row would
-        # move the intercept, and with it every decision.
+        # C is rounded to 24 bits, so that C times a weight and sums of these are exact: a row at its bound must
+        # not seem free. With as many members as non-members, all rows are at their bounds, and one free row
+        # would move the intercept, and with it every decision.
         self.svm_ = SVC(C=1, gamma=self.gamma).fit(merged, merged_member, weights * float(np.float32(self.C)))
         self.classes_ = self.svm_.classes_
         return self
@@ -124,7 +124,7 @@ def grid_search(
             f"{'members' if np.sum(is_member) == fewest else 'non-members'}: "
             "choose fewer folds, a larger ds or a larger n_shadows"
         )
-    found = GridSearchCV(
+    search = GridSearchCV(
         MergedSVC(step=step),
         {"C": grid_C, "gamma": grid_gamma},
         cv=folds,
@@ -132,4 +132,4 @@ def grid_search(
         refit=False,
         error_score="raise",
     ).fit(features, is_member)
-    return found.best_params_ | {"accuracy": found.cv_results_["mean_test_score"]}
+    return search.best_params_ | {"accuracy": search.cv_results_["mean_test_score"]}

@@ -77,7 +77,7 @@ def strong(is_member: np.ndarray, rng: Callable[..., np.random.Generator]) -> Ca
             | low_fpr
             | {
                 "best_balanced_accuracy": metrics.best_balanced_accuracy(score, is_member),
-                "epsilon": auditing.epsilon(score, is_member, draw),
+                "epsilon": auditing.epsilon_lower_bound(score, is_member, draw),
                 "right_of_ten": int(is_member[np.argsort(-score)[:10]].sum()),
             }
         )
@@ -101,7 +101,9 @@ def ranking(score: np.ndarray, is_member: np.ndarray, rng: np.random.Generator) 
     rng : source of the resampling and of the halves for epsilon.
     """
     auc = dict(zip(("auc", "auc_low", "auc_high"), metrics.auc(score, is_member, rng)))
-    return auc | rates_at_low_fpr(score, is_member, rng) | {"epsilon": auditing.epsilon(score, is_member, rng)}
+    return (
+        auc | rates_at_low_fpr(score, is_member, rng) | {"epsilon": auditing.epsilon_lower_bound(score, is_member, draw)}
+    )
 
 
 def mean_over_runs(judged: pd.DataFrame) -> pd.DataFrame:

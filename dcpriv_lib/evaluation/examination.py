@@ -40,8 +40,8 @@ def leave_pair_out(references: References, suite: dict[str, Callable]) -> dict[s
     -------
     dict of name to scores, float64 [models, n].
     """
-    scores = {name: np.empty(references.keep.shape) for name in suite}
-    for model in range(len(references.keep)):
+    scores = {name: np.empty(references.is_member.shape) for name in suite}
+    for model in range(len(references.is_member)):
         others, answers = references.without(model), references.answers(model)
         for name, prepare in suite.items():
             scores[name][model] = prepare(others).score(answers)

@@ -6,6 +6,7 @@ torch's own layers up to the rounding of the sums (tested in float64).
 """
 
 import functools
+from typing import Any
 
 import torch
 from torch.autograd.function import once_differentiable
@@ -22,7 +23,8 @@ class _Convolution(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, images, weight):  # [H, C, W, B], [O, C, k, k] -> [rows, O, 2, columns / 2 * B]
+    def forward(ctx: Any, images: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        # [H, C, W, B], [O, C, k, k] -> [rows, O, 2, columns / 2 * B]
         (height, channels, width, batch), (outputs, _, k, _) = images.shape, weight.shape
         rows, half = (height - k + 1) // 2 * 2, (width - k + 1) // 2
         row = width * batch
@@ -40,7 +42,7 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         (height, channels, _, batch), (windows, weight) = ctx.shape, ctx.saved_tensors
         (outputs, _, k, _), (rows, _, n) = weight.shape, windows.shape
         gradient = gradient.reshape(rows, outputs, n)
@@ -64,14 +66,15 @@ class _BlockMaximum(torch.autograd.Function):
     """The maximum over dimensions 1 and 3; ties share the gradient, as in ``torch.amax``, but in half the time."""
 
     @staticmethod
-    def forward(ctx, blocks):  # [rows, 2, O, 2, n] -> [rows, O, n]
+    def forward(ctx: Any, blocks: torch.Tensor) -> torch.Tensor:
+        # [rows, 2, O, 2, n] -> [rows, O, n]
         largest = functools.reduce(torch.maximum, _each_of_four(blocks))
         ctx.save_for_backward(blocks, largest)
         return largest
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         blocks, largest = ctx.saved_tensors
         mask = torch.eq(blocks, largest[:, None, :, None], out=torch.empty_like(blocks))
         return mask.mul_((gradient / sum(_each_of_four(mask)))[:, None, :, None])
@@ -94,7 +97,7 @@ def pooled(images: torch.Tensor, layer: torch.nn.Conv2d) -> torch.Tensor:
     float [(H - k + 1) // 2, outputs, (W - k + 1) // 2, B]
     """
     products = _Convolution.apply(images, layer.weight)
-    largest = _BlockMaximum.apply(products.unflatten(0, (-1, 2))) + layer.bias[:, None]
+    largest = _BlockMaximum.apply(products.unflatten(0, (-1, 2))) + layer.get_parameter("bias")[:, None]
     return largest.unflatten(2, (-1, images.shape[-1]))
 
 
@@ -121,7 +124,10 @@ def winograd(images: torch.Tensor, layer: torch.nn.Conv2d) -> torch.Tensor:
     products = filters.view(36, -1, channels) @ tiles.view(36, channels, -1)
     result = _Product.apply(output_map, products.view(36, -1))
     result = result.view(4, 4, -1, height // 4, width // 4, batch).permute(2, 3, 0, 4, 1, 5)
-    return result.reshape(-1, height, width, batch).permute(3, 0, 1, 2).contiguous() + layer.bias[:, None, None]
+    return (
+        result.reshape(-1, height, width, batch).permute(3, 0, 1, 2).contiguous()
+        + layer.get_parameter("bias")[:, None, None]
+    )
 
 
 def halved(images: torch.Tensor) -> torch.Tensor:
@@ -163,12 +169,12 @@ class _Product(torch.autograd.Function):
     """constant @ x, whose gradient is computed as constant^T @ gradient (torch takes a slower order)."""
 
     @staticmethod
-    def forward(ctx, constant, x):
+    def forward(ctx: Any, constant: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         ctx.constant = constant
         return constant @ x
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[None, torch.Tensor]:
         return None, _Product.apply(ctx.constant.t(), gradient.contiguous())
 
 
@@ -176,7 +182,7 @@ class _Tiles(torch.autograd.Function):
     """The overlapping 6x6 tiles, 4 apart, of zero-padded images [C, H, W, B], as [36, C * tiles * B]."""
 
     @staticmethod
-    def forward(ctx, images):
+    def forward(ctx: Any, images: torch.Tensor) -> torch.Tensor:
         ctx.shape = channels, height, width, batch = images.shape
         padded = F.pad(images.contiguous(), (0, 0, 1, 1, 1, 1))
         row = (width + 2) * batch
@@ -186,7 +192,7 @@ class _Tiles(torch.autograd.Function):
         return view.reshape(36, -1)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         return _Untile.apply(gradient, ctx.shape)
 
 
@@ -194,7 +200,7 @@ class _Untile(torch.autograd.Function):
     """The transpose of `_Tiles`: the sum of the tiles' values at each pixel."""
 
     @staticmethod
-    def forward(ctx, tiles, shape):
+    def forward(ctx: Any, tiles: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
         channels, height, width, batch = shape
         tiles = tiles.view(6, 6, channels, height // 4, width // 4, batch)
         total = tiles.new_zeros(channels, height + 6, width + 6, batch)  # room for the last tile's steps of 4
@@ -204,5 +210,5 @@ class _Untile(torch.autograd.Function):
         return total[:, 1 : height + 1, 1 : width + 1]
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         return _Tiles.apply(gradient), None

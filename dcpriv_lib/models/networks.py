@@ -1,12 +1,15 @@
 """The networks of the report; all return logits, and what their last layer sees."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from ..engine.errors import check_known
 from . import convolution
+
+WINOGRAD_CHANNELS = 128  # On CPUs Winograd's algorithm was measured to be faster from so many channels on.
 
 
 class PaperCNN(nn.Module):
@@ -32,7 +35,7 @@ class PaperCNN(nn.Module):
             )
         side = ((size - 4) // 2 - 2) // 2
         self.features = nn.Sequential(
-            # tanh is monotone: pooling first is the same function with a quarter of the tanh
+            # tanh is monotone, so that pooling first is the same function with a quarter of the tanh.
             nn.Conv2d(channels, 28, 5),
             nn.MaxPool2d(2),
             nn.Tanh(),
@@ -52,9 +55,10 @@ class PaperCNN(nn.Module):
         """Map float32 images [B, C, H, W] to the 128 features that the last layer sees, [B, 128]."""
         if self.twice_differentiable or images.device.type != "cpu":
             return self.classifier[:-1](self.features(images))
-        features = images.permute(2, 1, 3, 0)  # the same function; on CPUs in half the time
-        for layer in (self.features[0], self.features[3]):
-            features = torch.tanh(convolution.pooled(features, layer))
+        features = images.permute(2, 1, 3, 0)  # The same function follows, which takes half the time on CPUs.
+        for layer in self.features:
+            if isinstance(layer, nn.Conv2d):
+                features = torch.tanh(convolution.pooled(features, layer))
         return self.classifier[:-1](features.permute(3, 1, 0, 2))
 
 
@@ -96,7 +100,7 @@ class ConvNet(nn.Module):
         """Map float32 images [B, C, H, W] to the features [B, n] that the linear layer sees."""
         if images.device.type != "cpu":
             return self.features(images).flatten(1)
-        features = images  # the same function; on CPUs in half the time
+        features = images  # The same function follows, which takes half the time on CPUs.
         for conv, norm, relu, _ in zip(*[iter(self.features)] * 4):
             features = convolution.halved(relu(norm(_convolved(features, conv))))
         return features.flatten(1)
@@ -137,16 +141,16 @@ def build(name: str, shape: tuple[int, int, int], width: int = 128, twice_differ
     return NETWORKS[name](shape, width, twice_differentiable)
 
 
-NETWORKS = {
+NETWORKS: dict[str, Callable[[tuple[int, int, int], int, bool], nn.Module]] = {
     "ConvNet": lambda shape, width, _: ConvNet(*shape, width=width),
     "PaperCNN": lambda shape, _, twice: PaperCNN(*shape, twice_differentiable=twice),
-    "linear": lambda shape, *_: LinearModel(*shape),
+    "linear": lambda shape, _, __: LinearModel(*shape),
 }
 
 
 def _convolved(images: torch.Tensor, layer: nn.Conv2d) -> torch.Tensor:
-    """Apply a 3x3 convolution, by Winograd's algorithm where that was measured to be faster."""
-    wide = layer.in_channels >= 128 and images.shape[2] % 4 == 0 and images.shape[3] % 4 == 0
+    """Apply a 3x3 convolution, by Winograd's algorithm where it is faster and the tiles fit."""
+    wide = layer.in_channels >= WINOGRAD_CHANNELS and images.shape[2] % 4 == 0 and images.shape[3] % 4 == 0
     return convolution.winograd(images, layer) if wide else layer(images)
 
 
@@ -160,7 +164,7 @@ def initialise(network: nn.Module, generator: torch.Generator) -> nn.Module:
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             bound = 1 / math.sqrt(layer.weight[0].numel())
-            for tensor in (layer.weight, layer.bias):
+            for tensor in layer.parameters():  # The weight, and then the bias.
                 tensor.copy_(torch.empty(tensor.shape).uniform_(-bound, bound, generator=generator))
         elif isinstance(layer, nn.GroupNorm):
             nn.init.ones_(layer.weight)
@@ -171,9 +175,9 @@ def initialise(network: nn.Module, generator: torch.Generator) -> nn.Module:
 class OnPixels(nn.Module):
     """A trained network that takes pixels from 0 to 1, on any device; its weights no longer learn.
 
-    Pixels are put where the weights are, and the answers, and gradients, come back to where the pixels were. So the
-    pictures of a notebook may stay on the CPU while the network is on an accelerator; who attacks many puts them there
-    once (`Study.attacked`).
+    Pixels are moved to the device of the weights, and answers and gradients come back to the device of the pixels. So
+    the pictures of a notebook may stay on the CPU while the network is on an accelerator. An attack on many images
+    moves them there once (`Study.attacked`).
 
     Parameters
     ----------
@@ -181,6 +185,9 @@ class OnPixels(nn.Module):
     mean, deviation : float32 [1, C, 1, 1], in grey levels, what that scale subtracts and divides by
         (`split.pixel_scale`).
     """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
 
     def __init__(self, network: nn.Module, mean: torch.Tensor, deviation: torch.Tensor):
         super().__init__()
@@ -190,7 +197,9 @@ class OnPixels(nn.Module):
         self.register_buffer("deviation", deviation.to(device))
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Map float32 pixels [B, C, H, W] to logits [B, classes]; those of whole grey levels to the same bits as in
-        training."""
-        here = pixels.to(self.mean.device)
-        return self.network((255 * here - self.mean) / self.deviation).to(pixels.device)
+        """Map float32 pixels [B, C, H, W] to logits [B, classes].
+
+        Pixels of whole grey levels become the same bits as in training.
+        """
+        moved = pixels.to(self.mean.device)
+        return self.network((255 * moved - self.mean) / self.deviation).to(pixels.device)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ..condensation import augmentation
 
 LR, BATCH, MOMENTUM, WEIGHT_DECAY = 0.01, 256, 0.9, 5e-4
-CHUNK = 32  # images whose activations stay in the cache
+CHUNK = 32  # The activations of so many images stay in the cache.
 
 
 def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: int, draw: torch.Generator) -> None:
@@ -36,16 +36,18 @@ def train(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs
             with torch.no_grad():
                 for weight, momentum, gradient in zip(weights, momenta, gradients):
                     momentum.mul_(MOMENTUM).add_(gradient + WEIGHT_DECAY * weight)
-                    weight -= lr * momentum
+                    weight.sub_(lr * momentum)
         if epoch == epochs // 2 + 1:
             momenta, lr = [torch.zeros_like(weight) for weight in weights], 0.1 * LR
 
 
-def _gradients(network, weights, images, labels) -> list[torch.Tensor]:
+def _gradients(
+    network: nn.Module, weights: list[nn.Parameter], images: torch.Tensor, labels: torch.Tensor
+) -> list[torch.Tensor]:
     """Return the gradients of the mean cross-entropy, summed over chunks."""
     total = [torch.zeros_like(weight) for weight in weights]
-    for part, theirs in zip(images.split(CHUNK), labels.split(CHUNK)):
-        loss = F.cross_entropy(network(part), theirs, reduction="sum") / len(images)
-        for so_far, more in zip(total, torch.autograd.grad(loss, weights)):
-            so_far += more
+    for images_of_chunk, labels_of_chunk in zip(images.split(CHUNK), labels.split(CHUNK)):
+        loss = F.cross_entropy(network(images_of_chunk), labels_of_chunk, reduction="sum") / len(images)
+        for summed, gradient in zip(total, torch.autograd.grad(loss, weights)):
+            summed += gradient
     return total

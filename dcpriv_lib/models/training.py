@@ -1,6 +1,6 @@
 """Training and querying classifiers whose data fit in memory as one tensor."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch.optim.adam import adam
 
 from ..engine.checkpoint import Checkpoint
 
-IMAGE_MOMENTUM = 0.5
+IMAGE_MOMENTUM = 0.5  # The momentum of SGD on synthetic pixels.
 
 
 def device(name: str = "auto") -> torch.device:
@@ -25,15 +25,15 @@ def device(name: str = "auto") -> torch.device:
     """
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return torch.device(next(kind for kind, here in present.items() if here))
+        return torch.device(next(device for device, is_present in present.items() if is_present))
     if not present.get(name):
-        here = ", ".join(kind for kind, is_here in present.items() if is_here)
-        raise ValueError(f"device = {name!r} is not available on this machine: choose auto, {here}")
+        choices = ", ".join(device for device, is_present in present.items() if is_present)
+        raise ValueError(f"device = {name!r} is not available on this machine: choose auto, {choices}")
     return torch.device(name)
 
 
 def epochs_for(steps: int, images: int, batch_size: int = 128) -> int:
-    """Return the epochs in which a model of so many images is trained for about `steps` optimiser steps."""
+    """Return the epochs that make about `steps` optimiser steps on so many images."""
     return max(1, round(steps / -(-images // batch_size)))
 
 
@@ -101,20 +101,19 @@ def train(
 def momentum_step(
     images: torch.Tensor, velocity: torch.Tensor, gradient: torch.Tensor, lr: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return images and velocity after one step of SGD with momentum 0.5, as all methods of condensation move
-    pixels."""
+    """Return images and velocity after one step of SGD with momentum 0.5, by which all methods move pixels."""
     velocity = IMAGE_MOMENTUM * velocity + gradient
     return images - lr * velocity, velocity
 
 
 class Adam:
-    """Adam over `weights`, in place: torch's own, its state (and nothing else) kept here.
+    """Adam over `weights`, in place: the step is torch's own, and its state is kept here.
 
-    Building a ``torch.optim.Adam`` imports the compiler first, seconds in every process.
+    To build a ``torch.optim.Adam`` would import the compiler first, which takes seconds in every process.
     """
 
-    def __init__(self, weights: list[torch.Tensor], lr: float):
-        self.weights, self.lr = weights, lr
+    def __init__(self, weights: Sequence[torch.Tensor], lr: float):
+        self.weights, self.lr = list(weights), lr
         self.means = [torch.zeros_like(weight) for weight in weights]
         self.squares = [torch.zeros_like(weight) for weight in weights]
         self.steps = [torch.zeros((), device=weight.device) for weight in weights]
@@ -125,12 +124,11 @@ class Adam:
         return self.means + self.squares + self.steps
 
     @torch.no_grad()
-    def step(self, gradients) -> None:
+    def step(self, gradients: Sequence[torch.Tensor]) -> None:
         """Make one step along `gradients`, tensors in the order and shapes of the weights."""
-        gradients = [gradient.contiguous() for gradient in gradients]  # the fused kernel ignores their strides
         adam(
             self.weights,
-            gradients,
+            [gradient.contiguous() for gradient in gradients],  # The fused kernel ignores strides.
             self.means,
             self.squares,
             [],
@@ -154,6 +152,6 @@ def predict(network: nn.Module, images: torch.Tensor, batch_size: int = 1024) ->
     return torch.cat([network(batch.to(parameter.device)).cpu() for batch in images.split(batch_size)])
 
 
-def accuracy(logits, labels) -> float:
+def accuracy(logits: np.ndarray | torch.Tensor, labels: np.ndarray | torch.Tensor) -> float:
     """Return the fraction (0 to 1) of rows of `logits` [N, classes] whose largest entry is the label."""
     return (torch.as_tensor(logits).argmax(1) == torch.as_tensor(labels)).float().mean().item()

@@ -1,13 +1,13 @@
 """The accounting of differential privacy: what noise costs, and what it buys.
 
 A mechanism is (epsilon, delta)-differentially private if adding or removing one person changes no probability
-by more than a factor e^epsilon, delta aside (Dwork et al. 2006). All mechanisms of this report are built of one
-brick, a noisy sum of clipped contributions (see `mechanism`). The losses of several such releases are added up by an
-accountant (`epsilon`).
+by more than a factor e^epsilon, delta aside (Dwork et al. 2006). All mechanisms of this report are made of noisy sums
+of clipped contributions (see `mechanism`). An accountant adds up the losses of several such releases (`epsilon`).
 """
 
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import brentq
@@ -17,18 +17,18 @@ from . import privacy_loss
 
 ACCOUNTANTS = ("pld", "rdp")
 LEAST_SIGMA, MOST_SIGMA = 0.05, 1e4
-PRECISION = 1e-4  # of a sigma, relative
+SIGMA_PRECISION = 1e-4  # `noise_multiplier` finds sigma up to this relative error.
 
 
 def sampling_rate(batch: float, people: float) -> float:
-    """Return the probability with which everybody is in a batch of so many on average.
+    """Return the probability with which each person is in a batch of the expected size `batch`.
 
-    Both numbers are taken as public. The batch itself is drawn by one coin a person (`poisson`).
+    Both numbers are taken as public. The batch itself is drawn by one coin for each person (`mechanism.poisson`).
 
     Parameters
     ----------
     batch : expected size, above 0.
-    people : how many there are; of a release a class, the mean size of a class.
+    people : how many there are. Where each class is released on its own, the mean size of a class.
 
     Raises
     ------
@@ -44,8 +44,9 @@ def sampling_rate(batch: float, people: float) -> float:
 
 
 def epsilon(sigma: float, rate: float, steps: int, delta: float, accountant: str = "pld") -> float:
-    """Return an upper bound on epsilon at `delta` of so many noisy sums of Poisson batches, for adding or removing one
-    person.
+    """Return an upper bound on epsilon at `delta` of `steps` noisy sums of Poisson batches.
+
+    The guarantee is for adding or removing one person.
 
     With `rate` 1 the releases together are one Gaussian mechanism of mu = sqrt(steps) / sigma, whose epsilon is
     exact (Balle & Wang 2018). Otherwise "pld" convolves the privacy loss itself (`privacy_loss`), and "rdp" adds up
@@ -56,7 +57,7 @@ def epsilon(sigma: float, rate: float, steps: int, delta: float, accountant: str
     Parameters
     ----------
     sigma : standard deviation of the noise in units of the clipping length, above 0.
-    rate : probability with which everybody is in a batch, above 0 to 1.
+    rate : probability with which each person is in a batch, above 0 to 1.
     steps : releases, 1 or more.
     delta : between 0 and 1.
     accountant : one of `ACCOUNTANTS`.
@@ -66,21 +67,21 @@ def epsilon(sigma: float, rate: float, steps: int, delta: float, accountant: str
     ValueError
         If a number is out of range, or there is no such accountant.
     """
-    check(sigma=sigma, rate=rate, steps=steps, delta=delta)
+    check_guarantee(sigma=sigma, rate=rate, steps=steps, delta=delta)
     if accountant not in ACCOUNTANTS:
         raise ValueError(f"accountant = {accountant!r}: expected one of {', '.join(ACCOUNTANTS)}")
     if rate == 1:
         return gaussian_epsilon(math.sqrt(steps) / sigma, delta)
     if accountant == "pld":
         return privacy_loss.epsilon(sigma, rate, steps, delta)
-    from opacus.accountants import RDPAccountant  # here, because importing it takes seconds
+    from opacus.accountants import RDPAccountant  # It is imported here because that takes seconds.
 
-    book = RDPAccountant()
-    book.history = [(sigma, rate, steps)]
-    return float(book.get_epsilon(delta))
+    rdp = RDPAccountant()
+    rdp.history = [(sigma, rate, steps)]
+    return float(rdp.get_epsilon(delta))
 
 
-@functools.cache  # it takes a second or more, and notebook 11 asks for the same guarantee more than once
+@functools.cache  # A call takes a second or more, and notebook 11 asks for the same guarantee more than once.
 def noise_multiplier(target: float, rate: float, steps: int, delta: float) -> float:
     """Return the smallest sigma for which `epsilon` is at most `target`, to a ten-thousandth from above.
 
@@ -96,11 +97,11 @@ def noise_multiplier(target: float, rate: float, steps: int, delta: float) -> fl
     ValueError
         If a number is out of range, or no reasonable sigma keeps this epsilon.
     """
-    check(epsilon=target, rate=rate, steps=steps, delta=delta)
+    check_guarantee(epsilon=target, rate=rate, steps=steps, delta=delta)
     if target == math.inf:
         return 0.0
     low = high = 1.0
-    while epsilon(high, rate, steps, delta) > target:  # from below: accountants struggle with what is far away
+    while epsilon(high, rate, steps, delta) > target:  # The search starts low: accountants struggle with a large sigma.
         low, high = high, 2 * high
         if high > MOST_SIGMA:
             raise ValueError(
@@ -111,15 +112,15 @@ def noise_multiplier(target: float, rate: float, steps: int, delta: float) -> fl
         low, high = low / 2, low
         if high < LEAST_SIGMA:
             return high
-    while high > low * (1 + PRECISION):  # halved, since a sigma that differed in its last digit would draw other noise
+    while high > low * (1 + SIGMA_PRECISION):  # By halving: a sigma with another last digit would draw other noise.
         middle = math.sqrt(low * high)
         low, high = (low, middle) if epsilon(middle, rate, steps, delta) <= target else (middle, high)
     return high
 
 
-def check(**numbers) -> None:
-    """Raise ValueError for the first of some numbers, given by name, that makes no sense in a guarantee."""
-    rules = {
+def check_guarantee(**numbers: float) -> None:
+    """Raise ValueError for the first of the numbers, given by name, that makes no sense in a guarantee."""
+    rules: dict[str, tuple[Callable[[float], bool], str]] = {
         "sigma": (lambda value: 0 < value < math.inf, "above 0: without noise no epsilon can be promised"),
         "epsilon": (lambda value: value > 0, "above 0"),
         "delta": (lambda value: 0 < value < 1, "between 0 and 1"),
@@ -152,27 +153,28 @@ def gaussian_tpr(mu: float, fpr: np.ndarray) -> np.ndarray:
 
 
 def best_tpr(fpr: np.ndarray, sigma: float, rate: float, steps: int) -> np.ndarray:
-    """Return the highest true positive rate that any attack on so many noisy sums can have; see
-    `privacy_loss.best_tpr`.
+    """Return the highest true positive rate that any attack on `steps` noisy sums can have.
+
+    See `privacy_loss.best_tpr`.
 
     Parameters
     ----------
     fpr : false positive rates, float [...] from 0 to 1.
     sigma, rate, steps : as in `epsilon`.
     """
-    check(sigma=sigma, rate=rate, steps=steps)
+    check_guarantee(sigma=sigma, rate=rate, steps=steps)
     if rate == 1:
         return gaussian_tpr(math.sqrt(steps) / sigma, fpr)
     return privacy_loss.best_tpr(np.asarray(fpr, dtype=np.float64), sigma, rate, steps)
 
 
 def smallest_mu(sigma: float, rate: float, steps: int, delta: float) -> float:
-    """Return the smallest mu for which so many noisy sums are mu-GDP with slack `delta`; see
-    `privacy_loss.smallest_mu`.
+    """Return the smallest mu for which `steps` noisy sums are mu-GDP with slack `delta`.
 
-    With `rate` 1 it is sqrt(steps) / sigma and takes no slack. The other arguments are those of `epsilon`.
+    See `privacy_loss.smallest_mu`. With `rate` 1 it is sqrt(steps) / sigma and takes no slack. The other arguments are
+    those of `epsilon`.
     """
-    check(sigma=sigma, rate=rate, steps=steps, delta=delta)
+    check_guarantee(sigma=sigma, rate=rate, steps=steps, delta=delta)
     return math.sqrt(steps) / sigma if rate == 1 else privacy_loss.smallest_mu(sigma, rate, steps, delta)
 
 
@@ -197,4 +199,5 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
 
     if mu == 0 or too_large(0.0) <= 0:
         return 0.0
-    return float(brentq(too_large, 0.0, mu**2 / 2 + mu * np.sqrt(2 * np.log(1 / delta))))  # mu of a Renyi bound
+    renyi_bound = mu**2 / 2 + mu * np.sqrt(2 * np.log(1 / delta))
+    return float(brentq(too_large, 0.0, renyi_bound))

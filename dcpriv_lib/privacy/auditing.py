@@ -16,19 +16,24 @@ then read that bound as an estimate. `one_run` is made for this case (Steinke, N
 canaries of several models together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import bdtrc, expit, ndtr, ndtri
 
-from ..metrics import LEVEL, checked, clopper_pearson
+from ..metrics import LEVEL, Counts, checked, clopper_pearson
 from .accounting import gaussian_epsilon
 
-SHARES = (0.1, 0.25, 0.5, 1.0)  # of the canaries about whom `pooled` guesses, each of them tried
+GUESSED_SHARES = (0.1, 0.25, 0.5, 1.0)  # `pooled` tries to guess about each of these shares of the canaries.
+# Upper end of the search for an epsilon (in nats) and for a mu that is refuted. r right guesses refute an epsilon of
+# about ln(r / 3), and a mu that is smaller: no audit has so many canaries that either reaches 50.
+LARGEST_REFUTED = 50.0
 
 
-def lower_bound(hits, members, false_alarms, non_members, delta: float = 0.0, level: float = LEVEL) -> np.ndarray:
+def lower_bound(
+    hits: Counts, members: Counts, false_alarms: Counts, non_members: Counts, delta: float = 0.0, level: float = LEVEL
+) -> np.ndarray:
     """Return the largest epsilon that these counts refute, 0 if none.
 
         epsilon >= max( ln((TPR_low - delta) / FPR_high), ln((TNR_low - delta) / FNR_high) )
@@ -76,18 +81,19 @@ def best_threshold(scores: np.ndarray, is_member: np.ndarray, delta: float = 0.0
     delta, level : as in `lower_bound`.
     """
     scores, is_member = checked(scores, is_member)
-    thresholds = np.unique(scores[is_member])  # any other only adds false alarms to the next higher of these
+    # Any other threshold has the hits of the next higher one of these, and no fewer false alarms.
+    thresholds = np.unique(scores[is_member])
     hits, false_alarms = (
-        kind.size - np.searchsorted(np.sort(kind), thresholds) for kind in (scores[is_member], scores[~is_member])
+        part.size - np.searchsorted(np.sort(part), thresholds) for part in (scores[is_member], scores[~is_member])
     )
     bounds = lower_bound(hits, is_member.sum(), false_alarms, (~is_member).sum(), delta, level)
     return float(thresholds[np.argmax(bounds)])
 
 
-def epsilon(
+def epsilon_lower_bound(
     scores: np.ndarray, is_member: np.ndarray, rng: np.random.Generator, delta: float = 0.0, level: float = LEVEL
 ) -> float:
-    """Return a lower bound on epsilon, >= 0, its threshold chosen on one half, judged on the other.
+    """Return a lower bound on epsilon, >= 0: the threshold is chosen on one half and judged on the other.
 
     Members and non-members are each halved at random. Read the module's first lines for what the bound
     shows and what not.
@@ -95,7 +101,7 @@ def epsilon(
     Parameters
     ----------
     scores : float [n], higher for "member".
-    is_member : bool [n], at least two of each kind.
+    is_member : bool [n], with at least two members and two non-members.
     rng : source of the halves.
     delta, level : as in `lower_bound`.
 
@@ -106,21 +112,21 @@ def epsilon(
         `metrics.checked` and `lower_bound`.
     """
     scores, is_member = checked(scores, is_member)
-    members, others = (rng.permutation(np.flatnonzero(kind)) for kind in (is_member, ~is_member))
-    if min(len(members), len(others)) < 2:
+    members, non_members = (rng.permutation(np.flatnonzero(mask)) for mask in (is_member, ~is_member))
+    if min(len(members), len(non_members)) < 2:
         raise ValueError(
-            f"{len(members)} members and {len(others)} non-members: each kind is halved, one half to "
+            f"{len(members)} members and {len(non_members)} non-members: each kind is halved, one half to "
             "choose the threshold, the other to judge it, so at least 2 of each are needed"
         )
-    select = np.concatenate([members[::2], others[::2]])
+    select = np.concatenate([members[::2], non_members[::2]])
     threshold = best_threshold(scores[select], is_member[select], delta, level)
-    members, others = members[1::2], others[1::2]
+    members, non_members = members[1::2], non_members[1::2]
     return float(
         lower_bound(
             (scores[members] >= threshold).sum(),
             len(members),
-            (scores[others] >= threshold).sum(),
-            len(others),
+            (scores[non_members] >= threshold).sum(),
+            len(non_members),
             delta,
             level,
         )
@@ -152,7 +158,8 @@ def one_run(correct: int, guesses: int, canaries: int, delta: float = 0.0, level
     _check_game(correct, guesses, canaries, delta, level)
 
     def p_value(epsilon: float) -> float:
-        def tail(v):  # P(binomial >= v)
+        def tail(v: Counts) -> np.ndarray:
+            """Return P(binomial >= v)."""
             return bdtrc(np.asarray(v, dtype=np.float64) - 1, guesses, expit(epsilon))
 
         steps = np.arange(1, correct + 1)
@@ -161,12 +168,11 @@ def one_run(correct: int, guesses: int, canaries: int, delta: float = 0.0, level
 
     if correct == 0 or p_value(0.0) > 1 - level:
         return 0.0
-    return float(brentq(lambda epsilon: p_value(epsilon) - (1 - level), 0.0, 50.0))
+    return float(brentq(lambda epsilon: p_value(epsilon) - (1 - level), 0.0, LARGEST_REFUTED))
 
 
 def one_run_gaussian(correct: int, guesses: int, canaries: int, delta: float = 1e-5, level: float = LEVEL) -> float:
-    """Return the epsilon at `delta` of the least private Gaussian mechanism that one model's canaries refute, 0 if
-    none.
+    """Return the largest epsilon of a Gaussian mechanism that one model's canaries refute, 0 if none.
 
     The same game as in `one_run`, but against a claim about the whole trade-off of errors instead of one point
     of it: the training is as private as telling N(0, 1) from N(mu, 1), as DP-SGD nearly is. Such a claim
@@ -190,18 +196,19 @@ def one_run_gaussian(correct: int, guesses: int, canaries: int, delta: float = 1
     """
     _check_game(correct, guesses, canaries, delta, level)
 
-    def refuted(mu: float) -> float:  # above 0 if so
+    def refuted(mu: float) -> float:
+        """Return a number above 0 if this mu is refuted."""
         r, h = (1 - level) * correct / canaries, (1 - level) * (guesses - correct) / canaries
         for i in range(correct - 1, -1, -1):
             step = max(ndtr(ndtri(r) - mu) - h, 0.0)
-            if step == 0:  # then neither changes any more
+            if step == 0:  # From here on neither r nor h changes.
                 break
             r, h = min(r + step * i / (guesses - i), 1.0), h + step
         return r + h - guesses / canaries
 
     if correct == 0 or refuted(0.0) <= 0:
         return 0.0
-    return gaussian_epsilon(brentq(refuted, 0.0, 50.0), delta)
+    return gaussian_epsilon(brentq(refuted, 0.0, LARGEST_REFUTED), delta)
 
 
 def _check_game(correct: int, guesses: int, canaries: int, delta: float, level: float) -> None:
@@ -213,14 +220,13 @@ def _check_game(correct: int, guesses: int, canaries: int, delta: float, level: 
 
 
 def right_guesses(scores: np.ndarray, is_member: np.ndarray, guesses: int) -> int:
-    """Return how many of the most telling guesses are right: half "member" for the highest scores, half not for the
-    lowest.
+    """Return how many guesses are right: half say "member" of the highest scores, half "non-member" of the lowest.
 
     Parameters
     ----------
     scores : float [m], higher for "member".
     is_member : bool [m].
-    guesses : how many, at most m; for an odd number one more is "member".
+    guesses : their number, at most m; of an odd number one more says "member".
     """
     order = np.argsort(scores, kind="stable")
     lowest, highest = order[: guesses // 2], order[len(order) - (guesses - guesses // 2) :]
@@ -238,9 +244,9 @@ def pooled(
 
     If each training is (epsilon, delta)-differentially private, all trainings together are so for every single canary,
     because a canary's coin matters to one model only: the game is `one_run` with the canaries of all models. How many
-    guesses tell most is not known before. So all `SHARES` of the canaries are tried, each at a level of 1 - (1 - level)
-    / 4, and by Bonferroni the largest of the bounds holds with `level`: it exceeds the truth in at most 1 of 20
-    repetitions.
+    guesses tell most is not known before. So all `GUESSED_SHARES` of the canaries are tried, each at a level of
+    1 - (1 - level) / 4, and by Bonferroni the largest of the bounds holds with `level`: it exceeds the truth in at most
+    1 of 20 repetitions.
 
     Two conditions decide whether this level holds. All coins must be independent, so that of two models with
     complementary members only one may be asked. And no score may rest on the coins of another model that is asked: with
@@ -259,17 +265,17 @@ def pooled(
     The bound, and what it would be with all guesses right: a claim above the second cannot be tested.
     """
     scores, is_member = np.ravel(scores), np.ravel(is_member)
-    tried = sorted({max(1, round(share * scores.size)) for share in SHARES})
+    tried = sorted({max(1, round(share * scores.size)) for share in GUESSED_SHARES})
     level = 1 - (1 - level) / len(tried)
-    shown = [bound(right_guesses(scores, is_member, guesses), guesses, scores.size, delta, level) for guesses in tried]
-    return max(shown), max(bound(guesses, guesses, scores.size, delta, level) for guesses in tried)
+    bounds = [bound(right_guesses(scores, is_member, guesses), guesses, scores.size, delta, level) for guesses in tried]
+    return max(bounds), max(bound(guesses, guesses, scores.size, delta, level) for guesses in tried)
 
 
 def asked_and_references(models: int) -> tuple[np.ndarray, np.ndarray]:
     """Return which models `pooled` may ask about, int64 [asked], and which the attacker may know, int64 [references].
 
-    Asked is one model of each pair in the first half of the pairs. References are all models in the other pairs, whose
-    coins say nothing about those asked.
+    One model of each pair in the first half of the pairs is asked. All models of the other pairs are references: their
+    coins say nothing about the models that are asked.
 
     Parameters
     ----------
@@ -285,24 +291,24 @@ def asked_and_references(models: int) -> tuple[np.ndarray, np.ndarray]:
 NONE, UNTESTABLE, REFUTED, STANDS = "none", "cannot be tested", "REFUTED", "not refuted"
 
 
-def answer(claimed: float, shown: float, largest: float) -> str:
+def answer(claimed: float, audited: float, largest: float) -> str:
     """Return what an audit says of a claimed epsilon: one of `NONE`, `UNTESTABLE`, `REFUTED` and `STANDS`.
 
     Parameters
     ----------
-    claimed : infinity where nothing is claimed.
-    shown : the lower bound that was found; NaN where nobody looked.
+    claimed : the epsilon that is claimed; infinity where nothing is.
+    audited : the lower bound that the audit found; NaN where there was none.
     largest : the bound that would have been found with all guesses right. A larger claim would have survived whatever
         had happened.
     """
     if np.isinf(claimed):
         return NONE
-    if np.isnan(shown) or claimed >= largest:
+    if np.isnan(audited) or claimed >= largest:
         return UNTESTABLE
-    return REFUTED if shown > claimed else STANDS
+    return REFUTED if audited > claimed else STANDS
 
 
-def tally(answers) -> str:
+def tally(answers: Iterable[str]) -> str:
     """Return "1 of 4 refuted; 2 cannot be tested" for some answers of `answer`, none of them `NONE`."""
     answers = list(answers)
     untestable = answers.count(UNTESTABLE)

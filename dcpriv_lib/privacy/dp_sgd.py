@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -14,9 +15,16 @@ from ..engine import store
 from ..engine.checkpoint import Checkpoint
 from ..engine.seeding import derive, generator
 from ..engine.store import fingerprint
-from .mechanism import NOBODY, batch, canary_scores, clip, executed, noisy_sums, resumable
+from .mechanism import NO_CANARIES, NoiseSettings, assert_releases, batch, canary_scores, clip, noisy_sums, restore
 
-CHUNK = 64  # examples whose gradients are held at a time
+CHUNK = 64  # The gradients of so many examples are held at a time.
+
+
+class GradientSettings(NoiseSettings, Protocol):
+    """What `noisy_gradient` needs to know: those of `NoiseSettings`, and `batch`, the expected size of a batch."""
+
+    @property
+    def batch(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -44,75 +52,79 @@ def gradients(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) ->
 
     Parameters
     ----------
-    network : with the parts `features` and `classifier`, as all of `networks`; nothing in it may mix examples.
+    network : with the parts `features` and `classifier`, as `PaperCNN` and `ConvNet` have; nothing in it may mix
+        examples.
     images, labels : float [B, C, H, W], int64 [B].
     """
-    plain = nn.Sequential(network.features, network.classifier)  # torch's own layers, which vmap knows
+    # torch's own layers, which vmap can follow.
+    plain = nn.Sequential(network.get_submodule("features"), network.get_submodule("classifier"))
     weights = {name: value.detach() for name, value in plain.named_parameters()}
 
-    def loss(weights, image, label):
+    def loss(weights: dict[str, torch.Tensor], image: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         return F.cross_entropy(functional_call(plain, weights, (image[None],)), label[None])
 
-    found = vmap(grad(loss), (None, 0, 0))(weights, images, labels)
-    return torch.cat([found[name].flatten(1) for name in weights], dim=1)
+    by_name = vmap(grad(loss), (None, 0, 0))(weights, images, labels)
+    return torch.cat([by_name[name].flatten(1) for name in weights], dim=1)
 
 
-def clipped_gradients(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, length: float) -> Iterator:
+def clipped_gradients(
+    network: nn.Module, images: torch.Tensor, labels: torch.Tensor, length: float
+) -> Iterator[torch.Tensor]:
     """Yield `gradients`, clipped to `length`, of a few examples at a time."""
-    for some, their_labels in zip(images.split(CHUNK), labels.split(CHUNK)):
-        if len(some):
-            yield clip(gradients(network, some, their_labels), length)
+    for images_of_chunk, labels_of_chunk in zip(images.split(CHUNK), labels.split(CHUNK)):
+        if len(images_of_chunk):
+            yield clip(gradients(network, images_of_chunk, labels_of_chunk), length)
 
 
 def gradient_sum(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, length: float) -> torch.Tensor:
     """Return the sum of the clipped gradients of a batch, which may be empty, float [weights]."""
     total = torch.zeros_like(parameters_to_vector(network.parameters()).detach())
-    for some in clipped_gradients(network, images, labels, length):
-        total += some.sum(0)
+    for clipped in clipped_gradients(network, images, labels, length):
+        total += clipped.sum(0)
     return total
 
 
-def look(
+def noisy_gradient(
     network: nn.Module,
     images: torch.Tensor,
     labels: torch.Tensor,
-    how,
+    settings: GradientSettings,
     *,
     seed: int,
     secret: int,
     number: int,
-    coins: torch.Tensor,
+    is_member: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor, int]:
     """Release the noisy sum of the clipped gradients of a Poisson batch.
 
     Parameters
     ----------
     network, images, labels : as in `train`.
-    how : has the attributes batch, clip and sigma of `Settings`.
+    settings : see `GradientSettings`.
     seed : of the canaries' directions, which are public.
     secret, number : the seed of the batch and the noise, and which release this is.
-    coins : as in `train`.
+    is_member : bool [canaries], as in `train`.
 
     Returns
     -------
     The noisy sum, float32 [weights], the canaries' scores in it, float64 [canaries], and how many people were in the
     batch.
     """
-    rows, canaries = batch(len(images), coins, how.batch / len(images), generator(secret, "batch", number))
+    rows, canaries = batch(len(images), is_member, settings.batch / len(images), generator(secret, "batch", number))
     rows = rows.to(images.device)
-    total = gradient_sum(network, images[rows], labels[rows], how.clip)[None]
-    released = noisy_sums(total, canaries, how, seed, secret, number)
-    return released[0], canary_scores(released - total, len(coins), how.clip, seed, number), len(rows)
+    total = gradient_sum(network, images[rows], labels[rows], settings.clip)[None]
+    released = noisy_sums(total, canaries, settings, seed, secret, number)
+    return released[0], canary_scores(released - total, len(is_member), settings.clip, seed, number), len(rows)
 
 
 def train(
     network: nn.Module,
     images: torch.Tensor,
     labels: torch.Tensor,
-    how: Settings,
+    settings: Settings,
     *,
     seed: int,
-    coins: torch.Tensor = NOBODY,
+    is_member: torch.Tensor = NO_CANARIES,
     checkpoint: Path | None = None,
     progress: Callable = iter,
 ) -> torch.Tensor:
@@ -123,15 +135,16 @@ def train(
         theta <- theta - lr / batch * ( sum_i clip(grad_i, C) + N(0, sigma^2 C^2) ).
 
     The noise of every step has a stream of its own, which depends on the seed, the settings and the data: a resumed
-    training makes the same release again, and no two data sets ever share a noise, whose difference would be bare.
+    training makes the same release again. No two data sets ever share a noise: the difference of their releases would
+    have none.
 
     Parameters
     ----------
     network : as in `gradients`; its weights are the starting point, drawn without looking at the data.
     images, labels : the members, float32 [N, C, H, W] and int64 [N], on the network's device.
-    how : see `Settings`.
+    settings : see `Settings`.
     seed : of the batches and the noise.
-    coins : bool [canaries], which artificial people are members too, for an audit (`mechanism.noisy_sums`).
+    is_member : bool [canaries], which canaries are members: artificial people for an audit (`mechanism.noisy_sums`).
     checkpoint : as in `training.train`.
     progress : wraps the steps.
 
@@ -139,25 +152,27 @@ def train(
     -------
     float64 [canaries], the auditor's score of each canary, higher for a member (`mechanism.canary_scores`).
     """
-    known = {"settings": asdict(how), "seed": seed, "data": store.digest(images.cpu(), labels.cpu(), coins)}
+    known = {"settings": asdict(settings), "seed": seed, "data": store.digest(images.cpu(), labels.cpu(), is_member)}
     secret, weights = derive(seed, fingerprint(known)), list(network.parameters())
     first = {
         "weights": parameters_to_vector(weights).detach().cpu(),
         "sizes": torch.zeros(0),
-        "scores": torch.zeros(len(coins), dtype=torch.float64),
+        "scores": torch.zeros(len(is_member), dtype=torch.float64),
     }
     with Checkpoint(checkpoint, known) as saved:
-        state = resumable(saved.load() or first, "sizes", how.steps)
+        state = restore(saved.load() or first, "sizes", settings.steps)
         vector_to_parameters(state["weights"].clone().to(images), weights)
-        for step in progress(range(len(state["sizes"]), how.steps)):
-            noisy, found, size = look(network, images, labels, how, seed=seed, secret=secret, number=step, coins=coins)
-            moved = parameters_to_vector(weights).detach() - how.lr / how.batch * noisy
+        for step in progress(range(len(state["sizes"]), settings.steps)):
+            noisy, scores, size = noisy_gradient(
+                network, images, labels, settings, seed=seed, secret=secret, number=step, is_member=is_member
+            )
+            moved = parameters_to_vector(weights).detach() - settings.lr / settings.batch * noisy
             vector_to_parameters(moved.clone(), weights)
             state = {
                 "weights": moved.cpu(),
                 "sizes": torch.cat([state["sizes"], torch.tensor([float(size)])]),
-                "scores": state["scores"] + found,
+                "scores": state["scores"] + scores,
             }
             saved.keep(state)
-    executed(len(state["sizes"]), how.steps)
+    assert_releases(len(state["sizes"]), settings.steps)
     return state["scores"]

@@ -1,42 +1,57 @@
-"""The mechanism that everything with a guarantee is built of: a noisy sum of clipped contributions, and the canaries in
-it.
+"""The mechanism of everything that has a guarantee: a noisy sum of clipped contributions, and the canaries in it.
 
 Every person's contribution is clipped to a length C, the contributions of a Poisson batch are summed,
-and Gaussian noise of standard deviation sigma C is added to the sum. What may be done with the noisy sum
-afterwards is free.
+and Gaussian noise of standard deviation sigma C is added to the sum. Anything may be done with the noisy sum
+afterwards.
 
 The proofs assume noise that nobody else knows. Here it comes from a seed, so that results can be repeated:
 whoever knows the seed can subtract the noise.
 """
+
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import torch
 from torch.nn import functional as F
 
 from ..engine.seeding import generator
 
-NOBODY = torch.zeros(0, dtype=torch.bool)  # the coins of an audit without canaries
+NO_CANARIES = torch.zeros(0, dtype=torch.bool)  # `is_member` where nothing is audited.
 
 
-# ---------------------------------------------------------------- the brick, and the canaries in it
+class NoiseSettings(Protocol):
+    """What `noisy_sums` needs to know: `clip`, the length C, and `sigma`, the deviation of the noise in units of C."""
+
+    @property
+    def clip(self) -> float: ...
+
+    @property
+    def sigma(self) -> float: ...
+
+
+# ---------------------------------------------------------------- the noisy sum, and the canaries in it
 
 
 def poisson(people: int, rate: float, draw: torch.Generator) -> torch.Tensor:
-    """Return who is in a batch, int64 [size]: everybody by their own coin, so that it may be empty."""
+    """Return who is in a batch, int64 [size]: each person is drawn by a coin of their own, so that it may be empty."""
     return torch.nonzero(torch.rand(people, generator=draw) < rate).flatten()
 
 
-def batch(people: int, coins: torch.Tensor, rate: float, draw: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def batch(
+    people: int, is_member: torch.Tensor, rate: float, draw: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return a Poisson batch of people and canaries: the rows of the people, and the numbers of the canaries.
 
     Parameters
     ----------
     people : how many there are.
-    coins : bool [canaries], who of them is a member; the others are in no batch, which changes nobody else's coin.
+    is_member : bool [canaries], which canaries are members. The others are in no batch, and that changes nobody else's
+        chance of being in it.
     rate, draw : as in `poisson`.
     """
-    chosen = poisson(people + len(coins), rate, draw)
+    chosen = poisson(people + len(is_member), rate, draw)
     canaries = chosen[chosen >= people] - people
-    return chosen[chosen < people], canaries[coins[canaries]]
+    return chosen[chosen < people], canaries[is_member[canaries]]
 
 
 def clip(vectors: torch.Tensor, length: float) -> torch.Tensor:
@@ -50,26 +65,29 @@ def noise(shape: torch.Size, deviation: float, draw: torch.Generator) -> torch.T
     return (deviation * torch.randn(shape, generator=draw, dtype=torch.float64)).float()
 
 
-def noisy_sums(sums: torch.Tensor, canaries: torch.Tensor, how, seed: int, secret: int, number: int) -> torch.Tensor:
-    """Return what is released: the sums of people's clipped contributions, the canaries' added to them, and noise.
+def noisy_sums(
+    sums: torch.Tensor, canaries: torch.Tensor, settings: NoiseSettings, seed: int, secret: int, number: int
+) -> torch.Tensor:
+    """Return a release: the sums of people's clipped contributions, those of the canaries, and noise.
 
     Parameters
     ----------
-    sums : float32 [classes, n], over the people of the batch; of one row where nothing is summed a class.
-    canaries : int64 [k], those in the batch, from `batch`: artificial people for an audit. Each belongs to the class of
-        its number, modulo the classes, and contributes its `direction`, twice as long as it may be, and clipped.
-    how : has the attributes clip, the length C, and sigma, the deviation of the noise in units of C.
+    sums : float32 [classes, n], over the people of the batch. There is one row where classes are not summed apart.
+    canaries : int64 [k], the canaries in the batch, from `batch`: artificial people for an audit. Each belongs to the
+        class of its number, modulo the classes. It contributes its `direction`, twice as long as is allowed, which is
+        then clipped.
+    settings : see `NoiseSettings`.
     seed : of the canaries' directions, which are public.
     secret, number : the seed of the noise, and which release this is.
     """
     whole = sums.clone()
     for canary in canaries.tolist():
-        contributed = 2 * how.clip * direction(sums.shape[1], seed, number, canary)
-        whole[canary % len(sums)] += clip(contributed[None], how.clip)[0].to(sums)
-    return whole + noise(sums.shape, how.sigma * how.clip, generator(secret, "noise", number)).to(sums)
+        contributed = 2 * settings.clip * direction(sums.shape[1], seed, number, canary)
+        whole[canary % len(sums)] += clip(contributed[None], settings.clip)[0].to(sums)
+    return whole + noise(sums.shape, settings.sigma * settings.clip, generator(secret, "noise", number)).to(sums)
 
 
-def executed(made: int, accounted: int) -> None:
+def assert_releases(made: int, accounted: int) -> None:
     """Raise RuntimeError unless as many releases were made as were accounted for.
 
     Published code has gone wrong here: one drew new noise for the same sums in every step of the matching, while it
@@ -82,11 +100,11 @@ def executed(made: int, accounted: int) -> None:
         )
 
 
-def resumable(state: dict, key: str, accounted: int) -> dict:
-    """Return a saved `state` as tensors; RuntimeError if `key` in it holds more releases than are accounted for."""
-    state = {name: torch.as_tensor(value) for name, value in state.items()}
+def restore(saved: Mapping[str, Any], key: str, accounted: int) -> dict[str, torch.Tensor]:
+    """Return a saved state as tensors; RuntimeError if `key` in it holds more releases than are accounted for."""
+    state = {name: torch.as_tensor(value) for name, value in saved.items()}
     if len(state[key]) > accounted:
-        executed(len(state[key]), accounted)
+        assert_releases(len(state[key]), accounted)
     return state
 
 
@@ -98,7 +116,7 @@ def direction(size: int, seed: int, number: int, canary: int) -> torch.Tensor:
     return F.normalize(torch.randn(size, generator=generator(seed, "direction", number, canary)), dim=0)
 
 
-def canary_scores(hidden: torch.Tensor, canaries: int, length: float, seed: int, number: int) -> torch.Tensor:
+def canary_scores(residual: torch.Tensor, canaries: int, length: float, seed: int, number: int) -> torch.Tensor:
     """Return how far a release points along the direction of each canary, float64 [canaries], in units of `length`.
 
     Directions drawn at random are nearly orthogonal, so that over T releases the scores of a canary add up to
@@ -110,15 +128,15 @@ def canary_scores(hidden: torch.Tensor, canaries: int, length: float, seed: int,
 
     Parameters
     ----------
-    hidden : float32 [classes, n], what was released less the sums over the people. The auditor knows them, and when
-        they were in a batch: the guarantee holds against somebody who does.
+    residual : float32 [classes, n], what was released less the sums over the people. The auditor knows the people, and
+        in which batches they were: the guarantee holds against somebody who does.
     canaries : how many there are, members or not.
-    length : to which contributions are clipped.
+    length : the one to which contributions are clipped.
     seed, number : as in `noisy_sums`.
     """
-    hidden = hidden.cpu().double() / length
+    residual = residual.cpu().double() / length
     scores = [
-        hidden[canary % len(hidden)] @ direction(hidden.shape[1], seed, number, canary).double()
+        residual[canary % len(residual)] @ direction(residual.shape[1], seed, number, canary).double()
         for canary in range(canaries)
     ]
     return torch.stack(scores) if scores else torch.zeros(0, dtype=torch.float64)

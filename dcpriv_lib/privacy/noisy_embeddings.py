@@ -3,7 +3,8 @@
 The sums are released once, with noise, and kept. Whatever is done with them afterwards is post-processing and costs
 no privacy: the synthetic images may be fitted to them for as long as one likes (decoupled sampling, Zheng & Li,
 NDPDC, 2024). With the features of random networks that is distribution matching (DM); with random Fourier features and
-one release it is the mean embedding of DP-MERF (Harder et al., AISTATS 2021), with images in place of its generator.
+one release it is the mean embedding of DP-MERF (Harder et al., AISTATS 2021), with images in place of its generator
+network.
 """
 
 from collections.abc import Callable
@@ -20,23 +21,27 @@ from ..engine.seeding import derive, generator
 from ..engine.store import fingerprint
 from ..models.networks import ConvNet, initialise
 from ..models.training import Adam
-from .mechanism import NOBODY, batch, canary_scores, clip, executed, noisy_sums, resumable
+from .mechanism import NO_CANARIES, assert_releases, batch, canary_scores, clip, noisy_sums, restore
 
-START = 0.2  # deviation of the noise that the synthetic images start from
-LEAST_RIDGE = 1e-6  # of the least squares where there is no noise
+START_DEVIATION = 0.2  # The synthetic images start from noise of this standard deviation, in units of the images.
+LEAST_RIDGE = 1e-6  # This keeps the least squares solvable where the releases have no noise.
+
+Embedding = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Query:
-    """What is asked about the members: the releases.
+class ReleaseSettings:
+    """What is released about the members.
+
+    The names of the fields enter the keys of kept results, and so they stay as they are.
 
     Attributes
     ----------
     releases : noisy sums of each class, each with an embedding of its own.
-    rate : probability with which everybody is in a release.
+    rate : probability with which each person is in a release.
     sigma : standard deviation of the noise, in units of the clipping length; 0 gives no guarantee.
     embedding : one of `EMBEDDINGS`.
-    size : of the embedding: filters of the network, or frequencies.
+    size : filters of the embedding's network, or its frequencies.
     clip : length to which every person's embedding is clipped.
     """
 
@@ -49,8 +54,10 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitSettings:
     """How synthetic images are fitted to the releases.
+
+    The names of the fields enter the keys of kept results, and so they stay as they are.
 
     Attributes
     ----------
@@ -64,17 +71,17 @@ class Fit:
     lr: float
 
 
-def random_network(shape: tuple[int, int, int], size: int, draw: torch.Generator) -> Callable:
+def random_network(shape: tuple[int, int, int], size: int, draw: torch.Generator) -> Embedding:
     """Return the features of a `networks.ConvNet` of `size` filters that was never trained."""
     network = initialise(ConvNet(*shape, width=size), draw).requires_grad_(False)
     return lambda images: embed(network.to(images.device), images)
 
 
-def fourier(shape: tuple[int, int, int], size: int, draw: torch.Generator) -> Callable:
+def fourier(shape: tuple[int, int, int], size: int, draw: torch.Generator) -> Embedding:
     """Return random Fourier features (Rahimi & Recht 2007), of length 1 each, without looking at the data.
 
-    f(x) = (cos w_1 x, sin w_1 x, ...) / sqrt(size), w ~ N(0, 1 / d): with the kernel's width sqrt(d) for d pixels of
-    variance 1, which is in the order of the distance of two images.
+    f(x) = (cos w_1 x, sin w_1 x, ...) / sqrt(size), w ~ N(0, 1 / d). For d pixels of variance 1 the kernel's width is
+    then sqrt(d), about as large as the distance between two images.
     """
     channels, side, _ = shape
     pixels = channels * side**2
@@ -91,14 +98,14 @@ def fourier(shape: tuple[int, int, int], size: int, draw: torch.Generator) -> Ca
 EMBEDDINGS = {"network": random_network, "fourier": fourier}
 
 
-def embedding(shape: tuple[int, int, int], how: Query, seed: int, number: int) -> Callable:
+def embedding(shape: tuple[int, int, int], settings: ReleaseSettings, seed: int, number: int) -> Embedding:
     """Return the clipped embedding of one release, which is public: float [B, C, H, W] to float [B, n]."""
-    features = EMBEDDINGS[how.embedding](shape, how.size, generator(seed, "embedding", number))
-    return lambda images: clip(features(images), how.clip)
+    features = EMBEDDINGS[settings.embedding](shape, settings.size, generator(seed, "embedding", number))
+    return lambda images: clip(features(images), settings.clip)
 
 
 @torch.no_grad()
-def embedding_sums(embedded: Callable, images: torch.Tensor, labels: torch.Tensor, classes: int) -> torch.Tensor:
+def embedding_sums(embed_clipped: Embedding, images: torch.Tensor, labels: torch.Tensor, classes: int) -> torch.Tensor:
     """Return the sum of the embeddings of each class, float [classes, n].
 
     A person is in one class only, so that adding or removing one moves one row of the sum, by the clipping length at
@@ -106,11 +113,11 @@ def embedding_sums(embedded: Callable, images: torch.Tensor, labels: torch.Tenso
 
     Parameters
     ----------
-    embedded : from `embedding`.
+    embed_clipped : from `embedding`.
     images, labels : of a batch, which may be empty, float32 [B, C, H, W], int64 [B].
     classes : their number.
     """
-    vectors = embedded(images)
+    vectors = embed_clipped(images)
     return torch.zeros(classes, vectors.shape[1], device=images.device).index_add_(0, labels, vectors)
 
 
@@ -118,10 +125,10 @@ def release(
     images: torch.Tensor,
     labels: torch.Tensor,
     classes: int,
-    how: Query,
+    settings: ReleaseSettings,
     *,
     seed: int,
-    coins: torch.Tensor = NOBODY,
+    is_member: torch.Tensor = NO_CANARIES,
     checkpoint: Path | None = None,
     progress: Callable = iter,
 ) -> dict[str, torch.Tensor]:
@@ -131,10 +138,10 @@ def release(
     ----------
     images, labels : the members, float32 [N, C, H, W], int64 [N].
     classes : their number.
-    how : see `Query`.
+    settings : see `ReleaseSettings`.
     seed : of the embeddings, which are public, and together with settings and data of the batches and the noise (see
         `dp_sgd.train`).
-    coins : as in `dp_sgd.train`.
+    is_member : bool [canaries], as in `dp_sgd.train`.
     checkpoint : file of the releases made so far; a resumed run goes on with the next one.
     progress : wraps the releases.
 
@@ -143,22 +150,23 @@ def release(
     dict with "sums" float32 [releases, classes, n], and "scores" float64 [canaries], the auditor's score of each canary
     (`mechanism.canary_scores`).
     """
-    known = {"query": asdict(how), "seed": seed, "data": store.digest(images.cpu(), labels.cpu(), coins)}
+    # The noise comes from this record, "query" included: another word would make other releases.
+    known = {"query": asdict(settings), "seed": seed, "data": store.digest(images.cpu(), labels.cpu(), is_member)}
     secret, shape = derive(seed, fingerprint(known)), (images.shape[1], images.shape[2], classes)
-    first = {"sums": torch.zeros(0), "scores": torch.zeros(len(coins), dtype=torch.float64)}
+    first = {"sums": torch.zeros(0), "scores": torch.zeros(len(is_member), dtype=torch.float64)}
     with Checkpoint(checkpoint, known) as saved:
-        state = resumable(saved.load() or first, "sums", how.releases)
-        for number in progress(range(len(state["sums"]), how.releases)):
-            rows, canaries = batch(len(images), coins, how.rate, generator(secret, "batch", number))
+        state = restore(saved.load() or first, "sums", settings.releases)
+        for number in progress(range(len(state["sums"]), settings.releases)):
+            rows, canaries = batch(len(images), is_member, settings.rate, generator(secret, "batch", number))
             rows = rows.to(images.device)
-            sums = embedding_sums(embedding(shape, how, seed, number), images[rows], labels[rows], classes)
-            one = noisy_sums(sums, canaries, how, seed, secret, number)
+            sums = embedding_sums(embedding(shape, settings, seed, number), images[rows], labels[rows], classes)
+            noisy = noisy_sums(sums, canaries, settings, seed, secret, number)
             state = {
-                "sums": torch.cat([state["sums"].reshape(-1, *one.shape), one[None].cpu()]),
-                "scores": state["scores"] + canary_scores(one - sums, len(coins), how.clip, seed, number),
+                "sums": torch.cat([state["sums"].reshape(-1, *noisy.shape), noisy[None].cpu()]),
+                "scores": state["scores"] + canary_scores(noisy - sums, len(is_member), settings.clip, seed, number),
             }
             saved.keep(state)
-    executed(len(state["sums"]), how.releases)
+    assert_releases(len(state["sums"]), settings.releases)
     return state
 
 
@@ -166,8 +174,8 @@ def fit(
     sums: torch.Tensor,
     shape: tuple[int, int, int],
     people: float,
-    how: Query,
-    until: Fit,
+    release_settings: ReleaseSettings,
+    fit_settings: FitSettings,
     *,
     seed: int,
     checkpoint: Path | None = None,
@@ -179,14 +187,14 @@ def fit(
 
         L_t = sum_c || sum_tc / (rate people) - mean_{s in synthetic class c} clip(f_t(s)) ||^2,
 
-    t being one release after the other, in an order drawn anew for each round.
+    where t is one release after the other, in an order that is drawn anew for each round.
 
     Parameters
     ----------
     sums : float [releases, classes, n], from `release`; they are not changed.
     shape : channels, size and classes.
     people : mean size of a class, which is taken as public.
-    how, until : see `Query` and `Fit`.
+    release_settings, fit_settings : see `ReleaseSettings` and `FitSettings`.
     seed : that of `release`.
     checkpoint, progress : as in `release`.
 
@@ -195,20 +203,22 @@ def fit(
     dict with "images" float32 [classes * ipc, C, H, W], "labels" int64 [classes * ipc] and "loss" float64 [updates].
     """
     channels, side, classes = shape
-    means = sums / (how.rate * people)
-    embeddings = [embedding(shape, how, seed, number) for number in range(len(sums))]
-    images = START * torch.randn(classes * until.ipc, channels, side, side, generator=generator(seed, "start")).to(sums)
-    labels = torch.arange(classes).repeat_interleave(until.ipc)
-    optimiser, loss = Adam([images], until.lr), torch.zeros(0, dtype=torch.float64)
-    with Checkpoint(checkpoint, asdict(until) | {"seed": seed, "sums": store.digest(sums.cpu())}) as saved:
+    means = sums / (release_settings.rate * people)
+    embeddings = [embedding(shape, release_settings, seed, number) for number in range(len(sums))]
+    images = START_DEVIATION * torch.randn(
+        classes * fit_settings.ipc, channels, side, side, generator=generator(seed, "start")
+    ).to(sums)
+    labels = torch.arange(classes).repeat_interleave(fit_settings.ipc)
+    optimiser, loss = Adam([images], fit_settings.lr), torch.zeros(0, dtype=torch.float64)
+    with Checkpoint(checkpoint, asdict(fit_settings) | {"seed": seed, "sums": store.digest(sums.cpu())}) as saved:
         if state := saved.load():
             loss = torch.as_tensor(state["loss"])
             for name, tensor in zip(("images", "mean", "square", "step"), [images, *optimiser.state]):
                 tensor.copy_(torch.as_tensor(state[name]))
-        for update in progress(range(len(loss), until.updates)):
-            turn, place = divmod(update, len(sums))
-            number = int(torch.randperm(len(sums), generator=generator(seed, "order", turn))[place])
-            gradient, value = matching_gradient(embeddings[number], means[number], images, until.ipc)
+        for update in progress(range(len(loss), fit_settings.updates)):
+            turn, position = divmod(update, len(sums))
+            number = int(torch.randperm(len(sums), generator=generator(seed, "order", turn))[position])
+            gradient, value = matching_gradient(embeddings[number], means[number], images, fit_settings.ipc)
             optimiser.step([gradient])
             loss = torch.cat([loss, torch.tensor([value], dtype=torch.float64)])
             saved.keep(
@@ -219,50 +229,49 @@ def fit(
 
 
 def matching_gradient(
-    embedded: Callable, means: torch.Tensor, images: torch.Tensor, ipc: int
+    embed_clipped: Embedding, means: torch.Tensor, images: torch.Tensor, ipc: int
 ) -> tuple[torch.Tensor, float]:
     """Return the gradient of the loss of `fit` for the images, float [classes * ipc, C, H, W], and the loss."""
     pixels = images.detach().requires_grad_()
-    own = embedded(pixels).unflatten(0, (-1, ipc)).mean(1)
-    loss = (means - own).square().sum()
+    synthetic_means = embed_clipped(pixels).unflatten(0, (-1, ipc)).mean(1)
+    loss = (means - synthetic_means).square().sum()
     return torch.autograd.grad(loss, pixels)[0], loss.item()
 
 
 @torch.no_grad()
 def members_by_least_squares(
-    sums: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, how: Query, seed: int
+    sums: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, settings: ReleaseSettings, seed: int
 ) -> np.ndarray:
-    """Return how much of everybody is in the releases, float64 [n]: near 1 for a member, near 0 else, noise aside.
+    """Return how much of each person is in the releases, float64 [n]: noise aside, 1 for members and 0 for others.
 
-    An attack by somebody who sees the releases and knows everybody in question. For each class, with the
-    embeddings F_t [people, n] and b = 1 for members, the releases are s_t = rate F_t' b + noise; so the guess is
+    This attack is open to anybody who sees the releases and knows the images of everybody in question. For each class,
+    with the embeddings F_t [people, n] and b = 1 for members, the releases are s_t = rate F_t' b + noise. The guess is
 
         b = 1/2 + (sum_t F_t F_t' + lambda)^-1 sum_t F_t (s_t / rate - F_t' 1/2),
         lambda = 4 (sigma clip / rate)^2 + 2 people (1 - rate) / rate clip^2 / n,
 
-    the best linear one where each b was decided by a coin, if the noise of the batches' coins, of which
-    the second term is the variance, were the same in all directions.
+    It is the best linear guess where each b was decided by a coin, provided that the noise of the random batches, whose
+    variance is the second term, is the same in all directions.
 
     Parameters
     ----------
     sums : float [releases, classes, n], from `release`.
     images, labels : everybody in question, float32 [n, C, H, W], int64 [n].
-    how : see `Query`.
+    settings : see `ReleaseSettings`.
     seed : that of `release`, from which the public embeddings come.
     """
     shape, guess = (images.shape[1], images.shape[2], sums.shape[1]), np.empty(len(labels))
-    blur = 4 * (how.sigma * how.clip / how.rate) ** 2 + LEAST_RIDGE
-    embeddings = [embedding(shape, how, seed, number) for number in range(len(sums))]
+    from_noise = 4 * (settings.sigma * settings.clip / settings.rate) ** 2 + LEAST_RIDGE
+    embeddings = [embedding(shape, settings, seed, number) for number in range(len(sums))]
     for label in labels.unique():
-        own = images[labels == label]
-        coins = 2 * len(own) * (1 - how.rate) / how.rate * how.clip**2 / sums.shape[2]
-        gram, right = (
-            (blur + coins) * torch.eye(len(own), dtype=torch.float64),
-            torch.zeros(len(own), dtype=torch.float64),
-        )
-        for embedded, released in zip(embeddings, sums[:, label].double()):
-            vectors = embedded(own).cpu().double()
+        of_class = images[labels == label]
+        people = len(of_class)
+        from_batches = 2 * people * (1 - settings.rate) / settings.rate * settings.clip**2 / sums.shape[2]
+        gram = (from_noise + from_batches) * torch.eye(people, dtype=torch.float64)
+        right = torch.zeros(people, dtype=torch.float64)
+        for embed_clipped, released in zip(embeddings, sums[:, label].double()):
+            vectors = embed_clipped(of_class).cpu().double()
             gram += vectors @ vectors.T
-            right += vectors @ (released / how.rate - vectors.sum(0) / 2)
+            right += vectors @ (released / settings.rate - vectors.sum(0) / 2)
         guess[labels.numpy() == int(label)] = 0.5 + torch.linalg.solve(gram, right).numpy()
     return guess

@@ -50,7 +50,7 @@ study = Study(**parameters.check(globals()))
 pool, is_member = study.pool, study.is_member
 labels = study.labels[pool].numpy()                                                  # [n]
 references = study.results.load_models("references")
-keep = membership_matrix(len(pool), len(references), study.rng("pool"))    # [models, n]
+member = membership_matrix(len(pool), len(references), study.rng("pool"))    # [models, n]
 logits = references.logits[:, pool]  # [models, n, classes]
 target_logits = study.results.load_models("targets").named("original")[0][pool]  # [n, classes]
 phi = np.stack([signals.logit_confidence(outputs, labels) for outputs in logits])  # [models, n]
@@ -68,22 +68,22 @@ population = np.zeros(len(labels), dtype=bool)
 population[np.flatnonzero(~is_member)[(~is_member).sum() // 2:]] = True
 
 def rmia_scores(first):
-    prior = rmia.offline_prior(p[:first], keep[:first], 0.5)
+    prior = rmia.offline_prior(p[:first], member[:first], 0.5)
     return rmia.scores(target_p, prior, target_p[population], prior[population])
 
 # %%
 def auc_with(first):
     def lira_with(attack, fixed):
-        return attack(phi[:first], keep[:first], target_phi, fixed_variance=fixed)
+        return attack(phi[:first], member[:first], target_phi, fixed_variance=fixed)
     scores = {"LiRA online, fixed": lira_with(lira.online, True),
               "LiRA online, own": lira_with(lira.online, False),
-              "Bayesian LiRA": lira.bayesian(phi[:first], keep[:first], target_phi),
+              "Bayesian LiRA": lira.bayesian(phi[:first], member[:first], target_phi),
               "RMIA offline": rmia_scores(first)}
     rng, asked = study.rng("how many"), ~population
     return {name: metrics.auc(score[asked], is_member[asked], rng)
             for name, score in scores.items()}
 
-counts = [first for first in (4, 8, 16, 32, 64, 128) if first < len(keep)] + [len(keep)]
+counts = [first for first in (4, 8, 16, 32, 64, 128) if first < len(member)] + [len(member)]
 found = {first: auc_with(first) for first in counts}
 
 # %%
@@ -111,12 +111,12 @@ plt.show()
 
 # %%
 def attack_reference(j):
-    others = np.delete(np.arange(len(keep)), [j - j % 2, j - j % 2 + 1])
-    score = lira.online(phi[others], keep[others], phi[j], fixed_variance=True)
-    return metrics.auc(score, keep[j], study.rng("attack reference", j))
+    others = np.delete(np.arange(len(member)), [j - j % 2, j - j % 2 + 1])
+    score = lira.online(phi[others], member[others], phi[j], fixed_variance=True)
+    return metrics.auc(score, member[j], study.rng("attack reference", j))
 
-score = lira.online(phi, keep, target_phi, fixed_variance=True)
-auc = {f"reference {j}": attack_reference(j) for j in range(min(attacked, len(keep)))}
+score = lira.online(phi, member, target_phi, fixed_variance=True)
+auc = {f"reference {j}": attack_reference(j) for j in range(min(attacked, len(member)))}
 auc["original"] = metrics.auc(score, is_member, study.rng("attack original"))
 pd.Series({name: tables.percent(*found) for name, found in auc.items()}, name="AUC").to_frame()
 
@@ -135,8 +135,8 @@ pd.Series({name: tables.percent(*found) for name, found in auc.items()}, name="A
 # The published code (`research/mi_lira_2021/plot.py` of TensorFlow Privacy), for one query an image:
 
 # %%
-def published(phi, keep, target_phi, fixed, online):
-    inside, outside = np.where(keep, phi, np.nan), np.where(keep, np.nan, phi)
+def published(phi, member, target_phi, fixed, online):
+    inside, outside = np.where(member, phi, np.nan), np.where(member, np.nan, phi)
     axis = None if fixed else 0
     std_in, std_out = np.nanstd(inside, axis), np.nanstd(outside, axis)
     if online and fixed:
@@ -146,9 +146,9 @@ def published(phi, keep, target_phi, fixed, online):
         score = score + norm.logpdf(target_phi, np.nanmedian(inside, axis=0), std_in + 1e-30)
     return score
 
-def ours(phi, keep, target_phi, fixed, online):
+def ours(phi, member, target_phi, fixed, online):
     attack = lira.online if online else lira.offline
-    return attack(phi, keep, target_phi, fixed_variance=fixed)
+    return attack(phi, member, target_phi, fixed_variance=fixed)
 
 # %% [markdown]
 # Both attack every reference model with all others but its partner.
@@ -158,11 +158,11 @@ rows = []
 for online, fixed in ((True, True), (True, False), (False, True), (False, False)):
     name = f"{'online' if online else 'offline'}, {'fixed' if fixed else 'own'} variance"
     for code, attack in (("published code", published), ("the paper's text, ours", ours)):
-        scores = np.empty(keep.shape)
-        for j in range(len(keep)):
-            others = np.delete(np.arange(len(keep)), [j - j % 2, j - j % 2 + 1])
-            scores[j] = attack(phi[others], keep[others], phi[j], fixed, online)
-        rows.append({"LiRA": name, "code": code} | examination.examine(scores, keep, ~keep))
+        scores = np.empty(member.shape)
+        for j in range(len(member)):
+            others = np.delete(np.arange(len(member)), [j - j % 2, j - j % 2 + 1])
+            scores[j] = attack(phi[others], member[others], phi[j], fixed, online)
+        rows.append({"LiRA": name, "code": code} | examination.examine(scores, member, ~member))
 examined = pd.DataFrame(rows)
 tables.shown(verdicts.examined_texts(examined), verdicts.luck(examined))
 
@@ -179,7 +179,7 @@ tables.shown(verdicts.examined_texts(examined), verdicts.luck(examined))
 
 # %%
 (mu_in, _), (mu_out, _) = (lira.gaussian(phi, where, fixed_variance=True)
-                           for where in (keep, ~keep))
+                           for where in (member, ~member))
 most = np.argsort(np.where(is_member, mu_in - mu_out, -np.inf))[-removed:]
 everybody = np.ones(len(labels), dtype=bool)
 rest = ~np.isin(np.arange(len(labels)), most)

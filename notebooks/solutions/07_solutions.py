@@ -59,19 +59,19 @@ epochs = study.results.load_models("targets").settings["parameters"]["epochs"]
 # time without canaries, and attack the first model with the first 2, 4, 6, ... of the others.
 
 # %%
-keep = membership_matrix(len(pool), n_models, study.rng("controls"))
+member = membership_matrix(len(pool), n_models, study.rng("controls"))
 settings = study.settings_of(control_ipc)
-wanted = {j: (pool[keep_j], settings) for j, keep_j in enumerate(keep)}
+wanted = {j: (pool[member_j], settings) for j, member_j in enumerate(member)}
 sets = study.sets("condensed", wanted)
 models = study.models("condensed", each(sets, Training(epochs)))
-references = study.references(keep, models)
+references = study.references(member, models)
 
 # %%
 def mean_auc(models, name):
     """Mean AUC of an attack on the first so many models, by those outside its pair."""
     some = references[:models]
     scores = examination.leave_pair_out(some, {name: suites.STRONG[name]})[name]
-    return examination.examine(scores, some.keep, ~some.keep)["auc"]
+    return examination.examine(scores, some.is_member, ~some.is_member)["auc"]
 
 counts = range(6, n_models + 1, 2)
 pd.DataFrame({name: {models: f"{100 * mean_auc(models, name):.1f} %" for models in counts}
@@ -98,11 +98,12 @@ def nearest(made):
     return -distance.min(axis=1)
 
 plain, pair = np.stack([nearest(made) for made in sets.values()]), np.arange(n_models) // 2
-calibrated = np.stack([lira.bayesian(plain[pair != p], keep[pair != p], plain[j])
+calibrated = np.stack([lira.bayesian(plain[pair != p], member[pair != p], plain[j])
                        for j, p in enumerate(pair)])
 asked = examination.leave_pair_out(references, {"LiRA": suites.STRONG["Bayesian LiRA"]})["LiRA"]
 found = pd.DataFrame([
-    {"the attacker has": what} | examination.examine(score, keep, ~keep) for what, score in (
+    {"the attacker has": what} | examination.examine(score, member, ~member)
+    for what, score in (
         ("one model: Bayesian LiRA", asked), ("the images: distance", plain),
         ("the images: distance, calibrated", calibrated))])
 tables.shown(verdicts.examined_texts(found.drop(columns="pairs")), verdicts.luck(found))

@@ -51,15 +51,15 @@ study = Study(**parameters.check(globals()))
 # %%
 made = study.results.record_of("methods")["inputs"]["parameters"]     # notebook 9's own
 world, pool = study.with_canaries(made["n_canaries"]), study.pool
-keep = membership_matrix(len(pool), made["n_per_method"], study.rng("methods"))
+member = membership_matrix(len(pool), made["n_per_method"], study.rng("methods"))
 scale = {name: made[name] for name in ("width", "real_batch", "effort")}
-inside, outside = keep & ~world.canaries, ~keep & ~world.canaries
+inside, outside = member & ~world.canaries, ~member & ~world.canaries
 
 def row(name, sets):
     """Accuracy and leak of models of these sets; the people that the sets show apart."""
     recipe = Training(epochs_for(training_steps, len(sets[0]["labels"])))
     trained = world.models(name, each(sets, recipe))
-    references = world.references(keep, trained)
+    references = world.references(member, trained)
     suite = {"RMIA": suites.STRONG["RMIA online"]}
     scores = examination.leave_pair_out(references, suite)["RMIA"]
     shown = np.stack([np.isin(pool, sets[j]["started_from"]) for j in sets])
@@ -73,7 +73,7 @@ def row(name, sets):
 
 def condensed(name, settings):
     """The synthetic sets of all halves."""
-    return world.sets(name, {j: (pool[keep_j], settings) for j, keep_j in enumerate(keep)})
+    return world.sets(name, {j: (pool[member_j], settings) for j, member_j in enumerate(member)})
 
 # %% [markdown]
 # ## Exercise 1
@@ -136,8 +136,8 @@ condense.METHODS["moments"] = Method(match_moments, Schedule(60, 1, 0, 30.0))
 # %%
 how = settings_of("DM", made["control_ipc"], **scale)
 own = replace(how, method="moments")
-moments = {j: world.sets("moments", {j: (pool[keep_j], own)})[j]
-           for j, keep_j in enumerate(keep)}
+moments = {j: world.sets("moments", {j: (pool[member_j], own)})[j]
+           for j, member_j in enumerate(member)}
 pd.DataFrame([row("DM", condensed("DM, once more", how)), row("moments", moments)])
 
 # %% [markdown]

@@ -49,12 +49,12 @@ images, labels = study.images[study.members], study.labels[study.members]
 
 # %%
 sigma = dp.noise_multiplier(1, 1, 1, delta)
-query = noisy_embeddings.Query(1, 1.0, sigma, "fourier", frequencies)
-embedded = noisy_embeddings.embedding(shape, query, seed, 0)
+settings = noisy_embeddings.ReleaseSettings(1, 1.0, sigma, "fourier", frequencies)
+embedded = noisy_embeddings.embedding(shape, settings, seed, 0)
 length = float(embedded(images[labels == 0]).mean(0).norm())
 pd.DataFrame([{"members a class": n, "length of the sum": round(n * length, 1),
-               "length of the noise": round(query.sigma * np.sqrt(2 * frequencies), 1),
-               "ratio": round(n * length / query.sigma / np.sqrt(2 * frequencies), 2)}
+               "length of the noise": round(settings.sigma * np.sqrt(2 * frequencies), 1),
+               "ratio": round(n * length / settings.sigma / np.sqrt(2 * frequencies), 2)}
               for n in (60, 600, 6000)])
 
 # %% [markdown]
@@ -74,15 +74,16 @@ coin = torch.as_tensor(study.rng("solution").random(len(pool)) < 0.5)
 
 def audited(sigma):
     """Bounds on epsilon for one release, by real people (two scores) and artificial ones."""
-    how = noisy_embeddings.Query(1, 1.0, sigma, "fourier", frequencies)
+    settings = noisy_embeddings.ReleaseSettings(1, 1.0, sigma, "fourier", frequencies)
     everybody, their_labels = study.images[pool], study.labels[pool]
-    released = [noisy_embeddings.release(everybody[coin], their_labels[coin], shape[2], how,
-                                         seed=seed, coins=coins) for coins in (coin[:0], coin)]
+    members = everybody[coin], their_labels[coin]
+    released = [noisy_embeddings.release(*members, shape[2], settings, seed=seed,
+                                         is_member=canaries) for canaries in (coin[:0], coin)]
     sums = released[0]["sums"]
-    vectors = noisy_embeddings.embedding(shape, how, seed, 0)(everybody)
+    vectors = noisy_embeddings.embedding(shape, settings, seed, 0)(everybody)
     scores = {"real, scalar product": (vectors * sums[0][their_labels]).sum(1).numpy(),
               "real, least squares": noisy_embeddings.members_by_least_squares(
-                  sums, everybody, their_labels, how, seed),
+                  sums, everybody, their_labels, settings, seed),
               "artificial": released[1]["scores"].numpy()}
     r = len(pool) // 4
     right = {name: auditing.right_guesses(one, coin.numpy(), r) for name, one in scores.items()}

@@ -12,8 +12,9 @@ from sklearn.metrics import balanced_accuracy_score, precision_score, roc_curve
 
 from dcpriv_lib import metrics
 from dcpriv_lib.attacks import lira, rmia, shadow_models, signals, suites
+from dcpriv_lib.attacks.attack import Answers
 from dcpriv_lib.results import plots, tables
-from planted import D, gaussian_scores, ridge_logits
+from planted import D, gaussian_scores, make_references, ridge_logits
 
 
 @pytest.fixture
@@ -34,11 +35,11 @@ def refused():
 
 @pytest.mark.parametrize(("n", "models"), [(100, 16), (2, 2), (31, 6)])
 def test_membership_matrix_is_balanced_both_ways(n, models, rng):
-    keep = shadow_models.membership_matrix(n, models, rng)
-    assert keep.shape == (models, n) and keep.dtype == bool
-    assert (keep.sum(axis=0) == models // 2).all()
-    assert set(keep.sum(axis=1)) <= {n // 2, n - n // 2}
-    assert np.array_equal(keep[::2], ~keep[1::2])  # so without one pair it is balanced still
+    is_member = shadow_models.membership_matrix(n, models, rng)
+    assert is_member.shape == (models, n) and is_member.dtype == bool
+    assert (is_member.sum(axis=0) == models // 2).all()
+    assert set(is_member.sum(axis=1)) <= {n // 2, n - n // 2}
+    assert np.array_equal(is_member[::2], ~is_member[1::2])  # so without one pair it is balanced still
 
 
 def test_membership_matrix_is_random_and_repeatable():
@@ -64,14 +65,14 @@ def test_logit_confidence_is_the_logit_of_the_softmax_and_stays_exact(rng):
     assert signals.logit_confidence(certain, np.array([0, 0])).tolist() == [900.0, -900.0]
 
 
-def slow_lira(scores, keep, target, fixed_variance, online):
+def slow_lira(scores, is_member, target, fixed_variance, online):
     """The same attack, one example, one query and one model at a time."""
     n, queries = target.shape
 
     def fit(inside, q):
         mean, squares, freedom = {}, {}, {}
         for i in range(n):
-            own = [scores[j, i, q] for j in range(len(keep)) if keep[j, i] == inside]
+            own = [scores[j, i, q] for j in range(len(is_member)) if is_member[j, i] == inside]
             mean[i] = sum(own) / len(own)
             squares[i], freedom[i] = sum((x - mean[i]) ** 2 for x in own), len(own) - 1
         whole = np.sqrt(sum(squares.values()) / sum(freedom.values()))
@@ -92,19 +93,19 @@ def slow_lira(scores, keep, target, fixed_variance, online):
 @pytest.mark.parametrize("fixed_variance", [True, False])
 @pytest.mark.parametrize("online", [True, False])
 def test_lira_equals_an_independent_double_loop(fixed_variance, online, rng):
-    scores, keep, target, _ = gaussian_scores(rng, models=8, n=30, queries=(3,))
-    keep ^= rng.random(keep.shape) < 0.05  # unequal numbers of models in and out
+    scores, is_member, target, _ = gaussian_scores(rng, models=8, n=30, queries=(3,))
+    is_member ^= rng.random(is_member.shape) < 0.05  # unequal numbers of models in and out
     attack = lira.online if online else lira.offline
-    expected = slow_lira(scores, keep, target, fixed_variance, online)
-    assert np.allclose(attack(scores, keep, target, fixed_variance=fixed_variance), expected, rtol=1e-9)
-    one = attack(scores[..., 0], keep, target[:, 0], fixed_variance=fixed_variance)
-    assert np.allclose(one, slow_lira(scores[..., :1], keep, target[:, :1], fixed_variance, online), rtol=1e-9)
+    expected = slow_lira(scores, is_member, target, fixed_variance, online)
+    assert np.allclose(attack(scores, is_member, target, fixed_variance=fixed_variance), expected, rtol=1e-9)
+    one = attack(scores[..., 0], is_member, target[:, 0], fixed_variance=fixed_variance)
+    assert np.allclose(one, slow_lira(scores[..., :1], is_member, target[:, :1], fixed_variance, online), rtol=1e-9)
 
 
 @pytest.mark.parametrize("attack", [lira.online, lira.offline])
 def test_lira_reaches_the_closed_form_where_one_threshold_for_all_does_not(attack, rng):
-    scores, keep, target, member = gaussian_scores(rng, models=200, n=4000)
-    found = attack(scores, keep, target, fixed_variance=True)
+    scores, is_member, target, member = gaussian_scores(rng, models=200, n=4000)
+    found = attack(scores, is_member, target, fixed_variance=True)
     assert metrics.auc(found, member, rng, draws=2)[0] == pytest.approx(norm.cdf(D / np.sqrt(2)), abs=0.015)
     assert metrics.tpr_at_fpr(found, member, 0.1, rng)[0] == pytest.approx(norm.cdf(norm.ppf(0.1) + D), abs=0.04)
     plain = metrics.auc(target, member, rng, draws=2)[0]  # the examples' own levels, of spread 5, drown it
@@ -112,16 +113,17 @@ def test_lira_reaches_the_closed_form_where_one_threshold_for_all_does_not(attac
 
 
 def test_independent_queries_add_up_to_a_larger_distance(rng):
-    scores, keep, target, member = gaussian_scores(rng, models=200, n=2000, shift=0.75, queries=(4,))
-    found = lira.online(scores, keep, target, fixed_variance=True)
+    scores, is_member, target, member = gaussian_scores(rng, models=200, n=2000, shift=0.75, queries=(4,))
+    found = lira.online(scores, is_member, target, fixed_variance=True)
     assert metrics.auc(found, member, rng, draws=2)[0] == pytest.approx(norm.cdf(0.75 * 2 / np.sqrt(2)), abs=0.02)
 
 
 def test_offline_lira_does_not_look_at_the_models_with_the_example(rng):
-    scores, keep, target, _ = gaussian_scores(rng, models=8, n=20)
-    other = np.where(keep, rng.normal(size=scores.shape), scores)
+    scores, is_member, target, _ = gaussian_scores(rng, models=8, n=20)
+    other = np.where(is_member, rng.normal(size=scores.shape), scores)
     assert np.array_equal(
-        lira.offline(scores, keep, target, fixed_variance=True), lira.offline(other, keep, target, fixed_variance=True)
+        lira.offline(scores, is_member, target, fixed_variance=True),
+        lira.offline(other, is_member, target, fixed_variance=True),
     )
 
 
@@ -133,10 +135,10 @@ def test_offline_lira_still_ranks_members_whose_probability_rounds_to_one(rng):
 
 @pytest.mark.parametrize("fixed_variance", [True, False])
 def test_constant_scores_give_constant_lira(fixed_variance, rng):
-    keep = shadow_models.membership_matrix(10, 6, rng)
-    constant = np.full(keep.shape, 0.1)
-    assert np.allclose(lira.online(constant, keep, constant[0], fixed_variance=fixed_variance), 0, atol=1e-9)
-    assert np.allclose(lira.offline(constant, keep, constant[0], fixed_variance=fixed_variance), np.log(2))
+    is_member = shadow_models.membership_matrix(10, 6, rng)
+    constant = np.full(is_member.shape, 0.1)
+    assert np.allclose(lira.online(constant, is_member, constant[0], fixed_variance=fixed_variance), 0, atol=1e-9)
+    assert np.allclose(lira.offline(constant, is_member, constant[0], fixed_variance=fixed_variance), np.log(2))
 
 
 # RMIA
@@ -150,21 +152,22 @@ def slow_rmia(p, prior, population_p, population_prior, gamma):
 @pytest.mark.parametrize("gamma", [1.0, 2.0])
 @pytest.mark.parametrize("online", [True, False])
 def test_rmia_equals_an_independent_double_loop(gamma, online, rng):
-    p, keep, target = rng.random((6, 25)), shadow_models.membership_matrix(25, 6, rng), rng.random(25)
-    z, keep_z, target_z = rng.random((6, 40)), shadow_models.membership_matrix(40, 6, rng), rng.random(40)
+    p, is_member, target = rng.random((6, 25)), shadow_models.membership_matrix(25, 6, rng), rng.random(25)
+    z, is_member_z, target_z = rng.random((6, 40)), shadow_models.membership_matrix(40, 6, rng), rng.random(40)
 
-    def slow_prior(p, keep):
-        out = [np.mean([p[j, i] for j in range(6) if not keep[j, i]]) for i in range(p.shape[1])]
+    def slow_prior(p, is_member):
+        out = [np.mean([p[j, i] for j in range(6) if not is_member[j, i]]) for i in range(p.shape[1])]
         inside = [
-            np.mean([p[j, i] for j in range(6) if keep[j, i]]) if online else 0.3 * out[i] + 0.7
+            np.mean([p[j, i] for j in range(6) if is_member[j, i]]) if online else 0.3 * out[i] + 0.7
             for i in range(p.shape[1])
         ]
         return [(a + b) / 2 for a, b in zip(inside, out)]
 
     priors = [
-        rmia.online_prior(*pair) if online else rmia.offline_prior(*pair, a=0.3) for pair in ((p, keep), (z, keep_z))
+        rmia.online_prior(*pair) if online else rmia.offline_prior(*pair, a=0.3)
+        for pair in ((p, is_member), (z, is_member_z))
     ]
-    assert np.allclose(priors[0], slow_prior(p, keep)) and np.allclose(priors[1], slow_prior(z, keep_z))
+    assert np.allclose(priors[0], slow_prior(p, is_member)) and np.allclose(priors[1], slow_prior(z, is_member_z))
     found = rmia.scores(target, priors[0], target_z, priors[1], gamma)
     assert np.array_equal(found, slow_rmia(target, priors[0], target_z, priors[1], gamma))
     assert len(np.unique(found)) > 5
@@ -219,24 +222,24 @@ def test_random_membership_labels_give_auc_one_half(attack):
     held = beaten = 0
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        scores, keep, target, member = gaussian_scores(rng, models=8, n=1000, shift=0)
-        found = scored(attack, scores, keep, target, rng.normal(0, 5, (9, 500)))
+        scores, is_member, target, member = gaussian_scores(rng, models=8, n=1000, shift=0)
+        found = scored(attack, scores, is_member, target, rng.normal(0, 5, (9, 500)))
         _, low, high = metrics.auc(found, member, rng, draws=200)
         held += low <= 0.5 <= high
         beaten += metrics.tpr_at_fpr(found, member, 0.01, rng)[1] > 0.01
     assert held >= 17 and beaten <= 1
 
 
-def scored(attack, scores, keep, target, population):
+def scored(attack, scores, is_member, target, population):
     """Run one attack by its name; `population` holds the reference models' scores, then the target's."""
     if attack.startswith("LiRA"):
-        return (lira.online if "online" in attack else lira.offline)(scores, keep, target, fixed_variance=True)
+        return (lira.online if "online" in attack else lira.offline)(scores, is_member, target, fixed_variance=True)
     p, q, z = (1 / (1 + np.exp(-one)) for one in (scores, target, population))
-    keep_z = shadow_models.membership_matrix(z.shape[1], len(keep), np.random.default_rng(0))
+    is_member_z = shadow_models.membership_matrix(z.shape[1], len(is_member), np.random.default_rng(0))
     prior, prior_z = (
-        (rmia.online_prior(p, keep), rmia.online_prior(z[:-1], keep_z))
+        (rmia.online_prior(p, is_member), rmia.online_prior(z[:-1], is_member_z))
         if "online" in attack
-        else (rmia.offline_prior(p, keep, 0.5), rmia.offline_prior(z[:-1], keep_z, 0.5))
+        else (rmia.offline_prior(p, is_member, 0.5), rmia.offline_prior(z[:-1], is_member_z, 0.5))
     )
     return rmia.scores(q, prior, z[-1], prior_z)
 
@@ -245,16 +248,16 @@ def scored(attack, scores, keep, target, population):
 def test_a_planted_leak_is_found_at_low_false_positive_rates(attack, rng):
     """The positive control, from membership matrix to rate: models that memorise random labels."""
     rows, labels = rng.normal(size=(800, 500)), rng.integers(0, 10, 800)
-    keep, member = shadow_models.membership_matrix(400, 12, rng), rng.permutation(np.arange(400) < 200)
+    is_member, member = shadow_models.membership_matrix(400, 12, rng), rng.permutation(np.arange(400) < 200)
     # The last 400 rows are the population: half of them in every model but the target.
     everybody = np.hstack(
         [
-            np.vstack([keep, member]),
+            np.vstack([is_member, member]),
             np.vstack([shadow_models.membership_matrix(400, 12, np.random.default_rng(0)), np.zeros(400, bool)]),
         ]
     )
     phi = np.array([signals.logit_confidence(ridge_logits(rows, labels, one), labels) for one in everybody])
-    found = scored(attack, phi[:-1, :400], keep, phi[-1, :400], phi[:, 400:])
+    found = scored(attack, phi[:-1, :400], is_member, phi[-1, :400], phi[:, 400:])
     at_1_percent = metrics.share_above(found[member], found[~member], 2)  # too few non-members for an interval
     assert at_1_percent > 0.9 and metrics.rate(round(200 * at_1_percent), 200)[1] > 0.85
     tpr, low, _ = metrics.tpr_at_fpr(found, member, 0.03, rng)
@@ -276,7 +279,10 @@ def test_clopper_pearson_equals_scipy(rng):
 
 
 def test_judging_an_attack_does_not_wait_for_scipy_stats():
-    imports = "import sys; from dcpriv_lib import audit, metrics, rmia, shadow; sys.exit('scipy.stats' in sys.modules)"
+    imports = (
+        "import sys; from dcpriv_lib import metrics; from dcpriv_lib.attacks import lira, rmia, shadow_models; "
+        "from dcpriv_lib.privacy import auditing; sys.exit('scipy.stats' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", imports]).returncode == 0
 
 
@@ -393,21 +399,21 @@ def test_constant_scores_and_silent_attacks_have_defined_rates(rng):
 def test_logits_and_scores_that_are_not_finite_are_refused(value, refused, rng):
     with refused("1 of 2 rows of logits hold NaN or infinity", "smaller learning rate"):
         signals.logit_confidence(np.array([[0.0, value], [0.0, 1.0]]), np.array([0, 1]))
-    scores, keep, target, _ = gaussian_scores(rng, models=4, n=6)
+    scores, is_member, target, _ = gaussian_scores(rng, models=4, n=6)
     for attack in (lira.online, lira.offline):
         with refused("1 of 24 shadow scores are NaN or infinite", "finite", "diverged"):
-            attack(np.where(np.arange(24).reshape(4, 6) == 5, value, scores), keep, target, fixed_variance=True)
+            attack(np.where(np.arange(24).reshape(4, 6) == 5, value, scores), is_member, target, fixed_variance=True)
         with refused("1 of 6 target scores are NaN or infinite"):
-            attack(scores, keep, np.append(target[:-1], value), fixed_variance=True)
+            attack(scores, is_member, np.append(target[:-1], value), fixed_variance=True)
     for bad in (value, 1.5, -0.1):
         with refused("1 of 24 values are not probabilities", "softmax"):
-            rmia.offline_prior(np.where(np.arange(24) == 5, bad, 0.5).reshape(4, 6), keep, a=0.5)
+            rmia.offline_prior(np.where(np.arange(24) == 5, bad, 0.5).reshape(4, 6), is_member, a=0.5)
 
 
 def test_an_example_in_no_model_or_in_all_is_refused(refused, rng):
-    scores, keep, target, _ = gaussian_scores(rng, models=4, n=6)
-    p = np.full(keep.shape, 0.5)
-    never, always = keep.copy(), keep.copy()
+    scores, is_member, target, _ = gaussian_scores(rng, models=4, n=6)
+    p = np.full(is_member.shape, 0.5)
+    never, always = is_member.copy(), is_member.copy()
     never[:, 2], always[:, 4] = False, True
     for attack, argument in ((lira.online, (scores, never, target)), (lira.offline, (scores, always, target))):
         kind = "in" if argument[1] is never else "out of"
@@ -421,21 +427,21 @@ def test_an_example_in_no_model_or_in_all_is_refused(refused, rng):
 
 
 def test_too_few_models_for_a_variance_are_refused(refused, rng):
-    scores, keep, target, _ = gaussian_scores(rng, models=2, n=6)
+    scores, is_member, target, _ = gaussian_scores(rng, models=2, n=6)
     with refused("6 of 6 examples", "fewer than 2 of the 2 shadow models"):
-        lira.online(scores, keep, target, fixed_variance=False)
+        lira.online(scores, is_member, target, fixed_variance=False)
     with refused("no variance can be estimated", "at least 4"):
-        lira.online(scores, keep, target, fixed_variance=True)
+        lira.online(scores, is_member, target, fixed_variance=True)
 
 
 def test_arrays_that_do_not_fit_are_refused(refused, rng):
-    scores, keep, target, _ = gaussian_scores(rng, models=4, n=6)
-    with refused(r"keep of shape \[4, 6\] and type int64", "expected", "bool keep"):
-        lira.online(scores, keep.astype(int), target, fixed_variance=True)
-    with refused(r"shape \[4, 6\] with keep of shape \[4, 5\]"):
-        lira.online(scores, keep[:, :5], target, fixed_variance=True)
+    scores, is_member, target, _ = gaussian_scores(rng, models=4, n=6)
+    with refused(r"is_member of shape \[4, 6\] and type int64", "expected", "bool is_member"):
+        lira.online(scores, is_member.astype(int), target, fixed_variance=True)
+    with refused(r"shape \[4, 6\] with is_member of shape \[4, 5\]"):
+        lira.online(scores, is_member[:, :5], target, fixed_variance=True)
     with refused(r"target scores of shape \[5\]: expected \[6\]", "same examples"):
-        lira.offline(scores, keep, target[:5], fixed_variance=True)
+        lira.offline(scores, is_member, target[:5], fixed_variance=True)
     with refused(r"logits of shape \[3, 1\]", "two classes"):
         signals.logit_confidence(np.zeros((3, 1)), np.zeros(3, int))
     for numbers in ((10, 3), (1, 2), (10, 0)):
@@ -459,6 +465,12 @@ def test_impossible_settings_are_refused(refused):
             metrics.precision_at_prior(member, member, bad)
     with refused("successes = 3 of trials = 2"):
         metrics.clopper_pearson(3, 2)
+
+
+def test_rmia_refuses_a_model_that_was_not_asked_about_the_attackers_own_examples(refused, rng):
+    references, answers, _ = make_references(rng, leak=True)
+    with refused("other_logits = None: expected", "needs_others"):
+        suites.rmia_score(references, 0.5)(Answers(answers.logits, answers.labels))
 
 
 @pytest.mark.parametrize("inside", [True, False])

@@ -172,8 +172,8 @@ def condensed(method="DC", start="noise", network="ConvNet"):
 
 
 GAN = gan.Settings(drawn=1, updates=1, lr=1e-3, batch=20, width=8)
-QUERY = noisy_embeddings.Query(releases=1, rate=0.5, sigma=1.0, size=4)
-FIT = noisy_embeddings.Fit(ipc=1, updates=1, lr=0.1)
+QUERY = noisy_embeddings.ReleaseSettings(releases=1, rate=0.5, sigma=1.0, size=4)
+FIT = noisy_embeddings.FitSettings(ipc=1, updates=1, lr=0.1)
 PSG = psg.Settings(ipc=1, iterations=1, looks=1, batch=8, clip=0.5, sigma=1.0, image_lr=0.5, size=4, network_steps=1)
 DP_SGD = dp_sgd.Settings(steps=1, batch=8, clip=0.5, sigma=1.0, lr=0.1)
 

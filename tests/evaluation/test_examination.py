@@ -53,15 +53,15 @@ def test_no_model_is_attacked_with_itself_or_its_partner(rng):
     seen = []
 
     def prepare(others):
-        seen.append({tuple(row) for row in others.keep})
+        seen.append({tuple(row) for row in others.is_member})
         return Attack(lambda answers: signals.logit_confidence(answers.logits, answers.labels)[:, 0], lambda: 0.0)
 
     scores = examination.leave_pair_out(known, {"spy": prepare})["spy"]
     for model, others in enumerate(seen):
-        assert len(others) == 6 and not others & {tuple(known.keep[model]), tuple(~known.keep[model])}
+        assert len(others) == 6 and not others & {tuple(known.is_member[model]), tuple(~known.is_member[model])}
     assert np.allclose(scores, known.phi[:, :, 0])
     rest = known.without(3)  # what was computed before is handed on, of the right models
-    fresh = References(rest.keep, rest.logits, rest.labels, rest.other_logits, rest.other_labels)
+    fresh = References(rest.is_member, rest.logits, rest.labels, rest.other_logits, rest.other_labels)
     assert all(np.array_equal(getattr(rest, name), getattr(fresh, name)) for name in ("phi", "p", "other_p"))
 
 
@@ -69,9 +69,9 @@ def test_with_the_partner_left_in_who_is_a_member_would_be_known(rng):
     """Why it is left out: the count of the models that had an example tells, where nothing else does."""
     known = references(rng, 8, 400, leak=0.0)
     for model in range(8):
-        without_itself = np.delete(known.keep, model, axis=0).sum(axis=0)
-        assert roc_auc_score(known.keep[model], -without_itself) == 1
-        assert len(set(known.without(model).keep.sum(axis=0))) == 1
+        without_itself = np.delete(known.is_member, model, axis=0).sum(axis=0)
+        assert roc_auc_score(known.is_member[model], -without_itself) == 1
+        assert len(set(known.without(model).is_member.sum(axis=0))) == 1
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_made_up_memberships_are_seldom_recognised_and_their_intervals_hold(name
     for draw in range(40):
         known = references(np.random.default_rng(draw), 8, 500, leak=0.0)
         scores = examination.leave_pair_out(known, {name: suites.STRONG[name]})[name]
-        found = examination.examine(scores, known.keep, ~known.keep)
+        found = examination.examine(scores, known.is_member, ~known.is_member)
         held += found["auc_low"] <= 0.5 <= found["auc_high"]
         recognised += verdicts.verdicts(pd.DataFrame([found]))[0].startswith("recognised")
     assert held >= 34 and recognised <= 4
@@ -97,7 +97,7 @@ def test_pairs_that_are_each_others_references_are_not_independent():
         known = references(np.random.default_rng(draw), 10, 300, leak=0.0)
         prepare = suites.STRONG["LiRA online, fixed variance"]
         scores = examination.leave_pair_out(known, {"online": prepare})["online"]
-        auc = examination.aucs(scores, known.keep, ~known.keep)
+        auc = examination.aucs(scores, known.is_member, ~known.is_member)
         mean, low, high = examination.over_pairs(auc)
         honest += low <= 0.5 <= high
         naive += abs(mean - 0.5) <= (high - mean) / np.sqrt(factor(5))

@@ -38,7 +38,9 @@ def test_bound_is_the_formula_with_textbook_intervals():
 @pytest.mark.parametrize("true", [0.2, 1.0, 3.0])
 def test_randomised_response_is_bounded_from_below_and_nearly_reached(true):
     found = [
-        auditing.epsilon(*randomised_response(true, 200_000, np.random.default_rng(seed)), np.random.default_rng(seed))
+        auditing.epsilon_lower_bound(
+            *randomised_response(true, 200_000, np.random.default_rng(seed)), np.random.default_rng(seed)
+        )
         for seed in range(10)
     ]
     assert max(found) <= true and np.mean(found) == pytest.approx(true, abs=0.06)
@@ -58,25 +60,25 @@ def test_gaussian_mechanism_is_bounded_from_below_and_nearly_reached(sigma, delt
     found = []
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        found.append(auditing.epsilon(rng.normal(member, sigma), member, rng, delta))
+        found.append(auditing.epsilon_lower_bound(rng.normal(member, sigma), member, rng, delta))
     assert max(found) <= true and np.mean(found) > 0.75 * true
 
 
 def test_random_scores_prove_nothing():
     found = [
-        auditing.epsilon(rng.normal(size=2000), np.arange(2000) < 1000, rng)
+        auditing.epsilon_lower_bound(rng.normal(size=2000), np.arange(2000) < 1000, rng)
         for rng in map(np.random.default_rng, range(20))
     ]
     assert np.count_nonzero(found) <= 1
 
 
 def test_constant_scores_prove_nothing():
-    assert auditing.epsilon(np.zeros(100), np.arange(100) < 50, np.random.default_rng(0)) == 0
+    assert auditing.epsilon_lower_bound(np.zeros(100), np.arange(100) < 50, np.random.default_rng(0)) == 0
 
 
 def test_a_perfect_attack_proves_all_that_its_numbers_can():
     member = np.arange(400) < 200
-    found = auditing.epsilon(member.astype(float), member, np.random.default_rng(0))
+    found = auditing.epsilon_lower_bound(member.astype(float), member, np.random.default_rng(0))
     assert found == pytest.approx(float(auditing.lower_bound(100, 100, 0, 100)))
     assert found == pytest.approx(np.log(0.025**0.01 / (1 - 0.025**0.01)))
 
@@ -104,7 +106,7 @@ def test_the_judging_half_does_not_choose_the_threshold():
         scores = rng.normal(size=400)
         said = scores >= auditing.best_threshold(scores, member, level=0.5)
         cheating += auditing.lower_bound(said[member].sum(), 200, said[~member].sum(), 200, level=0.5) > 0
-        honest += auditing.epsilon(scores, member, rng, level=0.5) > 0
+        honest += auditing.epsilon_lower_bound(scores, member, rng, level=0.5) > 0
     assert cheating > 50 >= honest
 
 
@@ -127,11 +129,11 @@ def test_impossible_counts_are_refused(arguments, words):
 def test_scores_that_cannot_be_audited_are_refused():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="1 members and 3 non-members.*at least 2 of each"):
-        auditing.epsilon(np.arange(4.0), np.arange(4) < 1, rng)
+        auditing.epsilon_lower_bound(np.arange(4.0), np.arange(4) < 1, rng)
     with pytest.raises(ValueError, match="got only members"):
-        auditing.epsilon(np.arange(4.0), np.ones(4, bool), rng)
+        auditing.epsilon_lower_bound(np.arange(4.0), np.ones(4, bool), rng)
     with pytest.raises(ValueError, match="1 attack scores are NaN"):
-        auditing.epsilon(np.array([np.nan, 1, 2, 3]), np.arange(4) < 2, rng)
+        auditing.epsilon_lower_bound(np.array([np.nan, 1, 2, 3]), np.arange(4) < 2, rng)
 
 
 @pytest.mark.parametrize(
@@ -219,15 +221,15 @@ def lira_of_noise(seed, asked=None, references=None, pairs=10, canaries=60):
     asked."""
     rng = np.random.default_rng(seed)
     half = rng.random((pairs, canaries)) < 0.5
-    keep, phi = np.stack([half, ~half], 1).reshape(-1, canaries), rng.normal(size=(2 * pairs, canaries))
+    is_member, phi = np.stack([half, ~half], 1).reshape(-1, canaries), rng.normal(size=(2 * pairs, canaries))
     asked = np.arange(0, 2 * pairs, 2) if asked is None else asked
     scores = []
     for model in asked:
         others = np.flatnonzero(np.arange(2 * pairs) // 2 != model // 2) if references is None else references
-        inside, values = keep[others], phi[others]
+        inside, values = is_member[others], phi[others]
         means = [(values * side).sum(0) / np.maximum(side.sum(0), 1) for side in (inside, ~inside)]
         scores.append((means[0] - means[1]) * (phi[model] - sum(means) / 2))
-    return np.array(scores), keep[asked]
+    return np.array(scores), is_member[asked]
 
 
 def test_only_references_that_are_not_asked_themselves_keep_the_level_of_a_pooled_bound():

@@ -1,10 +1,10 @@
-"""Differential privacy: the brick, the accountants, DP-SGD, private condensation and generators, each against something
-known."""
+"""Differential privacy: the mechanism, accountants, DP-SGD, private condensation and GANs, against what is known."""
 
 import copy
 import math
 import signal
 from collections import Counter
+from dataclasses import asdict, fields
 
 import numpy as np
 import pytest
@@ -17,23 +17,25 @@ from dcpriv_lib.engine import store
 from dcpriv_lib.engine.seeding import derive, generator
 from dcpriv_lib.jobs import FittedRelease
 from dcpriv_lib.models import networks
-from dcpriv_lib.privacy import (
-    accounting as dp,
-    auditing,
-    dp_sgd as dpt,
-    gan,
-    noisy_embeddings as dpc,
-    privacy_loss,
-    psg as pgm,
+from dcpriv_lib.privacy import accounting, auditing, dp_sgd, gan, mechanism, noisy_embeddings, privacy_loss, psg
+from dcpriv_lib.privacy.mechanism import (
+    NO_CANARIES,
+    assert_releases,
+    batch,
+    clip,
+    direction,
+    noise,
+    noisy_sums,
+    poisson,
+    restore,
 )
-from dcpriv_lib.privacy.mechanism import NOBODY, batch, clip, direction, executed, noise, noisy_sums, poisson, resumable
 from dcpriv_lib.study import Study
 
 SHAPE = (1, 16, 3)
 LABELS = torch.arange(3).repeat(8)
-COINS = torch.rand(12, generator=generator(0, "coins")) < 0.5
+IS_MEMBER = torch.rand(12, generator=generator(0, "coins")) < 0.5
 INFINITY = math.inf
-every_embedding = pytest.mark.parametrize("embedding", dpc.EMBEDDINGS)
+every_embedding = pytest.mark.parametrize("embedding", noisy_embeddings.EMBEDDINGS)
 every_network = pytest.mark.parametrize(
     "kind", [networks.PaperCNN, lambda *shape: networks.ConvNet(*shape, width=4)], ids=["PaperCNN", "ConvNet"]
 )
@@ -47,16 +49,16 @@ def network(kind=networks.PaperCNN, purpose="network"):
     return networks.initialise(kind(*SHAPE), generator(0, purpose))
 
 
-def query(**changes):
-    return dpc.Query(**dict(releases=3, rate=0.5, sigma=1.0, size=4) | changes)
+def release_settings(**changes):
+    return noisy_embeddings.ReleaseSettings(**dict(releases=3, rate=0.5, sigma=1.0, size=4) | changes)
 
 
-def settings(**changes):
-    return dpt.Settings(**dict(steps=4, batch=8, clip=0.5, sigma=1.0, lr=0.1) | changes)
+def training_settings(**changes):
+    return dp_sgd.Settings(**dict(steps=4, batch=8, clip=0.5, sigma=1.0, lr=0.1) | changes)
 
 
-def matching(**changes):
-    return pgm.Settings(
+def matching_settings(**changes):
+    return psg.Settings(
         **dict(ipc=2, iterations=2, looks=2, batch=8, clip=0.5, sigma=1.0, image_lr=0.5, size=4, network_steps=2)
         | changes
     )
@@ -80,8 +82,8 @@ DP_ACCOUNTING = {
 @pytest.mark.parametrize("arguments", DP_ACCOUNTING)
 def test_the_accountants_agree_with_another_library(arguments):
     rdp, pld = DP_ACCOUNTING[arguments]
-    assert dp.epsilon(*arguments, accountant="rdp") == pytest.approx(rdp, rel=0.01)
-    assert pld - 1e-5 <= dp.epsilon(*arguments) <= min(rdp, pld + 0.002)
+    assert accounting.epsilon(*arguments, accountant="rdp") == pytest.approx(rdp, rel=0.01)
+    assert pld - 1e-5 <= accounting.epsilon(*arguments) <= min(rdp, pld + 0.002)
 
 
 @pytest.mark.parametrize("arguments", DP_ACCOUNTING)
@@ -93,12 +95,12 @@ def test_the_convolution_lies_between_the_bounds_of_a_third_one(arguments):
         eps_error=0.01, delta_error=delta / 1000
     )  # which get_epsilon hides all but the last number of
     low, _, high = found.compute_epsilon(delta, delta / 1000, 0.01)
-    assert low <= dp.epsilon(*arguments) <= high
+    assert low <= accounting.epsilon(*arguments) <= high
 
 
 def test_epsilons_are_those_of_an_independent_convolution():
-    assert dp.epsilon(2.4102, 64 / 599, 20, 1e-5) == pytest.approx(0.886, abs=0.0015)
-    assert dp.epsilon(0.7584, 64 / 599, 40, 1e-5) == pytest.approx(8.71, abs=0.005)
+    assert accounting.epsilon(2.4102, 64 / 599, 20, 1e-5) == pytest.approx(0.886, abs=0.0015)
+    assert accounting.epsilon(0.7584, 64 / 599, 40, 1e-5) == pytest.approx(8.71, abs=0.005)
 
 
 def exact_delta(epsilon, sigma, rate, removed):
@@ -123,7 +125,7 @@ def test_the_losses_of_one_release_have_the_deltas_of_an_integral_in_both_direct
 def test_the_worse_direction_counts():
     """With few people sampled and little noise it is the removed one, and the other one is far from it."""
     each = [privacy_loss._epsilon(*privacy_loss.losses(0.8, 0.25, 40, removed), 1e-5) for removed in (True, False)]
-    assert dp.epsilon(0.8, 0.25, 40, 1e-5) == max(each) == each[0] > 2 * each[1] > 2
+    assert accounting.epsilon(0.8, 0.25, 40, 1e-5) == max(each) == each[0] > 2 * each[1] > 2
 
 
 def test_the_best_attack_on_several_releases_is_that_on_the_sum_of_their_losses():
@@ -136,7 +138,7 @@ def test_the_best_attack_on_several_releases_is_that_on_the_sum_of_their_losses(
         x[1] += rng.random(n) < rate
         loss += np.log1p(rate * np.expm1((2 * x - 1) / (2 * sigma**2)))
     found = np.mean(loss[1] > np.quantile(loss[0], 1 - fpr)[:, None], axis=1)
-    assert found == pytest.approx(dp.best_tpr(fpr, sigma, rate, steps), abs=0.003)
+    assert found == pytest.approx(accounting.best_tpr(fpr, sigma, rate, steps), abs=0.003)
 
 
 @pytest.mark.parametrize(
@@ -144,20 +146,22 @@ def test_the_best_attack_on_several_releases_is_that_on_the_sum_of_their_losses(
 )
 def test_the_best_attack_keeps_every_promise_and_reaches_that_of_mu(mechanism):
     fpr = np.concatenate([np.geomspace(1e-12, 0.5, 400), 1 - np.geomspace(1e-12, 0.5, 400)])
-    tpr, mu = dp.best_tpr(fpr, *mechanism), dp.smallest_mu(*mechanism, 1e-5)
+    tpr, mu = accounting.best_tpr(fpr, *mechanism), accounting.smallest_mu(*mechanism, 1e-5)
     for delta in (1e-3, 1e-5, 1e-8):
-        assert (tpr <= dp.highest_tpr(dp.epsilon(*mechanism, delta), delta, fpr) + 1e-10).all()
-    assert (tpr <= dp.gaussian_tpr(mu, fpr) + 1e-5 + 1e-10).all()
-    assert (1 - fpr <= dp.gaussian_tpr(mu, 1 - tpr) + 1e-5 + 1e-9).all()
-    assert (tpr > dp.gaussian_tpr(0.999 * mu, fpr) + 1e-5).any()
+        assert (tpr <= accounting.highest_tpr(accounting.epsilon(*mechanism, delta), delta, fpr) + 1e-10).all()
+    assert (tpr <= accounting.gaussian_tpr(mu, fpr) + 1e-5 + 1e-10).all()
+    assert (1 - fpr <= accounting.gaussian_tpr(mu, 1 - tpr) + 1e-5 + 1e-9).all()
+    assert (tpr > accounting.gaussian_tpr(0.999 * mu, fpr) + 1e-5).any()
 
 
 @pytest.mark.parametrize(("sigma", "steps"), [(3.7306, 1), (2.0, 25)])
 def test_releases_of_everybody_have_the_mu_of_one_gaussian_and_nearly_everybodys_nearly_so(sigma, steps):
     exact = math.sqrt(steps) / sigma
-    assert dp.smallest_mu(sigma, 1, steps, 1e-5) == exact
-    assert dp.smallest_mu(sigma, 1 - 1e-9, steps, 1e-5) == pytest.approx(exact, rel=2e-3)
-    assert dp.best_tpr(0.01, sigma, 1, steps) == pytest.approx(dp.best_tpr(0.01, sigma, 1 - 1e-9, steps), rel=1e-3)
+    assert accounting.smallest_mu(sigma, 1, steps, 1e-5) == exact
+    assert accounting.smallest_mu(sigma, 1 - 1e-9, steps, 1e-5) == pytest.approx(exact, rel=2e-3)
+    assert accounting.best_tpr(0.01, sigma, 1, steps) == pytest.approx(
+        accounting.best_tpr(0.01, sigma, 1 - 1e-9, steps), rel=1e-3
+    )
 
 
 @pytest.mark.parametrize("slack", [1e-5, 1e-8])
@@ -168,7 +172,7 @@ def test_the_mu_of_one_release_is_that_of_its_formula(slack):
     tpr = (1 - rate) * fpr + rate * norm.sf(norm.isf(fpr) - 1 / sigma)
     missed = (1 - rate) * (1 - fpr) + rate * norm.cdf(norm.isf(fpr) - 1 / sigma)
     mus = [norm.isf(b[a > slack]) - norm.isf(a[a > slack] - slack) for a, b in ((tpr, fpr), (1 - fpr, missed))]
-    assert dp.smallest_mu(sigma, rate, 1, slack) == pytest.approx(max(one.max() for one in mus), rel=1e-5)
+    assert accounting.smallest_mu(sigma, rate, 1, slack) == pytest.approx(max(one.max() for one in mus), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +188,7 @@ def test_the_best_attack_is_that_of_riskcal(mechanism, expected):
     At 50 % it takes the better direction of the two for every rate, which no single attacker has, so that ours is
     below. On a grid of 1e-4 it cuts a tail off and finds less than a guesser has; gdpnum 0.1.2 rests on the same curve.
     """
-    found = dp.best_tpr([1e-4, 0.01, 0.5], *mechanism)
+    found = accounting.best_tpr([1e-4, 0.01, 0.5], *mechanism)
     assert found[:2] == pytest.approx(expected[:2], rel=2e-3) and found[2] <= expected[2]
 
 
@@ -192,7 +196,7 @@ def test_the_best_attack_is_that_of_riskcal(mechanism, expected):
 def test_the_mu_is_the_smallest_for_which_no_delta_exceeds_that_of_a_gaussian(mechanism):
     """The same in terms of (epsilon, delta), with the losses of Opacus: the curves touch, and with a smaller mu they
     cross."""
-    book, slack, mu = PRVAccountant(), 1e-5, dp.smallest_mu(*mechanism, 1e-5)
+    book, slack, mu = PRVAccountant(), 1e-5, accounting.smallest_mu(*mechanism, 1e-5)
     book.history = [mechanism]
     losses, epsilons = book._get_dprv(eps_error=0.01, delta_error=1e-8), np.linspace(0, 15, 301)
     deltas = np.array([losses.compute_delta_estimate(epsilon) for epsilon in epsilons])
@@ -204,9 +208,9 @@ def test_the_mu_is_the_smallest_for_which_no_delta_exceeds_that_of_a_gaussian(me
 
 
 def test_losses_that_no_number_can_hold_are_refused():
-    assert dp.epsilon(0.01, 0.1, 5, 1e-5) == INFINITY
+    assert accounting.epsilon(0.01, 0.1, 5, 1e-5) == INFINITY
     with pytest.raises(ValueError, match="sigma = 0.01: expected more noise: one release alone can lose .* nats"):
-        dp.best_tpr(0.01, 0.01, 0.1, 5)
+        accounting.best_tpr(0.01, 0.01, 0.1, 5)
 
 
 @pytest.mark.parametrize(("sigma", "steps", "delta"), [(3.7306, 1, 1e-5), (0.4999, 1, 1e-5), (10.0, 50, 1e-6)])
@@ -214,43 +218,46 @@ def test_releases_of_everybody_are_one_gaussian_mechanism(sigma, steps, delta):
     """delta is what P(N(mu, 1)) exceeds e^epsilon P(N(0, 1)) by, summed up wherever it does."""
     mu = math.sqrt(steps) / sigma
     x = np.linspace(-14, 18, 2_000_001)
-    excess = norm.pdf(x, mu) - np.exp(dp.epsilon(sigma, 1, steps, delta)) * norm.pdf(x)
+    excess = norm.pdf(x, mu) - np.exp(accounting.epsilon(sigma, 1, steps, delta)) * norm.pdf(x)
     assert np.trapezoid(np.maximum(excess, 0), x) == pytest.approx(delta, rel=1e-3)
 
 
 def test_the_noise_of_a_single_release_is_that_of_the_analytic_gaussian_mechanism():
-    assert dp.noise_multiplier(1, 1, 1, 1e-5) == pytest.approx(3.7306, rel=2e-4)  # Balle & Wang's algorithm 1
-    assert dp.noise_multiplier(10, 1, 1, 1e-5) == pytest.approx(0.4999, rel=2e-4)
+    assert accounting.noise_multiplier(1, 1, 1, 1e-5) == pytest.approx(3.7306, rel=2e-4)  # Balle & Wang's algorithm 1
+    assert accounting.noise_multiplier(10, 1, 1, 1e-5) == pytest.approx(0.4999, rel=2e-4)
 
 
 @pytest.mark.parametrize(("target", "rate", "steps"), [(1, 0.1, 40), (10, 0.1, 40), (1, 1, 20)])
 def test_the_noise_keeps_the_epsilon_and_is_not_more_than_it_takes(target, rate, steps):
-    sigma = dp.noise_multiplier(target, rate, steps, 1e-5)
-    assert dp.epsilon(sigma, rate, steps, 1e-5) <= target < dp.epsilon(sigma * 0.999, rate, steps, 1e-5)
+    sigma = accounting.noise_multiplier(target, rate, steps, 1e-5)
+    assert accounting.epsilon(sigma, rate, steps, 1e-5) <= target < accounting.epsilon(sigma * 0.999, rate, steps, 1e-5)
 
 
 def test_infinity_takes_no_noise():
-    assert dp.noise_multiplier(INFINITY, 0.1, 10, 1e-5) == 0
+    assert accounting.noise_multiplier(INFINITY, 0.1, 10, 1e-5) == 0
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: dp.epsilon(0, 0.1, 10, 1e-5), "sigma = 0: expected above 0: without noise no epsilon"),
-        (lambda: dp.epsilon(math.nan, 0.1, 10, 1e-5), "sigma = nan"),
-        (lambda: dp.noise_multiplier(0, 0.1, 10, 1e-5), "epsilon = 0: expected above 0"),
-        (lambda: dp.noise_multiplier(-1, 0.1, 10, 1e-5), "epsilon = -1"),
-        (lambda: dp.noise_multiplier(1, 0.1, 10, 0), "delta = 0: expected between 0 and 1"),
-        (lambda: dp.epsilon(1, 0.1, 10, 1), "delta = 1: expected between"),
-        (lambda: dp.epsilon(1, 1.5, 10, 1e-5), "rate = 1.5: expected above 0 and at most 1"),
-        (lambda: dp.epsilon(1, 0.1, 0, 1e-5), "steps = 0: expected a whole number of at least 1"),
-        (lambda: dp.epsilon(1, 0.1, 10, 1e-5, "gdp"), "accountant = 'gdp': expected one of pld, rdp"),
+        (lambda: accounting.epsilon(0, 0.1, 10, 1e-5), "sigma = 0: expected above 0: without noise no epsilon"),
+        (lambda: accounting.epsilon(math.nan, 0.1, 10, 1e-5), "sigma = nan"),
+        (lambda: accounting.noise_multiplier(0, 0.1, 10, 1e-5), "epsilon = 0: expected above 0"),
+        (lambda: accounting.noise_multiplier(-1, 0.1, 10, 1e-5), "epsilon = -1"),
+        (lambda: accounting.noise_multiplier(1, 0.1, 10, 0), "delta = 0: expected between 0 and 1"),
+        (lambda: accounting.epsilon(1, 0.1, 10, 1), "delta = 1: expected between"),
+        (lambda: accounting.epsilon(1, 1.5, 10, 1e-5), "rate = 1.5: expected above 0 and at most 1"),
+        (lambda: accounting.epsilon(1, 0.1, 0, 1e-5), "steps = 0: expected a whole number of at least 1"),
+        (lambda: accounting.epsilon(1, 0.1, 10, 1e-5, "gdp"), "accountant = 'gdp': expected one of pld, rdp"),
         (
-            lambda: dp.noise_multiplier(1e-5, 1, 10**6, 1e-9),
+            lambda: accounting.noise_multiplier(1e-5, 1, 10**6, 1e-9),
             "expected one that a sigma of 10000 keeps: make fewer releases",
         ),
-        (lambda: dp.sampling_rate(80, 60), "batch = 80: expected above 0 and at most 60, the people who can be in it"),
-        (lambda: dp.sampling_rate(0, 60), "batch = 0: expected above 0"),
+        (
+            lambda: accounting.sampling_rate(80, 60),
+            "batch = 80: expected above 0 and at most 60, the people who can be in it",
+        ),
+        (lambda: accounting.sampling_rate(0, 60), "batch = 0: expected above 0"),
     ],
 )
 def test_what_cannot_be_promised_is_refused(call, words):
@@ -266,21 +273,25 @@ def test_the_wall_is_the_worst_mechanism_there_is():
     epsilon, delta = 1.3, 0.05
     honest = (1 - delta) / (1 + np.exp(-epsilon))
     for fpr, tpr in ((1 - delta - honest, honest + delta), (0, delta), (1 - delta, 1)):
-        assert dp.highest_tpr(epsilon, delta, fpr) == pytest.approx(tpr)
+        assert accounting.highest_tpr(epsilon, delta, fpr) == pytest.approx(tpr)
 
 
 def test_no_gaussian_mechanism_crosses_its_wall_and_it_comes_near():
     fpr = np.linspace(1e-6, 1 - 1e-6, 10_001)
     for epsilon in (1, 10):
-        below = dp.highest_tpr(epsilon, 1e-5, fpr) - dp.gaussian_tpr(dp.gaussian_mu(epsilon, 1e-5), fpr)
+        below = accounting.highest_tpr(epsilon, 1e-5, fpr) - accounting.gaussian_tpr(
+            accounting.gaussian_mu(epsilon, 1e-5), fpr
+        )
         assert (below > 0).all()
-    assert dp.gaussian_tpr(0, 0.3) == pytest.approx(0.3)
+    assert accounting.gaussian_tpr(0, 0.3) == pytest.approx(0.3)
 
 
 def test_the_best_test_of_two_gaussians_is_as_good_as_it_is_said_to_be():
     rng = np.random.default_rng(0)
     threshold = np.quantile(rng.normal(0, 1, 400_000), 0.99)
-    assert np.mean(rng.normal(1.5, 1, 400_000) > threshold) == pytest.approx(dp.gaussian_tpr(1.5, 0.01), abs=0.004)
+    assert np.mean(rng.normal(1.5, 1, 400_000) > threshold) == pytest.approx(
+        accounting.gaussian_tpr(1.5, 0.01), abs=0.004
+    )
 
 
 # ---------------------------------------------------------------- the brick
@@ -317,7 +328,7 @@ def test_the_noise_has_the_variance_that_is_accounted():
 @every_network
 def test_gradients_of_single_examples_are_those_of_a_loop(kind):
     net, images, labels = network(kind), pictures(5), LABELS[:5]
-    found = dpt.gradients(net, images, labels)
+    found = dp_sgd.gradients(net, images, labels)
     for one, image, label in zip(found, images, labels):
         loss = F.cross_entropy(net(image[None]), label[None])
         expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(net.parameters()))])
@@ -326,7 +337,7 @@ def test_gradients_of_single_examples_are_those_of_a_loop(kind):
 
 @every_network
 def test_every_gradient_is_clipped(kind):
-    clipped = torch.cat(list(dpt.clipped_gradients(network(kind), 30 * pictures(), LABELS, 0.1)))
+    clipped = torch.cat(list(dp_sgd.clipped_gradients(network(kind), 30 * pictures(), LABELS, 0.1)))
     assert len(clipped) == 24 and (clipped.norm(dim=1) <= 0.1 * (1 + 1e-5)).all()
     assert (clipped.norm(dim=1) > 0.0999).all(), "or the test says nothing"
 
@@ -334,47 +345,50 @@ def test_every_gradient_is_clipped(kind):
 @every_network
 def test_nobody_moves_the_gradient_sum_by_more_than_the_clipping_length(kind):
     net, images = network(kind), 5 * pictures()
-    whole = dpt.gradient_sum(net, images, LABELS, 0.5)
+    whole = dp_sgd.gradient_sum(net, images, LABELS, 0.5)
     for left_out in range(len(images)):
         rest = torch.arange(len(images)) != left_out
-        assert (whole - dpt.gradient_sum(net, images[rest], LABELS[rest], 0.5)).norm() <= 0.5 * (1 + 1e-4)
+        assert (whole - dp_sgd.gradient_sum(net, images[rest], LABELS[rest], 0.5)).norm() <= 0.5 * (1 + 1e-4)
 
 
 def test_a_gradient_sum_over_nobody_is_zero():
-    assert not dpt.gradient_sum(network(), pictures()[:0], LABELS[:0], 0.5).any()
+    assert not dp_sgd.gradient_sum(network(), pictures()[:0], LABELS[:0], 0.5).any()
 
 
-def by_hand(how, seed=5):
+def by_hand(settings, seed=5):
     """DP-SGD in a loop over people, with the noise that `train` draws."""
     images, net = pictures(), network()
-    secret = dpt.derive(
-        seed, dpt.fingerprint({"settings": dpt.asdict(how), "seed": seed, "data": store.digest(images, LABELS, NOBODY)})
+    secret = dp_sgd.derive(
+        seed,
+        dp_sgd.fingerprint(
+            {"settings": dp_sgd.asdict(settings), "seed": seed, "data": store.digest(images, LABELS, NO_CANARIES)}
+        ),
     )
-    for step in range(how.steps):
+    for step in range(settings.steps):
         total = [torch.zeros_like(weight) for weight in net.parameters()]
-        coins = torch.rand(len(images), generator=generator(secret, "batch", step))
-        for person in torch.nonzero(coins < how.batch / len(images)).flatten().tolist():
+        drawn = torch.rand(len(images), generator=generator(secret, "batch", step))
+        for person in torch.nonzero(drawn < settings.batch / len(images)).flatten().tolist():
             loss = F.cross_entropy(net(images[person : person + 1]), LABELS[person : person + 1])
             found = torch.autograd.grad(loss, list(net.parameters()))
             length = torch.sqrt(sum(g.square().sum() for g in found))
-            total = [t + g * min(1, how.clip / float(length)) for t, g in zip(total, found)]
-        z = noise((sum(t.numel() for t in total),), how.sigma * how.clip, generator(secret, "noise", step))
+            total = [t + g * min(1, settings.clip / float(length)) for t, g in zip(total, found)]
+        z = noise((sum(t.numel() for t in total),), settings.sigma * settings.clip, generator(secret, "noise", step))
         with torch.no_grad():
             for weight, t, n in zip(net.parameters(), total, z.split([t.numel() for t in total])):
-                weight -= how.lr * (t + n.view(t.shape)) / how.batch
+                weight -= settings.lr * (t + n.view(t.shape)) / settings.batch
     return net
 
 
 def test_dp_sgd_is_its_algorithm():
     net = network()
-    dpt.train(net, pictures(), LABELS, settings(), seed=5)
-    for a, b in zip(net.parameters(), by_hand(settings()).parameters()):
+    dp_sgd.train(net, pictures(), LABELS, training_settings(), seed=5)
+    for a, b in zip(net.parameters(), by_hand(training_settings()).parameters()):
         assert torch.allclose(a, b, atol=1e-5)
 
 
 def test_empty_batches_are_released_too():
     net = network()
-    dpt.train(net, pictures(), LABELS, settings(batch=0.01), seed=5)
+    dp_sgd.train(net, pictures(), LABELS, training_settings(batch=0.01), seed=5)
     assert all(weight.isfinite().all() for weight in net.parameters())
 
 
@@ -382,36 +396,38 @@ def test_empty_batches_are_released_too():
 
 
 @pytest.fixture
-def looks(monkeypatch):
-    """What every look asked and was told: the network as it was, and the noisy gradient."""
-    seen, step = [], pgm.step
+def noisy_gradients(monkeypatch):
+    """The network of every step, as it was, and the noisy gradient in it."""
+    seen, step = [], psg.step
 
     def watched(net, noisy, *others):
         seen.append((copy.deepcopy(net), noisy))
         return step(net, noisy, *others)
 
-    monkeypatch.setattr(pgm, "step", watched)
+    monkeypatch.setattr(psg, "step", watched)
     return seen
 
 
-def test_without_noise_and_clipping_the_gradient_of_everybody_is_the_mean_gradient(looks):
-    pgm.condense(pictures(), LABELS, 3, matching(batch=24, clip=1e6, sigma=0.0), seed=5)
-    assert len(looks) == 4
-    for net, noisy in looks:
+def test_without_noise_and_clipping_the_gradient_of_everybody_is_the_mean_gradient(noisy_gradients):
+    psg.condense(pictures(), LABELS, 3, matching_settings(batch=24, clip=1e6, sigma=0.0), seed=5)
+    assert len(noisy_gradients) == 4
+    for net, noisy in noisy_gradients:
         net = net.double()
         loss = F.cross_entropy(net(pictures().double()), LABELS)
         expected = torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(net.parameters()))])
         assert torch.allclose(noisy.double(), expected, atol=1e-6)
-    first, second, third, fourth = (torch.cat([w.flatten() for w in net.parameters()]).float() for net, _ in looks)
+    first, second, third, fourth = (
+        torch.cat([w.flatten() for w in net.parameters()]).float() for net, _ in noisy_gradients
+    )
     assert 0 < (second - first).norm() < 0.5 * (third - second).norm(), "trained a little, then drawn anew"
     assert (fourth - third).norm() < 0.5 * (third - first).norm()
 
 
-def test_one_person_moves_a_look_by_the_clipping_length_at_most(looks):
+def test_one_person_moves_a_noisy_gradient_by_the_clipping_length_at_most(noisy_gradients):
     images = 5 * pictures()
     for some in (slice(24), slice(23)):
-        pgm.condense(images[some], LABELS[some], 3, matching(batch=len(LABELS[some]), sigma=0.0), seed=5)
-    (_, whole), (_, rest) = looks[0], looks[4]  # later networks were trained on other images
+        psg.condense(images[some], LABELS[some], 3, matching_settings(batch=len(LABELS[some]), sigma=0.0), seed=5)
+    (_, whole), (_, rest) = noisy_gradients[0], noisy_gradients[4]  # later networks were trained on other images
     assert 0 < (24 * whole - 23 * rest).norm() <= 0.5 * (1 + 1e-4)
 
 
@@ -429,24 +445,24 @@ def distance_by_hand(net, noisy, images, labels):
     return distance
 
 
-def test_images_move_along_the_gradient_of_the_distance_with_momentum(looks):
-    how, labels = matching(iterations=1, looks=3), torch.arange(3).repeat_interleave(2)
-    made = pgm.condense(pictures(), LABELS, 3, how, seed=5)
+def test_images_move_along_the_gradient_of_the_distance_with_momentum(noisy_gradients):
+    settings, labels = matching_settings(iterations=1, looks=3), torch.arange(3).repeat_interleave(2)
+    made = psg.condense(pictures(), LABELS, 3, settings, seed=5)
     images, velocity = torch.randn(6, 1, 16, 16, generator=generator(5, "start")).double(), 0
-    for number, (net, noisy) in enumerate(looks):
+    for number, (net, noisy) in enumerate(noisy_gradients):
         images = images.detach().requires_grad_()
         distance = distance_by_hand(net.double(), noisy.double(), images, labels)
         (gradient,) = torch.autograd.grad(distance, images)
         assert made["loss"][number] == pytest.approx(distance.item(), rel=1e-3)
         velocity = 0.5 * velocity + gradient
-        images = images - how.image_lr * velocity
+        images = images - settings.image_lr * velocity
     assert torch.allclose(made["images"].double(), images, atol=2e-3) and made["labels"].tolist() == labels.tolist()
 
 
 def test_a_network_is_trained_on_the_synthetic_images_by_plain_sgd():
     net = network(lambda *shape: networks.ConvNet(*shape, width=4))
     expected = copy.deepcopy(net).double()
-    pgm.train_network(net, pictures(6), LABELS[:6], 2)
+    psg.train_network(net, pictures(6), LABELS[:6], 2)
     for _ in range(2):
         loss = F.cross_entropy(expected(pictures(6).double()), LABELS[:6])
         for weight, g in zip(expected.parameters(), torch.autograd.grad(loss, list(expected.parameters()))):
@@ -459,25 +475,54 @@ def test_a_network_is_trained_on_the_synthetic_images_by_plain_sgd():
 
 @every_embedding
 def test_every_embedding_is_clipped(embedding):
-    how = query(embedding=embedding, clip=0.3)
-    assert (dpc.embedding(SHAPE, how, 0, 0)(100 * pictures()).norm(dim=1) <= 0.3 * (1 + 1e-5)).all()
+    settings = release_settings(embedding=embedding, clip=0.3)
+    assert (noisy_embeddings.embedding(SHAPE, settings, 0, 0)(100 * pictures()).norm(dim=1) <= 0.3 * (1 + 1e-5)).all()
 
 
 @every_embedding
 def test_one_person_moves_the_release_of_their_class_alone_and_by_the_clipping_length_at_most(embedding):
-    how, images = query(embedding=embedding, rate=1, sigma=0.0, clip=0.3), 5 * pictures()
-    embedded = dpc.embedding(SHAPE, how, 0, 0)
-    whole = dpc.embedding_sums(embedded, images, LABELS, 3)
+    settings, images = release_settings(embedding=embedding, rate=1, sigma=0.0, clip=0.3), 5 * pictures()
+    embedded = noisy_embeddings.embedding(SHAPE, settings, 0, 0)
+    whole = noisy_embeddings.embedding_sums(embedded, images, LABELS, 3)
     for left_out in range(len(images)):
         rest = torch.arange(len(images)) != left_out
-        moved = (whole - dpc.embedding_sums(embedded, images[rest], LABELS[rest], 3)).norm(dim=1)
+        moved = (whole - noisy_embeddings.embedding_sums(embedded, images[rest], LABELS[rest], 3)).norm(dim=1)
         others = torch.arange(3) != LABELS[left_out]
         assert (moved[others] == 0).all() and 0 < moved[LABELS[left_out]] <= 0.3 * (1 + 1e-4)
 
 
 def test_a_class_without_anybody_is_released_like_any_other():
-    sums = dpc.release(pictures(8), torch.zeros(8, dtype=torch.int64), 3, query(), seed=0)["sums"]
+    sums = noisy_embeddings.release(pictures(8), torch.zeros(8, dtype=torch.int64), 3, release_settings(), seed=0)[
+        "sums"
+    ]
     assert sums.shape[:2] == (3, 3) and (sums.std(dim=2) > 0.5).all()
+
+
+def test_the_noise_of_a_release_comes_from_its_settings_the_seed_and_the_data():
+    """The words of this record are in the seed of every release that was ever kept: none of them may be renamed."""
+    settings = release_settings(rate=1)
+    known = {"query": asdict(settings), "seed": 5, "data": store.digest(pictures(), LABELS, NO_CANARIES)}
+    secret = derive(5, store.fingerprint(known))
+    sums = noisy_embeddings.release(pictures(), LABELS, 3, settings, seed=5)["sums"]
+    for number, released in enumerate(sums):
+        embed_clipped = noisy_embeddings.embedding(SHAPE, settings, 5, number)
+        exact = noisy_embeddings.embedding_sums(embed_clipped, pictures(), LABELS, 3)
+        drawn = noise(exact.shape, settings.sigma * settings.clip, generator(secret, "noise", number))
+        assert torch.allclose(released - exact, drawn, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        (noisy_embeddings.ReleaseSettings, "releases rate sigma embedding size clip"),
+        (noisy_embeddings.FitSettings, "ipc updates lr"),
+        (dp_sgd.Settings, "steps batch clip sigma lr"),
+        (psg.Settings, "ipc iterations looks batch clip sigma image_lr size network_steps"),
+        (gan.Settings, "drawn updates lr batch width"),
+    ],
+)
+def test_the_fields_that_enter_the_keys_of_kept_results_have_their_names(settings, names):
+    assert {field.name for field in fields(settings)} == set(names.split())
 
 
 def stopped_before(number, steps):
@@ -486,13 +531,13 @@ def stopped_before(number, steps):
 
 
 def released(seed=5, images=None, checkpoint=None, progress=iter, **changes):
-    found = dpc.release(
+    found = noisy_embeddings.release(
         pictures() if images is None else images,
         LABELS,
         3,
-        query(**changes),
+        release_settings(**changes),
         seed=seed,
-        coins=COINS,
+        is_member=IS_MEMBER,
         checkpoint=checkpoint,
         progress=progress,
     )
@@ -501,13 +546,13 @@ def released(seed=5, images=None, checkpoint=None, progress=iter, **changes):
 
 def trained(seed=5, images=None, checkpoint=None, progress=iter, **changes):
     net = network()
-    scores = dpt.train(
+    scores = dp_sgd.train(
         net,
         pictures() if images is None else images,
         LABELS,
-        settings(**changes),
+        training_settings(**changes),
         seed=seed,
-        coins=COINS,
+        is_member=IS_MEMBER,
         checkpoint=checkpoint,
         progress=progress,
     )
@@ -515,13 +560,13 @@ def trained(seed=5, images=None, checkpoint=None, progress=iter, **changes):
 
 
 def matched(seed=5, images=None, checkpoint=None, progress=iter, **changes):
-    found = pgm.condense(
+    found = psg.condense(
         pictures() if images is None else images,
         LABELS,
         3,
-        matching(**changes),
+        matching_settings(**changes),
         seed=seed,
-        coins=COINS,
+        is_member=IS_MEMBER,
         checkpoint=checkpoint,
         progress=progress,
     )
@@ -540,7 +585,7 @@ def streams(monkeypatch):
         begun[purpose] += purpose[1] == "noise"
         return generator(*purpose)
 
-    for module in (dp, dpc, dpt, pgm):  # MOVE
+    for module in (mechanism, noisy_embeddings, dp_sgd, psg):
         monkeypatch.setattr(module, "generator", counted)
     return begun
 
@@ -560,17 +605,17 @@ def test_a_stopped_run_releases_what_is_accounted_and_nothing_else(make, account
 @every_way
 def test_a_release_that_was_lost_in_a_kill_is_made_again_with_the_same_noise(make, tmp_path, streams, monkeypatch):
     unbroken, checkpoint = make(), tmp_path / "state.npz"
-    keep = dpc.Checkpoint.keep
+    keep = noisy_embeddings.Checkpoint.keep
 
     def killed(self, state):
         if len(next(state[key] for key in ("sums", "sizes", "loss") if key in state)) == 2:
             raise SystemExit  # after the release was computed, before it was kept
         keep(self, state)
 
-    monkeypatch.setattr(dpc.Checkpoint, "keep", killed)
+    monkeypatch.setattr(noisy_embeddings.Checkpoint, "keep", killed)
     with pytest.raises(SystemExit):
         make(checkpoint=checkpoint)
-    monkeypatch.setattr(dpc.Checkpoint, "keep", keep)
+    monkeypatch.setattr(noisy_embeddings.Checkpoint, "keep", keep)
     assert torch.equal(make(checkpoint=checkpoint), unbroken)
 
 
@@ -601,9 +646,9 @@ def test_a_state_of_other_data_is_refused(make, tmp_path):
 
 def test_more_releases_than_accounted_are_refused():
     with pytest.raises(RuntimeError, match="4 noisy sums were released, but 3 are accounted for"):
-        executed(4, 3)
+        assert_releases(4, 3)
     with pytest.raises(RuntimeError, match="4 noisy sums were released, but 3 are accounted for"):
-        resumable({"sums": np.zeros((4, 3, 2))}, "sums", 3)
+        restore({"sums": np.zeros((4, 3, 2))}, "sums", 3)
 
 
 # ---------------------------------------------------------------- the fit
@@ -611,14 +656,14 @@ def test_more_releases_than_accounted_are_refused():
 
 @every_embedding
 def test_the_gradient_of_the_fit_equals_finite_differences(embedding):
-    embedded = dpc.embedding(SHAPE, query(embedding=embedding), 0, 0)
+    embedded = noisy_embeddings.embedding(SHAPE, release_settings(embedding=embedding), 0, 0)
     images, means = pictures(6), torch.randn(3, embedded(pictures(1)).shape[1], generator=generator(0, "means"))
 
     def loss(at):
         own = embedded(at).double()
         return sum(float((means[c].double() - own[2 * c : 2 * c + 2].mean(0)).square().sum()) for c in range(3))
 
-    gradient, value = dpc.matching_gradient(embedded, means, images, 2)
+    gradient, value = noisy_embeddings.matching_gradient(embedded, means, images, 2)
     assert value == pytest.approx(loss(images), rel=1e-5)
     way = torch.randn(images.shape, generator=generator(0, "way"))
     slope = (loss(images + 1e-2 * way) - loss(images - 1e-2 * way)) / 2e-2
@@ -627,19 +672,21 @@ def test_the_gradient_of_the_fit_equals_finite_differences(embedding):
 
 @every_embedding
 def test_without_noise_the_images_come_to_have_the_means_of_the_members(embedding):
-    how = query(embedding=embedding, sigma=0.0, rate=1, size=8)
-    sums = dpc.release(pictures(), LABELS, 3, how, seed=5)["sums"]
-    made = dpc.fit(sums, SHAPE, 8, how, dpc.Fit(2, 40, 0.1), seed=5)
+    settings = release_settings(embedding=embedding, sigma=0.0, rate=1, size=8)
+    sums = noisy_embeddings.release(pictures(), LABELS, 3, settings, seed=5)["sums"]
+    made = noisy_embeddings.fit(sums, SHAPE, 8, settings, noisy_embeddings.FitSettings(2, 40, 0.1), seed=5)
     assert made["loss"][-3:].mean() < 0.4 * made["loss"][:3].mean()
     assert made["images"].shape == (6, 1, 16, 16) and made["labels"].tolist() == [0, 0, 1, 1, 2, 2]
 
 
 def test_a_stopped_fit_goes_on_to_the_same_bits_and_leaves_the_releases_alone(tmp_path, interruptible):
-    sums = dpc.release(pictures(), LABELS, 3, query(), seed=5)["sums"]
+    sums = noisy_embeddings.release(pictures(), LABELS, 3, release_settings(), seed=5)["sums"]
     before = sums.clone()
 
     def made(**more):
-        return dpc.fit(sums, SHAPE, 8, query(), dpc.Fit(2, 7, 0.1), seed=5, **more)
+        return noisy_embeddings.fit(
+            sums, SHAPE, 8, release_settings(), noisy_embeddings.FitSettings(2, 7, 0.1), seed=5, **more
+        )
 
     unbroken, checkpoint = made(), tmp_path / "state.npz"
     with pytest.raises(KeyboardInterrupt):
@@ -665,13 +712,13 @@ def generated(**more):
 
 
 def mean_embedding(**changes):
-    how = query(**dict(embedding="fourier", releases=1, rate=1, sigma=0.1, size=100) | changes)
-    return how, dpc.release(pictures(), LABELS, 3, how, seed=5)["sums"]
+    settings = release_settings(**dict(embedding="fourier", releases=1, rate=1, sigma=0.1, size=100) | changes)
+    return settings, noisy_embeddings.release(pictures(), LABELS, 3, settings, seed=5)["sums"]
 
 
 def fitted(updates=60, **more):
-    how, sums = mean_embedding()
-    return gan.fit(sums, SHAPE, 8, how, gan.Settings(4, updates, 3e-3, 24, 32), seed=5, **more)
+    settings, sums = mean_embedding()
+    return gan.fit(sums, SHAPE, 8, settings, gan.Settings(4, updates, 3e-3, 24, 32), seed=5, **more)
 
 
 def test_a_gan_draws_images_of_the_right_class():
@@ -688,8 +735,8 @@ def test_a_gan_that_was_not_trained_draws_no_class():
 
 
 def test_the_images_of_a_generator_come_to_have_the_released_means():
-    made, (how, sums) = fitted(150), mean_embedding()
-    embedded = dpc.embedding(SHAPE, how, 5, 0)
+    made, (settings, sums) = fitted(150), mean_embedding()
+    embedded = noisy_embeddings.embedding(SHAPE, settings, 5, 0)
 
     def distance(images):
         return sum(
@@ -703,18 +750,21 @@ def test_the_images_of_a_generator_come_to_have_the_released_means():
 
 def test_the_weights_of_a_generator_move_along_the_gradient_of_the_loss():
     """The first step of Adam is a step of its size against the sign of the gradient, found in float64 by autograd."""
-    (how, sums), until = mean_embedding(), gan.Settings(1, 1, 1e-3, 6, 8)
-    maker = networks.initialise(gan.Generator(SHAPE, 8), generator(5, "generator"))
-    before = copy.deepcopy(maker).double()
-    labels, codes = torch.arange(3).repeat_interleave(2), torch.randn(6, gan.CODE, generator=generator(5, "update", 0))
+    (settings, sums), gan_settings = mean_embedding(), gan.Settings(1, 1, 1e-3, 6, 8)
+    generator_network = networks.initialise(gan.GeneratorNetwork(SHAPE, 8), generator(5, "generator"))
+    before = copy.deepcopy(generator_network).double()
+    labels, codes = (
+        torch.arange(3).repeat_interleave(2),
+        torch.randn(6, gan.CODE_LENGTH, generator=generator(5, "update", 0)),
+    )
     images = before(codes.double(), labels)
-    own = dpc.embedding(SHAPE, how, 5, 0)(images).unflatten(0, (3, 2)).mean(1)
+    own = noisy_embeddings.embedding(SHAPE, settings, 5, 0)(images).unflatten(0, (3, 2)).mean(1)
     gradients = torch.autograd.grad((sums[0].double() / 8 - own).square().sum(), list(before.parameters()))
-    drawn = torch.randn(3, gan.CODE, generator=generator(5, "drawn"))
+    drawn = torch.randn(3, gan.CODE_LENGTH, generator=generator(5, "drawn"))
     expected = copy.deepcopy(before)
     for weight, g in zip(expected.parameters(), gradients):
         weight.data -= 1e-3 * g / (g.abs() + 1e-8)
-    made = gan.fit(sums, SHAPE, 8, how, until, seed=5)
+    made = gan.fit(sums, SHAPE, 8, settings, gan_settings, seed=5)
     moved = expected(drawn.double(), torch.arange(3)) - before(drawn.double(), torch.arange(3))
     assert torch.allclose(made["images"].double() - before(drawn.double(), torch.arange(3)), moved, atol=2e-4)
     assert moved.abs().max() > 2e-3, "or the test says nothing"
@@ -733,15 +783,17 @@ def test_another_fit_asks_nobody_again(tmp_path, monkeypatch):
     """The generator is fitted to the very sums that images were fitted to, even if the members have changed since."""
     monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path))
     study = Study.divide("mine", "digits", 0, "standard")
-    half, how = study.members[:100], query(embedding="fourier", size=30, releases=1, rate=1)
-    coins = np.array([[True, False]])
-    of_images = study.sets("asked", {0: (half, FittedRelease(how, dpc.Fit(1, 2, 0.1)))}, coins)[0]
-    until = gan.Settings(2, 3, 1e-3, 20, 8)
+    half, settings = study.members[:100], release_settings(embedding="fourier", size=30, releases=1, rate=1)
+    is_member = np.array([[True, False]])
+    of_images = study.sets(
+        "asked", {0: (half, FittedRelease(settings, noisy_embeddings.FitSettings(1, 2, 0.1)))}, is_member
+    )[0]
+    gan_settings = gan.Settings(2, 3, 1e-3, 20, 8)
     expected = gan.fit(
-        torch.as_tensor(of_images["sums"]), study.split.shape, 10, how, until, seed=derive(0, "asked", 0)
+        torch.as_tensor(of_images["sums"]), study.split.shape, 10, settings, gan_settings, seed=derive(0, "asked", 0)
     )["images"]
     study.images = torch.full_like(study.images, torch.nan)
-    found = study.sets("asked", {0: (half, FittedRelease(how, until))}, coins)[0]
+    found = study.sets("asked", {0: (half, FittedRelease(settings, gan_settings))}, is_member)[0]
     assert np.array_equal(found["sums"], of_images["sums"]) and np.array_equal(found["scores"], of_images["scores"])
     assert np.array_equal(found["images"], expected) and len(found["labels"]) == 20
 
@@ -749,14 +801,14 @@ def test_another_fit_asks_nobody_again(tmp_path, monkeypatch):
 def test_the_study_makes_the_sets_that_the_library_makes(tmp_path, monkeypatch):
     monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path))
     study = Study.divide("mine", "digits", 0, "standard")
-    half, coins = study.members[:60], np.array([[True, False, True]])
+    half, is_member = study.members[:60], np.array([[True, False, True]])
     members = study.images[half], study.labels[half], 10
-    how, until = matching(ipc=1), gan.Settings(2, 3, 1e-3, 20, 8)
-    found = study.sets("matched", {0: (half, how)}, coins)[0]
-    expected = pgm.condense(*members, how, seed=derive(0, "matched", 0), coins=torch.as_tensor(coins[0]))
+    settings, gan_settings = matching_settings(ipc=1), gan.Settings(2, 3, 1e-3, 20, 8)
+    found = study.sets("matched", {0: (half, settings)}, is_member)[0]
+    expected = psg.condense(*members, settings, seed=derive(0, "matched", 0), is_member=torch.as_tensor(is_member[0]))
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
-    found = study.sets("drawn", {0: (half, until)})[0]
-    expected = gan.train(*members, until, seed=derive(0, "drawn", 0))
+    found = study.sets("drawn", {0: (half, gan_settings)})[0]
+    expected = gan.train(*members, gan_settings, seed=derive(0, "drawn", 0))
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
 
 
@@ -766,20 +818,22 @@ def test_the_study_makes_the_sets_that_the_library_makes(tmp_path, monkeypatch):
 @every_embedding
 def test_without_noise_the_releases_name_every_member(embedding):
     everybody, member = pictures(), torch.rand(24, generator=generator(0, "coins")) < 0.5
-    how = query(embedding=embedding, rate=1, sigma=0.0, size=16)
-    sums = dpc.release(everybody[member], LABELS[member], 3, how, seed=5)["sums"]
-    found = dpc.members_by_least_squares(sums, everybody, LABELS, how, 5)
+    settings = release_settings(embedding=embedding, rate=1, sigma=0.0, size=16)
+    sums = noisy_embeddings.release(everybody[member], LABELS[member], 3, settings, seed=5)["sums"]
+    found = noisy_embeddings.members_by_least_squares(sums, everybody, LABELS, settings, 5)
     assert np.abs(found - member.numpy()).max() < 0.01
 
 
 def test_the_least_squares_are_those_of_a_gaussian_posterior():
     """b ~ N(1/2, 1/4) for each person and s = F' b + noise: the mean of b given s, by its textbook formula."""
-    everybody, how = pictures(), query(rate=1, sigma=2.0, clip=0.3, releases=2)
-    sums = dpc.release(everybody[::2], LABELS[::2], 3, how, seed=5)["sums"]
-    found = dpc.members_by_least_squares(sums, everybody, LABELS, how, 5)
+    everybody, settings = pictures(), release_settings(rate=1, sigma=2.0, clip=0.3, releases=2)
+    sums = noisy_embeddings.release(everybody[::2], LABELS[::2], 3, settings, seed=5)["sums"]
+    found = noisy_embeddings.members_by_least_squares(sums, everybody, LABELS, settings, 5)
     for label in range(3):
         f = (
-            torch.cat([dpc.embedding(SHAPE, how, 5, t)(everybody[LABELS == label]) for t in range(2)], 1)
+            torch.cat(
+                [noisy_embeddings.embedding(SHAPE, settings, 5, t)(everybody[LABELS == label]) for t in range(2)], 1
+            )
             .double()
             .numpy()
         )
@@ -792,22 +846,22 @@ def test_the_least_squares_are_those_of_a_gaussian_posterior():
 # ---------------------------------------------------------------- the canaries of the audit
 
 
-def of_training(coins, sigma, rate, releases, seed=5):
+def of_training(is_member, sigma, rate, releases, seed=5):
     """The scores of canaries in DP-SGD."""
-    how = settings(steps=releases, batch=24 * rate, sigma=sigma)
-    return dpt.train(network(), pictures(), LABELS, how, seed=seed, coins=coins).numpy()
+    settings = training_settings(steps=releases, batch=24 * rate, sigma=sigma)
+    return dp_sgd.train(network(), pictures(), LABELS, settings, seed=seed, is_member=is_member).numpy()
 
 
-def of_sums(coins, sigma, rate, releases, seed=5):
+def of_sums(is_member, sigma, rate, releases, seed=5):
     """The scores of canaries in sums a class."""
-    how = query(embedding="fourier", size=1000, releases=releases, rate=rate, sigma=sigma, clip=0.3)
-    return dpc.release(pictures(), LABELS, 3, how, seed=seed, coins=coins)["scores"].numpy()
+    settings = release_settings(embedding="fourier", size=1000, releases=releases, rate=rate, sigma=sigma, clip=0.3)
+    return noisy_embeddings.release(pictures(), LABELS, 3, settings, seed=seed, is_member=is_member)["scores"].numpy()
 
 
-def of_matching(coins, sigma, rate, releases, seed=5):
+def of_matching(is_member, sigma, rate, releases, seed=5):
     """The scores of canaries in private gradient matching."""
-    how = matching(iterations=releases, looks=1, batch=24 * rate, sigma=sigma, size=32)
-    return pgm.condense(pictures(), LABELS, 3, how, seed=seed, coins=coins)["scores"].numpy()
+    settings = matching_settings(iterations=releases, looks=1, batch=24 * rate, sigma=sigma, size=32)
+    return psg.condense(pictures(), LABELS, 3, settings, seed=seed, is_member=is_member)["scores"].numpy()
 
 
 every_mechanism = pytest.mark.parametrize("scored", [of_training, of_sums, of_matching])
@@ -836,35 +890,35 @@ def test_directions_have_length_1_and_nothing_to_do_with_each_other():
 
 
 def test_a_canary_moves_the_sum_of_its_class_alone_and_by_the_clipping_length():
-    how, sums = query(sigma=0.0, clip=0.3), torch.randn(3, 500, generator=generator(0, "sums"))
+    settings, sums = release_settings(sigma=0.0, clip=0.3), torch.randn(3, 500, generator=generator(0, "sums"))
     for canary in range(5):
-        moved = (noisy_sums(sums, torch.tensor([canary]), how, 1, 2, 0) - sums).norm(dim=1)
+        moved = (noisy_sums(sums, torch.tensor([canary]), settings, 1, 2, 0) - sums).norm(dim=1)
         assert moved[canary % 3] == pytest.approx(0.3, rel=1e-5) and (moved > 0).sum() == 1
 
 
 def test_the_coin_of_a_canary_changes_nobody_elses_batch():
     for number in range(50):
-        coins, draw = tossed(20), lambda: generator(0, "batch", number)
-        people, canaries = batch(30, coins, 0.5, draw())
-        assert coins[canaries].all() and torch.equal(people, batch(30, ~coins, 0.5, draw())[0])
-        coins[7] = ~coins[7]
-        people_then, canaries_then = batch(30, coins, 0.5, draw())
+        is_member, draw = tossed(20), lambda: generator(0, "batch", number)
+        people, canaries = batch(30, is_member, 0.5, draw())
+        assert is_member[canaries].all() and torch.equal(people, batch(30, ~is_member, 0.5, draw())[0])
+        is_member[7] = ~is_member[7]
+        people_then, canaries_then = batch(30, is_member, 0.5, draw())
         assert torch.equal(people, people_then)
         assert torch.equal(canaries[canaries != 7], canaries_then[canaries_then != 7])
 
 
 def test_canaries_outside_change_nothing_that_is_released():
-    how = query(sigma=0.0, rate=1)
+    settings = release_settings(sigma=0.0, rate=1)
     with_some, without = (
-        dpc.release(pictures(), LABELS, 3, how, seed=5, coins=coins)["sums"]
-        for coins in (torch.zeros(9, dtype=torch.bool), NOBODY)
+        noisy_embeddings.release(pictures(), LABELS, 3, settings, seed=5, is_member=is_member)["sums"]
+        for is_member in (torch.zeros(9, dtype=torch.bool), NO_CANARIES)
     )
     assert torch.equal(with_some, without)
 
 
 def test_the_noise_in_a_release_is_what_is_accounted_even_over_nobody():
-    how = query(sigma=2.0, clip=0.3)
-    noises = noisy_sums(torch.zeros(3, 20_000), torch.zeros(0, dtype=torch.int64), how, 1, 2, 0)
+    settings = release_settings(sigma=2.0, clip=0.3)
+    noises = noisy_sums(torch.zeros(3, 20_000), torch.zeros(0, dtype=torch.int64), settings, 1, 2, 0)
     assert float(noises.std()) == pytest.approx(0.6, rel=0.02)
 
 
@@ -872,9 +926,9 @@ def test_the_noise_in_a_release_is_what_is_accounted_even_over_nobody():
 @pytest.mark.parametrize("sigma", [0.05, 2.0])
 @pytest.mark.parametrize(("rate", "releases"), [(1, 1), (1 / 3, 8)])
 def test_scores_are_gaussian_with_the_mean_and_the_deviation_that_follow_from_the_noise(scored, sigma, rate, releases):
-    coins = tossed(300)
-    scores = scored(coins, sigma, rate, releases)
-    members, others = scores[coins.numpy()], scores[~coins.numpy()]
+    is_member = tossed(300)
+    scores = scored(is_member, sigma, rate, releases)
+    members, others = scores[is_member.numpy()], scores[~is_member.numpy()]
     size, classes = SIZES[scored]
     overlap = rate * len(members) / classes / size  # of other canaries' directions
     without = releases * (sigma**2 + overlap)
@@ -888,11 +942,11 @@ def test_scores_are_gaussian_with_the_mean_and_the_deviation_that_follow_from_th
 @every_mechanism
 def test_a_tenth_of_the_noise_is_caught_and_the_whole_of_it_is_not(scored):
     rate, releases = 0.25, 8
-    sigma = dp.noise_multiplier(1, rate, releases, 1e-5)
+    sigma = accounting.noise_multiplier(1, rate, releases, 1e-5)
     for seed in range(3):
-        coins = tossed(300, f"coins {seed}")
-        assert bound(scored(coins, sigma, rate, releases, seed), coins) <= 1
-        assert bound(scored(coins, 0.1 * sigma, rate, releases, seed), coins) > 1
+        is_member = tossed(300, f"coins {seed}")
+        assert bound(scored(is_member, sigma, rate, releases, seed), is_member) <= 1
+        assert bound(scored(is_member, 0.1 * sigma, rate, releases, seed), is_member) > 1
 
 
 @every_mechanism
