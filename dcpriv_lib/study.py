@@ -440,13 +440,16 @@ class Study:
 
     def save(self, name: str, content, **settings) -> None:
         """Keep `Models`, a DataFrame or a dict of arrays under a name for the notebooks that follow."""
-        inputs = self.inputs | {"parameters": self.parameters} | settings
-        inputs |= {"files": self.files} if self.files else {}
+        inputs = self._recorded(settings)
         if isinstance(content, dict):
             store.save_arrays(self.folder / f"{name}.npz", content, inputs)
         else:
             table = content.table if isinstance(content, Models) else content
             store.save_table(self.folder / f"{name}.csv", table, inputs)
+
+    def _recorded(self, settings: dict) -> dict:
+        """Return the inputs that are recorded with what is kept."""
+        return self.inputs | {"parameters": self.parameters} | settings | ({"files": self.files} if self.files else {})
 
     def load(self, name: str):
         """Return what `save` kept under this name: `Models`, a dict of arrays, or a table.
@@ -495,9 +498,8 @@ class Study:
         return found[ipc]
 
     def table(self, frame: pd.DataFrame, name: str, note: str = ""):
-        """Keep a table of the report as .csv and .md, the latter with a note below it, and return it to be shown."""
-        self.save(f"tables/{name}", frame)
-        store.write(self.folder / "tables" / f"{name}.md", (tables.markdown(frame, note) + "\n").encode())
+        """Keep the numbers of a report's table, and return it in words, with a note below it, to be shown."""
+        tables.keep(self.folder / "tables" / f"{name}.csv", frame, self._recorded({}), note)
         return tables.shown(frame, note)
 
     def figure(self, figure, name: str) -> None:
@@ -510,5 +512,5 @@ class Study:
 def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:
     """Return a table of a run whose results are committed with this report, and its provenance."""
     path = paths.FIGURES / profile / f"{name}.csv"
-    table = store.load_table(path, {"profile": profile}, f"make {profile} figures")
-    return table, store.read_sidecar(path)["provenance"]
+    store.load_table(path, {"profile": profile}, f"make {profile} figures")
+    return tables.read(path), store.read_sidecar(path)["provenance"]

@@ -156,9 +156,9 @@ def load_arrays(path, expect: dict, made_by: str) -> dict:
         raise DamagedError(path, f"is not an .npz of plain arrays ({error})", made_by) from error
 
 
-def save_table(path, table: pd.DataFrame, inputs: dict) -> None:
-    """Save a table as ``.csv`` (no index; floats in full precision)."""
-    _save(path, table.to_csv(index=False).encode(), inputs, None)
+def save_table(path, table: pd.DataFrame, inputs: dict, **more) -> None:
+    """Save a table as ``.csv`` (no index; floats in full precision), with `more` (JSON) in its record."""
+    _save(path, table.to_csv(index=False).encode(), inputs, None, more)
 
 
 def load_table(path, expect: dict, made_by: str) -> pd.DataFrame:
@@ -241,9 +241,10 @@ def provenance(seconds: float | None = None) -> dict:
     }
 
 
-def _save(path, content: bytes, inputs: dict, seconds: float | None) -> None:
+def _save(path, content: bytes, inputs: dict, seconds: float | None, more: dict | None = None) -> None:
     record = {
         "inputs": inputs,
+        **(more or {}),
         "sha256": hashlib.sha256(content).hexdigest(),
         "provenance": provenance(seconds),
     } | origin.of_what_is_saved()

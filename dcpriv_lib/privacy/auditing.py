@@ -300,12 +300,3 @@ def answer(claimed: float, shown: float, largest: float) -> str:
     if np.isnan(shown) or claimed >= largest:
         return UNTESTABLE
     return REFUTED if shown > claimed else STANDS
-
-
-def tally(answers) -> str:
-    """Return "1 of 4 refuted; 2 cannot be tested" for some answers of `answer`, none of them `NONE`."""
-    answers = list(answers)
-    untestable = answers.count(UNTESTABLE)
-    return f"{answers.count(REFUTED)} of {len(answers) - untestable} refuted" + (
-        f"; {untestable} cannot be tested" if untestable else ""
-    )

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import jinja2
 import nbformat
-import pandas as pd
 from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -16,7 +15,7 @@ from pygments.formatters import HtmlFormatter
 from . import findings
 from .. import profiles
 from ..engine import origin, paths, store
-from .tables import data_set
+from .tables import data_set, read, words
 
 TITLE = "Does dataset condensation protect the people in the training data?"
 # The notebooks that end in verdicts: their table there, and its columns with the question and the answer.
@@ -139,7 +138,7 @@ def front(resources: dict, notebooks: list[tuple[str, str, str]], tables: Path, 
     environment = jinja2.Environment(loader=TEMPLATES, autoescape=True)
     return environment.get_template("report_front.html.j2").render(
         resources=resources, notebooks=notebooks, run=run(tables), findings=findings.kept(tables), verdicts=list(verdicts(tables)),
-        claims=pd.read_csv(CLAIMS).to_dict("records"),
+        claims=words(read(CLAIMS)).to_dict("records"),
         figures=[(_embedded(path), caption) for path, caption in drawn if path])
 
 
@@ -147,7 +146,7 @@ def verdicts(tables: Path):
     """Yield what the judging notebooks found, one dict a row of their tables."""
     for stage, (name, asked, answered) in VERDICTS.items():
         if (tables / f"{name}.csv").exists():
-            for row in pd.read_csv(tables / f"{name}.csv").to_dict("records"):
+            for row in words(read(tables / f"{name}.csv")).to_dict("records"):
                 about = row.get("target", "")
                 asks = row[asked] if about in row[asked] else f"{row[asked]} ({about})"
                 yield {"notebook": int(stage[:2]), "page": f"{stage}.html", "question": asks,

@@ -413,7 +413,6 @@ def runs(tmp_path, monkeypatch):
     for name in ("good", "other"):
         for file in (
             "tables/claims.csv",
-            "tables/claims.md",
             "figures/a.png",
             "condensed_sets.npz",
             "core_seconds.json",
@@ -435,14 +434,13 @@ def test_what_a_run_found_replaces_what_was_committed_of_it(runs):
         "a.png",
         "claims.csv",
         "claims.csv.json",
-        "claims.md",
         "condensed_sets.npz",
         "condensed_sets.npz.json",
         "core_seconds.json",
     ]
     assert [file.name for file in (runs / "figures/other").iterdir()] == ["before.csv"]
     committed.copy()
-    assert (runs / "figures/other/claims.md").read_text() == "other"
+    assert (runs / "figures/other/claims.csv").read_text() == "other"
 
 
 @pytest.mark.parametrize(

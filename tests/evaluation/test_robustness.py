@@ -1,9 +1,9 @@
 """Adversarial images: against closed forms on linear models, against foolbox, and what must not be mistaken for
 robustness."""
 
-from fractions import itertools
+import itertools
+from fractions import Fraction
 
-import Fraction
 import jupytext
 import numpy as np
 import pandas as pd
