@@ -34,7 +34,7 @@ paper: .venv/ready  ## the paper's experiment on MNIST, condensation cut to fit:
 authors: .venv/ready  ## what the authors of the paper published, from a clone of their repository: minutes
 	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m dcpriv_lib.engine.run_notebook \
 		notebooks/08_the_authors_models.ipynb $(RESULTS)/authors/notebooks/08_the_authors_models.ipynb
-	@cat $(RESULTS)/authors/tables/authors_claims.md
+	@python -m dcpriv_lib.results.tables $(RESULTS)/authors/tables/authors_claims.csv
 
 published: .venv/ready  ## the methods of condensation by their authors' protocol, cut to fit: an hour or two on two cores
 	@OMP_NUM_THREADS=1 python benchmarks/published.py

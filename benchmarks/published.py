@@ -147,8 +147,8 @@ def table(found: pd.DataFrame) -> pd.DataFrame:
                 "judged by": ROWS[name].by,
                 "updates": own["updates"].max(),
                 "accuracy": tables.percent(last.mean(), low, high),
-                "published": f"{published:.1%}",
-                "difference": f"{100 * (last.mean() - published):+.1f} points",
+                "published": tables.plain(published, "{:.1%}"),
+                "difference": tables.plain(last.mean() - published, "{:+.1 points}"),
             }
         )
     return pd.DataFrame(rows)
@@ -179,6 +179,5 @@ if __name__ == "__main__":
     }
     store.export_table(folder / "tables" / "published.csv", found, inputs)
     shown = table(found)
-    store.export_table(folder / "tables" / "published_protocol.csv", shown, inputs)
-    store.write(folder / "tables" / "published_protocol.md", (tables.markdown(shown) + "\n").encode())
+    tables.keep(folder / "tables" / "published_protocol.csv", shown, inputs)
     print(tables.markdown(shown))

@@ -185,7 +185,9 @@ def set_job(data: Data, kind: str, key: tuple, rows: np.ndarray, recipe, is_memb
     TypeError
         If the recipe makes no sets.
     """
-    return _chosen(SETS, recipe, is_member)(data, kind, key, np.asarray(rows), recipe, NO_CANARIES if is_member is None else is_member)
+    return _chosen(SETS, recipe, is_member)(
+        data, kind, key, np.asarray(rows), recipe, NO_CANARIES if is_member is None else is_member
+    )
 
 
 def model_job(data: Data, kind: str, key: tuple, training_set, recipe, is_member: np.ndarray | None = None) -> Job:
@@ -198,7 +200,9 @@ def model_job(data: Data, kind: str, key: tuple, training_set, recipe, is_member
     """
     if isinstance(training_set, dict):
         training_set = training_set["images"], training_set["labels"]
-    return _chosen(MODELS, recipe, is_member)(data, kind, key, training_set, recipe, NO_CANARIES if is_member is None else is_member)
+    return _chosen(MODELS, recipe, is_member)(
+        data, kind, key, training_set, recipe, NO_CANARIES if is_member is None else is_member
+    )
 
 
 def _chosen(makers: dict, recipe, is_member: np.ndarray | None) -> Callable[..., Job]:
@@ -327,9 +331,13 @@ def draw_from_gan(data: Data, rows: np.ndarray, settings: gan.Settings, **run) -
     return gan.train(*data.on_device(rows), data.classes, settings, **run)
 
 
-def release(data: Data, rows: np.ndarray, query: noisy_embeddings.ReleaseSettings, is_member: np.ndarray, **run) -> dict:
+def release(
+    data: Data, rows: np.ndarray, query: noisy_embeddings.ReleaseSettings, is_member: np.ndarray, **run
+) -> dict:
     """Return noisy sums of members, and the auditor's scores (`noisy_embeddings.release`)."""
-    return noisy_embeddings.release(*data.on_device(rows), data.classes, query, is_member=torch.as_tensor(is_member), **run)
+    return noisy_embeddings.release(
+        *data.on_device(rows), data.classes, query, is_member=torch.as_tensor(is_member), **run
+    )
 
 
 def fit_to_release(data: Data, released: Job, people: int, recipe: FittedRelease, **run) -> dict:

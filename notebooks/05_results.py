@@ -114,7 +114,7 @@ study.figure(figure, "table1")
 # images are one step an epoch) and memorise less of large ones. Other differences: the paper feeds raw pixels, and its
 # framework's initial weights are not known to us. One row has nothing to do with condensation: `subset-10`. On MNIST our
 # models of a hundred random members do not reach the paper's 87 %, even with 100 epochs
-# ([Table 1 of the `paper` profile](../figures/paper/table1.md)).
+# ([Table 1 of the `paper` profile](../figures/paper/table1.csv)).
 #
 # ## Table 2: the attack
 #

@@ -381,7 +381,7 @@ by_model = examination.leave_pair_out(references, suites.STRONG)     # scores [m
 examined = pd.DataFrame([{"attack": name} | examination.examine(score, member, ~member)
                          for name, score in by_model.items()])
 study.results.save("every_model", examined)
-study.table(verdicts.examined_texts(examined), "every_model", verdicts.luck(examined))
+study.table(verdicts.examined_cells(examined), "every_model", verdicts.luck(examined))
 
 # %%
 measures = {m: name for m, name in examination.MEASURES.items()

@@ -225,7 +225,7 @@ average["ceiling"] = average["trained on"].map(ceilings)
 study.results.save("controls", average)
 
 # %%
-texts = verdicts.examined_texts(average)
+texts = verdicts.examined_cells(average)
 display(study.table(texts, "controls", verdicts.luck(average)))
 by_attack = texts.pivot(index="trained on", columns="attack", values="AUC")
 by_attack.reindex(list(models))[list(suite)]
@@ -303,11 +303,12 @@ for start in starts:
             continue
         above = leak[measure][name] - rival
         chance = row[f"{measure}_chance"]
-        compared.append({"trained on": name, "accuracy": verdicts.rate_text(accuracy[name]),
+        compared.append({"trained on": name, "accuracy": verdicts.rate_cell(accuracy[name]),
                          "measure": title,
-                         "real images leak": f"{100 * (rival.mean() - chance):.1f} points",
+                         "real images leak": tables.plain(rival.mean() - chance, "{:.1 points}"),
                          "condensed above real": tables.points(*examination.over_pairs(above)),
-                         "detectable": f"{100 * examination.detectable(above):.1f} points"})
+                         "detectable": tables.plain(examination.detectable(above),
+                                                    "{:.1 points}")})
 study.table(pd.DataFrame(compared), "equal_accuracy")
 
 # %% [markdown]
@@ -368,15 +369,15 @@ tables.shown(committed("digits", "canaries")[0])
 asked, others = auditing.asked_and_references(len(member))
 
 def bounds(name):
-    """Both pooled lower bounds on epsilon, as texts, each with the largest that is possible."""
+    """Both pooled lower bounds on epsilon, each with the largest that is possible."""
     references = world.references(member, models[name])
     prepared = suite[best["tpr"]](references[others])
     score = np.stack([prepared.score(references.answers(j)) for j in asked])[:, canary]
-    return ["{:.2f} (of {:.2f})".format(*auditing.pooled(score, member[asked][:, canary], delta,
-                                                         bound=bound))
+    return [tables.some("bound", *auditing.pooled(score, member[asked][:, canary], delta,
+                                                  bound=bound))
             for delta, bound in ((0.0, auditing.one_run), (1e-5, auditing.one_run_gaussian))]
 
-texts = verdicts.examined_texts(canaries.drop(columns="pairs"))
+texts = verdicts.examined_cells(canaries.drop(columns="pairs"))
 shown_bounds = zip(*map(bounds, models))
 for title in ("epsilon at least (of at most)", "the same, Gaussian noise"):
     texts.insert(len(texts.columns) - 1, title, next(shown_bounds))
@@ -396,7 +397,7 @@ study.table(texts, "canaries", verdicts.luck(canaries))
 def response(name, dose, references, inside, outside):
     right = signals.accuracies(references.logits[:, :, 0], references.labels, outside)
     found = examination.leave_pair_out(references, of_best)
-    return {"trained on": name, "members": dose, "accuracy": verdicts.rate_text(right),
+    return {"trained on": name, "members": dose, "accuracy": verdicts.rate_cell(right),
             "ceiling": controls.ceiling(few, dose) if "random" in name else np.nan
             } | examination.examine_by(best, found, inside, outside)
 
@@ -415,7 +416,7 @@ for dose in sorted(doses, reverse=True):
         trained = some.models(f"{name}, dose {dose}", each(sets, recipe))
         responses.append(response(name, dose, some.references(kept, trained), kept, ~kept))
 responses = pd.DataFrame(responses)
-study.table(verdicts.examined_texts(responses.drop(columns="pairs")), "dose_and_response",
+study.table(verdicts.examined_cells(responses.drop(columns="pairs")), "dose_and_response",
             verdicts.luck(responses))
 
 # %%
@@ -501,7 +502,7 @@ for start in (start for start in starts if start != "noise"):
                             ~member & group, others_like_them=kind == "canaries"))
 if rows:                                                 # else nothing started from real images
     rows = pd.DataFrame(rows)
-    display(study.table(verdicts.examined_texts(rows.drop(columns="pairs")), "real_start",
+    display(study.table(verdicts.examined_cells(rows.drop(columns="pairs")), "real_start",
                         verdicts.luck(rows)))
 
 # %% [markdown]
@@ -529,7 +530,7 @@ def recognised(plant, draw):
     asked = replace(known, is_member=invented, logits=raised)
     found = examination.leave_pair_out(asked, of_best)
     found = pd.DataFrame([examination.examine_by(best, found, invented, ~invented)])
-    return verdicts.verdicts(found)[0].startswith("recognised"), found["auc_p"][0] < 0.025
+    return verdicts.judged(found)[0].word == verdicts.RECOGNISED, found["auc_p"][0] < 0.025
 
 # %%
 kinds_of_leak = {
@@ -584,17 +585,20 @@ study.figure(figure, "verdict")
 # %%
 asked = pd.concat(people.values(), keys=people, names=["who"]).reset_index("who")
 verdict = [(f"Trained on {one['trained on']}: {one['who']}",
-            f"AUC {tables.percent(one['auc'], one['auc_low'], one['auc_high'])}", answer)
+            tables.sentence("AUC {}", tables.percent(*one[["auc", "auc_low", "auc_high"]])), answer)
            for (_, one), answer in zip(asked.iterrows(), verdicts.verdicts(asked))]
 made_up = repeated["everybody", 0.5][:, 0]
 original, condensed = (signals.accuracies(targets.named(name)[:, study.non_members],
                                           study.labels[study.non_members]).mean()
                        for name in ("original", f"condensed-{control_ipc}"))
-verdict += [("Is it free? Accuracy given up", f"{100 * (original - condensed):.1f} points: "
-             f"{original:.1%} on the original, {condensed:.1%} condensed",
+lost = (tables.plain(original - condensed, "{:.1 points}"), tables.plain(original, "{:.1%}"),
+        tables.plain(condensed, "{:.1%}"))
+verdict += [("Is it free? Accuracy given up",
+             tables.sentence("{}: {} on the original, {} condensed", *lost),
              "no" if original - condensed > 0.01 else "nearly"),
             ("(test of the test) made-up memberships",
-             f"{made_up.sum()} of {draws} recognised",
+             tables.sentence("{} of {} recognised", tables.count(made_up.sum()),
+                             tables.count(draws)),
              "suspicious" if metrics.rate(made_up.sum(), draws)[1] > 0.025 else "sound")]
 study.table(pd.DataFrame(verdict, columns=["question", "this run", "answer"]), "verdict",
             verdicts.luck(asked))

@@ -189,10 +189,10 @@ tuned = pd.Series(right, index=pd.MultiIndex.from_tuples(tried, names=["method",
 factor_of = {method: tuned[method].idxmax() for method in methods}
 
 # %%
-by_factor = (100 * tuned.unstack("factor").reindex(methods)).map("{:.1f}".format)
-by_factor = by_factor.rename(columns=lambda factor: f"accuracy (%) at x {factor:g}")
-chosen = by_factor.replace("nan", "-").assign(
-    chosen=[f"x {factor_of[method]:.1f}" for method in methods])
+by_factor = tuned.unstack("factor").reindex(methods)
+chosen = pd.DataFrame({f"accuracy (%) at x {factor:g}": tables.plain_column(
+    column, "{:.1 of 100}") for factor, column in by_factor.items()}, by_factor.index)
+chosen["chosen"] = [tables.plain(factor_of[method], "x {:.1f}") for method in methods]
 study.table(chosen.rename_axis("method").reset_index(), "step_sizes")
 
 # %% [markdown]
@@ -296,9 +296,8 @@ study.results.save("methods", compared.join(average.add_prefix("average_")).join
 texts = compared[["method", "images"]].assign(**{
     "of people": compared["people"].round().astype(int),
     "accuracy": tables.rates(compared, "accuracy")})
-texts = texts.join(verdicts.examined_texts(average).drop(columns=["pairs", "answer"]))
-texts["ceiling"] = ["-" if np.isnan(most) else f"{100 * most:.2f} %"
-                    for most in average["ceiling"]]
+texts = texts.join(verdicts.examined_cells(average).drop(columns=["pairs", "answer"]))
+texts["ceiling"] = tables.plain_column(average["ceiling"], "{:.2 %}")
 for title, column in (("canaries: AUC", "auc"), ("above every non-member canary", "above_all")):
     if worst[column].notna().any():
         texts[title] = tables.rates(worst, column)
@@ -352,7 +351,7 @@ study.figure(figure, "methods")
 titles = {"auc": "AUC", "tpr": "TPR at 1 % FPR"}
 
 def beside_real(right, own):
-    """How far above real images at equal accuracy models leak: texts, and intervals."""
+    """How far above real images at equal accuracy models leak: cells, and intervals."""
     found, above = {}, []
     for measure, title in titles.items():
         rival = controls.at_equal_accuracy(right, {
@@ -364,15 +363,15 @@ def beside_real(right, own):
             above.append(examination.over_pairs(own[measure] - rival))
             theirs = rival.mean() - average[f"{measure}_chance"][0]
             found |= dict(zip(columns, (
-                tables.points(*above[-1]), f"{100 * theirs:.1f} points",
-                f"{100 * examination.detectable(own[measure] - rival):.1f} points")))
+                tables.points(*above[-1]), tables.plain(theirs, "{:.1 points}"),
+                tables.plain(examination.detectable(own[measure] - rival), "{:.1 points}"))))
     return found, above
 
 # %%
 rows, intervals = [], []
 for method in methods:
     found, above = beside_real(accuracy[method], leak[method])
-    rows.append({"method": method, "accuracy": verdicts.rate_text(accuracy[method])} | found)
+    rows.append({"method": method, "accuracy": verdicts.rate_cell(accuracy[method])} | found)
     intervals += above
 study.table(pd.DataFrame(rows), "methods_at_equal_accuracy", comparison.luck(intervals))
 
@@ -401,7 +400,7 @@ for method, (sets, _, _) in made.items():
              | examination.examine_by(best, scores[method], who, others)
              for whose, (who, others) in groups.items() if who.any()]
 of_shown = pd.DataFrame(rows)
-study.table(verdicts.examined_texts(of_shown).drop(columns="pairs"), "methods_shown",
+study.table(verdicts.examined_cells(of_shown).drop(columns="pairs"), "methods_shown",
             verdicts.luck(of_shown))
 
 # %% [markdown]
@@ -433,12 +432,12 @@ for ipc in sorted({control_ipc, *other_ipc}):
         intervals += above
         most = controls.ceiling(ipc * len(classes), members) if method == "random" else np.nan
         rows.append({"method": method, "images per class": ipc, "ceiling": most,
-                     "accuracy": verdicts.rate_text(right)}
+                     "accuracy": verdicts.rate_cell(right)}
                     | examination.examine_by(best, leaks[method, ipc], inside, outside) | found)
 
 # %%
 of_ipc = pd.DataFrame(rows)
-study.table(verdicts.examined_texts(of_ipc).drop(columns="pairs"), "methods_ipc",
+study.table(verdicts.examined_cells(of_ipc).drop(columns="pairs"), "methods_ipc",
             f"{verdicts.luck(of_ipc)} Beside real images: {comparison.luck(intervals)}")
 
 # %% [markdown]
@@ -457,7 +456,8 @@ study.results.save("leaks", pd.DataFrame([
 
 # %%
 clock = pd.DataFrame(seconds, columns=["method", "images per class", "seconds"])
-study.table(clock.assign(seconds=clock["seconds"].map("{:.1f}".format)), "methods_seconds")
+study.table(clock.assign(seconds=tables.plain_column(clock["seconds"], "{:.1f}")),
+            "methods_seconds")
 
 # %% [markdown]
 # ## How much better than random images? It depends on who trains
@@ -527,10 +527,10 @@ for start in factor_starts:
                               f"{factor_method} from {start}", halves, settings)
     right, of_start, own = examined(world, member, trained, inside, outside)
     by_start[start] = own["auc"]
-    rows.append({"start": start, "accuracy": verdicts.rate_text(right)}
+    rows.append({"start": start, "accuracy": verdicts.rate_cell(right)}
                 | examination.examine_by(best, of_start, inside, outside))
 starts = pd.DataFrame(rows)
-study.table(verdicts.examined_texts(starts), "methods_start", verdicts.luck(starts))
+study.table(verdicts.examined_cells(starts), "methods_start", verdicts.luck(starts))
 
 # %% [markdown]
 # Now how many people are condensed into the same number of images, and the number of classes. (The last row is
@@ -547,11 +547,11 @@ for key, some in smaller.items():
     by_pool[size] = right, of_pool, kept[key], ~kept[key]
 
 # %%
-rows = [{"classes": count, "members": members, "accuracy": verdicts.rate_text(right)}
+rows = [{"classes": count, "members": members, "accuracy": verdicts.rate_cell(right)}
         | examination.examine_by(best, *of_pool)
         for (count, members), (right, *of_pool) in sorted(by_pool.items())]
 crowded = pd.DataFrame(rows)
-study.table(verdicts.examined_texts(crowded), "methods_crowds", verdicts.luck(crowded))
+study.table(verdicts.examined_cells(crowded), "methods_crowds", verdicts.luck(crowded))
 
 # %%
 of_crowd = {members: measured(*of_pool)["auc"]

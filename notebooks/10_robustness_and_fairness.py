@@ -89,6 +89,8 @@ targets, M, N = study.results.load_models("targets"), study.members, study.non_m
 y, classes = study.labels[N].numpy(), study.classes      # labels of the evaluation set, [n]
 names = list(targets.table["target"].unique())
 models = {name: targets[(targets.table["target"] == name).to_numpy()] for name in names}
+made_of = {name: "all" if name == "original" else "real" if name.startswith("subset") else
+           "condensed" for name in names}                # of each training set: of whose images
 runs = len(models["original"])
 
 # %% [markdown]
@@ -107,23 +109,23 @@ for name, (method, ipc, factor) in examined[["method", "ipc", "factor"]].iterrow
     sets = study.sets(name, dict.fromkeys(range(runs), (M, settings)))
     recipe = Training(epochs_for(steps_each, len(sets[0]["labels"])))
     models[name] = study.models(name, each(sets, recipe))
+    made_of[name] = "real" if method in parameters.CORESETS else "condensed"
 
 # %% [markdown]
 # A less accurate model has less to lose. So there must also be models of few *real* images, as many of every class, that
 # reach the accuracies in between. They are trained here, for as many optimiser steps as those of the methods.
 
 # %%
-for size in sizes:
+few_real = {size: f"{size} a class" for size in sizes}
+for size, name in few_real.items():
     few = {run: study.choose_balanced(M, size, "real", size, run) for run in range(runs)}
     recipe = Training(epochs_for(steps_each, size * len(classes)))
-    models[f"{size} a class"] = study.models(f"real images, {size}", each(few, recipe))
+    models[name] = study.models(f"real images, {size}", each(few, recipe))
+made_of |= dict.fromkeys(few_real.values(), "real")
 elsewhere = extra_targets, study.split, study.device
 answers, checksums = files.targets(*elsewhere)           # (name, 0) to what it answers
 study.files |= checksums
-
-def made_of(name):                                       # all members, real images, other ones
-    real_ones = name.startswith(("subset", *parameters.CORESETS)) or name.endswith("a class")
-    return "all" if name == "original" else "real" if real_ones else "condensed"
+made_of |= {name: "condensed" for name, _ in answers}    # or whatever else it may be
 
 colour = {"all": "0.3", "real": plots.MEMBER, "condensed": plots.SYNTHETIC}
 mark = {"all": "D", "real": "o", "condensed": "s"}
@@ -220,14 +222,14 @@ for name, network in files.networks_on_pixels(*elsewhere)[0].items():
 # the model had right without an attack. Guess: will the curve of the most accurate model stay on top?
 
 # %%
-shown = [name for name in found if not name.endswith("a class")]
+shown = [name for name in found if name not in few_real.values()]
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), sharey=True)
 for name in shown:
     clean = found[name]["clean"].mean()
     for ax, attack, whole in zip(axes, ("FGSM", "PGD", "PGD"), (1, 1, clean)):
         left = np.array([clean, *found[name][attack].mean((0, 2))]) / whole
-        ax.plot(range(len(left)), 100 * left, mark[made_of(name)] + "-", alpha=0.8,
-                markersize=3, color=colour[made_of(name)], linewidth=1)
+        ax.plot(range(len(left)), 100 * left, mark[made_of[name]] + "-", alpha=0.8,
+                markersize=3, color=colour[made_of[name]], linewidth=1)
         ax.set(title=f"{attack}{'' if whole == 1 else ', of those right'}",
                xlabel=r"$\varepsilon$")
         ax.set_xticks(range(len(left)), [f"{e:g}" for e in [0, *epsilons]])
@@ -248,8 +250,8 @@ figure, ax = plt.subplots(figsize=(6.5, 3.6))
 distances = {name: np.where(of["clean"], of["DeepFool"], np.nan) for name, of in found.items()}
 for name in shown:
     far = np.sort(distances[name][~np.isnan(distances[name])])
-    ax.plot(far, 100 * np.arange(1, len(far) + 1) / len(far), mark[made_of(name)] + "-",
-            markevery=0.1, markersize=4, alpha=0.8, color=colour[made_of(name)], linewidth=1)
+    ax.plot(far, 100 * np.arange(1, len(far) + 1) / len(far), mark[made_of[name]] + "-",
+            markevery=0.1, markersize=4, alpha=0.8, color=colour[made_of[name]], linewidth=1)
 ax.set(xlabel="distance of the adversarial picture", ylabel="right pictures (%)")
 explain(ax)
 study.figure(figure, "deepfool_distances")
@@ -312,15 +314,14 @@ for name, of in found.items():
 study.table(pd.DataFrame(rows), "robustness")
 
 # %%
-line = [f"{size} a class" for size in sizes] + [name for name in names
-                                                if name == "original"]
+line = [*few_real.values(), *(name for name in names if name == "original")]
 real = [(found[name]["clean"], pgd[name]) for name in line]
 figure, ax = plt.subplots(figsize=(9, 5.5))
 ax.plot(*np.transpose([(100 * clean.mean(), 100 * kept.mean()) for clean, kept in real]),
         color="0.7", linewidth=1, zorder=0)
 for name, of in found.items():
     middle, low, high = 100 * np.array(metrics.mean_rate(pgd[name]))
-    kind = made_of(name)
+    kind = made_of[name]
     ax.errorbar(100 * of["clean"].mean(), middle, [[middle - low], [high - middle]],
                 elinewidth=0.6, marker=mark[kind], linestyle="none", color=colour[kind])
 explain(ax, "upper left")
@@ -328,7 +329,7 @@ ax.set(xlabel="right without an attack (%)", ylabel="right after PGD (%)", xlim=
        ylim=ax.get_ylim())
 plots.name_points(ax, [(100 * of["clean"].mean(), 100 * pgd[name].mean())
                        for name, of in found.items()], [*found],
-                  [colour[made_of(name)] for name in found])
+                  [colour[made_of[name]] for name in found])
 study.figure(figure, "robustness_and_accuracy")
 
 # %% [markdown]
@@ -343,12 +344,12 @@ right = {name: some.logits[:, N].argmax(2) == y for name, some in models.items()
 right |= {name: answer.logits[None, ~study.is_member, 0].argmax(2) == y
           for (name, _), answer in answers.items()}      # [runs, n]
 by_class = {name: fairness.by_class(of, y, classes) for name, of in right.items()}
-judged_names = [name for name in right if not name.endswith("a class")]
+judged_names = [name for name in right if name not in few_real.values()]
 columns = ["accuracy", "accuracy_low", "accuracy_high"]
 brought = [*names[1:], *(name for name, _ in answers)]
 figure, axes = plots.panels(len(brought), 4)
 for ax, name in zip(axes, brought):
-    for one, tint, offset in ((names[0], "0.75", 0.2), (name, colour[made_of(name)], 0)):
+    for one, tint, offset in ((names[0], "0.75", 0.2), (name, colour[made_of[name]], 0)):
         plots.intervals(ax, *100 * by_class[one][columns].to_numpy().T, classes, tint, offset,
                         markersize=4)
     ax.set(title=name, xlabel="right (%)")
@@ -395,11 +396,11 @@ for name, of in right.items():
     amplified[name] = fairness.amplification(of, right[names[0]], y, len(classes), rng)
     luck = fairness.shares_of_the_spread(of, y, len(classes))
     rows.append({"trained on": name, "accuracy": tables.percent(*metrics.mean_rate(of)),
-                 "worst class": f"{classes[worst]}: "
-                 + tables.percent(*by_class[name].loc[worst, columns]),
-                 "spread (points)": f"{100 * spread(of):.1f}",
+                 "worst class": tables.sentence("{}: {}", classes[worst], tables.percent(
+                     *by_class[name].loc[worst, columns])),
+                 "spread (points)": tables.plain(spread(of), "{:.1 of 100}"),
                  "amplification": "-" if name == names[0] else tables.number(*amplified[name])}
-                | {title: "unknown" if np.isnan(share) else f"{100 * share:.1f} %"
+                | {title: "unknown" if np.isnan(share) else tables.plain(share, "{:.1 %}")
                    for title, share in luck.items()})
 study.table(pd.DataFrame(rows), "fairness")
 
@@ -476,7 +477,7 @@ for row, measure, title in zip(axes, (accuracy, withstand), ("right", "right aft
     for ax, name in zip(row, joined):
         for c, of_class in enumerate(classes):
             ax.scatter(100 * measure[name][c], 100 * leaks[name][c], s=45,
-                       color=colour[made_of(name)], marker=f"${of_class[:2]}$")
+                       color=colour[made_of[name]], marker=f"${of_class[:2]}$")
         ax.axhline(0, color="0.6", linestyle=":", linewidth=1)
         ax.set(title=name, xlabel=f"{title} (%)")
     row[0].set_ylabel("AUC above luck (points)")
@@ -517,7 +518,7 @@ def kept(of, clean, other, other_clean):
 
 measured, of_real = {}, [(right[one], right[one]) for one in line]
 base = found["original"]["clean"]
-for name in (name for name in shown if made_of(name) == "condensed"):
+for name in (name for name in shown if made_of[name] == "condensed"):
     own, rng = found[name]["clean"], study.rng("verdict", name)
     measured[name] = {
         "leak": tuple(judged.loc[name, ["auc", "auc_low", "auc_high"]]),
@@ -573,7 +574,7 @@ figure, axes = plt.subplots(1, 4, figsize=(11, 0.35 * len(properties) + 1), shar
 for ax, (measure, which) in zip(axes, better.items()):
     values = 100 * properties[[measure, f"{measure}_low", f"{measure}_high"]].to_numpy()
     for i, (row, name) in enumerate(zip(values, properties["trained on"])):
-        plots.intervals(ax, *row[:, None], [""], colour[made_of(name)], len(values) - 1 - i)
+        plots.intervals(ax, *row[:, None], [""], colour[made_of[name]], len(values) - 1 - i)
     ax.set(yticks=range(len(values))[::-1], yticklabels=properties["trained on"],
            title=f"{measure}: {which}", xlabel="AUC (%)" if measure == "leak" else
            "points" if measure == "spread" else "%")

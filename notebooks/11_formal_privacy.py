@@ -81,6 +81,7 @@ import pandas as pd
 import torch
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+import dcpriv_lib.privacy.accounting as dp
 from dcpriv_lib import parameters
 from dcpriv_lib.attacks import signals, suites
 from dcpriv_lib.attacks.shadow_models import membership_matrix
@@ -89,9 +90,10 @@ from dcpriv_lib.engine import errors
 from dcpriv_lib.evaluation import controls, examination
 from dcpriv_lib.jobs import FittedRelease, PrivateTraining, Training, each
 from dcpriv_lib.models import training
-from dcpriv_lib.privacy import accounting as dp, auditing, dp_sgd, gan, noisy_embeddings, psg
+from dcpriv_lib.privacy import auditing, dp_sgd, gan, noisy_embeddings, psg
 from dcpriv_lib.privacy.mechanism import assert_releases, clip
-from dcpriv_lib.results import literature, plots, tables, verdicts
+from dcpriv_lib.privacy.recipe import Recipe
+from dcpriv_lib.results import comparison, literature, plots, tables, verdicts
 from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study
 
@@ -316,10 +318,18 @@ of_sgd.unstack().round(3)
 
 # %%
 best_T = of_sgd["PaperCNN"].unstack().idxmax(axis=1)
-of_dp_sgd = {f"DP-SGD, epsilon {epsilon:g}": sgd(epsilon, int(best_T[epsilon]))
+recipes, models, scores = {}, {}, {}
+
+def claim(method, epsilon, **more):
+    """The name of a recipe, under which all that is made by it is kept."""
+    recipe = Recipe(method, epsilon, **more)
+    recipes[recipe.name] = recipe
+    return recipe.name
+
+of_dp_sgd = {claim("DP-SGD", epsilon, shares="a model"): sgd(epsilon, int(best_T[epsilon]))
              for epsilon in levels}
-of_dp_sgd["DP-SGD, a tenth of the noise"] = sgd(strictest, int(best_T[strictest]), noise=0.1)
-models, scores = {}, {}
+of_dp_sgd[claim("DP-SGD", strictest, shares="a model", noise=0.1)] = sgd(
+    strictest, int(best_T[strictest]), noise=0.1)
 for name, of_method in of_dp_sgd.items():
     models[name] = world.models(name, each(halves, PrivateTraining(of_method)), is_member)
     scores[name] = models[name].scores
@@ -327,7 +337,7 @@ for name, of_method in of_dp_sgd.items():
 # %%
 best_T = of_sgd["ConvNet"].unstack().idxmax(axis=1)
 for epsilon in dp_epsilons:
-    name = f"DP-SGD on ConvNet, epsilon {epsilon:g}"
+    name = claim("DP-SGD", epsilon, shares="a model", network="ConvNet")
     of_dp_sgd[name] = sgd(epsilon, int(best_T[epsilon]))
     recipe = PrivateTraining(of_dp_sgd[name], "ConvNet")
     models[name] = world.models(name, each(halves, recipe), is_member)
@@ -371,15 +381,15 @@ of_dm.rename_axis("releases", axis=1).round(3)
 
 # %%
 best_T = of_dm.idxmax(axis=1)
-asked = {f"DM, epsilon {epsilon:g}":
+asked = {claim("DM", epsilon):
          release_of(epsilon, int(best_T[epsilon]), dm_rate, size=dp_width)
          for epsilon in levels}
-asked |= {f"mean embedding, epsilon {epsilon:g}":
+asked |= {claim("mean embedding", epsilon):
           release_of(epsilon, 1, 1, embedding="fourier", size=frequencies)
           for epsilon in levels}
 for name in ("DM", "mean embedding"):
     strict = asked[f"{name}, epsilon {strictest:g}"]
-    asked[f"{name}, a tenth of the noise"] = replace(strict, sigma=0.1 * strict.sigma)
+    asked[claim(name, strictest, noise=0.1)] = replace(strict, sigma=0.1 * strict.sigma)
 
 # %% [markdown]
 # ### Asking in every step: PSG
@@ -410,9 +420,9 @@ best, matched = of_psg.idxmax(axis=1), {}
 for epsilon in levels:
     k = int(best[epsilon])
     sigma = dp.noise_multiplier(epsilon, rate, k * psg_looks, delta)
-    matched[f"PSG, epsilon {epsilon:g}"] = replace(plan, iterations=k, sigma=sigma)
+    matched[claim("PSG", epsilon)] = replace(plan, iterations=k, sigma=sigma)
 strict = matched[f"PSG, epsilon {strictest:g}"]
-matched["PSG, a tenth of the noise"] = replace(strict, sigma=0.1 * strict.sigma)
+matched[claim("PSG", strictest, noise=0.1)] = replace(strict, sigma=0.1 * strict.sigma)
 
 # %% [markdown]
 # All is chosen. Now the members are asked, for every method and every model, and models are trained on what comes of it:
@@ -468,12 +478,12 @@ fitted = gan.Settings(drawn_per_class, generator_steps, batch=200, **both)
 of_drawn = Training(training.epochs_for(steps, drawn_per_class * len(classes)))
 synthetic["GAN"] = world.sets("GAN", each(halves, adversarial))
 for epsilon in levels:
-    name, source = f"DP-MERF, epsilon {epsilon:g}", f"mean embedding, epsilon {epsilon:g}"
+    name, source = claim("DP-MERF", epsilon), f"mean embedding, epsilon {epsilon:g}"
     asked[name], scores[name] = asked[source], scores[source]
     recipe = FittedRelease(asked[source], fitted)
     synthetic[name] = world.sets(source, each(halves, recipe), is_member)
     models[name] = world.models(name, each(synthetic[name], of_drawn))
-models["GAN"] = world.models("GAN", each(synthetic["GAN"], of_drawn))
+models[claim("GAN", None)] = world.models("GAN", each(synthetic["GAN"], of_drawn))
 
 # %%
 shown_sets = ["GAN", *(f"DP-MERF, epsilon {epsilon:g}" for epsilon in reversed(levels))]
@@ -482,7 +492,7 @@ for ax, name in zip(axes, shown_sets):
     images = torch.as_tensor(synthetic[name][0]["images"])
     some = images.unflatten(0, (len(classes), -1))[:, :3].transpose(0, 1).flatten(0, 1)
     plots.images(ax, study.split.grey_levels(some), len(classes),
-                 name.replace("epsilon inf", "no noise").replace("epsilon", r"$\varepsilon$ ="))
+                 recipes[name].label.replace("epsilon", r"$\varepsilon$ ="))
 study.figure(figure, "generated_images")
 
 # %% [markdown]
@@ -555,18 +565,21 @@ mechanisms |= {name: (one.sigma, one.rate, one.releases) for name, one in asked.
 mechanisms |= {name: (one.sigma, rate, one.releases) for name, one in matched.items()}
 promised = []
 for name, (sigma, q, T) in mechanisms.items():
-    if sigma == 0 or "tenth" in name or "DP-MERF" in name:
+    recipe = recipes[name]
+    if sigma == 0 or recipe.noise < 1 or recipe.method == "DP-MERF":
         continue                                         # the releases of DP-MERF are above
-    mu, claimed = dp.smallest_mu(sigma, q, T, delta), float(name.rsplit(" ", 1)[-1])
+    mu, claimed = dp.smallest_mu(sigma, q, T, delta), recipe.epsilon
     allowed = (dp.highest_tpr(claimed, delta, 0.01), dp.gaussian_tpr(mu, 0.01) + delta,
                dp.best_tpr(0.01, sigma, q, T))
-    promised.append({"method": name.split(",")[0], "T": T, "q": f"{q:.3f}",
-                     "sigma": f"{sigma:.2f}", f"epsilon at delta {delta:g}": f"{claimed:g}",
-                     "epsilon by RDP": f"{dp.epsilon(sigma, q, T, delta, 'rdp'):.2f}",
-                     "mu": f"{mu:.2f}", "AUC, by mu":
-                     f"{100 * dp.gaussian_tpr(mu / np.sqrt(2), 0.5) + 100 * delta:.1f} %"}
-                    | {f"TPR at 1 % FPR, by {what}": f"{100 * tpr:.1f} %" for what, tpr in
-                       zip(("epsilon", "mu", "the whole curve"), allowed)})
+    numbers = {"q": (q, "{:.3f}"), "sigma": (sigma, "{:.2f}"),
+               f"epsilon at delta {delta:g}": (claimed, "{:g}"),
+               "epsilon by RDP": (dp.epsilon(sigma, q, T, delta, "rdp"), "{:.2f}"),
+               "mu": (mu, "{:.2f}"),
+               "AUC, by mu": (dp.gaussian_tpr(mu / np.sqrt(2), 0.5) + delta, "{:.1 %}")}
+    numbers |= {f"TPR at 1 % FPR, by {what}": (tpr, "{:.1 %}") for what, tpr in
+                zip(("epsilon", "mu", "the whole curve"), allowed)}
+    promised.append({"method": recipe.family, "T": T} | {
+        title: tables.plain(*one) for title, one in numbers.items()})
 study.table(pd.DataFrame(promised), "formal_promises")
 
 # %%
@@ -714,13 +727,14 @@ rival = max(of_rivals, key=of_rivals.get)
 print(of_rivals, "->", rival)
 
 # %%
-models["all members"] = world.models("all", each(halves, Training(epochs)))
+all_of_them = each(halves, Training(epochs))
+models[claim("all members", None, shares="a model")] = world.models("all", all_of_them)
 made = {name: world.sets(name, each(halves, one)) for name, one in free.items()}
 made[subset] = {j: world.choose(half, few, subset, j) for j, half in halves.items()}
 for name, sets in made.items():
     for on, network in architectures.items():
-        recipe = Training(long[name], network)
-        models[name + on] = world.models(name + on, each(sets, recipe))
+        recipe = each(sets, Training(long[name], network))
+        models[claim(name, None, network=network)] = world.models(name + on, recipe)
 accuracy = {name: signals.accuracies(trained.logits[:, pool], labels, ~member & ~canary)
             for name, trained in models.items()}         # on the non-members of each model
 
@@ -732,39 +746,38 @@ accuracy = {name: signals.accuracies(trained.logits[:, pool], labels, ~member & 
 # because its releases are the same. Rows without releases of their own are not audited.
 
 # %%
-noise = {name: one.sigma for name, one in (of_dp_sgd | asked | matched).items()}
-
 def row(name):
-    number = name.rsplit(" ", 1)[-1]
-    claim = np.inf if not noise.get(name) else float(number) if number != "noise" else strictest
+    recipe = recipes[name]
     shown = gaussian = np.nan
     if name in scores:
         right = auditing.right_guesses(scores[name].ravel(), is_member.ravel(), guesses)
         shown, gaussian = (bound(right, guesses, m, delta)
                            for bound in (auditing.one_run, auditing.one_run_gaussian))
     ends = examination.over_pairs(accuracy[name])
-    return {"method": name.replace("epsilon inf", "no noise"), "epsilon": claim,
-            "shared": "a model" if name.startswith(("DP-SGD", "all members")) else "images",
+    return {"method": recipe.label, "family": recipe.family, "network": recipe.network,
+            "noise": recipe.noise, "epsilon": recipe.claimed, "shared": recipe.shares,
             "at least": shown, "gaussian": gaussian,
-            "guarantee": auditing.answer(claim, shown, largest)} | dict(
+            "guarantee": auditing.answer(recipe.claimed, shown, largest)} | dict(
         zip(("accuracy", "accuracy_low", "accuracy_high"), ends))
 
 compared = pd.DataFrame([row(name) for name in models])
 study.results.save("formal_privacy", compared)
 
 # %%
-number = "{:.2f}".format
 texts = pd.DataFrame({
     "method": compared["method"], "shared": compared["shared"],
     "accuracy": tables.rates(compared, "accuracy"),
-    "guaranteed epsilon": compared["epsilon"].map("{:g}".format).replace("inf", "none"),
-    f"at least (of at most {largest:.2f})": compared["at least"].map(number),
-    f"against Gaussian noise (of {largest_gaussian:.2f})": compared["gaussian"].map(number),
+    "guaranteed epsilon": tables.plain_column(
+        compared["epsilon"].replace(np.inf, np.nan), "{:g}", "none"),
+    f"at least (of at most {largest:.2f})": tables.plain_column(
+        compared["at least"], "{:.2f}"),
+    f"against Gaussian noise (of {largest_gaussian:.2f})": tables.plain_column(
+        compared["gaussian"], "{:.2f}"),
     "guarantee": compared["guarantee"]})
 unit = f"Every epsilon is for delta = {delta:g}, one image more or less, and a secret seed."
 note = (f"{unit} The audit has {m:,} artificial people and {guesses:,} guesses. It cannot show "
         f"more than {largest:.2f}, so larger claims cannot be tested.")
-study.table(texts.replace("nan", "-"), "formal_privacy", note)
+study.table(texts, "formal_privacy", note)
 
 # %% [markdown]
 # How to read the bounds. They are what *this* attacker showed with so many canaries. Against a correct proof they stay below the
@@ -798,10 +811,10 @@ study.figure(figure, "roc_and_forbidden_region")
 # %%
 figure, ax = plt.subplots(figsize=(8, 4.2))
 top, bottom = 60, 0.03
-methods = list(compared["method"].str.split(",").str[0].unique())
+methods = list(compared["family"].unique())
 for _, one in compared.iterrows():
     x, y, most = 100 * one["accuracy"], min(one["epsilon"], top), max(one["at least"], bottom)
-    i = methods.index(one["method"].split(",")[0])
+    i = methods.index(one["family"])
     colour, marker = f"C{i % 6}", "os^D"[i // 6 % 4]     # there are six colours
     ax.plot(x, y, marker, color=colour, markerfacecolor="white")
     if np.isfinite(one["at least"]) and one["guarantee"] != auditing.UNTESTABLE:
@@ -830,18 +843,18 @@ study.figure(figure, "accuracy_and_epsilon")
 every_model = study.results.load_table("every_model")
 best = examination.best_attacks(every_model, suites.CANDIDATES)  # of each measure
 suite = {attack: suites.STRONG[attack] for attack in dict.fromkeys(best.values())}
-found = {name.replace("epsilon inf", "no noise"): examination.leave_pair_out(
+found = {recipes[name].label: examination.leave_pair_out(
     world.references(member, trained), suite) for name, trained in models.items()}
 seen, worst_off = (pd.DataFrame([
     {"method": name} | examination.examine_by(best, score, member & who, ~member & who, of_few)
     for name, score in found.items()]) for who, of_few in ((~canary, False), (canary, True)))
-seen["ceiling"] = np.where(seen["method"].str.startswith(subset),
+seen["ceiling"] = np.where([recipes[name].method == subset for name in models],
                            controls.ceiling(few, people), np.nan)    # notebook 7's theorem
 print("attacks:", ", ".join(suite))
-texts = verdicts.examined_texts(seen.drop(columns="pairs")).assign(**{
+texts = verdicts.examined_cells(seen.drop(columns="pairs")).assign(**{
     "canaries: AUC": tables.rates(worst_off, "auc"),
-    "detectable": worst_off["auc_detectable"].map(lambda auc: f"{100 * auc:.0f} %"
-                                                  if auc < 1 else "none")})
+    "detectable": tables.plain_column(
+        worst_off["auc_detectable"].where(lambda auc: auc < 1), "{:.0 %}", "none")})
 study.table(texts, "formal_outputs", verdicts.luck(seen))
 
 # %% [markdown]
@@ -868,22 +881,21 @@ verdict = []
 for question, one, other in pairs:
     gained = accuracy[one] - accuracy[other]
     above, low, high = examination.over_pairs(gained)
-    least = f"{100 * examination.detectable(gained):.1f} points"
     verdict.append((question, tables.points(above, low, high),
                     "better, and with a guarantee" if low > 0 else
                     "the guarantee costs accuracy" if high < 0 else
-                    f"no difference detected; detectable: {least}"))
+                    comparison.undetected(gained)))
 
 # %%
-named = compared.set_index("method")["guarantee"]
-named = named[~named.index.str.contains("DP-MERF")]      # its releases are the mean embedding's
-broken, honest = (named[(named != auditing.NONE) & (named.index.str.contains("tenth") == yes)]
+audited = compared[(compared["guarantee"] != auditing.NONE)
+                   & (compared["family"] != "DP-MERF")]  # its releases are the mean embedding's
+broken, honest = (audited.loc[(audited["noise"] < 1) == yes, "guarantee"]
                   for yes in (True, False))
 verdict += [("(test of the test) guarantees with a tenth of their noise",
-             auditing.tally(broken),
+             verdicts.tally(broken),
              "cannot be tested" if (broken == auditing.UNTESTABLE).all() else
              "sound" if (broken == auditing.REFUTED).all() else "the audit is too weak"),
-            ("guarantees with all of their noise", auditing.tally(honest),
+            ("guarantees with all of their noise", verdicts.tally(honest),
              "cannot be tested" if (honest == auditing.UNTESTABLE).all() else
              "suspicious" if (honest == auditing.REFUTED).any() else
              "sound, of those that can be tested")]

@@ -293,5 +293,3 @@ def test_the_papers_number_agrees_inside_our_interval(says, expected):
     assert comparison.verdict(says, 0.494, 0.55, tolerance, papers_data=False) == (
         "other data" if says else "not in the paper"
     )
-
-

@@ -14,12 +14,13 @@ import torch
 from ..engine import paths
 from .dataset import DataError, Dataset, in_memory
 
-IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
-             "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-MNIST_MD5 = {"train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-             "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-             "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-             "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637"}
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+MNIST_MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
 
 
 def digits() -> Dataset:
@@ -28,6 +29,7 @@ def digits() -> Dataset:
     The paper's network needs at least 14x14 pixels.
     """
     from sklearn.datasets import load_digits
+
     images, labels = load_digits(return_X_y=True)
     small = torch.tensor(images, dtype=torch.float32).view(-1, 1, 8, 8) / 16 * 255
     large = torch.nn.functional.interpolate(small, scale_factor=2, mode="bilinear")
@@ -36,31 +38,39 @@ def digits() -> Dataset:
 
 def of_torchvision(name: str) -> Dataset:
     from torchvision import datasets
-    loader = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST,
-              "cifar10": datasets.CIFAR10}[name]
+
+    loader = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "cifar10": datasets.CIFAR10}[name]
     root = paths.data()
     if os.environ.get("DCPRIV_DATA") and not root.is_dir():  # a slip of the pen is not to become a download
-        raise DataError(f"DCPRIV_DATA is {str(root)!r}, which is not a folder: expected the folder of the "
-                        "data sets: correct it, or create that folder for a download")
+        raise DataError(
+            f"DCPRIV_DATA is {str(root)!r}, which is not a folder: expected the folder of the "
+            "data sets: correct it, or create that folder for a download"
+        )
     if name != "cifar10":  # torchvision verifies CIFAR-10's own checksums before unpickling it
         old = root / loader.__name__ / "processed"
         if old.exists():  # torchvision would read these before the idx files that are checked here
-            raise DataError(f"{old} holds files of an old torchvision, which are not checked: delete it, "
-                            "and the idx files beside it are used")
+            raise DataError(
+                f"{old} holds files of an old torchvision, which are not checked: delete it, "
+                "and the idx files beside it are used"
+            )
         check_idx_files(root / loader.__name__ / "raw", MNIST_MD5 if name == "mnist" else {})
     try:
         train, test = loader(root, train=True, download=True), loader(root, train=False)
     except Exception as error:  # torchvision raises many kinds: URLError, RuntimeError, OSError...
         folder = "cifar-10-batches-py" if name == "cifar10" else loader.__name__
-        raise DataError(f"{name} is not in {paths.shown(root)} and could not be downloaded "
-                        f"({' '.join(str(error).split())}): connect to the network, or set DCPRIV_DATA "
-                        f"to the folder that holds torchvision's {folder} folder") from error
+        raise DataError(
+            f"{name} is not in {paths.shown(root)} and could not be downloaded "
+            f"({' '.join(str(error).split())}): connect to the network, or set DCPRIV_DATA "
+            f"to the folder that holds torchvision's {folder} folder"
+        ) from error
 
     def channels_first(images):
         images = torch.as_tensor(images)
         return images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
-    return in_memory(name, channels_first(train.data), train.targets, channels_first(test.data),
-                    test.targets, train.classes)
+
+    return in_memory(
+        name, channels_first(train.data), train.targets, channels_first(test.data), test.targets, train.classes
+    )
 
 
 def check_idx_files(folder: Path, md5: dict) -> None:
@@ -82,15 +92,19 @@ def check_idx_files(folder: Path, md5: dict) -> None:
         dimensions = 3 if "idx3" in name else 1
         if len(content) < 4 + 4 * dimensions or content[:4] != bytes([0, 0, 8, dimensions]):
             raise DataError(f"{path} is not an idx file of {dimensions}-dimensional bytes: {advice}")
-        shape = struct.unpack(f">{dimensions}I", content[4:4 + 4 * dimensions])
+        shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
         expected = 4 + 4 * dimensions + int(np.prod(shape, dtype=np.int64))
         if len(content) != expected:
-            raise DataError(f"{path} is truncated or too long: its header announces {expected:,} bytes, "
-                            f"it has {len(content):,}: {advice}")
+            raise DataError(
+                f"{path} is truncated or too long: its header announces {expected:,} bytes, "
+                f"it has {len(content):,}: {advice}"
+            )
         if name in md5 and hashlib.md5(content).hexdigest() != md5[name]:
             raise DataError(f"{path} is corrupted: its MD5 is not {md5[name]}: {advice}")
         counts[name] = shape[0]
     for images, labels in zip(IDX_FILES[::2], IDX_FILES[1::2]):
         if {images, labels} <= counts.keys() and counts[images] != counts[labels]:
-            raise DataError(f"{folder / images} holds {counts[images]:,} images, but {labels} beside it "
-                            f"{counts[labels]:,} labels: delete both, and they are downloaded again")
+            raise DataError(
+                f"{folder / images} holds {counts[images]:,} images, but {labels} beside it "
+                f"{counts[labels]:,} labels: delete both, and they are downloaded again"
+            )

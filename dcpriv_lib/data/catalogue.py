@@ -37,9 +37,13 @@ def load(name: str, keep: Path | None = None) -> Dataset:
     elif name.strip() and path.is_dir():
         own = image_folder(path, keep)
     else:
-        raise DataError(f"dataset = {name!r} is neither one of {', '.join(NAMES)} nor the path of an "
-                        f".npz file or of a folder with one subfolder of images a class{places(name)}")
+        raise DataError(
+            f"dataset = {name!r} is neither one of {', '.join(NAMES)} nor the path of an "
+            f".npz file or of a folder with one subfolder of images a class{places(name)}"
+        )
     if len(own.classes) < 2:
-        raise DataError(f"{name} has one class only ({own.classes[0]}): expected two or more, which networks "
-                        "learn to tell apart: add images of another class")
+        raise DataError(
+            f"{name} has one class only ({own.classes[0]}): expected two or more, which networks "
+            "learn to tell apart: add images of another class"
+        )
     return own

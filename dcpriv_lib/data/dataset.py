@@ -40,6 +40,11 @@ class Dataset:
 
 def in_memory(name, images, labels, test_images=None, test_labels=(), classes=()) -> Dataset:
     test_images = images[:0] if test_images is None else test_images
-    return Dataset(name, images.contiguous(), torch.as_tensor(labels, dtype=torch.int64),
-                   test_images.contiguous(), torch.as_tensor(test_labels, dtype=torch.int64),
-                   tuple(classes))
+    return Dataset(
+        name,
+        images.contiguous(),
+        torch.as_tensor(labels, dtype=torch.int64),
+        test_images.contiguous(),
+        torch.as_tensor(test_labels, dtype=torch.int64),
+        tuple(classes),
+    )

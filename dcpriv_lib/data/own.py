@@ -13,29 +13,40 @@ from tqdm import tqdm
 from ..engine import paths, store
 from .dataset import AGAIN, DataError, Dataset, in_memory
 
-MIN_SIZE = 14          # pixels that the paper's network needs
+MIN_SIZE = 14  # pixels that the paper's network needs
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # torchvision's
 
 
 def npz(path: Path) -> Dataset:
     """Return a person's own data: train_images, train_labels, test_images, test_labels."""
     if not path.is_file():
-        raise DataError(f"dataset = {str(path)!r}: there is no file {path.absolute()}"
-                        f"{places(str(path)) or ': correct the path'}")
-    arrays = npz_arrays(path, "dataset", "save the images as uint8 and the labels as integers",
-                        ("train_images", "train_labels", "test_images", "test_labels"))
+        raise DataError(
+            f"dataset = {str(path)!r}: there is no file {path.absolute()}{places(str(path)) or ': correct the path'}"
+        )
+    arrays = npz_arrays(
+        path,
+        "dataset",
+        "save the images as uint8 and the labels as integers",
+        ("train_images", "train_labels", "test_images", "test_labels"),
+    )
     tensors = []
     for part in ("train", "test"):
         images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
-        tensors += [_checked_images(path, f"{part}_images", images),
-                    _checked_labels(path, f"{part}_labels", labels, len(images))]
+        tensors += [
+            _checked_images(path, f"{part}_images", images),
+            _checked_labels(path, f"{part}_labels", labels, len(images)),
+        ]
     classes = int(max(tensors[1].max(), tensors[3].max())) + 1
     if tensors[0].shape[1:] != tensors[2].shape[1:]:
-        raise DataError(f"{path}: train_images have shape {tuple(tensors[0].shape[1:])} and test_images "
-                        f"{tuple(tensors[2].shape[1:])}: expected the same: {AGAIN}")
+        raise DataError(
+            f"{path}: train_images have shape {tuple(tensors[0].shape[1:])} and test_images "
+            f"{tuple(tensors[2].shape[1:])}: expected the same: {AGAIN}"
+        )
     if classes > len(tensors[0]):  # one name a class is made below: not for labels like 20,260,101
-        raise DataError(f"{path}: the largest label is {classes - 1:,}, with {len(tensors[0]):,} training "
-                        f"images: expected classes numbered 0, 1, 2 ... without gaps: {AGAIN}")
+        raise DataError(
+            f"{path}: the largest label is {classes - 1:,}, with {len(tensors[0]):,} training "
+            f"images: expected classes numbered 0, 1, 2 ... without gaps: {AGAIN}"
+        )
     return in_memory(str(path), *tensors, classes=[str(label) for label in range(classes)])
 
 
@@ -67,23 +78,25 @@ def npz_arrays(path: Path, parameter: str, advice: str, wanted: tuple[str, ...] 
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in wanted if key not in file.files]
             if missing:
-                raise DataError(f"{path} lacks {', '.join(missing)}: it holds {', '.join(file.files)}, "
-                                f"expected {', '.join(wanted)}: {AGAIN}")
+                raise DataError(
+                    f"{path} lacks {', '.join(missing)}: it holds {', '.join(file.files)}, "
+                    f"expected {', '.join(wanted)}: {AGAIN}"
+                )
             return {key: np.asarray(file[key]) for key in wanted or file.files}
     except DataError:
         raise
     except Exception as error:  # zipfile and numpy raise many kinds on a damaged file
-        raise DataError(f"{path} is damaged or holds arrays of objects, which could run code and are never "
-                        f"loaded ({error}): {advice}") from error
+        raise DataError(
+            f"{path} is damaged or holds arrays of objects, which could run code and are never "
+            f"loaded ({error}): {advice}"
+        ) from error
 
 
 def _checked_images(path, key: str, images: np.ndarray) -> torch.Tensor:
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
-        raise DataError(f"{path}: {key} has shape {images.shape}: expected (N, H, W) or (N, H, W, 3): "
-                        f"{AGAIN}")
+        raise DataError(f"{path}: {key} has shape {images.shape}: expected (N, H, W) or (N, H, W, 3): {AGAIN}")
     if not len(images) or images.shape[1] != images.shape[2]:
-        raise DataError(f"{path}: {key} has shape {images.shape}: expected at least one square image: "
-                        f"{AGAIN}")
+        raise DataError(f"{path}: {key} has shape {images.shape}: expected at least one square image: {AGAIN}")
     if images.dtype != np.uint8:
         extra = " and holds NaN" if images.dtype.kind == "f" and np.isnan(images).any() else ""
         raise DataError(f"{path}: {key} is {images.dtype}{extra}: expected uint8, 0 to 255: {AGAIN}")
@@ -93,12 +106,12 @@ def _checked_images(path, key: str, images: np.ndarray) -> torch.Tensor:
 
 def _checked_labels(path, key: str, labels: np.ndarray, count: int) -> torch.Tensor:
     if labels.shape not in ((count,), (count, 1)):
-        raise DataError(f"{path}: {key} has shape {labels.shape}: expected ({count},) or ({count}, 1), "
-                        f"one label an image: {AGAIN}")
+        raise DataError(
+            f"{path}: {key} has shape {labels.shape}: expected ({count},) or ({count}, 1), one label an image: {AGAIN}"
+        )
     if labels.dtype.kind not in "iu" or labels.min() < 0:
         extra = f" with {labels.min()}" if labels.dtype.kind == "i" else ""
-        raise DataError(f"{path}: {key} is {labels.dtype}{extra}: expected integers from 0 up, no NaN: "
-                        f"{AGAIN}")
+        raise DataError(f"{path}: {key} is {labels.dtype}{extra}: expected integers from 0 up, no NaN: {AGAIN}")
     return torch.from_numpy(labels.reshape(-1).astype(np.int64))
 
 
@@ -122,6 +135,7 @@ def _decoded(path: Path, files: tuple[Path, ...], keep: Path) -> torch.Tensor:
     another version of Pillow, since decoders of JPEG may differ in the last bit.
     """
     import PIL
+
     listing = hashlib.sha256()
     for file in files:
         try:
@@ -140,8 +154,10 @@ def _pixels(files: tuple[Path, ...]) -> torch.Tensor:
         image = _image(file)
         if image.shape != images[0].shape if images else image.shape[1] != image.shape[2]:
             expected = tuple(images[0].shape) if images else "a square image"
-            raise DataError(f"{file} has shape {tuple(image.shape)}: expected {expected}, "
-                            "so that all images fit one tensor: crop or pad the images")
+            raise DataError(
+                f"{file} has shape {tuple(image.shape)}: expected {expected}, "
+                "so that all images fit one tensor: crop or pad the images"
+            )
         images.append(image)
     return torch.stack(images)
 
@@ -151,8 +167,9 @@ def _image_files(path: Path) -> list[tuple[str, Path]]:
     labels = sorted(folder.name for folder in path.iterdir() if folder.is_dir() and not _hidden(folder.name))
     files = [(label, file) for label in labels for file in _class_files(path / label)]
     if not files:
-        raise DataError(f"{path} is not an image folder (it has no subfolders): expected one subfolder of "
-                        "images a class")
+        raise DataError(
+            f"{path} is not an image folder (it has no subfolders): expected one subfolder of images a class"
+        )
     places, folder = {}, functools.cache(os.path.realpath)  # to ask for every file takes seconds
     for _, file in files:
         place = os.path.realpath(file) if file.is_symlink() else os.path.join(folder(file.parent), file.name)
@@ -169,8 +186,10 @@ def _class_files(folder: Path) -> list[Path]:
             raise DataError(f"{file} is a link to a folder, inside a class: replace it by its images")
     files = [file for file in below if file.name.lower().endswith(IMAGE_ENDINGS) and not file.is_dir()]
     if not files:
-        raise DataError(f"{folder.parent} is not an image folder ({folder.name} holds no image): expected "
-                        f"one subfolder of images a class, ending in {', '.join(IMAGE_ENDINGS)}")
+        raise DataError(
+            f"{folder.parent} is not an image folder ({folder.name} holds no image): expected "
+            f"one subfolder of images a class, ending in {', '.join(IMAGE_ENDINGS)}"
+        )
     return sorted(files, key=lambda file: (str(file.parent), file.name))
 
 
@@ -192,14 +211,17 @@ def _image(file: Path) -> torch.Tensor:
     """
     from PIL import Image
     from torchvision.transforms.functional import pil_to_tensor
+
     try:
         with Image.open(file) as image:
             image.load()
     except Exception as error:  # PIL raises many kinds on a damaged file
         raise DataError(f"{file} is not a readable image ({error}): replace or delete it") from error
     if image.mode[0] in "IF":
-        raise DataError(f"{file} has more than 8 bits a pixel (PIL's mode {image.mode}): expected grey "
-                        "levels from 0 to 255: convert it to 8 bits")
+        raise DataError(
+            f"{file} has more than 8 bits a pixel (PIL's mode {image.mode}): expected grey "
+            "levels from 0 to 255: convert it to 8 bits"
+        )
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if image.getextrema()[3][0] < 255:

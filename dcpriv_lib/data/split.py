@@ -17,7 +17,7 @@ from .own import MIN_SIZE
 PARTS = ("members", "non_members", "attacker")
 PAPER_SPLIT_SEED = 42  # random_state of the paper's train_test_split
 SCALES = {"unit": 255.0, "raw": 1.0}  # grey levels that the pixels are divided by, where not standardised
-MANY_COPIES = 0.01     # share of non-members that are copies of members from which on a split warns
+MANY_COPIES = 0.01  # share of non-members that are copies of members from which on a split warns
 
 
 def split_indices(dataset: Dataset, seed: int = 0) -> dict[str, np.ndarray]:
@@ -42,14 +42,18 @@ def split_indices(dataset: Dataset, seed: int = 0) -> dict[str, np.ndarray]:
         If a class is missing from one of the parts, or a label has no class.
     """
     from sklearn.model_selection import train_test_split
+
     count = len(dataset.images)
     if count < 4:
-        raise DataError(f"{dataset.name} has {count} images, too few for members, non-members and the "
-                        "attacker: give it more images")
+        raise DataError(
+            f"{dataset.name} has {count} images, too few for members, non-members and the attacker: give it more images"
+        )
     if dataset.labels.min() < 0 or dataset.labels.max() >= len(dataset.classes):
-        raise DataError(f"{dataset.name}: the labels run from {dataset.labels.min()} to "
-                        f"{dataset.labels.max()}, but there are {len(dataset.classes)} classes: "
-                        "replace the data set's damaged label file")
+        raise DataError(
+            f"{dataset.name}: the labels run from {dataset.labels.min()} to "
+            f"{dataset.labels.max()}, but there are {len(dataset.classes)} classes: "
+            "replace the data set's damaged label file"
+        )
     order, size = file_order(dataset, seed)
     target, attacker = order[:size], order[size:]
     members, non_members = train_test_split(target, test_size=0.5, random_state=PAPER_SPLIT_SEED + seed)
@@ -57,9 +61,11 @@ def split_indices(dataset: Dataset, seed: int = 0) -> dict[str, np.ndarray]:
     for part, indices in parts.items():
         for label, name in enumerate(dataset.classes):
             if not (dataset.labels[indices] == label).any():
-                raise DataError(f"{dataset.name}: class {label} ({name}) has no image among the "
-                                f"{len(indices)} {part.replace('_', '-')}: give it more images, or "
-                                "number the classes 0, 1, 2 ... without gaps")
+                raise DataError(
+                    f"{dataset.name}: class {label} ({name}) has no image among the "
+                    f"{len(indices)} {part.replace('_', '-')}: give it more images, or "
+                    "number the classes 0, 1, 2 ... without gaps"
+                )
     return parts
 
 
@@ -194,8 +200,10 @@ def make_split(folder: Path, *, profile: str, dataset: str, seed: int, pixels: s
     loaded = some_images(catalogue.load(dataset, folder), n_images, seed)
     size = loaded.images.shape[-1]
     if size < MIN_SIZE:  # here, because condensation would take its hours before the network refuses
-        raise DataError(f"{dataset}: the images are {size}x{size}: expected at least {MIN_SIZE}x{MIN_SIZE} "
-                        "pixels, which the paper's network needs: enlarge them first")
+        raise DataError(
+            f"{dataset}: the images are {size}x{size}: expected at least {MIN_SIZE}x{MIN_SIZE} "
+            "pixels, which the paper's network needs: enlarge them first"
+        )
     indices = split_indices(loaded, seed)
     _warn_of_copies(loaded, indices)
     inputs["data"] = loaded.digest()  # which tells the images: n_images is recorded, but identifies nothing
@@ -209,8 +217,11 @@ def _warn_of_copies(dataset: Dataset, indices: dict[str, np.ndarray]) -> None:
     members = {images[index].tobytes() for index in indices["members"]}
     copies = sum(images[index].tobytes() in members for index in indices["non_members"])
     if copies >= MANY_COPIES * len(indices["non_members"]):
-        warnings.warn(f"{dataset.name}: {copies:,} of {len(indices['non_members']):,} non-members are copies "
-                      "of members, and no attack can tell these apart: delete the copies", stacklevel=3)
+        warnings.warn(
+            f"{dataset.name}: {copies:,} of {len(indices['non_members']):,} non-members are copies "
+            "of members, and no attack can tell these apart: delete the copies",
+            stacklevel=3,
+        )
 
 
 def load_split(folder: Path, *, profile: str, dataset: str, seed: int) -> Split:
@@ -228,6 +239,8 @@ def load_split(folder: Path, *, profile: str, dataset: str, seed: int) -> Split:
     inputs = store.read_record(folder / "split.npz")["inputs"]
     loaded = some_images(catalogue.load(dataset, folder), inputs.pop("n_images", 0), seed)
     if loaded.digest() != inputs["data"]:
-        raise ArtefactError(f"the data set {dataset} is not the one that {paths.shown(folder)}/split.npz "
-                            f"divides: it has changed since; re-run {made_by}")
+        raise ArtefactError(
+            f"the data set {dataset} is not the one that {paths.shown(folder)}/split.npz "
+            f"divides: it has changed since; re-run {made_by}"
+        )
     return Split(loaded, indices, inputs)

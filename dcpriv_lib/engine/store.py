@@ -220,13 +220,15 @@ def load_table(path, expect: dict, made_by: str) -> pd.DataFrame:
     return pd.read_csv(io.BytesIO(arrays[TABLE].tobytes()))
 
 
-def export_table(path, table: pd.DataFrame, inputs: dict) -> None:
+def export_table(path, table: pd.DataFrame, inputs: dict, **more) -> None:
     """Keep a table of the report as the ``.csv`` `path`, with its inputs, SHA-256, provenance and code beside it.
+
+    `more`, what JSON can hold, goes into the record beside these.
 
     It is for readers: notebooks pass on what `save_table` saves.
     """
     content = _csv(table)
-    beside = _beside(inputs, hashlib.sha256(content).hexdigest(), None)
+    beside = _beside(inputs, hashlib.sha256(content).hexdigest(), None, **more)
     _write_all((sidecar(path), beside), (Path(path), content))
 
 
@@ -412,9 +414,9 @@ def _record_of_old_form(path: Path, content: bytes | None) -> dict | None:
     return fitting[0]
 
 
-def _beside(inputs: dict, sha256: str, seconds: float | None) -> bytes:
+def _beside(inputs: dict, sha256: str, seconds: float | None, **more) -> bytes:
     """Return the ``.json`` that lies beside what is saved now."""
-    record = {"inputs": inputs, "sha256": sha256, "provenance": provenance(seconds)} | origin.of_what_is_saved()
+    record = {"inputs": inputs, **more, "sha256": sha256, "provenance": provenance(seconds)} | origin.of_what_is_saved()
     return (json.dumps(record, indent=1) + "\n").encode()
 
 

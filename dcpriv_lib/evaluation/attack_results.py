@@ -102,14 +102,14 @@ def ranking(score: np.ndarray, is_member: np.ndarray, rng: np.random.Generator) 
     """
     auc = dict(zip(("auc", "auc_low", "auc_high"), metrics.auc(score, is_member, rng)))
     return (
-        auc | rates_at_low_fpr(score, is_member, rng) | {"epsilon": auditing.epsilon_lower_bound(score, is_member, draw)}
+        auc | rates_at_low_fpr(score, is_member, rng) | {"epsilon": auditing.epsilon_lower_bound(score, is_member, rng)}
     )
 
 
 def mean_over_runs(judged: pd.DataFrame) -> pd.DataFrame:
-    """Return the means over the runs of every target and attack, and the rates as text.
+    """Return the means over the runs of every target and attack, and the rates as cells.
 
-    The text, for instance "51.2 % [50.1, 52.3]", holds the mean of the runs' intervals. It
+    A cell, for instance "51.2 % [50.1, 52.3]", holds the mean of the runs' intervals. It
     does not shrink with the number of runs, since all runs are judged on the same examples.
 
     Parameters
@@ -126,7 +126,7 @@ def mean_over_runs(judged: pd.DataFrame) -> pd.DataFrame:
 
 
 def at_low_fpr(judged: pd.DataFrame) -> pd.DataFrame:
-    """Return AUCs and true positive rates at low false positive rates as text, one row a target and attack.
+    """Return AUCs and true positive rates at low false positive rates, one row a target and attack.
 
     The spread is the standard deviation of the AUC over the runs, in points.
 
@@ -137,7 +137,7 @@ def at_low_fpr(judged: pd.DataFrame) -> pd.DataFrame:
     mean = mean_over_runs(judged)
     spread = judged.groupby(["target", "attack"], sort=False)["auc"].std()
     shown = pd.DataFrame(
-        {"AUC": mean["auc, text"], "spread": (100 * spread).map("± {:.1f}".format).replace("± nan", "-")}
+        {"AUC": mean["auc, text"], "spread": tables.plain_column(spread, "± {:.1 of 100}")}, index=mean.index
     )
     for fpr in metrics.LOW_FPRS:
         names = [f"tpr_at_{fpr}{end}" for end in ("", "_low", "_high")]

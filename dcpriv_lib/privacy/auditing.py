@@ -16,7 +16,7 @@ then read that bound as an estimate. `one_run` is made for this case (Steinke, N
 canaries of several models together.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import brentq
@@ -306,12 +306,3 @@ def answer(claimed: float, audited: float, largest: float) -> str:
     if np.isnan(audited) or claimed >= largest:
         return UNTESTABLE
     return REFUTED if audited > claimed else STANDS
-
-
-def tally(answers: Iterable[str]) -> str:
-    """Return "1 of 4 refuted; 2 cannot be tested" for some answers of `answer`, none of them `NONE`."""
-    answers = list(answers)
-    untestable = answers.count(UNTESTABLE)
-    return f"{answers.count(REFUTED)} of {len(answers) - untestable} refuted" + (
-        f"; {untestable} cannot be tested" if untestable else ""
-    )

@@ -2,7 +2,8 @@
 
     python -m dcpriv_lib.results.findings quick
 
-Every sentence is true whatever the numbers are, says what the attacker holds, and is left out where its table is not there.
+Every sentence is true whatever the numbers are, says what the attacker holds, and is left out where its table is not
+there.
 """
 
 import re
@@ -26,11 +27,18 @@ ACCUSER = "Bayesian LiRA"  # whose accusations notebook 6 draws
 
 def sentences(folder: Path) -> list[str]:
     """Return what the tables in the folder of a run say."""
-    every, strong, usual, controls, targets, formal = (_table(folder / f"{name}.npz") for name in (
-        "every_model", "strong_judged", "attacks", "controls", "targets", "formal_privacy"))
+    every, strong, usual, controls, targets, formal = (
+        _table(folder / f"{name}.npz")
+        for name in ("every_model", "strong_judged", "attacks", "controls", "targets", "formal_privacy")
+    )
     attack = None if every is None else examination.best_attack(every, CANDIDATES)
-    said = (_said(leak, strong, usual, attack), _said(accused, strong), _said(against_real_images, controls, attack),
-            _said(accuracy, targets), _said(guarantee, formal, _delta(folder)))
+    said = (
+        _said(leak, strong, usual, attack),
+        _said(accused, strong),
+        _said(against_real_images, controls, attack),
+        _said(accuracy, targets),
+        _said(guarantee, formal, _delta(folder)),
+    )
     return [sentence for sentence in said if sentence]
 
 
@@ -50,7 +58,8 @@ def _said(sentence: Callable[..., str], *tables_and_words) -> str:
         return ""
 
 
-# ---------------------------------------------------------------- one sentence each, or "" where there is nothing to say
+# ---------------------------------------------------------------- one sentence each, "" where there is nothing to say
+
 
 def leak(strong: pd.DataFrame, usual: pd.DataFrame, attack: str) -> str:
     """Return how well members of the original model are recognised, and what the paper's attack sees of it.
@@ -64,14 +73,18 @@ def leak(strong: pd.DataFrame, usual: pd.DataFrame, attack: str) -> str:
     if not found:
         return ""
     papers = _auc(usual, "original", "SVM")
-    text = ("The original model gives its members away to whoever may ask it about their images" if found[1] > 0.5 else
-            "In the original model no leak was detected by an attacker who may only ask it")
+    text = (
+        "The original model gives its members away to whoever may ask it about their images"
+        if found[1] > 0.5
+        else "In the original model no leak was detected by an attacker who may only ask it"
+    )
     text += f": {attack} has an AUC of {tables.percent(*found)}, and guessing has 50 %."
     return text + (f" The paper's attack, an SVM, has {tables.percent(*papers)}." if papers else "")
 
 
 def accused(strong: pd.DataFrame) -> str:
-    """Return how many of the ten people whom notebook 6 draws as accused were members, of the original and a condensed model."""
+    """Return how many of the ten people whom notebook 6 draws as accused were members, of the original and a condensed
+    model."""
     rows = strong[strong["attack"] == ACCUSER].drop_duplicates("target").set_index("target")
     shown = [name for name in rows.index if name.startswith(("original", "condensed"))][:2]
     if not shown:
@@ -79,8 +92,10 @@ def accused(strong: pd.DataFrame) -> str:
     share = 1 - rows["non_members"].iloc[0] / rows["n"].iloc[0]
     low, high = binom.ppf((0.025, 0.975), 10, share)
     right = [f"{rows.loc[name, 'right_of_ten']:.0f} were members of {name}" for name in shown]
-    return (f"Of the ten people whom an attacker who asks the model accuses first ({ACCUSER}), {origin.listed(right)}; chance gives "
-            f"{10 * share:.0f}, and {low:.0f} to {high:.0f} in at least 95 of 100 cases.")
+    return (
+        f"Of the ten people whom an attacker who asks the model accuses first ({ACCUSER}), {origin.listed(right)}; "
+        f"chance gives {10 * share:.0f}, and {low:.0f} to {high:.0f} in at least 95 of 100 cases."
+    )
 
 
 def against_real_images(controls: pd.DataFrame, attack: str) -> str:
@@ -90,7 +105,9 @@ def against_real_images(controls: pd.DataFrame, attack: str) -> str:
     ----------
     controls : rows of `examination.examine` with the columns "trained on" and "attack", of notebook 7.
     """
-    rows = controls.assign(verdict=verdicts.verdicts(controls))[controls["attack"] == attack].set_index("trained on")
+    rows = controls.assign(verdict=[one.word for one in verdicts.judged(controls)])[
+        controls["attack"] == attack
+    ].set_index("trained on")
     condensed = next((name for name in rows.index if name.startswith("condensed")), None)
     real = next((name for name in rows.index if re.fullmatch(r"\d+ random members", name)), None)
     if not condensed or not real:
@@ -98,18 +115,28 @@ def against_real_images(controls: pd.DataFrame, attack: str) -> str:
     ours, theirs = (rows.loc[name, ["auc", "auc_low", "auc_high"]].tolist() for name in (condensed, real))
     if not all(end == end for end in ours + theirs):
         return ""
-    compared = ("the condensed images leak more" if ours[1] > theirs[2] else "the condensed images leak less"
-                if ours[2] < theirs[1] else "these intervals overlap, no difference detected")
-    verdict = rows.loc[condensed, "verdict"].split(" ")[0]
-    begins = {"recognised": "Models of condensed images give members away too, to",
-              "perhaps": "Models of condensed images perhaps give members away too (not after correction for the number of questions), to",
-              }.get(verdict, "In models of condensed images no leak of the average member was detected by")
-    return (f"{begins} an attacker who may ask the model and condenses as its owner did: AUC {tables.percent(*ours)} ({condensed}). "
-            f"Models of {real.split()[0]} real images have {tables.percent(*theirs)}: {compared}.")
+    compared = (
+        "the condensed images leak more"
+        if ours[1] > theirs[2]
+        else "the condensed images leak less"
+        if ours[2] < theirs[1]
+        else "these intervals overlap, no difference detected"
+    )
+    verdict = rows.loc[condensed, "verdict"]
+    begins = {
+        verdicts.RECOGNISED: "Models of condensed images give members away too, to",
+        verdicts.PERHAPS: "Models of condensed images perhaps give members away too (not after correction for the "
+        "number of questions), to",
+    }.get(verdict, "In models of condensed images no leak of the average member was detected by")
+    return (
+        f"{begins} an attacker who may ask the model and condenses as its owner did: AUC {tables.percent(*ours)} "
+        f"({condensed}). Models of {real.split()[0]} real images have {tables.percent(*theirs)}: {compared}."
+    )
 
 
 def accuracy(targets: pd.DataFrame) -> str:
-    """Return what condensing costs in accuracy on people whom no model was trained on, by Welch's t interval over the trainings.
+    """Return what condensing costs in accuracy on people whom no model was trained on, by Welch's t interval over the
+    trainings.
 
     Parameters
     ----------
@@ -123,15 +150,22 @@ def accuracy(targets: pd.DataFrame) -> str:
     lost, ends = whole.mean() - few.mean(), None
     if min(len(whole), len(few)) > 1 and whole.std() + few.std() > 0:
         ends = ttest_ind(whole, few, equal_var=False).confidence_interval()
-    text = ("Condensing costs {} points of accuracy{}" if ends is None or ends.low > 0 else
-            "Condensing gains {} points of accuracy{}" if ends.high < 0 else "No difference in accuracy detected, {} points{}")
+    text = (
+        "Condensing costs {} points of accuracy{}"
+        if ends is None or ends.low > 0
+        else "Condensing gains {} points of accuracy{}"
+        if ends.high < 0
+        else "No difference in accuracy detected, {} points{}"
+    )
     sign = -1 if ends and ends.high < 0 else 1
     spread = "" if ends is None else " [{:z.1f}, {:z.1f}]".format(*sorted(sign * 100 * end for end in ends))
     others = f"the original is right on {whole.mean():.1%} of the non-members, {condensed} on {few.mean():.1%}"
     subset = condensed.replace("condensed", "subset")
     others += f", and as many real images ({subset}) on {runs[subset].mean():.1%}" if subset in runs else ""
-    return (f"{text.format(f'{sign * 100 * lost:z.1f}', spread)}: {others} ("
-            f"{'one training each, no interval' if ends is None else 'interval over trainings'}).")
+    return (
+        f"{text.format(f'{sign * 100 * lost:z.1f}', spread)}: {others} ("
+        f"{'one training each, no interval' if ends is None else 'interval over trainings'})."
+    )
 
 
 def guarantee(formal: pd.DataFrame, delta: float) -> str:
@@ -139,12 +173,12 @@ def guarantee(formal: pd.DataFrame, delta: float) -> str:
 
     Parameters
     ----------
-    formal : one row a method, of notebook 11, with "epsilon", whether its "guarantee" was refuted, what is "shared", and the
-        "accuracy" and its interval.
+    formal : one row a recipe, of notebook 11 (see `recipe.Recipe`), with the "network", the share of the "noise",
+        "epsilon", whether its "guarantee" was refuted, what is "shared", and the "accuracy" and its interval.
     delta : of all guarantees.
     """
-    formal = formal[~formal["method"].str.contains(" on ConvNet")].set_index("method")
-    broken = formal.index.str.contains("tenth") | (formal["guarantee"] == "REFUTED")
+    formal = formal[formal["network"] == "PaperCNN"].set_index("method")
+    broken = (formal["noise"] < 1) | (formal["guarantee"] == "REFUTED")
     proven = formal[(formal["epsilon"] < float("inf")) & ~broken]
     strictest = proven[proven["epsilon"] == proven["epsilon"].min()]
     condensed = next((name for name in formal.index if name.startswith("condensed")), "")
@@ -152,14 +186,24 @@ def guarantee(formal: pd.DataFrame, delta: float) -> str:
     for shared, begins, rival in (("a model", "models", "all members"), ("images", "models of images", condensed)):
         ours = strictest.loc[strictest["shared"] == shared, "accuracy"]
         if len(ours) and rival in formal.index:
-            with_it, without = (tables.percent(*formal.loc[name, ["accuracy", "accuracy_low", "accuracy_high"]])
-                                for name in (ours.idxmax(), rival))
-            best = ours.idxmax().split(",")[0] + (f", the best of {len(ours)}," if len(ours) > 1 else "")
-            parts.append(f"{begins} by {best} are right on {with_it} of the non-members, and without a guarantee ({rival}) on "
-                         f"{without}")
-    return "" if not parts else (
-        f"A guarantee against every attacker who does not know the seed takes noise: with epsilon {strictest['epsilon'].iloc[0]:g} "
-        f"(delta {delta:g}, one image more or less) {'; '.join(parts)}. All on the paper's network.")
+            with_it, without = (
+                tables.percent(*formal.loc[name, ["accuracy", "accuracy_low", "accuracy_high"]])
+                for name in (ours.idxmax(), rival)
+            )
+            best = formal.loc[ours.idxmax(), "family"] + (f", the best of {len(ours)}," if len(ours) > 1 else "")
+            parts.append(
+                f"{begins} by {best} are right on {with_it} of the non-members, and without a guarantee ({rival}) on "
+                f"{without}"
+            )
+    return (
+        ""
+        if not parts
+        else (
+            "A guarantee against every attacker who does not know the seed takes noise: with epsilon "
+            f"{strictest['epsilon'].iloc[0]:g} (delta {delta:g}, one image more or less) "
+            f"{'; '.join(parts)}. All on the paper's network."
+        )
+    )
 
 
 def _auc(judged: pd.DataFrame, target: str, attack: str) -> list[float] | None:
@@ -169,6 +213,7 @@ def _auc(judged: pd.DataFrame, target: str, attack: str) -> list[float] | None:
 
 
 # ---------------------------------------------------------------- where they are shown
+
 
 def keep(folder: Path) -> None:
     """Write the sentences among the tables of a run, as a list in markdown."""
@@ -187,15 +232,17 @@ def last_words(profile: str) -> str:
     """Return what the console says at the end of a run: its findings, how much it mixes, and where to read on."""
     folder = paths.results(profile)
     fill = textwrap.TextWrapper(100, initial_indent="  ", subsequent_indent="     ", break_on_hyphens=False).fill
-    found = [fill(f"{number}. {sentence}".replace(" %", TIED + "%").replace(" [", TIED + "[")).replace(TIED, " ")
-             for number, sentence in enumerate(kept(folder / "tables"), 1)]
+    found = [
+        fill(f"{number}. {sentence}".replace(" %", TIED + "%").replace(" [", TIED + "[")).replace(TIED, " ")
+        for number, sentence in enumerate(kept(folder / "tables"), 1)
+    ]
     page, whose = folder / "report/index.html", tables.data_set(_dataset(folder))
     lines = [f"What this run found ({profile}, on {whose}):", *found] if found else []
     mixed = origin.mixture([store.read_exported(table)[1] for table in sorted((folder / "tables").glob("*.csv"))])
     lines += [f"{mixed} `make fresh PROFILE={profile}` starts anew."] if mixed else []
     lines += [f"Read on: {page.as_uri()}"] if page.exists() else []
     if whose == "digits":
-        lines.append("Small data, wide intervals: the MNIST results are in RESULTS.md.")
+        lines.append("Small data, wide intervals: the MNIST results are in README.md and figures/.")
     return "\n".join(lines)
 
 

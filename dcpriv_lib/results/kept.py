@@ -63,9 +63,8 @@ class Results:
         return store.read_record(self._table(name), _made_by(name))
 
     def table(self, frame: pd.DataFrame, name: str, note: str = ""):
-        """Keep a table of the report as .csv and .md, the latter with a note below it, and return it to be shown."""
-        store.export_table(self.folder / "tables" / f"{name}.csv", frame, self._recorded({}))
-        store.write(self.folder / "tables" / f"{name}.md", (tables.markdown(frame, note) + "\n").encode())
+        """Keep the numbers of a report's table, and return it in words, with a note below it, to be shown."""
+        tables.keep(self.folder / "tables" / f"{name}.csv", frame, self._recorded({}), note)
         return tables.shown(frame, note)
 
     def figure(self, figure, name: str) -> None:
@@ -85,8 +84,8 @@ class Results:
 def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:
     """Return a table of a run whose results are committed with this report, and its provenance."""
     path = paths.FIGURES / profile / f"{name}.csv"
-    table, record = store.read_exported(path, f"make {profile} figures")
-    return table, record["provenance"]
+    _, record = store.read_exported(path, f"make {profile} figures")
+    return tables.read(path), record["provenance"]
 
 
 def _made_by(name: str) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import jinja2
 import nbformat
-import pandas as pd
 from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -16,18 +15,26 @@ from pygments.formatters import HtmlFormatter
 from .. import stages
 from ..engine import origin, paths, store
 from . import findings
-from .tables import data_set
+from .tables import data_set, read, words
 
 TITLE = "Does dataset condensation protect the people in the training data?"
-CLAIMS = paths.FIGURES / "authors/authors_claims.csv"  # what the paper's own models say, on MNIST: of no run but that one
+CLAIMS = (
+    paths.FIGURES / "authors/authors_claims.csv"
+)  # what the paper's own models say, on MNIST: of no run but that one
 # The front page's figures: the first of these names that was drawn, and what it shows.
 FIGURES = {
-    ("figure4_condensed_10_ipc", "figure4_*"):
-        "Synthetic images, from the first to the final ones: all that the condensed model was trained on.",
-    ("roc_log", "roc"):
-        "How many members an attack finds (up) for how many people wrongly accused (right), both on logarithmic axes.",
-    ("leak_and_accuracy", "attack_accuracy"):
-        "How much models leak (up) and how accurate they are (right): condensed ones beside those of real images.",
+    (
+        "figure4_condensed_10_ipc",
+        "figure4_*",
+    ): "Synthetic images, from the first to the final ones: all that the condensed model was trained on.",
+    (
+        "roc_log",
+        "roc",
+    ): "How many members an attack finds (up) for how many people wrongly accused (right), both on logarithmic axes.",
+    (
+        "leak_and_accuracy",
+        "attack_accuracy",
+    ): "How much models leak (up) and how accurate they are (right): condensed ones beside those of real images.",
 }
 TEMPLATES = jinja2.FileSystemLoader(Path(__file__).parent)
 
@@ -134,9 +141,14 @@ def front(resources: dict, notebooks: list[tuple[str, str, str]], tables: Path, 
     drawn = [(_first(figures, names), caption) for names, caption in FIGURES.items()]
     environment = jinja2.Environment(loader=TEMPLATES, autoescape=True)
     return environment.get_template("report_front.html.j2").render(
-        resources=resources, notebooks=notebooks, run=run(tables), findings=findings.kept(tables), verdicts=list(verdicts(tables)),
-        claims=pd.read_csv(CLAIMS).to_dict("records"),
-        figures=[(_embedded(path), caption) for path, caption in drawn if path])
+        resources=resources,
+        notebooks=notebooks,
+        run=run(tables),
+        findings=findings.kept(tables),
+        verdicts=list(verdicts(tables)),
+        claims=words(read(CLAIMS)).to_dict("records"),
+        figures=[(_embedded(path), caption) for path, caption in drawn if path],
+    )
 
 
 def verdicts(tables: Path):
@@ -144,11 +156,16 @@ def verdicts(tables: Path):
     for stage in (stage for stage in stages.STAGES if stage.verdict):
         name, asked, answered = stage.verdict
         if (tables / f"{name}.csv").exists():
-            for row in pd.read_csv(tables / f"{name}.csv").to_dict("records"):
+            for row in words(read(tables / f"{name}.csv")).to_dict("records"):
                 about = row.get("target", "")
                 asks = row[asked] if about in row[asked] else f"{row[asked]} ({about})"
-                yield {"notebook": stage.number, "page": f"{stage.name}.html", "question": asks,
-                       "found": row["this run"], "answer": row[answered]}
+                yield {
+                    "notebook": stage.number,
+                    "page": f"{stage.name}.html",
+                    "question": asks,
+                    "found": row["this run"],
+                    "answer": row[answered],
+                }
 
 
 def run(tables: Path) -> str:
@@ -178,9 +195,15 @@ def fold(notebook):
         begun = begun or (cell.cell_type == "markdown" and number > 0)
         tags = cell.metadata.get("tags", [])
         if cell.cell_type == "code" and (not begun or "plumbing" in tags):
-            cell.metadata.folded = ("parameters" if "parameters" in tags else
-                                    "parameters of this run" if "injected-parameters" in tags else
-                                    "code" if begun else "imports and set-up")
+            cell.metadata.folded = (
+                "parameters"
+                if "parameters" in tags
+                else "parameters of this run"
+                if "injected-parameters" in tags
+                else "code"
+                if begun
+                else "imports and set-up"
+            )
     return notebook
 
 

@@ -164,7 +164,7 @@ for online, fixed in ((True, True), (True, False), (False, True), (False, False)
             scores[j] = attack(phi[others], member[others], phi[j], fixed, online)
         rows.append({"LiRA": name, "code": code} | examination.examine(scores, member, ~member))
 examined = pd.DataFrame(rows)
-tables.shown(verdicts.examined_texts(examined), verdicts.luck(examined))
+tables.shown(verdicts.examined_cells(examined), verdicts.luck(examined))
 
 # %% [markdown]
 # Online the two differ little at the quick scale. Offline the published code loses most of its AUC. Members have a *higher*

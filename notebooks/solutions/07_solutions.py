@@ -106,7 +106,7 @@ found = pd.DataFrame([
     for what, score in (
         ("one model: Bayesian LiRA", asked), ("the images: distance", plain),
         ("the images: distance, calibrated", calibrated))])
-tables.shown(verdicts.examined_texts(found.drop(columns="pairs")), verdicts.luck(found))
+tables.shown(verdicts.examined_cells(found.drop(columns="pairs")), verdicts.luck(found))
 
 # %% [markdown]
 # At the quick scale, where six people share an image and each image starts from the mean of four of them, even the plain distance

@@ -67,8 +67,8 @@ def row(name, sets):
     groups = {"AUC": (inside, outside), "of those shown": (shown & inside, partners & outside),
               "of the others": (inside & ~shown, outside & ~partners)}
     right = signals.accuracies(references.logits[:, :, 0], references.labels, outside)
-    return {"sets": name, "accuracy": verdicts.rate_text(right)} | {
-        title: verdicts.rate_text(examination.aucs(scores, who, others)) if who.any() else "-"
+    return {"sets": name, "accuracy": verdicts.rate_cell(right)} | {
+        title: verdicts.rate_cell(examination.aucs(scores, who, others)) if who.any() else "-"
         for title, (who, others) in groups.items()}
 
 def condensed(name, settings):

@@ -308,7 +308,7 @@ def test_a_rate_that_the_non_members_cannot_resolve_is_said_to_be_so(rng):
         True,
         True,
     ]
-    texts = [tables.percent_at_fpr(*metrics.tpr_at_fpr(scores, member, fpr, rng), 500) for fpr in (0.01, 0.009)]
+    texts = [str(tables.percent_at_fpr(*metrics.tpr_at_fpr(scores, member, fpr, rng), 500)) for fpr in (0.01, 0.009)]
     assert texts[0].endswith("]") and texts[1] == "not resolvable at n = 500"
 
 

@@ -18,8 +18,9 @@ from dcpriv_lib.results import report
 def fake_mnist(count=60_000):
     """A data set with MNIST's name and size, blank images, and all ten classes everywhere."""
     images = torch.zeros(count, 1, 1, 1, dtype=torch.uint8)
-    return dataset.Dataset("mnist", images, torch.arange(count) % 10, images[:0], torch.zeros(0, dtype=int),
-                        tuple("0123456789"))
+    return dataset.Dataset(
+        "mnist", images, torch.arange(count) % 10, images[:0], torch.zeros(0, dtype=int), tuple("0123456789")
+    )
 
 
 def test_mnist_split_is_the_papers():
@@ -81,6 +82,7 @@ def test_a_data_set_that_changed_after_the_split_is_noticed(tmp_path, monkeypatc
 
 # ---------------------------------------------------------------- a folder of images
 
+
 @pytest.fixture
 def pets(tmp_path):
     """A folder with 24 JPEG files of noise in each of two classes, all of one size."""
@@ -118,11 +120,16 @@ def overwritten(folder):
     (folder / "cat/00.jpg").write_bytes((folder / "dog/00.jpg").read_bytes())
 
 
-@pytest.mark.parametrize("change", [
-    overwritten, lambda folder: (folder / "cat/00.jpg").unlink(),
-    lambda folder: (folder / "cat/00.jpg").rename(folder / "cat/99.jpg"),
-    lambda folder: Image.new("RGB", (14, 14)).save(folder / "dog/more.png")],
-    ids=["changed", "removed", "renamed", "added"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        overwritten,
+        lambda folder: (folder / "cat/00.jpg").unlink(),
+        lambda folder: (folder / "cat/00.jpg").rename(folder / "cat/99.jpg"),
+        lambda folder: Image.new("RGB", (14, 14)).save(folder / "dog/more.png"),
+    ],
+    ids=["changed", "removed", "renamed", "added"],
+)
 def test_a_changed_image_folder_is_decoded_again(change, pets, tmp_path):
     before = catalogue.load(str(pets), tmp_path / "kept")
     change(pets)
@@ -140,7 +147,7 @@ def test_another_pillow_decodes_again(pets, tmp_path, monkeypatch):
 
 def test_damaged_pixels_are_decoded_again(pets, tmp_path, capsys):
     whole = catalogue.load(str(pets), tmp_path / "kept").digest()
-    kept, = (tmp_path / "kept").glob("decoded-*.npz")
+    (kept,) = (tmp_path / "kept").glob("decoded-*.npz")
     content = bytearray(kept.read_bytes())
     content[len(content) // 2] ^= 1
     kept.write_bytes(content)
@@ -155,7 +162,7 @@ def test_another_process_that_decodes_at_the_same_time_does_no_harm(moment, pets
     usual = getattr(*place)
 
     def interrupted(*arguments):
-        if len(others) < 1 + (place[1] == "replace"):    # of the two renamings of the first, before each
+        if len(others) < 1 + (place[1] == "replace"):  # of the two renamings of the first, before each
             others.append(None)
             monkeypatch.setattr(*place, usual)
             others[-1] = catalogue.load(str(pets), keep).digest()
@@ -165,13 +172,14 @@ def test_another_process_that_decodes_at_the_same_time_does_no_harm(moment, pets
     monkeypatch.setattr(*place, interrupted)
     found = catalogue.load(str(pets), keep).digest()
     assert {found, *others} == {catalogue.load(str(pets)).digest()}
-    kept, = keep.glob("decoded-*.npz")
+    (kept,) = keep.glob("decoded-*.npz")
     assert store.load_arrays(kept, {}, "")["images"].shape == (48, 3, 14, 14)
-    assert len(list(keep.iterdir())) == 2                 # the pixels and their record: nothing half written
+    assert len(list(keep.iterdir())) == 2  # the pixels and their record: nothing half written
 
 
 def test_the_endings_of_images_are_torchvisions():
     from torchvision.datasets.folder import IMG_EXTENSIONS
+
     assert own.IMAGE_ENDINGS == IMG_EXTENSIONS
 
 
@@ -180,7 +188,7 @@ def test_a_relative_path_is_looked_for_here_and_then_among_the_data_sets(pets, t
     (tmp_path / "here/pets").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert len(catalogue.load("pets").images) == 48
-    monkeypatch.chdir(tmp_path / "here")                  # where a folder of that name is, though without images
+    monkeypatch.chdir(tmp_path / "here")  # where a folder of that name is, though without images
     with pytest.raises(dataset.DataError, match="^pets is not an image folder"):
         catalogue.load("pets")
 
@@ -251,6 +259,7 @@ def test_real_mnist_members_train_the_papers_network():
     """300 steps on 2,000 members reach well over 80 % on non-members: real images, right labels."""
     from dcpriv_lib.engine.seeding import generator
     from dcpriv_lib.models import networks, training
+
     mnist = catalogue.load("mnist")
     split = Split(mnist, split_indices(mnist), {"pixels": "standard"})
     images, labels = split.rows(split.indices["members"][:2000])

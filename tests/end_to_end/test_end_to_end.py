@@ -25,7 +25,7 @@ from dcpriv_lib.attacks.shadow_models import membership_matrix
 from dcpriv_lib.engine import paths, store
 from dcpriv_lib.engine.seeding import derive
 from dcpriv_lib.evaluation import examination
-from dcpriv_lib.results import findings
+from dcpriv_lib.results import findings, tables
 from support import artefacts_in, engine, passed_on
 
 pytestmark = pytest.mark.slow
@@ -85,7 +85,7 @@ def test_every_stage_leaves_its_tables(tiny):
 
 def test_the_report_opens_with_what_the_authors_models_say(tiny):
     page = html.unescape((tiny / "report/index.html").read_text())
-    claims = pd.read_csv(paths.FIGURES / "authors/authors_claims.csv")
+    claims = tables.words(tables.read(paths.FIGURES / "authors/authors_claims.csv"))
     assert all(f"<td>{cell}</td>" in page for cell in claims.to_numpy().ravel())
 
 
@@ -127,9 +127,9 @@ def test_another_method_goes_through_the_notebooks(method, images, tiny, tmp_pat
     assert len(np.load(tmp_path / "tiny/condensed_sets.npz")["ipc2-set0"]) == images
     targets = passed_on(tmp_path / "tiny/targets.npz").set_index("target")
     assert (targets.loc["condensed-2", "images"] == images).all()
-    before = pd.read_csv(tmp_path / "tiny/tables/controls.csv")
+    before = tables.words(tables.read(tmp_path / "tiny/tables/controls.csv"))
     run_again(tiny, tmp_path, "07_controls")
-    after = pd.read_csv(tmp_path / "tiny/tables/controls.csv")
+    after = tables.words(tables.read(tmp_path / "tiny/tables/controls.csv"))
     condensed = before["trained on"].str.startswith("condensed")
     assert (before[condensed]["AUC"] != after[condensed]["AUC"]).any()
     pd.testing.assert_frame_equal(before[~condensed], after[~condensed])
@@ -574,7 +574,7 @@ def test_what_was_made_elsewhere_goes_through_the_notebooks(tiny, tmp_path):
         "condensed.npz does not answer for the attacker's images"
         in (tmp_path / "06_stronger_attacks.ipynb").read_text()
     )
-    assert "condensed.npz" in (tmp_path / "tiny/tables/summary.md").read_text()
+    assert "condensed.npz" in (tmp_path / "tiny/tables/summary.csv").read_text()
     assert "condensed.npz has answers and no weights" in (tmp_path / "10_robustness_and_fairness.ipynb").read_text()
     properties = passed_on(tmp_path / "tiny/properties.npz").set_index("trained on")
     assert properties.loc["condensed.npz", "accuracy"] == pytest.approx(table["non_members"][0])

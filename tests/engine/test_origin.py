@@ -420,13 +420,7 @@ def runs(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "FIGURES", tmp_path / "figures")
     monkeypatch.setattr(paths, "REPOSITORY", tmp_path)
     for name in ("good", "other"):
-        for file in (
-            "tables/claims.csv",
-            "tables/claims.md",
-            "figures/a.png",
-            "condensed_sets.npz",
-            "models/m.npz",
-        ):
+        for file in ("tables/claims.csv", "figures/a.png", "condensed_sets.npz", "models/m.npz"):
             path = tmp_path / "results" / name / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("{}" if file.endswith("json") else name)
@@ -443,13 +437,12 @@ def test_what_a_run_found_replaces_what_was_committed_of_it(runs):
         "a.png",
         "claims.csv",
         "claims.csv.json",
-        "claims.md",
         "condensed_sets.npz",
         "condensed_sets.npz.json",
     ]
     assert [file.name for file in (runs / "figures/other").iterdir()] == ["before.csv"]
     committed.copy()
-    assert (runs / "figures/other/claims.md").read_text() == "other"
+    assert (runs / "figures/other/claims.csv").read_text() == "other"
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_made_up_memberships_are_seldom_recognised_and_their_intervals_hold(name
         scores = examination.leave_pair_out(known, {name: suites.STRONG[name]})[name]
         found = examination.examine(scores, known.is_member, ~known.is_member)
         held += found["auc_low"] <= 0.5 <= found["auc_high"]
-        recognised += verdicts.verdicts(pd.DataFrame([found]))[0].startswith("recognised")
+        recognised += verdicts.judged(pd.DataFrame([found]))[0].word == "recognised"
     assert held >= 34 and recognised <= 4
 
 
@@ -170,7 +170,7 @@ def test_examining_is_scikit_learns_auc_model_by_model(rng):
     assert np.isnan(found["low_tpr_p"]) and np.isnan(found["above_all_p"]) and found["above_all_chance"] == 1 / 151
     few = examination.examine(scores[:, :90], keep[:, :90], ~keep[:, :90])  # too few for 1 %
     assert np.isnan(few["tpr_p"]) and 0 < few["above_all_p"] < 1
-    assert list(verdicts.examined_texts(pd.DataFrame([few]))) == ["pairs", "AUC", "TPR at 0 % FPR", "A/A", "answer"]
+    assert list(verdicts.examined_cells(pd.DataFrame([few]))) == ["pairs", "AUC", "TPR at 0 % FPR", "A/A", "answer"]
     with pytest.raises(ValueError, match="needs three"):
         examination.over_pairs(np.zeros(4))
     nan = np.nan  # a model that has nobody to ask about: its partner stands for the pair, or nobody does
@@ -257,7 +257,7 @@ def found_in(rng, share, leak, models=24, n=2000):
 
 def test_a_few_people_who_are_fully_exposed_are_recognised_by_rates_and_not_by_the_average(rng):
     frame = pd.DataFrame([found_in(rng, 0.005, 9), found_in(rng, 1, 0.15), found_in(rng, 0, 0)])
-    few, everybody, nobody = verdicts.verdicts(frame)
+    few, everybody, nobody = map(str, verdicts.verdicts(frame))
     assert few.startswith("recognised (TPR") and "AUC" not in few and everybody.startswith("recognised (AUC")
     assert re.fullmatch(
         r"no leak detected; detectable: AUC 5\d\.\d %, TPR \d\.\d % at 1 % FPR, TPR 0\.\d\d % at 0.1 % FPR", nobody
@@ -279,7 +279,7 @@ def test_many_rows_need_a_correction(rng):
                 for end, value in (("", 0.1), ("_chance", 0.1), ("_error", 0.01))
             },
         )
-        wrong += any(text.startswith("recognised") for text in verdicts.verdicts(frame))
+        wrong += any(verdict.word == "recognised" for verdict in verdicts.judged(frame))
         without += (p < 0.025).any()
     assert wrong <= 5 and without > 50  # 60 x 0.025 = 1.5; more than 5 with a chance below 0.002
 
@@ -287,7 +287,7 @@ def test_many_rows_need_a_correction(rng):
 def test_a_leak_that_does_not_survive_the_correction_is_a_perhaps(rng):
     frame = pd.DataFrame([found_in(rng, 0, 0, models=12, n=300) for _ in range(4)])
     frame["auc_p"], frame["tpr_p"] = [0.001, 0.01, 0.3, 0.4], 0.5
-    answers = verdicts.verdicts(frame)
+    answers = list(map(str, verdicts.verdicts(frame)))
     assert answers[0] == "recognised (AUC)" and answers[1].startswith(
         "perhaps (AUC), not after correction; detectable: AUC 5"
     )
@@ -363,7 +363,7 @@ def test_nothing_made_of_a_random_subset_gives_more_away_than_its_share(attack, 
 
 def test_who_is_found_above_the_ceiling_is_found_by_accident(rng):
     row = found_in(rng, 1, 0.15)
-    low, high = (verdicts.verdicts(pd.DataFrame([row | {"ceiling": row["auc"] + by}]))[0] for by in (-0.01, 0.01))
+    low, high = (str(verdicts.verdicts(pd.DataFrame([row | {"ceiling": row["auc"] + by}]))[0]) for by in (-0.01, 0.01))
     assert (
         f"; an AUC above {100 * row['auc'] - 1:.2f} % is not possible, the rest is accident" in low
         and "accident" not in high

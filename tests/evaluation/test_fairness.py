@@ -189,8 +189,11 @@ def test_the_verdict_on_chen_et_al_follows_from_the_side_on_which_an_interval_li
         "about 0.2 of them would show one by luck; 1 do."
     )
     short = against_chen.chen_in_short(claims).set_index("Chen et al. say")
-    assert short.loc[literature.CHEN["leak"]].tolist() == ["2 training sets", "supported for 1, no leak detected for 1"]
-    assert short.loc["(control) robustness at equal accuracy"].tolist() == [
+    assert list(map(str, short.loc[literature.CHEN["leak"]])) == [
+        "2 training sets",
+        "supported for 1, no leak detected for 1",
+    ]
+    assert list(map(str, short.loc["(control) robustness at equal accuracy"])) == [
         "1 training sets",
         "more robust for 1, less robust for 0, no difference detected for 0",
     ]
@@ -219,7 +222,7 @@ def test_labels_outside_the_classes_are_named(wrong):
     ],
 )
 def test_the_ends_of_a_difference_are_never_rounded_away_from_their_side(value, low, high, text):
-    assert tables.points(value, low, high) == text
+    assert str(tables.points(value, low, high)) == text
 
 
 def test_a_gain_is_that_of_pairs():

@@ -6,6 +6,7 @@ from scipy.optimize import brentq
 from scipy.stats import beta, binom, norm
 
 from dcpriv_lib.privacy import accounting, auditing
+from dcpriv_lib.results import verdicts
 
 
 def randomised_response(epsilon, n, rng):
@@ -315,6 +316,6 @@ def test_only_a_claim_that_could_be_refuted_is_said_to_stand(claimed, shown, lar
 
 
 def test_claims_that_cannot_be_tested_are_not_counted_as_tested():
-    assert auditing.tally(["not refuted"] * 5 + ["cannot be tested"] * 5) == "0 of 5 refuted; 5 cannot be tested"
-    assert auditing.tally(np.array(["REFUTED", "not refuted"])) == "1 of 2 refuted"
-    assert auditing.tally(["cannot be tested"]) == "0 of 0 refuted; 1 cannot be tested"
+    assert str(verdicts.tally(["not refuted"] * 5 + ["cannot be tested"] * 5)) == "0 of 5 refuted; 5 cannot be tested"
+    assert str(verdicts.tally(np.array(["REFUTED", "not refuted"]))) == "1 of 2 refuted"
+    assert str(verdicts.tally(["cannot be tested"])) == "0 of 0 refuted; 1 cannot be tested"
