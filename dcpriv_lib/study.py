@@ -142,7 +142,8 @@ class Study:
 
         Parameters
         ----------
-        kind : what the sets are for. With the same kind and `is_member` another fit finds the releases that were made before.
+        kind : what the sets are for. With the same kind and `is_member` another fit finds the releases that were
+            made before.
         wanted : key (text, number, or a tuple of them) to the real images, as rows of the data set, and a recipe:
             `method.Settings` to condense them, `psg.Settings` to do so privately, `jobs.FittedRelease` to fit images to
             noisy sums of them, `gan.Settings` to draw images from a GAN. `jobs.each` names one recipe for all.

@@ -1,6 +1,7 @@
 """The data sets that have a name: scikit-learn's digits, and those of torchvision, whose files are checked.
 
-torchvision and scikit-learn are imported where they are used: they take seconds to load, and most processes of a run need neither.
+torchvision and scikit-learn are imported where they are used: they take seconds to load, and most processes of a
+run need neither.
 """
 
 import hashlib

@@ -50,19 +50,20 @@ def refusal(run: str, files: list[Path]) -> str:
     again = f"make {run}" if run in ("authors", "published") else f"make fresh PROFILE={run}"
     return (
         f"figures/{run} stays as it is: {origin.listed(sorted({found for _, found in why}))} made "
-        f"{origin.listed([name for name, _ in why])}, so nobody could make them again from a commit. Commit your changes, then "
-        f"`{again}` and `make figures` again."
+        f"{origin.listed([name for name, _ in why])}, so nobody could make them again from a commit. Commit your changes, "
+        f"then `{again}` and `make figures` again."
     )
 
 
 def uncommitted(record: Path) -> str:
-    """Return which code that is in no commit made what a record is of, or what this was made from; "" if all is in commits."""
+    """Return which code that is in no commit made what a record is of, or what this was made from.
+
+    "" if all is in commits.
+    """
     if not record.exists():
         return origin.UNKNOWN
     content = json.loads(record.read_text())
-    if "+changes" in json.dumps(
-        content
-    ):  # wherever it stands: in the provenance, or in that of something that was read
+    if "+changes" in json.dumps(content):  # wherever it stands: of what was read too
         return "changed code that was not committed"
     commits = [content["provenance"].get("git_commit") or origin.NONE] if "provenance" in content else []
     commits += [one for whose in content.get("other_code", {}).values() for one in whose]

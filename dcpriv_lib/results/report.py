@@ -4,6 +4,7 @@ import base64
 import re
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import jinja2
 import nbformat
@@ -53,7 +54,7 @@ class OfflineExporter(HTMLExporter):
     """nbconvert's HTML exporter with MathML for equations and no address to load anything from."""
 
     embed_images = True
-    preprocessors = ["nbconvert.preprocessors.CoalesceStreamsPreprocessor"]  # progress bars: last state only
+    preprocessors: ClassVar = ["nbconvert.preprocessors.CoalesceStreamsPreprocessor"]  # progress bars: last state only
 
     def markdown2html(self, source: str) -> str:
         """Return the HTML of one markdown cell."""
@@ -169,7 +170,10 @@ def verdicts(tables: Path):
 
 
 def run(tables: Path) -> str:
-    """Return which run the tables of a folder are of: profile, data, dates, processors, commits, and how much code it mixes."""
+    """Return which run the tables of a folder are of.
+
+    That is its profile, data, dates, processors and commits, and how much code it mixes.
+    """
     records = [store.read_exported(record.with_suffix(""))[1] for record in sorted(tables.glob("*.csv.json"))]
     if not records:
         return ""

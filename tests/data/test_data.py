@@ -53,7 +53,9 @@ def test_digits_parts_are_disjoint_balanced_and_have_fifty_members_a_class(digit
     assert torch.bincount(digits.part("members")[1]).min() >= 50
 
 
-@pytest.mark.parametrize("pixels, mean, deviation", [("standard", 0, 1), ("unit", None, None), ("raw", None, None)])
+@pytest.mark.parametrize(
+    ("pixels", "mean", "deviation"), [("standard", 0, 1), ("unit", None, None), ("raw", None, None)]
+)
 def test_pixels_and_back(digits, pixels, mean, deviation):
     split = Split(digits.dataset, digits.indices, {"pixels": pixels})
     seen = split.pixels(split.dataset.images)
