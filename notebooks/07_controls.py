@@ -305,7 +305,8 @@ for start in starts:
         chance = row[f"{measure}_chance"]
         compared.append({"trained on": name, "accuracy": verdicts.rate_cell(accuracy[name]),
                          "measure": title,
-                         "real images leak": tables.plain(rival.mean() - chance, "{:.1 points}"),
+                         "real images leak": tables.plain(rival.mean() - chance,
+                                                          "{:.1 points}"),
                          "condensed above real": tables.points(*examination.over_pairs(above)),
                          "detectable": tables.plain(examination.detectable(above),
                                                     "{:.1 points}")})
@@ -585,7 +586,8 @@ study.figure(figure, "verdict")
 # %%
 asked = pd.concat(people.values(), keys=people, names=["who"]).reset_index("who")
 verdict = [(f"Trained on {one['trained on']}: {one['who']}",
-            tables.sentence("AUC {}", tables.percent(*one[["auc", "auc_low", "auc_high"]])), answer)
+            tables.sentence("AUC {}", tables.percent(*one[["auc", "auc_low", "auc_high"]])),
+             answer)
            for (_, one), answer in zip(asked.iterrows(), verdicts.verdicts(asked))]
 made_up = repeated["everybody", 0.5][:, 0]
 original, condensed = (signals.accuracies(targets.named(name)[:, study.non_members],

@@ -81,7 +81,6 @@ import pandas as pd
 import torch
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-import dcpriv_lib.privacy.accounting as dp
 from dcpriv_lib import parameters
 from dcpriv_lib.attacks import signals, suites
 from dcpriv_lib.attacks.shadow_models import membership_matrix
@@ -90,7 +89,7 @@ from dcpriv_lib.engine import errors
 from dcpriv_lib.evaluation import controls, examination
 from dcpriv_lib.jobs import FittedRelease, PrivateTraining, Training, each
 from dcpriv_lib.models import training
-from dcpriv_lib.privacy import auditing, dp_sgd, gan, noisy_embeddings, psg
+from dcpriv_lib.privacy import accounting as dp, auditing, dp_sgd, gan, noisy_embeddings, psg
 from dcpriv_lib.privacy.mechanism import assert_releases, clip
 from dcpriv_lib.privacy.recipe import Recipe
 from dcpriv_lib.results import comparison, literature, plots, tables, verdicts
@@ -370,7 +369,8 @@ def rehearse(name, tried):
 fit = noisy_embeddings.FitSettings(control_ipc, updates, lr=0.1)
 length = training.epochs_for(steps, control_ipc * len(classes))
 tried = {(epsilon, T): (train_on, FittedRelease(
-    release_of(epsilon, T, dm_rate, size=dp_width), fit)) for epsilon in levels for T in releases}
+    release_of(epsilon, T, dm_rate, size=dp_width), fit))
+    for epsilon in levels for T in releases}
 of_dm = rehearse("DM", tried)
 of_dm.rename_axis("releases", axis=1).round(3)
 

@@ -47,7 +47,8 @@ def npz(path: Path) -> Dataset:
             f"{path}: the largest label is {classes - 1:,}, with {len(tensors[0]):,} training "
             f"images: expected classes numbered 0, 1, 2 ... without gaps: {AGAIN}"
         )
-    return in_memory(str(path), *tensors, classes=[str(label) for label in range(classes)])
+    names = [str(label) for label in range(classes)]
+    return in_memory(str(path), tensors[0], tensors[1], tensors[2], tensors[3], names)
 
 
 def npz_arrays(path: Path, parameter: str, advice: str, wanted: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
@@ -149,7 +150,7 @@ def _decoded(path: Path, files: tuple[Path, ...], keep: Path) -> torch.Tensor:
 
 def _pixels(files: tuple[Path, ...]) -> torch.Tensor:
     """Return the pixels of image files, uint8 [N, 3, H, W]."""
-    images = []
+    images: list[torch.Tensor] = []
     for file in tqdm(files, desc="reading images", delay=2):
         image = _image(file)
         if image.shape != images[0].shape if images else image.shape[1] != image.shape[2]:
@@ -170,7 +171,8 @@ def _image_files(path: Path) -> list[tuple[str, Path]]:
         raise DataError(
             f"{path} is not an image folder (it has no subfolders): expected one subfolder of images a class"
         )
-    places, folder = {}, functools.cache(os.path.realpath)  # to ask for every file takes seconds
+    places: dict = {}
+    folder = functools.cache(os.path.realpath)  # to ask for every file takes seconds
     for _, file in files:
         place = os.path.realpath(file) if file.is_symlink() else os.path.join(folder(file.parent), file.name)
         first = places.setdefault(place, file)
@@ -223,8 +225,7 @@ def _image(file: Path) -> torch.Tensor:
             "levels from 0 to 255: convert it to 8 bits"
         )
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        if image.getextrema()[3][0] < 255:
+        if np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
             raise DataError(f"{file} is transparent in places: expected opaque images: give it a background")
     return pil_to_tensor(image.convert("RGB"))
 

@@ -86,12 +86,12 @@ def _of_networks() -> dict[str, list]:
         dp_sgd.gradients(initialise(PaperCNN(1, 16, 2), made), images[:8], labels[:8])
     ]
     settings = Settings(ipc=2, iterations=1, outer=2, inner=1, real_batch=16)
-    for method, network in (
+    for method, made_anew in (
         ("DC", lambda: ConvNet(1, 16, 2, width=32)),
         ("KIP", lambda: ConvNet(1, 16, 2, width=32)),
         ("IDM", lambda: PaperCNN(1, 16, 2, twice_differentiable=True)),
     ):
-        made_by = condense.condense(images, labels, replace(settings, method=method), make_network=network, seed=0)
+        made_by = condense.condense(images, labels, replace(settings, method=method), make_network=made_anew, seed=0)
         found[f"condensation by {method}"] = [made_by["images"], made_by["loss"]]
     return found
 

@@ -30,9 +30,10 @@ class Checkpoint:
 
     def __init__(self, path: Path | None, inputs: dict, keep_last: bool = False, seconds: float = 30.0):
         self.path, self.inputs, self.keep_last, self.seconds = path, inputs, keep_last, seconds
-        self.state, self.saved_at = None, time.monotonic()
+        self.state: dict | None = None
+        self.saved_at = time.monotonic()
         self.unsaved = self.busy = self.stopped = False
-        self.handlers = {}
+        self.handlers: dict = {}
 
     def load(self) -> dict | None:
         """Return the saved state as a dict of numpy arrays; None if there is none, or only a damaged one.
@@ -42,7 +43,7 @@ class Checkpoint:
         ArtefactError
             If the state was made from other inputs, or cannot be read.
         """
-        return self.path and store.load_if_whole(self.path, self.inputs, "starting afresh")
+        return store.load_if_whole(self.path, self.inputs, "starting afresh") if self.path else None
 
     def keep(self, state: dict) -> None:
         """Take `state` (named arrays or tensors that nobody changes afterwards) as the last one."""
@@ -81,7 +82,7 @@ class Checkpoint:
             raise KeyboardInterrupt
 
     def _save(self) -> None:
-        if self.path and self.unsaved:
+        if self.path and self.unsaved and self.state is not None:
             store.save_state(self.path, self.state, self.inputs)
             self.unsaved = False
         self.saved_at = time.monotonic()

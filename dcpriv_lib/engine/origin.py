@@ -73,9 +73,11 @@ NONE = "no commit"
 INJECTED = "# Parameters"  # begins the cell that papermill adds
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
-_under_way = [{}]  # what was read of other code, by file: in this process, and in each computation that is under way
-_makers = [()]  # the functions that compute
-_told = set()
+_under_way: list[dict] = [
+    {}
+]  # what was read of other code, by file: in this process, and in each computation that is under way
+_makers: list[tuple[Callable, ...]] = [()]  # the functions that compute
+_told: set[Path] = set()
 
 
 # ---------------------------------------------------------------- from source to hash
@@ -194,8 +196,10 @@ def _executed() -> set[str]:
     """Return the statements that this notebook has executed so far, without its parameters; none outside of a
     notebook."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    found = set()
-    for cell in shell.user_ns.get("In", []) if shell else []:
+    found: set[str] = set()
+    if shell is None:
+        return found
+    for cell in shell.user_ns.get("In", []):
         with contextlib.suppress(SyntaxError):  # of a cell that never ran
             found |= set(_cells(shell.transform_cell(cell))) if not cell.startswith(INJECTED) else set()
     return found
@@ -292,7 +296,8 @@ def of_run(records: list[dict]) -> str:
 def mixture(records: list[dict]) -> str:
     """Return how many commits and versions of the code made a run, one sentence; "" where one commit and one version
     did."""
-    commits, versions = {record["provenance"]["git_commit"] for record in records}, {}
+    commits = {record["provenance"]["git_commit"] for record in records}
+    versions: dict[str, set[str]] = {}
     for record in records:
         for file, found in record.get("code", {}).items():
             versions.setdefault(file, set()).add(found)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 # Half of papermill's import time is this grammar of addresses, which the check of notebooks can do without.
-sys.modules["rfc3987_syntax"] = None
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 import nbformat  # noqa: E402
 import yaml  # noqa: E402

@@ -403,8 +403,8 @@ def _record_of_old_form(path: Path, content: bytes | None) -> dict | None:
     `content` is checked against the SHA-256, unless it is None.
     """
     record = _json_of(sidecar(path))
-    records = [record, record.get("replaces")] if isinstance(record, dict) else []  # the second after a save cut short
-    records = [one for one in records if _is_record(one)]
+    both = [record, record.get("replaces")] if isinstance(record, dict) else []  # the second after a save cut short
+    records: list[dict] = [one for one in both if isinstance(one, dict) and _is_record(one)]
     if content is None or not records:
         return records[0] if records else None
     found = hashlib.sha256(content).hexdigest()

@@ -76,7 +76,8 @@ def _start(data) -> None:
 
 
 def _end_with_the_parent() -> None:
-    multiprocessing.parent_process().join()
+    if parent := multiprocessing.parent_process():
+        parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
 
 

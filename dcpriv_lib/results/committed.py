@@ -50,8 +50,8 @@ def refusal(run: str, files: list[Path]) -> str:
     again = f"make {run}" if run in ("authors", "published") else f"make fresh PROFILE={run}"
     return (
         f"figures/{run} stays as it is: {origin.listed(sorted({found for _, found in why}))} made "
-        f"{origin.listed([name for name, _ in why])}, so nobody could make them again from a commit. Commit your changes, "
-        f"then `{again}` and `make figures` again."
+        f"{origin.listed([name for name, _ in why])}, so nobody could make them again from a commit. Commit your "
+        f"changes, then `{again}` and `make figures` again."
     )
 
 

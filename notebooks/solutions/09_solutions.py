@@ -73,7 +73,7 @@ def row(name, sets):
 
 def condensed(name, settings):
     """The synthetic sets of all halves."""
-    return world.sets(name, {j: (pool[member_j], settings) for j, member_j in enumerate(member)})
+    return world.sets(name, each({j: pool[row] for j, row in enumerate(member)}, settings))
 
 # %% [markdown]
 # ## Exercise 1
