@@ -1,5 +1,8 @@
 """Fixtures shared by the tests."""
 
+import dcpriv_lib  # noqa: F401  before anything imports numpy: it sets the switches
+
+# isort: split
 import os
 import signal
 

@@ -21,9 +21,9 @@ def test_every_notebook_has_its_place():
 def test_a_notebook_loads_what_its_stage_waits_for_and_saves_what_it_leaves(stage):
     source = (paths.NOTEBOOKS / f"{stage.name}.py").read_text()
     earlier = {name for other in stages.STAGES if other.number < stage.number for name in other.leaves}
-    loaded = set(re.findall(r"study\.(?:load\w*|made)\(\"(\w+)\"", source)) & stages.MADE_BY.keys()
+    loaded = set(re.findall(r"study\.results\.(?:load\w*|record_of)\(\"(\w+)\"", source)) & stages.MADE_BY.keys()
     assert loaded - set(stage.leaves) <= set(stage.reads) <= earlier
-    saved = set(re.findall(r"study\.save\w*\(\"(\w+)\"", source))
+    saved = set(re.findall(r"study\.results\.save\w*\(\"(\w+)\"", source))
     assert set(stage.leaves) <= (saved | {"split"} if "Study.divide(" in source else saved)
 
 

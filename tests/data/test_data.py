@@ -154,7 +154,7 @@ def test_damaged_pixels_are_decoded_again(pets, tmp_path, capsys):
     content[len(content) // 2] ^= 1
     kept.write_bytes(content)
     assert catalogue.load(str(pets), tmp_path / "kept").digest() == whole
-    assert "truncated or was changed" in capsys.readouterr().err and kept.read_bytes() != bytes(content)
+    assert "is truncated, was changed" in capsys.readouterr().err and kept.read_bytes() != bytes(content)
 
 
 @pytest.mark.parametrize("moment", ["while it decodes", "between its record and its pixels"])

@@ -191,4 +191,4 @@ def test_a_table_that_an_older_version_passed_on_is_not_looked_at(tmp_path, monk
     study = Study.divide("mine", "digits", 0, "standard")
     pd.DataFrame({"target": ["original"]}).to_csv(study.folder / "targets.csv", index=False)
     with pytest.raises(store.ArtefactError, match="targets.npz does not exist yet: run notebooks/02_condensation"):
-        study.load("targets")
+        study.results.load_models("targets")

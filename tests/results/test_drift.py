@@ -213,7 +213,7 @@ def same_arithmetic():
 
 
 def record_of(folder: Path, name: str) -> dict:
-    return store.read_sidecar(folder / f"{name}.csv")
+    return store.read_exported(folder / f"{name}.csv")[1]
 
 
 @pytest.mark.parametrize("name", TABLES)

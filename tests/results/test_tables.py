@@ -86,7 +86,7 @@ def test_the_csv_holds_numbers_in_full_precision_for_whoever_has_pandas_alone(fr
     ]
     assert plain_read["AUC"][0] == 0.1 + 0.2 and plain_read["AUC high"][0] == 1 / 3 and np.isnan(plain_read["AUC"][2])
     assert plain_read["said"].tolist() == ["AUC {:percent}", "{:,.0f} of {:,.0f}", "none"]
-    record = store.read_sidecar(path)
+    record = store.read_exported(path)[1]
     assert record["note"] == "a note" and record["inputs"] == {"profile": "mine"}
     assert record["forms"]["AUC"] == {"form": "{:percent}", "otherwise": "-"}
     assert record["forms"]["said"] == {"form": None, "otherwise": None} and "n" not in record["forms"]
@@ -128,7 +128,7 @@ def test_a_table_is_shown_in_words_with_its_note(frame):
 @pytest.mark.parametrize("path", EVERY, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_committed_tables_hold_no_number_in_words(path):
     """But in names ("DP-SGD, epsilon 1"), in what a measure is called, and in sentences without a field."""
-    forms = store.read_sidecar(path).get("forms", {})
+    forms = store.read_exported(path)[1].get("forms", {})
     table = tables.read(path)
     assert len(table) and not set(forms) - set(table)
     for name in table:
