@@ -29,7 +29,7 @@ if MAIN:
 
 # The engine itself asks MKL and OpenBLAS for a thread a core; every process here has one. The tunables
 # let glibc keep the memory that every training step frees and asks for again, in huge pages. The
-# long steps log their progress and the time left. `dcpriv_lib`, imported above, has set its switches for every job.
+# long steps show their progress and the time left. `dcpriv_lib`, imported above, has set its switches for every job.
 # A notebook trains models in as many processes as it has threads; one that runs beside another, in half as many.
 shell.prefix("set -euo pipefail; export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "
              f"LOKY_MAX_CPU_COUNT={max(1, (workflow.cores or 1) // 2)} "
@@ -90,3 +90,9 @@ for stage in STAGES:
         shell:
             "LOKY_MAX_CPU_COUNT=$(({threads} ? {threads} : LOKY_MAX_CPU_COUNT)) {params.run} {output[0]:q}"
             + (" && " + REPORT if stage.page_early else "")
+
+
+# Who is a member, alone: for whoever condenses with tools of their own, and comes back.
+rule split:
+    input:
+        RESULTS / stages.file_of("split"),

@@ -396,6 +396,13 @@ MODELS: dict[str, type[Parameters]] = {
     "10_solutions": RobustnessAndFairnessSolutions,
     "11_solutions": FormalPrivacySolutions,
 }
+
+
+def model_of(notebook: str) -> type[Parameters]:
+    """Return the model of a notebook by its name; one that has no parameters of its own needs none in `MODELS`."""
+    return MODELS.get(notebook, OnOneDevice)
+
+
 NAMES = list(dict.fromkeys(name for model in MODELS.values() for name in model.model_fields))
 
 

@@ -10,10 +10,10 @@ from pydantic import model_validator
 
 from .engine import paths
 from .engine.errors import ParameterError, as_list, nearest
-from .parameters import MODELS, NAMES, validate
+from .parameters import NAMES, model_of, validate
 from .stages import STAGES
 
-OF_STAGES = {stage.name: MODELS[stage.name] for stage in STAGES}  # their models
+OF_STAGES = {stage.name: model_of(stage.name) for stage in STAGES}  # their models
 
 
 class ProfileError(ValueError):

@@ -46,7 +46,7 @@ HOUSE = {
     "results.report",
     "stages",
 }
-CHOICES = {  # module: what it imports and only chooses from; `computing` is told what was chosen
+CHOICES = {  # module: what it imports and only chooses from
     "study": {"attacks.attack", "condensation.defaults", "privacy.noisy_embeddings"},
     "jobs": {
         "condensation.condense",
@@ -56,16 +56,10 @@ CHOICES = {  # module: what it imports and only chooses from; `computing` is tol
         "privacy.noisy_embeddings",
         "privacy.psg",
     },
-    "condensation.condense": {
-        "condensation.coresets",
-        "condensation.distribution_matching",
-        "condensation.gradient_matching",
-        "condensation.kernel_inducing_points",
-        "condensation.multi_formation",
-        "condensation.trajectory_matching",
-    },
     "condensation.starts": {"condensation.coresets", "condensation.multi_formation"},
 }
+METHODS = "condensation.condense"  # chooses among all modules of its folder that it imports, but for these:
+FOR_ALL_METHODS = {"condensation.method", "condensation.starts"}
 EDITED = "edited while it ran"  # in place of a hash
 BY_HAND = "cells of no notebook"  # in place of a file
 UNKNOWN = "code that is not on record"
@@ -112,8 +106,15 @@ def imported(text: str, module: str = "") -> set[str]:
 
 @functools.cache
 def _imports(module: str) -> frozenset[str]:
-    found = imported(SOURCES[module], module)
-    return frozenset(found - CHOICES.get(module, set()) - HOUSE)
+    return frozenset(imported(SOURCES[module], module) - chosen_by(module) - HOUSE)
+
+
+def chosen_by(module: str) -> set[str]:
+    """Return the modules that a module imports and only chooses from; `computing` is told which one was chosen."""
+    if module == METHODS:
+        folder = METHODS.rpartition(".")[0] + "."
+        return {name for name in imported(SOURCES[module], module) if name.startswith(folder)} - FOR_ALL_METHODS
+    return CHOICES.get(module, set())
 
 
 @functools.cache

@@ -164,7 +164,7 @@ def save_state(path, arrays: dict, inputs: dict) -> None:
     write(path, content)
 
 
-def load_arrays(path, expect: dict, made_by: str) -> dict:
+def load_arrays(path, expect: dict, made_by: str, may_be_renamed: bool = False) -> dict:
     """Load what `save_arrays` or `save_state` saved, after checking where it comes from.
 
     Parameters
@@ -172,6 +172,7 @@ def load_arrays(path, expect: dict, made_by: str) -> dict:
     path : path of the ``.npz``.
     expect : the inputs this reader relies on; each must equal the recorded one.
     made_by : the notebook that writes this artefact, for the error message.
+    may_be_renamed : whether a copy under another name will do. Where the name tells what is inside, it will not.
 
     Raises
     ------
@@ -192,7 +193,7 @@ def load_arrays(path, expect: dict, made_by: str) -> dict:
     if record is None:
         wrong = f"has no record of where it comes from, neither inside nor in {sidecar(path).name}"
         raise DamagedError(path, wrong, made_by)
-    if comment and record["name"] != path.name:
+    if comment and record["name"] != path.name and not may_be_renamed:
         raise DamagedError(path, f"is {record['name']} under another name", made_by)
     if comment and record["sha256"] != _checksum(record, arrays):
         raise DamagedError(path, "was changed after it was written (its SHA-256 is not the recorded one)", made_by)

@@ -414,7 +414,7 @@ def _pixels(path: Path, arrays: dict, split: Split) -> str:
     """Return the scale of the pixels that a file states, or that the record of a file of this report does."""
     if made_from := store.inputs_of(path):
         same = {name: split.inputs[name] for name in ("data", "seed")}
-        store.load_arrays(path, same, "the notebook that made it")
+        store.load_arrays(path, same, "the notebook that made it", may_be_renamed=True)
         return made_from["pixels"]
     return _word(path, arrays, "pixels", PIXELS)
 

@@ -7,10 +7,10 @@ import sys
 
 import jupytext
 import numpy as np
-import pandas as pd
 import pytest
 
 from dcpriv_lib.engine import paths
+from support import passed_on
 
 pytestmark = pytest.mark.slow
 
@@ -42,8 +42,8 @@ from dcpriv_lib import parameters
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
-targets = study.load("targets").table["target"]
-study.save("toys", pd.DataFrame({"target": targets}))
+targets = study.results.load_models("targets").table["target"]
+study.results.save("toys", pd.DataFrame({"target": targets}))
 """
 
 
@@ -97,7 +97,7 @@ def test_one_function_and_one_line_make_a_method_and_one_line_a_notebook(house):
     run(house, sys.executable, "-m", "dcpriv_lib.results.report", "toys")
 
     folder = house / "results/toys"
-    targets = pd.read_csv(folder / "targets.csv")["target"]
+    targets = passed_on(folder / "targets.npz")["target"]
     assert "condensed-2" in set(targets)
     (made,) = folder.glob("condensed/condense-2-0-*.npz")
     with np.load(made) as arrays:
@@ -107,7 +107,7 @@ def test_one_function_and_one_line_make_a_method_and_one_line_a_notebook(house):
     front, page = ((folder / "report" / name).read_text() for name in ("index.html", "12_toy.html"))
     assert "Does a notebook of somebody's own run with the others?" in front.replace("&#39;", "'")
     assert 'href="12_toy.html"' in front and "12. A toy" in page
-    assert pd.read_csv(folder / "toys.csv")["target"].equals(targets)
+    assert passed_on(folder / "toys.npz")["target"].equals(targets)
 
 
 def test_the_method_is_compared_with_the_others_and_its_misspelling_refused(house):

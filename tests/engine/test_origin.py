@@ -230,7 +230,7 @@ def test_what_a_module_chooses_from_is_what_its_jobs_name():
             getattr(one, "func", one) for one in condense.chosen(replace(SETTINGS, method=method, start=start))
         )
     }
-    assert named == origin.CHOICES["condensation.condense"] | origin.CHOICES["condensation.starts"]
+    assert named == origin.chosen_by("condensation.condense") | origin.chosen_by("condensation.starts")
 
 
 def test_the_source_is_read_without_what_changes_nothing():

@@ -302,6 +302,18 @@ def test_a_set_passed_through_the_door_makes_the_same_model(study, tmp_path):
         assert again.table.equals(own.table)  # the file's name holds the digest of what it was trained on
 
 
+def test_a_set_of_this_report_may_be_copied_to_another_name_and_not_be_changed(study, tmp_path):
+    made = study.sets("own", {0: (study.members, SETTINGS)})[0]
+    (path,) = (study.folder / "condensed").glob("own-*.npz")
+    copy = tmp_path / "mine.npz"
+    copy.write_bytes(path.read_bytes())
+    assert np.allclose(external_files.synthetic_set(copy, study.split)["images"], made["images"])
+    changed = bytearray(copy.read_bytes())
+    changed[len(changed) // 3] ^= 1
+    copy.write_bytes(changed)
+    refused(lambda: external_files.synthetic_set(copy, study.split), str(copy))
+
+
 def test_scales_layouts_orders_and_kinds_of_labels_mean_the_same_set(study, tmp_path):
     good = some_set(study)
     expected, own = read(study, tmp_path / "s.npz", **good), good["labels"]
