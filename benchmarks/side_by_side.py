@@ -9,7 +9,7 @@ from statistics import median
 
 import torch
 
-from dcpriv_lib.engine import store
+from dcpriv_lib.engine import provenance
 
 HEADER = "| what | plain: median (min-max), s | fast: median (min-max), s | ratio | floor, s |\n|---|---|---|---|---|"
 
@@ -60,7 +60,7 @@ def matmul_rate(threads: int, n: int = 1024, seconds: float = 1.0) -> float:
 
 def hardware() -> str:
     """Return one line: processor, cores, threads, GPU, versions, commit."""
-    now = store.provenance()
+    now = provenance.of_this_process()
     versions = ", ".join(f"{name} {now[name]}" for name in ("python", "torch", "numpy", "scipy", "scikit-learn"))
     return (
         f"{now['processor']}, {now['cores']} cores, {now['threads']} threads, GPU: {now['gpu'] or 'none'}; "

@@ -35,6 +35,7 @@ HOUSE = {
     "engine.origin",
     "engine.paths",
     "engine.progress",
+    "engine.provenance",
     "engine.run_notebook",
     "engine.workers",
     "parameters",

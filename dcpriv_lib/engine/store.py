@@ -16,29 +16,23 @@ any moment leaves an artefact that can be read. What is damaged nevertheless is 
 code: arrays of objects are refused.
 """
 
-import functools
 import glob
 import hashlib
-import importlib.metadata
 import io
 import json
 import os
-import platform
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 import zipfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from . import origin
-from .paths import REPOSITORY, shown
-from .switches import SWITCHES
+from . import origin, provenance
+from .paths import shown
 
 TABLE = "table"  # the array that holds the text of a table
 
@@ -325,19 +319,6 @@ def inputs_of(path) -> dict:
         return {}
 
 
-def provenance(seconds: float | None = None) -> dict:
-    """Return when, where and with what this process computes (JSON-serialisable)."""
-    import torch  # here, because importing it takes seconds and reading an artefact does without
-
-    return {
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": None if seconds is None else round(seconds, 3),
-        **_environment(),
-        "threads": torch.get_num_threads(),
-        "switches": {name: os.environ.get(name) for name in SWITCHES},
-    }
-
-
 # ---------------------------------------------------------------- the record and what lies beside it
 
 
@@ -417,7 +398,12 @@ def _record_of_old_form(path: Path, content: bytes | None) -> dict | None:
 
 def _beside(inputs: dict, sha256: str, seconds: float | None, **more) -> bytes:
     """Return the ``.json`` that lies beside what is saved now."""
-    record = {"inputs": inputs, **more, "sha256": sha256, "provenance": provenance(seconds)} | origin.of_what_is_saved()
+    record = {
+        "inputs": inputs,
+        **more,
+        "sha256": sha256,
+        "provenance": provenance.of_this_process(seconds),
+    } | origin.of_what_is_saved()
     return (json.dumps(record, indent=1) + "\n").encode()
 
 
@@ -469,45 +455,6 @@ def _unreadable(path: Path, error: OSError) -> ArtefactError:
     return ArtefactError(
         f"{shown(path)} cannot be read ({error.strerror}): correct its permissions, or what is wrong with the disk"
     )
-
-
-@functools.cache
-def _environment() -> dict:
-    import torch
-
-    packages = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {
-        "git_commit": _git_commit(),
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in packages},
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "gpu": gpu,
-    }
-
-
-def _git_commit() -> str | None:
-    """Return the commit, with ``+changes`` if library, notebooks, profiles or benchmarks differ from it."""
-
-    def git(*command):
-        return subprocess.run(
-            ["git", "-C", str(REPOSITORY), *command], capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        changes = git("status", "--porcelain", "--", "dcpriv_lib", "notebooks/*.py", "profiles", "benchmarks")
-        return git("rev-parse", "HEAD") + ("+changes" if changes else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def digest(*arrays) -> str:

@@ -118,7 +118,7 @@ def test_who_comes_too_late_says_so_once(first, said):
 
 @pytest.mark.skipif(not X86, reason="the switches are for x86-64")
 def test_a_switch_that_the_user_has_set_stays_and_is_on_record():
-    code = "from dcpriv_lib.engine import store; import json; print(json.dumps(store.provenance()))"
+    code = "from dcpriv_lib.engine import provenance; import json; print(json.dumps(provenance.of_this_process()))"
     shown = python(code, MKL_CBWR="AUTO").stdout
     found = json.loads(shown)["switches"]
     assert found == switches.SWITCHES | {"MKL_CBWR": "AUTO"}

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from dcpriv_lib.engine import origin, store
+from dcpriv_lib.engine import origin, provenance, store
 from dcpriv_lib.engine.checkpoint import Checkpoint
 
 KILLS = int(os.environ.get("KILLS", 40))
@@ -30,7 +30,7 @@ def _provenance(monkeypatch):
     """Ask git, import torch and parse the code, so that forked children need not; nobody has read anything yet."""
     monkeypatch.setattr(origin, "_told", set())
     monkeypatch.setattr(origin, "_under_way", [{}])
-    store.provenance(), origin.of_what_is_saved()
+    provenance.of_this_process(), origin.of_what_is_saved()
 
 
 @contextmanager

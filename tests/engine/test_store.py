@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from dcpriv_lib.engine import origin, store
+from dcpriv_lib.engine import origin, provenance, store
 from dcpriv_lib.study import Study
 
 INPUTS = {"profile": "quick", "seed": 0, "ipc": {10: 0.1, 2: [1, None]}}
@@ -51,7 +51,7 @@ def test_what_is_loaded_is_what_was_saved_and_numpy_sees_nothing_else(tmp_path):
 
 def test_the_same_save_gives_the_same_bytes_whenever_and_wherever_it_is_made(tmp_path, monkeypatch):
     store.save_arrays(tmp_path / "a.npz", ARRAYS, INPUTS, seconds=1.0)
-    monkeypatch.setattr(store, "provenance", lambda _: {"written": "another day", "git_commit": "another"})
+    monkeypatch.setattr(provenance, "of_this_process", lambda _: {"written": "another day", "git_commit": "another"})
     store.save_arrays(tmp_path / "b/a.npz", ARRAYS, dict(reversed(INPUTS.items())), seconds=2.0)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b/a.npz").read_bytes()
     assert store.read_record(tmp_path / "a.npz")["provenance"]["seconds"] == 1.0
@@ -158,7 +158,12 @@ def save_as_older_versions_did(path, arrays, inputs, **more):
     """The arrays alone, and beside them the record of the whole file."""
     np.savez(path, **arrays)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    made = {"inputs": inputs, "sha256": sha256, "provenance": store.provenance(2.0), **origin.of_what_is_saved()}
+    made = {
+        "inputs": inputs,
+        "sha256": sha256,
+        "provenance": provenance.of_this_process(2.0),
+        **origin.of_what_is_saved(),
+    }
     store.sidecar(path).write_text(json.dumps(made | more, indent=1) + "\n")
     return made
 
