@@ -60,7 +60,8 @@ notebooks: .venv/ready  ## execute the notebooks in place, at quick scale
 	for notebook in $(filter-out $(without_authors),$(sort $(wildcard notebooks/*.ipynb)) \
 			$(sort $(wildcard notebooks/solutions/*.ipynb))); do \
 		TQDM_MININTERVAL=5 OMP_NUM_THREADS=1 jupyter nbconvert --to notebook --inplace --execute \
-			--NotebookExporter.preprocessors nbconvert.preprocessors.CoalesceStreamsPreprocessor $$notebook || exit 1; \
+			--NotebookExporter.preprocessors nbconvert.preprocessors.CoalesceStreamsPreprocessor \
+			--NotebookExporter.preprocessors dcpriv_lib.results.notebook_outputs.PalettePreprocessor $$notebook || exit 1; \
 	done
 
 figures: .venv/ready  ## copy what every finished profile found to figures/, or only PROFILE=; refuses uncommitted code's

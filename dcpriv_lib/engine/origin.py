@@ -43,6 +43,7 @@ HOUSE = {
     "results.committed",
     "results.findings",
     "results.kept",
+    "results.notebook_outputs",
     "results.plots",
     "results.report",
     "stages",

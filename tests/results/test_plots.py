@@ -1,15 +1,18 @@
 """Figures are small, the same to the eye, the same to the byte where nothing changed, and committed in one place."""
 
+import base64
 import io
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from dcpriv_lib.engine import paths
 from dcpriv_lib.results import committed, plots
+from dcpriv_lib.results.notebook_outputs import PalettePreprocessor
 
 
 def drawn(tmp_path, name="f"):
@@ -71,3 +74,21 @@ def test_figures_are_copied_to_where_they_are_kept(name, place, tmp_path, monkey
         if file.read_text() != "old"
     ]
     assert [str(file) for file in changed] == [f"{place}/{name}"]
+
+
+def test_the_pictures_of_an_executed_notebook_are_palettes_too_and_once_is_enough():
+    figure, ax = plt.subplots(figsize=(4, 3))
+    plots.images(ax, load_digits().images[:20, None] / 16, 5, "digits")
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    plt.close(figure)
+    before = base64.b64encode(content.getvalue()).decode()
+    output = new_output("display_data", {"image/png": before, "text/plain": "a figure"})
+    cells = [new_code_cell("draw()", outputs=[output, new_output("stream", text="said")]), new_markdown_cell("text")]
+    notebook, _ = PalettePreprocessor(enabled=True).preprocess(new_notebook(cells=cells), {})
+    after = notebook.cells[0].outputs[0].data["image/png"]
+    assert len(after) < 0.6 * len(before) and notebook.cells[0].outputs[0].data["text/plain"] == "a figure"
+    full, kept = (np.asarray(Image.open(io.BytesIO(base64.b64decode(one))).convert("RGB")) for one in (before, after))
+    assert full.shape == kept.shape and np.abs(full.astype(int) - kept).mean() < 2
+    again, _ = PalettePreprocessor(enabled=True).preprocess(notebook, {})
+    assert again.cells[0].outputs[0].data["image/png"] == after
