@@ -14,13 +14,17 @@ from .parameters import NAMES, model_of, validate
 from .stages import STAGES
 
 OF_STAGES = {stage.name: model_of(stage.name) for stage in STAGES}  # their models
+# Those that no other one builds on: what it allows is in that one's too.
+WHOLE = [
+    one for one in dict.fromkeys(OF_STAGES.values()) if sum(issubclass(a, one) for a in set(OF_STAGES.values())) == 1
+]
 
 
 class ProfileError(ValueError):
     """A profile is not YAML, names an unknown key or gives a value that its parameter may not have."""
 
 
-class Profile(*OF_STAGES.values()):  # type: ignore[misc]
+class Profile(*WHOLE):  # type: ignore[misc]
     """What a profile may set: the parameters of all stages."""
 
     @model_validator(mode="after")
