@@ -1,12 +1,19 @@
 """Every data set by its name or path."""
 
+from functools import partial
 from pathlib import Path
 
-from .builtin import digits, of_torchvision
+from . import builtin
 from .dataset import DataError, Dataset
 from .own import image_folder, npz, places, where
 
-NAMES = ("digits", "mnist", "fashion_mnist", "cifar10")
+LOADERS = {
+    "digits": builtin.digits,
+    "mnist": partial(builtin.of_torchvision, "mnist"),
+    "fashion_mnist": partial(builtin.of_torchvision, "fashion_mnist"),
+    "cifar10": partial(builtin.of_torchvision, "cifar10"),
+}
+IN_FILE_ORDER = ("mnist", "fashion_mnist", "cifar10")  # which the split cuts in the order of their files, as the paper
 
 
 def load(name: str, keep: Path | None = None) -> Dataset:
@@ -27,10 +34,8 @@ def load(name: str, keep: Path | None = None) -> Dataset:
     DataError
         If the data cannot be found or downloaded, or are not what they should be.
     """
-    if name == "digits":
-        return digits()
-    if name in NAMES:
-        return of_torchvision(name)
+    if name in LOADERS:
+        return LOADERS[name]()
     path = where(name)
     if name.endswith(".npz"):
         own = npz(path)
@@ -38,7 +43,7 @@ def load(name: str, keep: Path | None = None) -> Dataset:
         own = image_folder(path, keep)
     else:
         raise DataError(
-            f"dataset = {name!r} is neither one of {', '.join(NAMES)} nor the path of an "
+            f"dataset = {name!r} is neither one of {', '.join(LOADERS)} nor the path of an "
             f".npz file or of a folder with one subfolder of images a class{places(name)}"
         )
     if len(own.classes) < 2:

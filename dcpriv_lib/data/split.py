@@ -72,7 +72,7 @@ def split_indices(dataset: Dataset, seed: int = 0) -> dict[str, np.ndarray]:
 def file_order(dataset: Dataset, seed: int) -> tuple[np.ndarray, int]:
     """Return the order in which `split_indices` deals out the images, int64 [N], and how many are the target's."""
     count = len(dataset.images)
-    if dataset.name in catalogue.NAMES and dataset.name != "digits":
+    if dataset.name in catalogue.IN_FILE_ORDER:
         order = np.arange(count)
     else:
         order = np.random.default_rng(derive(seed, "order")).permutation(count)

@@ -1,4 +1,4 @@
-"""A method and a notebook are added to a copy of the repository by the fewest edits, and the whole house has them."""
+"""A method, an attack, a data set and a notebook are added to a copy of the repository by the fewest edits each."""
 
 import os
 import shutil
@@ -21,6 +21,23 @@ def approach_means(state, real, settings, draw, network):
     means = torch.stack([real.images[own].mean(0) for own in real.by_class])[:, None]
     images = state["images"] + settings.image_lr * (means - state["images"])
     return {"images": images, "velocity": state["velocity"]}, float((means - images).square().mean())
+'''
+LOADER = '''
+
+def few_digits() -> Dataset:
+    """Return a third of the digits."""
+    whole = digits()
+    return in_memory("few_digits", whole.images[::3], whole.labels[::3], classes=whole.classes)
+'''
+DATA_SET = '    "few_digits": builtin.few_digits,\n'
+ATTACK = '''
+
+def fit_confidence(known: References) -> Attack:
+    """Prepare a toy: who is called by the right name with confidence was a member."""
+    return Attack(lambda answers: logit_confidence(answers.logits[:, 0], answers.labels), lambda: 0.0)
+
+
+STRONG["confidence"] = fit_confidence
 '''
 METHOD = '    "means": Method(distribution_matching.approach_means, Schedule(3, 1, 0, 0.5)),\n'
 STAGE = '    Stage("12_toy", "playing", reads=("targets",), leaves=("toys",)),\n'
@@ -67,13 +84,17 @@ def house(tmp_path_factory):
     with (methods / "distribution_matching.py").open("a") as file:
         file.write(STEP)
     after(methods / "condense.py", "METHODS = {\n", METHOD)
+    for module, text in (("data/builtin.py", LOADER), ("attacks/suites.py", ATTACK)):
+        with (copy / "dcpriv_lib" / module).open("a") as file:
+            file.write(text)
+    after(copy / "dcpriv_lib/data/catalogue.py", "LOADERS = {\n", DATA_SET)
     after(copy / "dcpriv_lib/stages.py", "STAGES = (\n", STAGE)
     (copy / "notebooks/12_toy.py").write_text(NOTEBOOK)
     notebook = jupytext.reads(NOTEBOOK, "py:percent")
     notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
     jupytext.write(notebook, copy / "notebooks/12_toy.ipynb")
     (copy / "profiles/toys.yaml").write_text(
-        (paths.PROFILES / "tiny.yaml").read_text() + "method: means\nimage_lr: 0.5\n"
+        (paths.PROFILES / "tiny.yaml").read_text() + "method: means\nimage_lr: 0.5\ndataset: few_digits\n"
     )
     return copy
 
@@ -90,13 +111,15 @@ def run(house, *command):
     return done.stdout + done.stderr
 
 
-def test_one_function_and_one_line_make_a_method_and_one_line_a_notebook(house):
+def test_one_function_and_one_line_make_a_method_or_a_data_set_and_one_line_a_notebook(house):
     engine = ["snakemake", "--cores", "2", "--nolock", "--config", "profile=toys"]
     assert "12. playing" in run(house, *engine, "--dry-run"), "a step on the way to the report"
     run(house, *engine, "--", str(house / "results/toys/notebooks/12_toy.ipynb"))
     run(house, sys.executable, "-m", "dcpriv_lib.results.report", "toys")
 
     folder = house / "results/toys"
+    with np.load(folder / "split.npz") as parts:
+        assert sum(map(len, (parts[name] for name in parts))) == 599, "a third of the digits"
     targets = passed_on(folder / "targets.npz")["target"]
     assert "condensed-2" in set(targets)
     (made,) = folder.glob("condensed/condense-2-0-*.npz")
@@ -125,3 +148,19 @@ def test_the_method_is_compared_with_the_others_and_its_misspelling_refused(hous
     )
     with pytest.raises(AssertionError, match=r"method = 'mean': expected one of .*did you mean 'means'"):
         run(house, sys.executable, "-c", script)
+
+
+def test_the_attack_is_judged_with_the_others(house):
+    script = (
+        "import numpy as np\n"
+        "from planted import make_references\n"
+        "from dcpriv_lib.attacks import suites\n"
+        "from dcpriv_lib.evaluation import attack_results\n"
+        "references, answers, member = make_references(np.random.default_rng(1), leak=True)\n"
+        "suite = {name: prepare(references) for name, prepare in suites.STRONG.items()}\n"
+        "measure = attack_results.strong(member, lambda *_: np.random.default_rng(0))\n"
+        "_, judged = attack_results.judge({('toy', 0): answers}, suite, member, measure)\n"
+        "print(judged.set_index('attack').loc['confidence', 'auc'] > 0.7)\n"
+    )
+    tests = str(paths.REPOSITORY / "tests")
+    assert "True" in run(house, sys.executable, "-c", f"import sys; sys.path.append({tests!r})\n" + script)
