@@ -11,7 +11,7 @@ DCPRIV_AGAIN="$(if $(filter fresh,$@),,make $@)" snakemake --cores all --nolock 
 @echo && python -m dcpriv_lib.results.findings $(1)
 endef
 
-.PHONY: help check report fresh lab mnist-small paper authors published test check-notebooks check-library notebooks figures site sync clean
+.PHONY: help lint check report fresh lab mnist-small paper authors published test check-notebooks check-library notebooks figures site sync clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -39,12 +39,14 @@ authors: .venv/ready  ## what the authors of the paper published, from a clone o
 published: .venv/ready  ## the methods of condensation by their authors' protocol, cut to fit: an hour or two on two cores
 	@OMP_NUM_THREADS=1 python benchmarks/published.py
 
-check: .venv/ready  ## format, types, and every test that is not slow: three minutes on two cores
+lint: .venv/ready  ## format, rules and types
 	@ruff format --check --quiet . && ruff check --quiet . && mypy
+
+check: lint  ## the same, and every test that is not slow: three minutes on two cores
 	@results=$$(mktemp -d) && trap 'rm -rf "$$results"' EXIT && \
 	DCPRIV_RESULTS=$$results OMP_NUM_THREADS=1 python -m pytest -q -n auto --dist worksteal -m "not slow" tests
 
-test: .venv/ready  ## every check, in two processes: the notebooks at quick scale and what they find, and the tests
+test: lint  ## every check, in two processes: the notebooks at quick scale and what they find, and the tests
 	@$(MAKE) --no-print-directory --jobs 2 check-notebooks check-library
 
 check-notebooks: what = -p executed_notebooks --nbval-lax --nbval-current-env notebooks tests/results/test_drift.py
