@@ -1,5 +1,6 @@
 """Every data set by its name or path."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from . import builtin
 from .dataset import DataError, Dataset
 from .own import image_folder, npz, places, where
 
-LOADERS = {
+LOADERS: dict[str, Callable[[], Dataset]] = {
     "digits": builtin.digits,
     "mnist": partial(builtin.of_torchvision, "mnist"),
     "fashion_mnist": partial(builtin.of_torchvision, "fashion_mnist"),

@@ -224,9 +224,10 @@ def _image(file: Path) -> torch.Tensor:
             f"{file} has more than 8 bits a pixel (PIL's mode {image.mode}): expected grey "
             "levels from 0 to 255: convert it to 8 bits"
         )
-    if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+    whole = image.convert("RGBA") if image.has_transparency_data else image
+    if image.has_transparency_data and np.asarray(whole)[..., 3].min() < 255:
         raise DataError(f"{file} is transparent in places: expected opaque images: give it a background")
-    return pil_to_tensor(image.convert("RGB"))
+    return pil_to_tensor(whole.convert("RGB"))
 
 
 def where(name: str) -> Path:

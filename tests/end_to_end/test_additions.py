@@ -87,7 +87,7 @@ def house(tmp_path_factory):
     for module, text in (("data/builtin.py", LOADER), ("attacks/suites.py", ATTACK)):
         with (copy / "dcpriv_lib" / module).open("a") as file:
             file.write(text)
-    after(copy / "dcpriv_lib/data/catalogue.py", "LOADERS = {\n", DATA_SET)
+    after(copy / "dcpriv_lib/data/catalogue.py", "LOADERS: dict[str, Callable[[], Dataset]] = {\n", DATA_SET)
     after(copy / "dcpriv_lib/stages.py", "STAGES = (\n", STAGE)
     (copy / "notebooks/12_toy.py").write_text(NOTEBOOK)
     notebook = jupytext.reads(NOTEBOOK, "py:percent")
