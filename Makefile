@@ -83,5 +83,5 @@ clean:  ## delete the environment, not the results
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
-	$(BIN)/python -m dcpriv_lib.engine.arithmetic kernel
+	$(BIN)/python -m dcpriv_lib.arithmetic kernel
 	touch $@

@@ -65,7 +65,7 @@ rule report:
         name=NAME,
         arithmetic=RESULTS / "tables/arithmetic.json",
     shell:
-        REPORT + " && python -m dcpriv_lib.engine.arithmetic {params.arithmetic:q}"
+        REPORT + " && python -m dcpriv_lib.arithmetic {params.arithmetic:q}"
 
 
 for stage in STAGES:

@@ -58,7 +58,7 @@ from dcpriv_lib.attacks.attack import Answers, Rehearsal
 from dcpriv_lib.attacks.shadow_models import shadow_split
 from dcpriv_lib.evaluation import attack_results
 from dcpriv_lib.external import files
-from dcpriv_lib.results import plots
+from dcpriv_lib.results import attack_tables, plots
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -225,7 +225,7 @@ study.results.save("attacks", judged, shadows=len(shadows), ds=ds)
 # (Clopper-Pearson), means over the runs of a target. Guess before you look: which of these models leaks?
 
 # %%
-mean = attack_results.mean_over_runs(judged)
+mean = attack_tables.mean_over_runs(judged)
 order = {"index": judged["target"].unique(), "columns": list(suite)}
 mean["accuracy, text"].unstack("attack").reindex(**order)
 

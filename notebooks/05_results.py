@@ -42,8 +42,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from dcpriv_lib import metrics, parameters
-from dcpriv_lib.evaluation import attack_results
-from dcpriv_lib.results import against_the_paper, literature, plots, tables
+from dcpriv_lib.results import against_the_paper, attack_tables, literature, plots, tables
 from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study
 
@@ -126,7 +125,7 @@ study.figure(figure, "table1")
 # there is luck, and shows how much luck to allow for in the other rows.
 
 # %%
-mean = attack_results.mean_over_runs(judged)
+mean = attack_tables.mean_over_runs(judged)
 table_2 = against_the_paper.table_2(targets, mean, papers_data)
 study.table(table_2, "table2")
 tables.shown(table_2.drop(columns=["image updates", "precision", "recall"]))

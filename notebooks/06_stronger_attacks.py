@@ -69,7 +69,7 @@ from dcpriv_lib.evaluation import attack_results, examination
 from dcpriv_lib.external import files
 from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.privacy import auditing
-from dcpriv_lib.results import plots, tables, verdicts
+from dcpriv_lib.results import attack_tables, plots, tables, verdicts
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -437,7 +437,7 @@ for key in asked:
 # will be above it in the column `unrelated`?
 
 # %%
-mean = attack_results.mean_over_runs(judged)
+mean = attack_tables.mean_over_runs(judged)
 order = {"index": list(suite), "columns": mean.index.unique("target")}
 mean["auc, text"].unstack("target").reindex(**order).fillna("-")
 
@@ -483,7 +483,7 @@ study.figure(figure, "same_auc")
 # accused, no interval can be trusted, and no rate is printed.
 
 # %%
-low_fpr = attack_results.at_low_fpr(judged)
+low_fpr = attack_tables.at_low_fpr(judged)
 study.table(low_fpr, "strong_attacks")
 
 # %%

@@ -72,7 +72,7 @@ from dcpriv_lib.evaluation import attack_results, controls, examination, fairnes
 from dcpriv_lib.external import files
 from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models.training import epochs_for
-from dcpriv_lib.results import against_chen, comparison, plots, tables
+from dcpriv_lib.results import against_chen, attack_tables, comparison, plots, tables
 from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study
 
@@ -439,7 +439,7 @@ asked = {(name, run): Answers(logits[pool], labels, logits[study.attacker],
 scores, judged = attack_results.judge(asked | answers, prepared, is_member,
                                       attack_results.strong(is_member, study.rng))
 ends = ("", "_low", "_high")
-by_runs = attack_results.mean_over_runs(judged)
+by_runs = attack_tables.mean_over_runs(judged)
 by_auc, by_tpr = (by_runs.xs(best[measure], level="attack").reindex([*right, "unrelated"])
                   for measure in ("auc", "tpr"))         # RMIA is left out for some answers
 judged = by_auc.assign(**{f"tpr_at_0.01{end}": by_tpr[f"tpr_at_0.01{end}"] for end in ends})

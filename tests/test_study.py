@@ -22,7 +22,7 @@ from dcpriv_lib.engine.seeding import derive, generator
 from dcpriv_lib.evaluation import attack_results
 from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models import networks, training
-from dcpriv_lib.results import against_the_paper, comparison
+from dcpriv_lib.results import against_the_paper, attack_tables, comparison
 from dcpriv_lib.study import Study
 from planted import make_references
 from support import SETTINGS
@@ -251,7 +251,7 @@ def test_judging_gives_a_row_a_target_and_attack_with_its_rates(study):
         answers, {"loss": attack}, study.is_member, attack_results.strong(study.is_member, study.rng)
     )
     assert strong.loc[0, "tpr_at_0.01"] == metrics.tpr_at_fpr(scores["a", 0, "loss"], study.is_member, 0.01, rng)[0]
-    assert list(attack_results.at_low_fpr(strong)["attack"]) == ["loss"]
+    assert list(attack_tables.at_low_fpr(strong)["attack"]) == ["loss"]
 
 
 # ---------------------------------------------------------------- rules of the comparison

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from ..models import augmentation
 from ..models.training import momentum_step
-from . import augmentation
 from .method import Real, Settings, State
 
 CPU_CHUNK = 2**20  # activations of the first layer in one pass on CPUs, 4 MiB: what stays in the cache

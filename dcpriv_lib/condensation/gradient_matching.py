@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ..models import augmentation
 from ..models.training import momentum_step
-from . import augmentation
 from .method import Real, Settings, State
 
 NETWORK_LR = 0.01

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ..models import augmentation
 from ..models.training import momentum_step
-from . import augmentation, distribution_matching
+from . import distribution_matching
 from .method import Real, Settings, State
 
 FACTOR = 2  # a synthetic image is FACTOR x FACTOR training images

@@ -35,7 +35,7 @@ def switch() -> None:
         print(
             f"{' and '.join(loaded)} had been imported before dcpriv_lib could set {', '.join(missing)}: the last "
             "digits may be other ones here. For Jupyter, this helps once for all: "
-            "python -m dcpriv_lib.engine.arithmetic kernel",
+            "python -m dcpriv_lib.arithmetic kernel",
             file=sys.stderr,
         )
     os.environ.update(missing)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..condensation import augmentation
+from . import augmentation
 
 LR, BATCH, MOMENTUM, WEIGHT_DECAY = 0.01, 256, 0.9, 5e-4
 CHUNK = 32  # The activations of so many images stay in the cache.

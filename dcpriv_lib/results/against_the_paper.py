@@ -39,7 +39,7 @@ def table_1(targets: pd.DataFrame, members: int, non_members: int, papers_data: 
 def table_2(targets: pd.DataFrame, mean: pd.DataFrame, papers_data: bool) -> pd.DataFrame:
     """Return Table 2, the attack, one row a target and attack.
 
-    `mean` is `attack_results.mean_over_runs` of the judged attacks; the other arguments are those of `table_1`.
+    `mean` is `attack_tables.mean_over_runs` of the judged attacks; the other arguments are those of `table_1`.
     """
 
     def row(found: pd.Series) -> dict:

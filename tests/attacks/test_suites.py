@@ -15,9 +15,8 @@ from torch.nn import functional as F
 from dcpriv_lib import metrics
 from dcpriv_lib.attacks import signals, suites, svm
 from dcpriv_lib.engine.seeding import generator
-from dcpriv_lib.evaluation import attack_results
 from dcpriv_lib.models import networks, training
-from dcpriv_lib.results import tables
+from dcpriv_lib.results import attack_tables, tables
 
 
 @pytest.fixture
@@ -253,5 +252,5 @@ def test_means_over_runs_keep_their_intervals():
             for run in range(2)
         ]
     )
-    mean = attack_results.mean_over_runs(judged).loc["t", "a"]
+    mean = attack_tables.mean_over_runs(judged).loc["t", "a"]
     assert mean["auc"] == pytest.approx(0.55) and str(mean["auc, text"]) == "55.0 % [45.0, 65.0]"

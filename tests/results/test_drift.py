@@ -26,7 +26,8 @@ import pandas as pd
 import pytest
 from scipy.stats import binom, norm
 
-from dcpriv_lib.engine import arithmetic, paths, store
+from dcpriv_lib import arithmetic
+from dcpriv_lib.engine import paths, store
 from dcpriv_lib.results import tables
 from dcpriv_lib.results.tables import (
     Cell,

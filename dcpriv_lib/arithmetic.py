@@ -1,6 +1,6 @@
 """Checksums that show whether two machines compute the same bits.
 
-``python -m dcpriv_lib.engine.arithmetic`` prints those of this one, with a file's name it writes them there, and with
+``python -m dcpriv_lib.arithmetic`` prints those of this one, with a file's name it writes them there, and with
 the word ``kernel`` it makes this environment's Jupyter kernel set the `switches` before anything else.
 """
 
@@ -34,7 +34,7 @@ def _of_torch() -> dict[str, list]:
     import torch
     from torch.nn import functional as F
 
-    from .seeding import generator
+    from .engine.seeding import generator
 
     made = generator(0, "arithmetic")
     a, b = torch.randn(200, 700, generator=made), torch.randn(700, 128, generator=made)
@@ -68,12 +68,12 @@ def _of_torch() -> dict[str, list]:
 def _of_networks() -> dict[str, list]:
     import torch
 
-    from ..condensation import condense
-    from ..condensation.method import Settings
-    from ..models import training
-    from ..models.networks import ConvNet, PaperCNN, initialise
-    from ..privacy import dp_sgd
-    from .seeding import generator
+    from .condensation import condense
+    from .condensation.method import Settings
+    from .engine.seeding import generator
+    from .models import training
+    from .models.networks import ConvNet, PaperCNN, initialise
+    from .privacy import dp_sgd
 
     made = generator(0, "networks")
     images, labels = torch.randn(80, 1, 16, 16, generator=made), torch.randint(0, 2, (80,), generator=made)
