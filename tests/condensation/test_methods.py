@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from dcpriv_lib import parameters
 from dcpriv_lib.condensation import (
-    augmentation,
     condense,
     coresets,
     defaults,
@@ -24,7 +23,7 @@ from dcpriv_lib.condensation import (
 from dcpriv_lib.condensation.method import Method, Real, Schedule, Settings
 from dcpriv_lib.engine import errors
 from dcpriv_lib.engine.seeding import generator
-from dcpriv_lib.models import networks, published_protocol
+from dcpriv_lib.models import augmentation, networks, published_protocol
 
 SHAPE = (1, 16, 3)  # channels, size, classes
 LABELS = torch.arange(3).repeat(10)
