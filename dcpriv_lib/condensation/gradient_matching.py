@@ -4,6 +4,7 @@
 The synthetic images are pushed until a network's gradient on them points where its gradient on the real images points.
 """
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -43,11 +44,11 @@ def _gradients(network, weights, images, labels) -> list[torch.Tensor]:
     """Return the gradients of the mean cross-entropy for `weights`, on CPUs summed over small chunks."""
     per_image = weights[0].shape[0] * images[0, 0].numel()
     chunk = max(1, CPU_CHUNK // per_image) if images.device.type == "cpu" else len(images)
-    total = None
+    total: list[torch.Tensor] = []
     for some, their_labels in zip(images.split(chunk), labels.split(chunk)):
         loss = F.cross_entropy(network(some), their_labels, reduction="sum") / len(images)
         part = torch.autograd.grad(loss, weights)
-        total = list(part) if total is None else [a.add_(b) for a, b in zip(total, part)]
+        total = [a.add_(b) for a, b in zip(total, part)] if total else list(part)
     return total
 
 
@@ -62,12 +63,9 @@ def matching_distance(real: list[torch.Tensor], synthetic: list[torch.Tensor]) -
     ----------
     real, synthetic : one tensor [outputs, ...] a weight tensor, in the same order.
     """
-    total = 0.0
-    for a, b in zip(real, synthetic, strict=True):
-        a, b = a.flatten(1), b.flatten(1)
-        cosine = (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1) + 1e-6)
-        total = total + (1 - cosine).sum()
-    return total
+    rows = [(a.flatten(1), b.flatten(1)) for a, b in zip(real, synthetic, strict=True)]
+    cosines = [(a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1) + 1e-6) for a, b in rows]
+    return functools.reduce(torch.add, [(1 - cosine).sum() for cosine in cosines])
 
 
 def matching_step(

@@ -69,7 +69,7 @@ def rotate(images: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
 def _transformed(images: torch.Tensor, matrix: list[list[torch.Tensor]]) -> torch.Tensor:
     """Return what an affine map of the coordinates, 2x3 tensors [n], makes of the images, bilinearly."""
     maps = torch.stack([torch.stack(row, 1) for row in matrix], 1)
-    grid = F.affine_grid(maps.expand(len(images), -1, -1), images.shape, align_corners=False)
+    grid = F.affine_grid(maps.expand(len(images), -1, -1), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, align_corners=False)
 
 
