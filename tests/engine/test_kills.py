@@ -132,6 +132,7 @@ SAVES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", SAVES)
 @pytest.mark.parametrize("older", [True, False])
 def test_a_save_killed_between_any_two_system_calls_leaves_the_old_one_or_the_new_one(what, older, tmp_path, capfd):
