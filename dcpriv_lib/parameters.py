@@ -172,11 +172,15 @@ class PixelDistances(Parameters):
 
 
 class DataSplit(OfOneSplit):
+    """Notebook 1: whose images are whose."""
+
     pixels: Pixels
     n_images: ZeroOrMore
 
 
 class Condensation(OnOneDevice):
+    """Notebook 2: how sets are condensed, and the targets that are trained."""
+
     ipc: OneOrManyDistinct[Ipc]
     start: Start
     method: Method
@@ -212,12 +216,16 @@ class Condensation(OnOneDevice):
 
 
 class ShadowTraining(OnOneDevice):
+    """Notebook 3: how many shadow models there are, and on how many images each."""
+
     ds: Count
     n_shadows: UpTo1000  # see `Seed`
     epochs: Epochs
 
 
 class Attack(OfOneSplit, GridSearch):
+    """Notebook 4: the attacks of the paper, and the targets that others made."""
+
     extra_targets: Files
 
 
@@ -226,6 +234,8 @@ class Results(OfOneSplit):
 
 
 class StrongerAttacks(OnOneDevice):
+    """Notebook 6: the reference models, and how they are asked."""
+
     n_references: EvenCount
     epochs: Epochs
     shift: Annotated[int, Field(ge=0, le=13)]  # the smallest images have 14 pixels
@@ -242,6 +252,8 @@ class StrongerAttacks(OnOneDevice):
 
 
 class Controls(OnOneDevice):
+    """Notebook 7: real images to compare with, canaries and doses."""
+
     control_ipc: Ipc
     n_models: EvenCount
     starts: SomeDistinct[Start]
@@ -253,6 +265,8 @@ class Controls(OnOneDevice):
 
 
 class AuthorsModels(GridSearch):
+    """Notebook 8: where the published models are."""
+
     clone: Clone
     n_references: EvenCount
     n_runs: UpTo1000
@@ -260,6 +274,8 @@ class AuthorsModels(GridSearch):
 
 
 class Methods(OnOneDevice):
+    """Notebook 9: which methods are compared, with how much effort, on how many models."""
+
     methods: SomeDistinct[MethodOrCoreset]
     control_ipc: Ipc
     other_ipc: SomeDistinct[Ipc]
@@ -288,6 +304,8 @@ class Methods(OnOneDevice):
 
 
 class RobustnessAndFairness(OnOneDevice, PixelDistances):
+    """Notebook 10: how far pixels are changed, and for how many pictures."""
+
     n_pictures: UpTo100000
     pgd_steps: UpTo10000
     strong_pictures: UpTo100000
@@ -297,6 +315,8 @@ class RobustnessAndFairness(OnOneDevice, PixelDistances):
 
 
 class FormalPrivacy(OnOneDevice):
+    """Notebook 11: the guarantees, and how long is trained and released for each."""
+
     control_ipc: Ipc
     private_models: EvenCount
     n_canaries: EightOrMore
@@ -324,6 +344,8 @@ class FormalPrivacy(OnOneDevice):
 
 
 class CondensationSolutions(OfOneSplit):
+    """The solutions of notebook 2."""
+
     width: Width
     n_networks: UpTo100000
     steps: Count
@@ -333,6 +355,8 @@ class CondensationSolutions(OfOneSplit):
 
 
 class ShadowTrainingSolutions(OfOneSplit):
+    """The solutions of notebook 3."""
+
     ds: Count
     small_ds: Count
     epochs: OneOrMany[Epochs]
@@ -340,34 +364,48 @@ class ShadowTrainingSolutions(OfOneSplit):
 
 
 class AttackSolutions(OfOneSplit):
+    """The solutions of notebook 4."""
+
     shuffles: Count
     guesses: Annotated[int, Field(ge=1, le=10_000_000)]
 
 
 class StrongerAttacksSolutions(OfOneSplit):
+    """The solutions of notebook 6."""
+
     attacked: UpTo10000
     removed: Count
 
 
 class ControlsSolutions(OfOneSplit):
+    """The solutions of notebook 7."""
+
     most_iterations: Count
 
 
 class AuthorsModelsSolutions(Parameters):
+    """The solutions of notebook 8."""
+
     clone: Clone
 
 
 class MethodsSolutions(OfOneSplit):
+    """The solutions of notebook 9."""
+
     training_steps: Count
 
 
 class RobustnessAndFairnessSolutions(OfOneSplit, PixelDistances):
+    """The solutions of notebook 10."""
+
     n_pictures: UpTo100000
     pgd_steps: UpTo10000
     queries: Count
 
 
 class FormalPrivacySolutions(OfOneSplit):
+    """The solutions of notebook 11."""
+
     delta: Delta
     frequencies: UpTo100000
 

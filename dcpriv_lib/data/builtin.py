@@ -38,6 +38,13 @@ def digits() -> Dataset:
 
 
 def of_torchvision(name: str) -> Dataset:
+    """Return "mnist", "fashion_mnist" or "cifar10", downloaded by torchvision unless its files are there.
+
+    Raises
+    ------
+    DataError
+        If the folder of the data sets is not there, the files cannot be downloaded, or are not what they should be.
+    """
     from torchvision import datasets
 
     loader = {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "cifar10": datasets.CIFAR10}[name]
