@@ -39,7 +39,7 @@ class Dataset:
 
 
 def in_memory(name, images, labels, test_images=None, test_labels=(), classes=()) -> Dataset:
-    """Return a data set of images uint8 [N, C, H, W], labels of any kind of integers, and, if it has one, a test file."""
+    """Return a data set of images uint8 [N, C, H, W], their labels, and, if it has one, its own test file."""
     test_images = images[:0] if test_images is None else test_images
     return Dataset(
         name,
