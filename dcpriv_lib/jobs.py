@@ -5,6 +5,7 @@ how a set or a model is made; `set_job` and `model_job` turn a recipe into a job
 whose images it is given, is up to `study`.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .attacks.released import released_set, suite
 from .condensation import condense as condensation, method
 from .data.split import Split
 from .engine import store
@@ -300,6 +302,37 @@ def attack_job(data: Data, file: str, examine: Callable[..., dict], rows: np.nda
     )
 
 
+def score_job(
+    data: Data, kind: str, key: tuple, released: dict, people: np.ndarray, own: np.ndarray, attacks: list[str]
+) -> Job:
+    """Return the job that asks one released set about people.
+
+    Parameters
+    ----------
+    data : what it is made on.
+    kind, key : whose set it is, and which of these.
+    released : "images" and "labels" of the set; for `class_means.of_the_update` "snapshots" too, the first of which is
+        the start.
+    people, own : int64, rows of the data set: whom the attacker asks about, and the attacker's own.
+    attacks : names of `suite.SCORES`.
+    """
+    shown = {part: np.asarray(released[part]) for part in ("images", "labels")}
+    if suite.NEEDS_START & set(attacks):
+        shown["start"] = np.asarray(released["snapshots"][0])
+    inputs = data.inputs | {
+        "kind": kind,
+        "key": key,
+        "released": store.digest(*shown.values()),
+        "people": store.digest(people, data.labels[people]),
+        "own": store.digest(own),
+        "attacks": attacks,
+    }
+    name = "-".join([kind, *map(str, key)]).replace(" ", "_")
+    arguments, seed = (shown, people, own, attacks), derive(data.seed, "holds the images")
+    by = tuple(suite.SCORES[attack] for attack in attacks)
+    return Job(f"scores/{name}", inputs, ask_released, arguments, seed, by=by)
+
+
 def function_job(data: Data, name: str, function: Callable[..., dict], arguments: tuple) -> Job:
     """Return the job that calls any function; its arguments are arrays, or what JSON can hold."""
     identity = [store.digest(value) if isinstance(value, np.ndarray) else value for value in arguments]
@@ -380,6 +413,23 @@ def attack_pixels(
     images = data.unit_pixels(rows).to(data.device)
     draw = torch.Generator().manual_seed(seed)
     return examine(network, images, data.labels[rows].to(data.device), generator=draw, **settings)
+
+
+def ask_released(
+    data: Data, released: dict, people: np.ndarray, own: np.ndarray, attacks: list[str], *, seed: int, **_
+) -> dict:
+    """Return what every attack says of everybody, from one released set."""
+    shown = released_set.Labelled(*(torch.as_tensor(released[part]) for part in ("images", "labels")))
+    start = torch.as_tensor(released["start"]) if "start" in released else None
+    known = released_set.Known(_of_rows(data, own.tobytes()), *data.split.scale, seed=seed, start=start)
+    asked = _of_rows(data, people.tobytes())
+    return {attack: suite.SCORES[attack](shown, asked, known) for attack in attacks}
+
+
+@functools.lru_cache(maxsize=4)  # the same people are asked about for every set, and what attacks keep of them is kept
+def _of_rows(data: Data, rows: bytes) -> released_set.Labelled:
+    chosen = np.frombuffer(rows, np.int64).copy()
+    return released_set.Labelled(data.images[chosen], data.labels[chosen])
 
 
 def call(data: Data, function: Callable[..., dict], *arguments, **_) -> dict:

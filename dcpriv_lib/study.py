@@ -257,6 +257,27 @@ class Study:
             is_member, answers[:, self.pool], labels[self.pool], answers[:, self.attacker], labels[self.attacker]
         )
 
+    def scores(self, kind: str, sets: dict, attacks: list[str]) -> dict[str, np.ndarray]:
+        """Ask released sets about everybody in the pool; the attacker's own images are known too.
+
+        Parameters
+        ----------
+        kind : whose sets they are.
+        sets : key to the arrays of one set, as from `sets`.
+        attacks : names of `attacks.released.suite.SCORES`.
+
+        Returns
+        -------
+        dict of attack to float64 [sets, n], higher for "member".
+        """
+        data = self.data
+        asked = [
+            jobs.score_job(data, kind, _key(key), released, self.pool, self.attacker, list(attacks))
+            for key, released in sets.items()
+        ]
+        found = self._made(asked, f"{kind} sets asked")
+        return {attack: np.stack([one[attack] for one in found]) for attack in attacks}
+
     def grey_pixels(self, rows: np.ndarray) -> torch.Tensor:
         """Return images as pixels from 0 to 1, float32 [n, C, H, W], as `attacked` changes them."""
         return self.data.unit_pixels(rows)
