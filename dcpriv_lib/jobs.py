@@ -160,6 +160,20 @@ class FittedRelease:
     fit: noisy_embeddings.FitSettings | gan.Settings
 
 
+@dataclass(frozen=True)
+class StartedElsewhere:
+    """How members are condensed from a start that is made of other people's images, who are not to be protected.
+
+    Attributes
+    ----------
+    settings : whose `start` is not used.
+    rows : of the data set, in place of the start: from each class as many as there are images of it.
+    """
+
+    settings: method.Settings
+    rows: tuple[int, ...]
+
+
 def each(training_sets: dict, recipe) -> dict:
     """Return key to (rows or training set, recipe), the same recipe for all, as `Study.sets` and `Study.models` want
     it."""
@@ -237,6 +251,13 @@ def _condensation(data, kind, key, rows, settings: method.Settings, _) -> Job:
     return _job(data, "condensed", kind, key, condense, (rows, settings), inputs, grows_with=("iterations",), by=by)
 
 
+def _condensation_elsewhere(data, kind, key, rows, recipe: StartedElsewhere, _) -> Job:
+    started = np.array(recipe.rows)
+    job = _condensation(data, kind, key, rows, recipe.settings, None)
+    inputs = job.inputs | {"started_from": store.digest(started)}
+    return replace(job, inputs=inputs, make=condense_from, arguments=(rows, recipe.settings, started))
+
+
 def _matching(data, kind, key, rows, settings: psg.Settings, is_member) -> Job:
     inputs = asdict(settings) | _audited(data, rows, is_member)
     arguments, by = (rows, settings, is_member), (psg.condense,)
@@ -275,7 +296,13 @@ def _private_training(data, kind, key, rows, recipe: PrivateTraining, is_member)
     return _job(data, "models", kind, key, train_privately, arguments, inputs, by=by, imports=COMPILER)
 
 
-SETS = {method.Settings: _condensation, psg.Settings: _matching, gan.Settings: _drawing, FittedRelease: _fitting}
+SETS = {
+    method.Settings: _condensation,
+    StartedElsewhere: _condensation_elsewhere,
+    psg.Settings: _matching,
+    gan.Settings: _drawing,
+    FittedRelease: _fitting,
+}
 MODELS = {Training: _training, PrivateTraining: _private_training}
 AUDITED = psg.Settings, FittedRelease, PrivateTraining
 
@@ -352,6 +379,13 @@ def condense(data: Data, rows: np.ndarray, settings: method.Settings, **run) -> 
         **run,
     )
     return made | {"started_from": rows[made["started_from"].numpy()]}
+
+
+def condense_from(data: Data, rows: np.ndarray, settings: method.Settings, started: np.ndarray, **run) -> dict:
+    """Return what `condense` makes of members from the images of other people."""
+    order = np.argsort(data.labels[started].numpy(), kind="stable")
+    start = data.images[started[order]].unflatten(0, (data.classes, settings.ipc))
+    return condense(data, rows, settings, start_images=start, **run)
 
 
 def condense_privately(data: Data, rows: np.ndarray, settings: psg.Settings, is_member: np.ndarray, **run) -> dict:

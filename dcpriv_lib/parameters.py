@@ -25,6 +25,7 @@ OWNERS = {
     "PAPER_LOOPS": "condensation.defaults",
     "STARTS": "condensation.starts",
     "NETWORKS": "models.networks",
+    "SLOW": "attacks.released.suite",
 }
 CHECKED = "_parameters_were_checked"
 PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
@@ -57,6 +58,13 @@ def _ascending(entries: list) -> list:
 
 def _inside_its_folder(name: str) -> str:
     check_profile(name)
+    return name
+
+
+def _method_and_start(name: str) -> str:
+    method, _, start = name.partition(" from ")
+    if method not in __getattr__("METHODS") + __getattr__("CORESETS") or start not in ("", *__getattr__("STARTS")):
+        raise ValueError("no such method or start")
     return name
 
 
@@ -105,6 +113,11 @@ PIXELS = get_args(Pixels)
 Method = Annotated[str, OneOf("METHODS")]
 MethodOrCoreset = Annotated[str, OneOf("CORESETS", "METHODS")]
 Start = Annotated[str, OneOf("STARTS")]
+Released = Annotated[
+    str,
+    AfterValidator(_method_and_start),
+    Field(description="a method, as 'KIP', or a method and its start, as 'DM from noise'"),
+]
 Network = Annotated[str, OneOf("NETWORKS")]
 TrainingSet = Literal["original", "subset", "condensed"]
 File = Annotated[str, Field(pattern=r"\S")]
@@ -340,6 +353,48 @@ class FormalPrivacy(OnOneDevice):
     effort: Effort
 
 
+class ReleasedImages(OnOneDevice):
+    """Notebook 12: what is released, how many sets of it, and by which attacks the sets are asked."""
+
+    released: SomeDistinct[Released]
+    step_factors: OneOrMany[Factor]
+    control_ipc: Ipc
+    n_sets: Annotated[int, Field(ge=8, le=10_000, multiple_of=2)]  # four pairs: two are left out at a time
+    slow_attacks: Distinct[Annotated[str, OneOf("SLOW")]]
+    n_canaries: EightOrMore
+    n_special: TwoOrMore
+    effort: Effort
+    width: Width
+    real_batch: Count
+    training_steps: Count
+    by_hand: Released
+    looked_at: Released
+    factor_method: Method
+    factor_starts: SomeDistinct[Start]
+    other_ipc: SomeDistinct[Ipc]
+    crowds: SomeDistinct[TenOrMore]
+    dp_epsilons: SomeDistinct[Annotated[float, Field(ge=0.01, le=1000)]]
+    delta: Delta
+    releases_once: UpTo100000
+    dm_batch: Count
+    dp_width: Width
+    updates: Count
+    gan_steps: Count
+    drawn_per_class: UpTo100000
+
+    @model_validator(mode="after")
+    def _some_of_the_released(self):
+        for name in ("by_hand", "looked_at"):
+            if getattr(self, name) not in self.released:
+                raise ValueError(f"{name} = {getattr(self, name)!r}: expected one of released = {self.released}")
+        if len(as_list(self.step_factors)) not in (1, len(self.released)):
+            raise ValueError(
+                f"step_factors = {in_words(self.step_factors)}: expected one number, or {len(self.released)}, one for "
+                f"each of released = {self.released}"
+            )
+        return self
+
+
 # ---------------------------------------------------------------- their solutions
 
 
@@ -410,6 +465,12 @@ class FormalPrivacySolutions(OfOneSplit):
     frequencies: UpTo100000
 
 
+class ReleasedImagesSolutions(OfOneSplit):
+    """The solutions of notebook 12."""
+
+    training_steps: Count
+
+
 MODELS: dict[str, type[Parameters]] = {
     "01_data_split": DataSplit,
     "02_condensation": Condensation,
@@ -422,6 +483,7 @@ MODELS: dict[str, type[Parameters]] = {
     "09_methods": Methods,
     "10_robustness_and_fairness": RobustnessAndFairness,
     "11_formal_privacy": FormalPrivacy,
+    "12_released_images": ReleasedImages,
     "01_solutions": OfOneSplit,
     "02_solutions": CondensationSolutions,
     "03_solutions": ShadowTrainingSolutions,
@@ -433,6 +495,7 @@ MODELS: dict[str, type[Parameters]] = {
     "09_solutions": MethodsSolutions,
     "10_solutions": RobustnessAndFairnessSolutions,
     "11_solutions": FormalPrivacySolutions,
+    "12_solutions": ReleasedImagesSolutions,
 }
 
 

@@ -107,6 +107,13 @@ STAGES = (
         needs_own_sets=True,
         verdict=("formal_verdict", "question", "answer"),
     ),
+    Stage(
+        "12_released_images",
+        "attacking what is handed over: the images themselves",
+        reads=("split",),
+        leaves=("released",),
+        verdict=("released_verdict", "question", "answer"),
+    ),
 )
 # It reads what others made and none of the above, so it is no part of a profile: `make authors` runs it.
 APART = Stage("08_the_authors_models", "judging what the paper's authors published")

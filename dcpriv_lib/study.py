@@ -95,6 +95,21 @@ class Study:
         copied.inputs = self.inputs | {"canaries": store.digest(rows, copied.labels[rows])}
         return copied
 
+    def with_people(self, rows: np.ndarray, images: torch.Tensor, labels: torch.Tensor) -> "Study":
+        """Return a copy in which other people stand in some rows of the data set.
+
+        Parameters
+        ----------
+        rows : int64 [n].
+        images : float32 [n, C, H, W], as networks see them.
+        labels : int64 [n].
+        """
+        copied, rows = copy.copy(self), torch.as_tensor(rows)
+        copied.images, copied.labels = self.images.clone(), self.labels.clone()
+        copied.images[rows], copied.labels[rows] = images, labels
+        copied.inputs = self.inputs | {"people": store.digest(rows, images, labels)}
+        return copied
+
     def subset(self, number: int) -> "Study":
         """Return a copy whose pool is so many of the pool, chosen at random."""
         copied, chosen = copy.copy(self), np.sort(self.rng("among", number).permutation(len(self.pool))[:number])
@@ -145,8 +160,9 @@ class Study:
         kind : what the sets are for. With the same kind and `is_member` another fit finds the releases that were
             made before.
         wanted : key (text, number, or a tuple of them) to the real images, as rows of the data set, and a recipe:
-            `method.Settings` to condense them, `psg.Settings` to do so privately, `jobs.FittedRelease` to fit images to
-            noisy sums of them, `gan.Settings` to draw images from a GAN. `jobs.each` names one recipe for all.
+            `method.Settings` to condense them, `jobs.StartedElsewhere` to do so from other people's images,
+            `psg.Settings` to do so privately, `jobs.FittedRelease` to fit images to noisy sums of them, `gan.Settings`
+            to draw images from a GAN. `jobs.each` names one recipe for all.
         is_member : bool [sets, canaries], which artificial people are members too, for an audit (see
             `noisy_embeddings.release`); None for no audit.
 
@@ -257,26 +273,30 @@ class Study:
             is_member, answers[:, self.pool], labels[self.pool], answers[:, self.attacker], labels[self.attacker]
         )
 
-    def scores(self, kind: str, sets: dict, attacks: list[str]) -> dict[str, np.ndarray]:
+    def scores(self, released: dict, attacks: list[str]) -> dict[str, dict[str, np.ndarray]]:
         """Ask released sets about everybody in the pool; the attacker's own images are known too.
 
         Parameters
         ----------
-        kind : whose sets they are.
-        sets : key to the arrays of one set, as from `sets`.
+        released : name to what `sets` returns, the sets of one method.
         attacks : names of `attacks.released.suite.SCORES`.
 
         Returns
         -------
-        dict of attack to float64 [sets, n], higher for "member".
+        dict of name to attack to float64 [sets, n], higher for "member".
         """
-        data = self.data
+        data, where = self.data, (self.pool, self.attacker)
         asked = [
-            jobs.score_job(data, kind, _key(key), released, self.pool, self.attacker, list(attacks))
-            for key, released in sets.items()
+            jobs.score_job(data, name, _key(key), one, *where, list(attacks))
+            for name, sets in released.items()
+            for key, one in sets.items()
         ]
-        found = self._made(asked, f"{kind} sets asked")
-        return {attack: np.stack([one[attack] for one in found]) for attack in attacks}
+        found = iter(self._made(asked, "sets asked"))
+        of_sets = {name: [next(found) for _ in sets] for name, sets in released.items()}
+        return {
+            name: {attack: np.stack([one[attack] for one in scores]) for attack in attacks}
+            for name, scores in of_sets.items()
+        }
 
     def grey_pixels(self, rows: np.ndarray) -> torch.Tensor:
         """Return images as pixels from 0 to 1, float32 [n, C, H, W], as `attacked` changes them."""

@@ -72,6 +72,7 @@ def condense(
     *,
     make_network: Callable,
     seed: int,
+    start_images: torch.Tensor | None = None,
     checkpoint: Path | None = None,
     progress: Callable = iter,
 ) -> dict[str, torch.Tensor]:
@@ -88,6 +89,8 @@ def condense(
     settings : see `Settings`; its `width` and `network` are up to `make_network`.
     make_network : builds the network that the method works with.
     seed : seed of the start, the networks and the batches.
+    start_images : float32 [classes, ipc, C, H, W], of people who are not to be protected, to start from in place of
+        what `settings.start` names; "started_from" then names nobody.
     checkpoint : file of the state after the last iteration. If it exists, the work goes on
         from there, to the same result as an unbroken run. It is kept at the end: asked
         for more iterations, the work goes on from it too.
@@ -112,7 +115,10 @@ def condense(
     if settings.outer < 1 or settings.iterations < 0:
         raise ValueError(f"outer = {settings.outer}, iterations = {settings.iterations}: expected at least 1 and 0")
     real = Real.of(images, labels)
-    first, started_from = starting_images(real, settings.ipc, settings.start, seed, make_network)
+    if start_images is None:
+        first, started_from = starting_images(real, settings.ipc, settings.start, seed, make_network)
+    else:
+        first, started_from = start_images.cpu(), torch.empty((settings.ipc * len(real.by_class), 0), dtype=torch.int64)
     state = _iterate_all(real, first, settings, make_network, seed, checkpoint, progress)
     method = METHODS[settings.method]
     formed = method.training_images(state["images"])

@@ -9,6 +9,28 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .. import lira
+
+TOGETHER = "all together"
+FARTHEST = 6.0  # spreads from the middle; a copy of somebody is infinitely far, and would be all that a direction knows
+
+
+def calibrated(scores: dict[str, np.ndarray], is_member: np.ndarray) -> dict[str, np.ndarray]:
+    """Return every score calibrated by Bayesian LiRA, and `TOGETHER`, all of them combined.
+
+    Parameters
+    ----------
+    scores : attack to float [sets, n]. What is the same for everybody, in every set, is left out.
+    is_member : bool [sets, n], sets 2i and 2i + 1 being made of complementary halves; four pairs or more.
+
+    Returns
+    -------
+    dict of attack to float64 [sets, n], higher for "member".
+    """
+    telling = {attack: of_sets for attack, of_sets in scores.items() if np.ptp(of_sets)}
+    found = {attack: leave_pair_out(of_sets, is_member, lira.bayesian) for attack, of_sets in telling.items()}
+    return found | {TOGETHER: combined(np.stack(list(telling.values())), is_member)}
+
 
 def leave_pair_out(scores: np.ndarray, is_member: np.ndarray, ratio: Callable) -> np.ndarray:
     """Return the calibrated scores of every set against the others, its partner left out, float64 [sets, n].
@@ -40,16 +62,41 @@ def combined(scores: np.ndarray, is_member: np.ndarray) -> np.ndarray:
     Returns
     -------
     float64 [sets, n]
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than four pairs: a spread over the sets with somebody takes two of them, when two pairs are
+        left out.
     """
-    found = np.empty(is_member.shape)
-    for number, others in enumerate(_others(len(is_member))):
-        known, inside = scores[:, others], is_member[others]
-        learned = np.stack(
-            [_centred(known[:, rest], inside[rest], known[:, own]) for own, rest in enumerate(_others(len(inside)))], 1
-        )  # [attacks, sets, n]
-        direction = _discriminant(learned[:, inside].T, learned[:, ~inside].T)
-        found[number] = direction @ _centred(known, inside, scores[:, number])
-    return found
+    if len(is_member) < 8:
+        raise ValueError(f"{len(is_member)} sets: expected 8 or more, four pairs, to learn a direction on the others")
+    return np.stack(
+        [
+            combined_against(scores[:, others], is_member[others], scores[:, number])
+            for number, others in enumerate(_others(len(is_member)))
+        ]
+    )
+
+
+def combined_against(references: np.ndarray, is_member: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return one score out of several of one set, by what other sets say, float64 [n]; see `combined`.
+
+    Parameters
+    ----------
+    references : float [attacks, sets, n], the scores of the other sets.
+    is_member : bool [sets, n], who is in which of these.
+    scores : float [attacks, n].
+    """
+    learned = np.stack(
+        [
+            _centred(references[:, rest], is_member[rest], references[:, own])
+            for own, rest in enumerate(_others(len(is_member)))
+        ],
+        1,
+    )  # [attacks, sets, n]
+    direction = _discriminant(learned[:, is_member].T, learned[:, ~is_member].T)
+    return direction @ _centred(references, is_member, scores)
 
 
 def _others(sets: int):
@@ -59,10 +106,12 @@ def _others(sets: int):
 
 
 def _centred(known: np.ndarray, inside: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return scores [attacks, n] less the middle of the known ones [attacks, sets, n], in units of their spread."""
+    """Return scores [attacks, n] less the middle of the known ones [attacks, sets, n], in units of their spread, at most
+    `FARTHEST` from it."""
     with_, without = (np.where(which, known, 0).sum(1) / np.maximum(which.sum(0), 1) for which in (inside, ~inside))
     spread = np.sqrt(np.where(inside, (known - with_[:, None]) ** 2, (known - without[:, None]) ** 2).mean((1, 2)))
-    return (scores - (with_ + without) / 2) / np.maximum(spread, np.finfo(float).tiny)[:, None]
+    from_middle = (scores - (with_ + without) / 2) / np.maximum(spread, np.finfo(float).tiny)[:, None]
+    return from_middle.clip(-FARTHEST, FARTHEST)
 
 
 def _discriminant(members: np.ndarray, others: np.ndarray) -> np.ndarray:

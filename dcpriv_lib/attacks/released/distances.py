@@ -9,6 +9,7 @@ import torch
 
 from .released_set import Known, Labelled, by_class
 
+COPY = 1e-3  # of the distance to the own image: whoever is nearer is a copy, and more would tell nothing
 CHUNK = 2**22  # distances at a time, 16 MiB
 
 
@@ -30,9 +31,8 @@ def nearest_against_own(released: Labelled, people: Labelled, known: Known) -> n
     """
 
     def ratio(shown, some, own):
-        least = torch.finfo(torch.float32).tiny
-        to_released, to_own = (_to_nearest(some.pixels, those.pixels).clamp(min=least) for those in (shown, own))
-        return (to_own / to_released).log()
+        to_released, to_own = (_to_nearest(some.pixels, those.pixels) for those in (shown, own))
+        return -(to_released / to_own.clamp(min=1e-12)).clamp(COPY, 1 / COPY).log()
 
     return by_class(ratio, released, people, known.own).numpy()
 

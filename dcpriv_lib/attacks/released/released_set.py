@@ -88,5 +88,5 @@ def by_class(score, released: Labelled, people: Labelled, own: Labelled) -> torc
         shown = released.of_class(label)
         if len(shown):
             found[people.classes == label] = score(shown, people.of_class(label), own.of_class(label)).double().cpu()
-    lowest = found[~found.isnan()].min() if (~found.isnan()).any() else 0.0
-    return found.nan_to_num(float(lowest))
+    lowest = found[~found.isnan()].min() if (~found.isnan()).any() else torch.zeros((), dtype=torch.float64)
+    return torch.where(found.isnan(), lowest, found)

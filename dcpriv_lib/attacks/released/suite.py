@@ -18,4 +18,6 @@ SCORES = {
     "own models": own_models.confidence,
     "update of a known start": class_means.of_the_update,
 }
+SLOW = ("gradient", "own models")  # each takes longer than all others together
 NEEDS_START = {"update of a known start"}  # these are for who knows what the condensation started from
+SWIFT = [name for name in SCORES if name not in NEEDS_START and name not in SLOW]

@@ -41,7 +41,9 @@ class Matches:
     pairs: int
 
 
-def matches(scores: np.ndarray, is_member: np.ndarray, classes: np.ndarray, rng: np.random.Generator) -> Matches:
+def matches(
+    scores: np.ndarray, is_member: np.ndarray, classes: np.ndarray, rng: np.random.Generator, questions: int = 1
+) -> Matches:
     """Return what random pairs of a member and a person held out say of a score.
 
     Parameters
@@ -51,6 +53,8 @@ def matches(scores: np.ndarray, is_member: np.ndarray, classes: np.ndarray, rng:
     classes : int [n]; the two of a pair are of one class. Of a class with more members than people held out, or fewer,
         a random choice is paired.
     rng : of the pairing, and of ties.
+    questions : how many scores are tried on the same people; `Matches.p` and `Matches.epsilon_lower_bound` hold for
+        the best of them (Bonferroni).
 
     Raises
     ------
@@ -72,9 +76,10 @@ def matches(scores: np.ndarray, is_member: np.ndarray, classes: np.ndarray, rng:
         right = int((sign[surest[:guesses]] > 0).sum())
         tried.append((float(binom.sf(right - 1, guesses, 0.5)), right, guesses))
     p, right, guesses = min(tried)
-    level = 1 - (1 - LEVEL) / len(SHARES)
+    questions *= len(SHARES)
+    level = 1 - (1 - LEVEL) / questions
     bound = max(auditing.one_run(of_share, number, pairs, level=level) for _, of_share, number in tried)
-    return Matches(right, guesses, min(1.0, p * len(SHARES)), _detectable(pairs), bound, pairs)
+    return Matches(right, guesses, min(1.0, p * questions), _detectable(pairs, questions), bound, pairs)
 
 
 def _differences(scores, is_member, classes, rng) -> np.ndarray:
@@ -88,9 +93,9 @@ def _differences(scores, is_member, classes, rng) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _detectable(pairs: int) -> float:
+def _detectable(pairs: int, questions: int) -> float:
     """Return the share of right guesses about all pairs that the test finds with the probability `POWER`."""
-    needed = int(binom.isf((1 - LEVEL) / len(SHARES), pairs, 0.5)) + 1
+    needed = int(binom.isf((1 - LEVEL) / questions, pairs, 0.5)) + 1
     shares = np.linspace(0.5, 1, 2001)
     enough = binom.sf(needed - 1, pairs, shares) >= POWER
     return float(shares[enough.argmax()]) if enough.any() else 1.0
