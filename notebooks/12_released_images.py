@@ -97,7 +97,6 @@ from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
-attacks = [*suite.SWIFT, *slow_attacks]
 pool, classes = study.pool, study.classes
 few = control_ipc * len(classes)                         # images of a condensed set
 
@@ -250,7 +249,7 @@ study.figure(figure, "unmixing_by_hand")
 # orange where not.
 
 # %%
-asked = world.scores(sets, attacks)
+asked = world.scores(sets, [*suite.SWIFT, *slow_attacks])
 score = asked[looked_at]["kernel regression, error"]
 figure, axes = plt.subplots(1, 3, figsize=(9, 1.8))
 for ax, one in zip(axes, np.flatnonzero(~canary)[:3]):
@@ -431,7 +430,7 @@ for kind, others in copied.items():                      # copies go where the p
 own = {j: pool[one] for j, one in enumerate(marked)}
 betrayed = {name: special.sets(f"{name}, special people", each(own, settings(name)))
             for name in dict.fromkeys([looked_at, by_hand])}
-of_special, rows = special.scores(betrayed, attacks), []
+of_special, rows = special.scores(betrayed, suite.SWIFT), []
 for name, made in betrayed.items():
     of_set = calibration.calibrated(of_special[name], marked)[TOGETHER]
     of_model, _ = of_models(special, f"{name}, special people", made, marked)
@@ -456,12 +455,12 @@ study.table(verdicts.examined_cells(noticed).drop(columns="pairs"), "special_peo
 #
 # ### The start, and the updates
 #
-# One method, four starts, and its images after every few iterations; 0 is the start itself. (The slow attacks are left out here.) A
+# One method, four starts, and its images after every few iterations; 0 is the start itself. (The random networks are left out here, for speed.) A
 # start from noise shows nobody, one from means shows four people in each image, and one from real images shows them as they are.
 # Do the updates wash the start out, or do they write people in?
 
 # %%
-swift = [name for name in attacks if "networks" not in name and name not in suite.SLOW]
+swift = [name for name in suite.SWIFT if "networks" not in name]
 by_start, started, now = {}, {}, {}
 for start in factor_starts:
     name = f"{factor_method} from {start}"
@@ -588,7 +587,7 @@ def bound_of(scores, who):
         *one, [len(one[0]) * few // 10, one[0].size // 50, one[0].size // 4], delta, 0.975)
         for one in tried)
 
-everything = asked | world.scores(others, attacks)
+everything = asked | world.scores(others, suite.SWIFT)
 rows, bounds = [], {}
 for name, made in (sets | others).items():
     together = calibration.calibrated(everything[name], member)[TOGETHER]
@@ -678,7 +677,7 @@ changed |= {f"another method: {name}": others[name] for name in levels}
 # %%
 told, rows = {}, []
 of_changes = world.scores({f"{looked_at}, {change}": made for change, made in changed.items()},
-                          attacks)
+                          suite.SWIFT)
 for (change, made), scores in zip(changed.items(), of_changes.values()):
     of_set = calibration.calibrated(scores, member)[TOGETHER]
     right = accuracy[looked_at][:judged] if change == kept else accuracy_of(change, made)

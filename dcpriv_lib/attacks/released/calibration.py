@@ -106,8 +106,7 @@ def _others(sets: int):
 
 
 def _centred(known: np.ndarray, inside: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return scores [attacks, n] less the middle of the known ones [attacks, sets, n], in units of their spread, at most
-    `FARTHEST` from it."""
+    """Return scores [attacks, n] less the middle of the known ones [attacks, sets, n], in units of their spread."""
     with_, without = (np.where(which, known, 0).sum(1) / np.maximum(which.sum(0), 1) for which in (inside, ~inside))
     spread = np.sqrt(np.where(inside, (known - with_[:, None]) ** 2, (known - without[:, None]) ** 2).mean((1, 2)))
     from_middle = (scores - (with_ + without) / 2) / np.maximum(spread, np.finfo(float).tiny)[:, None]
