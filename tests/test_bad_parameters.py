@@ -136,6 +136,7 @@ def senseless(name: str) -> list:
         "grid_C": [[1, 1], [0]],
         "grid_gamma": [[1, 1.0], [0]],
         "factors": [[1, 1.0], [0]],
+        "step_factors": [[0], [-1.0]],
         "other_ipc": [[3, 3], [0], [0.5]],
         "epsilons": [[0.2, 0.1], [0.1, 0.1], [-0.1], [1.5]],
         "dp_epsilons": [[1, 1], [0]],
@@ -145,7 +146,7 @@ def senseless(name: str) -> list:
     }
     return (
         NUMBERS
-        + LISTS[name == "doses" :]
+        + LISTS[name in ("doses", "slow_attacks") :]
         + many.get(name, [[1]])
         + [0.5] * (not fits_half)
         + [1.0] * (not fits_half)
@@ -162,9 +163,9 @@ def test_senseless_values_are_refused_by_name(name, refused):
 
 def test_only_these_parameters_may_be_zero_or_no_whole_number_or_an_empty_list():
     zero, half, empty = ({name for name in parameters.NAMES if fits(name, value)} for value in (0, 0.5, []))
-    assert empty == {"doses", "synthetic_sets", "extra_targets"}
+    assert empty == {"doses", "synthetic_sets", "extra_targets", "slow_attacks"}
     assert zero == {"seed", "outer", "inner", "merge_step", "shift", "epsilon", "n_images"}
-    assert half == {"image_lr", "effort", "epsilon"}
+    assert half == {"image_lr", "effort", "epsilon", "step_factors"}
 
 
 @pytest.mark.parametrize("name", parameters.NAMES)
