@@ -109,8 +109,8 @@ def _centred(known: np.ndarray, inside: np.ndarray, scores: np.ndarray) -> np.nd
     """Return scores [attacks, n] less the middle of the known ones [attacks, sets, n], in units of their spread."""
     with_, without = (np.where(which, known, 0).sum(1) / np.maximum(which.sum(0), 1) for which in (inside, ~inside))
     spread = np.sqrt(np.where(inside, (known - with_[:, None]) ** 2, (known - without[:, None]) ** 2).mean((1, 2)))
-    from_middle = (scores - (with_ + without) / 2) / np.maximum(spread, np.finfo(float).tiny)[:, None]
-    return from_middle.clip(-FARTHEST, FARTHEST)
+    spread[spread == 0] = np.inf  # the same in all these sets, for everybody: nothing can be learned of it
+    return ((scores - (with_ + without) / 2) / spread[:, None]).clip(-FARTHEST, FARTHEST)
 
 
 def _discriminant(members: np.ndarray, others: np.ndarray) -> np.ndarray:
