@@ -426,7 +426,7 @@ betrayed = {name: special.sets(f"{name}, special people", each(own, settings(nam
             for name in dict.fromkeys([looked_at, factor_method])}
 of_special, rows = special.scores(betrayed, suite.SWIFT), []
 for name, made in betrayed.items():
-    of_set = calibration.calibrated(of_special[name], marked)[TOGETHER]
+    of_set = calibration.together(of_special[name], marked)
     of_model, _ = of_models(special, f"{name}, special people", made, marked)
     for kind in kinds:
         who = np.isin(np.arange(len(pool)), kind_of[kind])
@@ -466,7 +466,7 @@ after = world.scores({f"{factor_method} from {start} after {iteration}": made
                       for (start, iteration), made in now.items()}, swift)
 rows = []
 for (start, iteration), scores in zip(now, after.values()):
-    of_now = calibration.calibrated(scores, member)[TOGETHER]
+    of_now = calibration.together(scores, member)
     by_start[start, iteration] = examination.aucs(of_now, inside, outside)
     rows.append({"start": start, "iterations": iteration}
                 | examination.examine(of_now, inside, outside))
@@ -519,7 +519,7 @@ by_ipc = {ipc: sets[looked_at] if ipc == control_ipc else world.sets(
     for ipc in sorted({control_ipc, *other_ipc})}
 of_ipc = world.scores({f"{looked_at} {ipc}": made for ipc, made in by_ipc.items()}, swift)
 rows = [{"members": member[0].sum(), "images a class": ipc} | examination.examine(
-    calibration.calibrated(scores, member)[TOGETHER], inside, outside)
+    calibration.together(scores, member), inside, outside)
     for ipc, scores in zip(by_ipc, of_ipc.values())]
 for crowd in sorted(crowds):
     some, name = study.subset(2 * crowd), f"{looked_at}, {crowd} members"
@@ -527,7 +527,7 @@ for crowd in sorted(crowds):
     own = {j: some.pool[one] for j, one in enumerate(kept)}
     scores = some.scores({name: some.sets(name, each(own, settings(looked_at)))}, swift)
     rows.append({"members": crowd, "images a class": control_ipc} | examination.examine(
-        calibration.calibrated(scores[name], kept)[TOGETHER], kept, ~kept))
+        calibration.together(scores[name], kept), kept, ~kept))
 
 # %%
 dose = pd.DataFrame(rows).sort_values("members", kind="stable")
@@ -572,7 +572,7 @@ for j, made in others[strict].items():
 everything = asked | world.scores(others, suite.SWIFT)
 rows, bounds = [], {}
 for name, made in (sets | others).items():
-    together = calibration.calibrated(everything[name], member)[TOGETHER]
+    together = calibration.together(everything[name], member)
     of_average = {attack: one[:, ~canary] for attack, one in everything[name].items()}
     bounds[name] = released_sets.epsilon_at_least(of_average, member[:, ~canary], few, delta)
     rows.append({"released": name} | examination.examine(together, inside, outside))
@@ -664,7 +664,7 @@ told, rows = {}, []
 of_changes = world.scores({f"{looked_at}, {change}": made for change, made in changed.items()},
                           suite.SWIFT)
 for (change, made), scores in zip(changed.items(), of_changes.values()):
-    of_set = calibration.calibrated(scores, member)[TOGETHER]
+    of_set = calibration.together(scores, member)
     right = accuracy[looked_at][:judged] if change == kept else accuracy_of(change, made)
     told[change] = examination.aucs(of_set, inside, outside), right
     gain, lost = (examination.over_pairs(now - before)
