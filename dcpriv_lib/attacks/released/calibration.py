@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+LEAST_SETS = 6  # on which a direction is learned
+
 
 def leave_pair_out(scores: np.ndarray, is_member: np.ndarray, ratio: Callable) -> np.ndarray:
     """Return the calibrated scores of every set against the others, its partner left out, float64 [sets, n].
@@ -43,13 +45,37 @@ def combined(scores: np.ndarray, is_member: np.ndarray) -> np.ndarray:
     """
     found = np.empty(is_member.shape)
     for number, others in enumerate(_others(len(is_member))):
-        known, inside = scores[:, others], is_member[others]
-        learned = np.stack(
-            [_centred(known[:, rest], inside[rest], known[:, own]) for own, rest in enumerate(_others(len(inside)))], 1
-        )  # [attacks, sets, n]
-        direction = _discriminant(learned[:, inside].T, learned[:, ~inside].T)
-        found[number] = direction @ _centred(known, inside, scores[:, number])
+        found[number] = combined_outside(scores[:, others], is_member[others], scores[:, number])
     return found
+
+
+def combined_outside(known: np.ndarray, is_member: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return one score of a set out of several scores, by the direction that is learned on other sets alone.
+
+    Parameters
+    ----------
+    known : float [attacks, sets, n], of the other sets, 2i and 2i + 1 being made of complementary halves.
+    is_member : bool [sets, n], who was condensed into which of these; three pairs or more, since every one is centred
+        without its own, and a spread takes two.
+    scores : float [attacks, n], of the set in question.
+
+    Returns
+    -------
+    float64 [n]
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than three pairs.
+    """
+    if len(is_member) < LEAST_SETS:
+        raise ValueError(f"{len(is_member)} other sets: expected {LEAST_SETS} or more, to learn a direction on")
+    learned = np.stack(
+        [_centred(known[:, rest], is_member[rest], known[:, own]) for own, rest in enumerate(_others(len(is_member)))],
+        1,
+    )  # [attacks, sets, n]
+    direction = _discriminant(learned[:, is_member].T, learned[:, ~is_member].T)
+    return direction @ _centred(known, is_member, scores)
 
 
 def _others(sets: int):

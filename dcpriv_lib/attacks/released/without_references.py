@@ -28,8 +28,8 @@ class Matches:
     right, guesses : of the share of pairs, one of `SHARES`, that has the smallest p-value.
     p : the chance of so many right guesses, or more, if nothing leaks; corrected for the number of shares.
     detectable : the share of right guesses about all pairs that would have been found in 8 of 10 repetitions.
-    epsilon_lower_bound : smaller ones are refuted, at 95 %, for a guarantee about exchanging one person for another.
-        A guarantee about one person more or less, epsilon, gives one of 2 epsilon for an exchange.
+    epsilon_lower_bound : smaller ones are refuted, at the level asked for, for a guarantee about exchanging one person
+        for another. A guarantee about one person more or less, epsilon, gives one of 2 epsilon for an exchange.
     pairs : how many there are.
     """
 
@@ -41,7 +41,9 @@ class Matches:
     pairs: int
 
 
-def matches(scores: np.ndarray, is_member: np.ndarray, classes: np.ndarray, rng: np.random.Generator) -> Matches:
+def matches(
+    scores: np.ndarray, is_member: np.ndarray, classes: np.ndarray, rng: np.random.Generator, level: float = LEVEL
+) -> Matches:
     """Return what random pairs of a member and a person held out say of a score.
 
     Parameters
@@ -51,6 +53,7 @@ def matches(scores: np.ndarray, is_member: np.ndarray, classes: np.ndarray, rng:
     classes : int [n]; the two of a pair are of one class. Of a class with more members than people held out, or fewer,
         a random choice is paired.
     rng : of the pairing, and of ties.
+    level : confidence of the bound on epsilon; higher where it is one of several.
 
     Raises
     ------
@@ -72,7 +75,7 @@ def matches(scores: np.ndarray, is_member: np.ndarray, classes: np.ndarray, rng:
         right = int((sign[surest[:guesses]] > 0).sum())
         tried.append((float(binom.sf(right - 1, guesses, 0.5)), right, guesses))
     p, right, guesses = min(tried)
-    level = 1 - (1 - LEVEL) / len(SHARES)
+    level = 1 - (1 - level) / len(SHARES)
     bound = max(auditing.one_run(of_share, number, pairs, level=level) for _, of_share, number in tried)
     return Matches(right, guesses, min(1.0, p * len(SHARES)), _detectable(pairs), bound, pairs)
 
