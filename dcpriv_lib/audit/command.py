@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--method", help="the method of this project by which SET was made, for instance KIP")
     add("--command", help="or the maker's program: 'python mine.py {data} {out} {seed}'")
-    add("--start", help="what METHOD starts from, if not from what it usually does: real, noise, mean ...")
+    add("--start", help="what METHOD starts from, if not from its usual start: noise, real, means, tiles ...")
     add("--effort", type=float, default=1.0, help="multiple of METHOD's usual iterations")
     add("--factor", type=float, default=1.0, help="multiple of METHOD's usual step size")
     add("--references", type=int, help="sets that are made for comparison, even, from 4 up (default: as --minutes let)")
