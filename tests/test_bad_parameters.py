@@ -136,6 +136,12 @@ def senseless(name: str) -> list:
         "grid_C": [[1, 1], [0]],
         "grid_gamma": [[1, 1.0], [0]],
         "factors": [[1, 1.0], [0]],
+        "step_factors": [[0]],
+        "released": [["KIP", "KIP"], ["KIP from"], ["from noise"], ["KIP from nowhere"], ["KIP from noise from real"]],
+        "by_hand": ["KIP from", "random from noise "],
+        "looked_at": ["kip", ["KIP"]],
+        "slow_attacks": [["gradient", "gradient"], ["unmixing"]],
+        "n_sets": [6, 9, 10.0],
         "other_ipc": [[3, 3], [0], [0.5]],
         "epsilons": [[0.2, 0.1], [0.1, 0.1], [-0.1], [1.5]],
         "dp_epsilons": [[1, 1], [0]],
@@ -145,7 +151,7 @@ def senseless(name: str) -> list:
     }
     return (
         NUMBERS
-        + LISTS[name == "doses" :]
+        + LISTS[name in ("doses", "slow_attacks") :]
         + many.get(name, [[1]])
         + [0.5] * (not fits_half)
         + [1.0] * (not fits_half)
@@ -162,9 +168,9 @@ def test_senseless_values_are_refused_by_name(name, refused):
 
 def test_only_these_parameters_may_be_zero_or_no_whole_number_or_an_empty_list():
     zero, half, empty = ({name for name in parameters.NAMES if fits(name, value)} for value in (0, 0.5, []))
-    assert empty == {"doses", "synthetic_sets", "extra_targets"}
+    assert empty == {"doses", "synthetic_sets", "extra_targets", "slow_attacks"}
     assert zero == {"seed", "outer", "inner", "merge_step", "shift", "epsilon", "n_images"}
-    assert half == {"image_lr", "effort", "epsilon"}
+    assert half == {"image_lr", "effort", "epsilon", "step_factors"}
 
 
 @pytest.mark.parametrize("name", parameters.NAMES)
@@ -192,6 +198,13 @@ def test_a_misspelt_parameter_is_refused_with_the_nearest(name, refused):
         ({"dp_epsilons": 1}, ["dp_epsilons = 1", "a list, each a number", "; write {dp_epsilons: [1]}"]),
         ({"device": ["cpu"]}, ["device = ['cpu']", "expected one of auto, cpu", "did you mean 'cpu'?"]),
         ({"epochs": [5], "__annotations__": {"epochs": int}}, ["epochs = [5]", "expected one int here"]),
+        ({"n_sets": 9}, ["n_sets = 9", "expected an even whole number from 8"]),
+        ({"n_sets": 6}, ["n_sets = 6", "expected an even whole number from 8"]),
+        ({"released": ["DMM"]}, ["released = ['DMM']", "each a method, as 'KIP', or a method and its start"]),
+        ({"released": ["DM from zeros"]}, ["released = ['DM from zeros']", "as 'DM from noise'"]),
+        ({"released": "DM"}, ["released = 'DM'", "expected a list", "; write {released: [DM]}"]),
+        ({"looked_at": "DM from"}, ["looked_at = 'DM from'", "a method and its start, as 'DM from noise'"]),
+        ({"slow_attacks": ["gradients"]}, ["slow_attacks = ['gradients']", "did you mean 'gradient'?"]),
         ({"seed": 10**5000}, ["seed = <int too long to print>", "from 0 to 4,000,000"]),
     ],
 )
@@ -209,6 +222,14 @@ def test_parameters_that_nobody_allows_are_refused(given, words, refused):
         (6, {"extra_targets": "a.npz", "shift": 1}, ["shift = 1", "set shift to 0, or extra_targets to []"]),
         (9, {"methods": ["DM"]}, ["more_of = ['IDM']", "expected one of methods = ['DM']"]),
         (9, {"factor_method": "MTT"}, ["factor_method = 'MTT'", "expected one of methods = ['random', "]),
+        (
+            12,
+            {"step_factors": [0.5, 3.5]},
+            ["step_factors = [0.5, 3.5]", "one number, or 6, one for each of released = ['random"],
+        ),
+        (12, {"by_hand": "DC"}, ["by_hand = 'DC'", "expected one of released = ['random', 'DC from means', "]),
+        (12, {"looked_at": "DSA"}, ["looked_at = 'DSA'", "expected one of released = ['random', "]),
+        (12, {"released": ["KIP", "IDM"]}, ["by_hand = 'DC from means'", "expected one of released = ['KIP', 'IDM']"]),
         (10, {"epsilons": [0.1], "epsilon": 0.2}, ["epsilon = 0.2", "expected one of epsilons = [0.1]"]),
     ],
 )
