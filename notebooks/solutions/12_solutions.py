@@ -55,7 +55,7 @@ factors = as_list(made["step_factors"])
 factor_of = dict(zip(made["released"], factors * (len(made["released"]) // len(factors))))
 
 def condensed(name, kind=None):
-    """The sets of all halves by "METHOD" or "METHOD from START"; another kind has other seeds."""
+    """The sets of all halves by "METHOD" or "METHOD from START"; other kinds, other seeds."""
     method, _, start = name.partition(" from ")
     how = defaults.settings_of(method, made["control_ipc"], width=made["width"],
                                real_batch=made["real_batch"], effort=made["effort"],
@@ -76,7 +76,7 @@ def change(values, before):
 name = made["by_hand"]
 weights = world.scores({name: condensed(name)}, suite.SWIFT)[name]["unmixing"]   # [sets, n]
 order = np.argsort(-weights, axis=1, kind="stable")
-right = np.take_along_axis(member, order, 1).cumsum(1)   # members among the first 1, 2, ... people
+right = np.take_along_axis(member, order, 1).cumsum(1)   # members among the first k
 
 def shared(values, trials):
     """One rate a set as a cell; the interval has a width even if all, or none, are right."""
@@ -97,7 +97,8 @@ tables.shown(pd.DataFrame(rows))
 # %%
 of_ten, of_hundred = right[:, 9] / 10, right[:, 99] / 100
 price, low, high = examination.over_pairs(of_ten - of_hundred)
-told = "a lower share" if low > 0 else "a higher share" if high < 0 else "no detectably other share"
+told = ("a lower share" if low > 0 else "a higher share" if high < 0
+        else "no detectably other share")
 print(f"Of the first ten {of_ten.mean():.1%} were condensed, and {told} of the first hundred: "
       f"{of_hundred.mean():.1%}.\nWho accuses a hundred accuses "
       f"{100 * (1 - of_hundred.mean()):.1f} who were not, on average over the sets.")
@@ -199,12 +200,13 @@ tables.shown(verdicts.examined_cells(of_noise).drop(columns="pairs"), verdicts.l
 leaks = [verdict.word == verdicts.RECOGNISED for verdict in verdicts.judged(of_noise)]
 last = max((place for place, leak in enumerate(leaks) if leak), default=-1)
 if last + 1 == len(levels):
-    print(f"Members are recognised at every noise that was tried, up to {levels[-1]:g} times the range.")
+    print("Members are recognised at every noise that was tried, up to "
+          f"{levels[-1]:g} times the range.")
 else:
     gone = levels[last + 1]
-    print(f"From a noise of {gone:g} times the range on, no leak stands after the correction. The "
-          f"models of such images have an accuracy of {accuracy[gone].mean():.0%}; without noise it "
-          f"is {accuracy[0].mean():.0%}.")
+    print(f"From a noise of {gone:g} times the range on, no leak stands after the correction. "
+          f"The models of such images have an accuracy of {accuracy[gone].mean():.0%}; "
+          f"without noise it is {accuracy[0].mean():.0%}.")
 
 # %% [markdown]
 # That no leak stands does not say that it is gone: the last column says what would have been found. Noise on the finished images has no
@@ -221,7 +223,8 @@ else:
 # %%
 again = condensed(name, f"{name}, another seed")
 two = world.scores({name: plain, f"{name}, another seed": again}, suite.SWIFT)
-first, second = (calibration.calibrated(of_sets, member)[calibration.TOGETHER] for of_sets in two.values())
+first, second = (calibration.calibrated(of_sets, member)[calibration.TOGETHER]
+                 for of_sets in two.values())
 told = {"the first set": first, "the second set": second, "both, added": first + second}
 own = {what: examination.aucs(scores, inside, outside) for what, scores in told.items()}
 rows = [{"published": what, "more than one set": change(own[what], (
@@ -235,9 +238,9 @@ one, both = (own["the first set"] + own["the second set"]).mean() / 2, own["both
 alike = np.mean([np.corrcoef(first[j, who[j]], second[j, who[j]])[0, 1]
                  for who in (inside, outside) for j in range(n_sets)])
 expected = [ndtr(ndtri(one) * np.sqrt(2 / (1 + correlation))) for correlation in (alike, 0)]
-print(f"One set has an AUC of {one:.1%}, and both have one of {both:.1%}. The scores have a correlation "
-      f"of {alike:.2f},\nfor which the formula has {expected[0]:.1%}; if they had none, "
-      f"it would be {expected[1]:.1%}.")
+print(f"One set has an AUC of {one:.1%}, and both have one of {both:.1%}. The scores have a "
+      f"correlation of {alike:.2f},\nfor which the formula has {expected[0]:.1%}; if they had "
+      f"none, it would be {expected[1]:.1%}.")
 
 # %% [markdown]
 # The correlation says what the second set is worth. At 0 it is as good as new evidence, and at 1 it only repeats the first. Whoever publishes
