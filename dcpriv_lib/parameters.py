@@ -362,12 +362,10 @@ class ReleasedImages(OnOneDevice):
     n_sets: Annotated[int, Field(ge=8, le=10_000, multiple_of=2)]  # four pairs: two are left out at a time
     slow_attacks: Distinct[Annotated[str, OneOf("SLOW")]]
     n_canaries: EightOrMore
-    n_special: TwoOrMore
     effort: Effort
     width: Width
     real_batch: Count
     training_steps: Count
-    by_hand: Released
     looked_at: Released
     factor_method: Method
     factor_starts: SomeDistinct[Start]
@@ -377,16 +375,13 @@ class ReleasedImages(OnOneDevice):
     delta: Delta
     releases_once: UpTo100000
     dm_batch: Count
-    dp_width: Width
     updates: Count
-    gan_steps: Count
-    drawn_per_class: UpTo100000
+    short_gan_steps: Count
 
     @model_validator(mode="after")
     def _some_of_the_released(self):
-        for name in ("by_hand", "looked_at"):
-            if getattr(self, name) not in self.released:
-                raise ValueError(f"{name} = {getattr(self, name)!r}: expected one of released = {self.released}")
+        if self.looked_at not in self.released:
+            raise ValueError(f"looked_at = {self.looked_at!r}: expected one of released = {self.released}")
         if len(as_list(self.step_factors)) not in (1, len(self.released)):
             raise ValueError(
                 f"step_factors = {in_words(self.step_factors)}: expected one number, or {len(self.released)}, one for "

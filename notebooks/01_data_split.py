@@ -42,7 +42,7 @@
 # >
 # > **Which door?** Notebooks 1 to 6 and 8 watch this one: a model that may be asked. Whoever is *handed the
 # > synthetic images* can train such a model alone, ask it, and do more besides. Nothing in these notebooks is a
-# > statement about that attacker. Notebook 7 makes a start there (exercise 2), a later notebook goes on.
+# > statement about that attacker. Notebook 12 is about nobody else.
 
 # %% tags=["parameters"]
 profile: str = "quick"      # name of this run; its files go to results/<profile>

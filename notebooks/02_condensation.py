@@ -34,7 +34,7 @@
 # > **Threat model.** Everything here happens at the owner's. The owner condenses the *members
 # > only* and, in the condensed case, trains one model on the synthetic images and keeps or deletes these. The
 # > attacker of the next notebooks will see that model's outputs. An owner who *gives away* the synthetic images
-# > opens another door, which these notebooks do not watch (notebook 1). "Member" always means a *real* image,
+# > opens another door, which notebook 12 watches. "Member" always means a *real* image,
 # > whatever the model was trained on.
 #
 # Two papers are behind this notebook. "The paper" is always Gujarathi and Gandhi's, which this report

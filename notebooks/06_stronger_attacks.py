@@ -43,7 +43,7 @@
 # > that the judge may ask about, members and non-members in equal numbers, without knowing who is who. They also own the
 # > attacker's images of notebook 1, know the architecture and the training, and may ask one model for its softmax.
 # > They see neither the weights nor the condensed images, and train on real ones. So whatever is found or not found
-# > in condensed models here holds for somebody who asks one model, not for somebody who is given the images.
+# > in condensed models here holds for somebody who asks one model. Somebody who is given the images finds more (notebook 12).
 
 # %% tags=["parameters"]
 profile: str = "quick"      # name of this run; its files are in results/<profile>

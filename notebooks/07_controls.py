@@ -36,7 +36,8 @@
 # > **Threat model.** The attacker may ask **one model** that was trained on the images, as in notebook 6, and knows one thing more:
 # > *how* the owner makes the training set, whether by condensing or by choosing a few images, and with which settings. Members are
 # > always the **real** images that the owner holds, whether or not they were among those chosen. The attacker does *not* hold the
-# > condensed images. Whoever receives them can read more off them than a model of them says; exercise 2 makes a beginning.
+# > condensed images. Whoever receives them can read more off them than a model of them says; exercise 2 makes a beginning, and notebook 12
+# > goes on.
 
 # %% tags=["parameters"]
 profile: str = "quick"      # name of this run; its files are in results/<profile>
@@ -455,8 +456,8 @@ tables.shown(committed("mnist-small", "dose_and_response")[0])
 # ## What the start gives away
 #
 # A condensation that starts from real images, and stops early, still shows them. How near are the synthetic images $s$ to
-# the real ones that they started from? (Only this part looks at the images themselves. It does not say how well a person would be
-# recognised by somebody who holds them.)
+# the real ones that they started from? (Only this part looks at the images themselves. How well a person is recognised by somebody
+# who holds them is the question of notebook 12.)
 #
 # $$d(s) = \min_{x \in \mathrm{members}} \|s - x\| \quad \text{against} \quad \min_{x \in \mathrm{non\text{-}members}} \|s - x\| .$$
 
@@ -649,7 +650,7 @@ tables.shown(committed("digits", "equal_accuracy")[0])
 # well, and a subset is the simpler method. For the *worst-off person* the comparison is with real images of the same number: a
 # subset exposes whoever it uses, and a condensed set uses everybody a little. None of this is a guarantee, which needs noise
 # and a proof (differential privacy). "No leak detected" is the verdict of these attacks, on one model, with so many models on so
-# many people. An attacker who holds the images is another one.
+# many people. An attacker who holds the images is another one, and finds more: see notebook 12.
 #
 # ## Summary
 #

@@ -35,7 +35,7 @@
 #
 # > **Threat model.** That of notebook 7. The attacker knows the method, its settings and how its step size was chosen, and
 # > condenses other people's images in the same way. They see the outputs of **one model** that was trained on the condensed images,
-# > and not the images themselves: whoever receives these finds more. Members are the **real** people who were condensed.
+# > and not the images themselves: whoever receives these finds more (notebook 12). Members are the **real** people who were condensed.
 
 # %% tags=["parameters"]
 profile: str = "quick"      # name of this run; its files are in results/<profile>

@@ -39,7 +39,7 @@
 # > **Threat model.** The strongest there is. The attacker sees everything that the owner *releases*, every noisy sum, and may
 # > know every other person's data, and when they were in a batch. Only your own coins and the noise are secret. The random
 # > numbers of this report come from a published seed, so that you can repeat it. A guarantee holds for an owner who keeps
-# > their seed secret.
+# > their seed secret. Notebook 12 asks the same sets by their images alone.
 # >
 # > **What every $\varepsilon$ in this notebook means.** It is for $\delta = 10^{-5}$ (the parameter `delta`). Two data sets are
 # > neighbours if one has one *image* more than the other: the unit is one image, added or removed.

@@ -15,7 +15,6 @@
 #     name: python3
 # ---
 
-
 # %% [markdown]
 # # 12. You are handed the images
 #
@@ -50,14 +49,12 @@ released: list = ["random", "DC from means", "DM", "DM from noise", "IDM", "KIP"
 step_factors: list = [1, 1, 1, 1, 1, 3]  # of their usual step sizes, as notebook 9 chose
 control_ipc: int = 10       # images per class
 n_sets: int = 10            # sets of every method, an even number; each is a target
-slow_attacks: list = []     # "gradient", "own models": longer than all others together
+slow_attacks: list = []     # or "gradient", "own models": longer than all others together
 n_canaries: int = 60        # images of the pool with a wrong label
-n_special: int = 15         # people of every kind that is made to be noticed
 effort: float = 0.1         # of the library's usual number of iterations
 width: int = 16             # filters of the network that the methods work with
 real_batch: int = 256       # real images per class in one update
 training_steps: int = 120   # optimiser steps of every model
-by_hand: str = "DC from means"  # the set that is taken apart by hand, one of released
 looked_at: str = "KIP"      # the set that is looked at closely, and mended, one of released
 factor_method: str = "DM"   # the method whose start is changed
 factor_starts: list = ["noise", "mean noise", "means", "real"]  # what it starts from
@@ -67,10 +64,8 @@ dp_epsilons: list = [1, 10]  # guarantees of the private sets
 delta: float = 1e-5         # the other part of these guarantees
 releases_once: int = 20     # noisy sums of a class in a private set
 dm_batch: int = 40          # members of a class in a noisy sum on average
-dp_width: int = 16          # filters of the networks that embed the images
 updates: int = 60           # steps in which images are fitted to noisy sums
-gan_steps: int = 1000       # steps of the GAN
-drawn_per_class: int = 50   # images of each class that it draws
+short_gan_steps: int = 250  # steps of the GAN
 
 # %%
 from dataclasses import replace
@@ -87,8 +82,8 @@ from dcpriv_lib.attacks import signals, suites
 from dcpriv_lib.attacks.released import calibration, suite, without_references
 from dcpriv_lib.attacks.shadow_models import membership_matrix
 from dcpriv_lib.condensation import condense, defaults
-from dcpriv_lib.engine import errors
-from dcpriv_lib.evaluation import canaries, controls, examination
+from dcpriv_lib.engine.errors import check_at_most
+from dcpriv_lib.evaluation import canaries, controls, examination, released_sets
 from dcpriv_lib.jobs import FittedRelease, StartedElsewhere, Training, each
 from dcpriv_lib.models.training import epochs_for
 from dcpriv_lib.privacy import accounting as dp, auditing, gan, noisy_embeddings
@@ -97,19 +92,18 @@ from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
-pool, classes = study.pool, study.classes
-few = control_ipc * len(classes)                         # images of a condensed set
 
 # %% [markdown]
 # Everything that could be too large for this data set is noticed here, before anything is computed.
 
 # %%
+pool, classes = study.pool, study.classes
+few = control_ipc * len(classes)                         # images of a condensed set
 smallest = int(np.bincount(study.labels[pool]).min()) // 3
 for name, most in (("control_ipc", control_ipc), ("other_ipc", max(other_ipc))):
-    errors.check_at_most(name, most, smallest, "images, a third of the smallest class")
-errors.check_at_most("n_canaries", n_canaries, len(pool) // 4, "a quarter of the pool")
-errors.check_at_most("n_special", n_special, len(pool) // 40, "a fortieth of the pool")
-errors.check_at_most("crowds", max(crowds), len(pool) // 2, "images in half of the pool")
+    check_at_most(name, most, smallest, "images, a third of the smallest class")
+check_at_most("n_canaries", n_canaries, len(pool) // 4, "a quarter of the pool")
+check_at_most("crowds", max(crowds), len(pool) // 2, "images in half of the pool")
 
 # %% [markdown]
 # ## Two doors
@@ -198,7 +192,9 @@ study.figure(figure, "what_the_eye_sees")
 # run it: how many of the many candidates will get a weight that is not zero, and how many of those are members?
 
 # %%
-made, mine = sets[by_hand][0], np.flatnonzero(labels == 0)
+mixed = "DC from means"
+made = sets.get(mixed) or world.sets(mixed, each({0: halves[0]}, settings(mixed)))
+made, mine = made[0], np.flatnonzero(labels == 0)
 grey = study.split.grey_levels(study.images[pool[mine]]).flatten(1).numpy()  # candidates [m, d]
 s = study.split.grey_levels(torch.as_tensor(made["images"][:1])).flatten().numpy()
 w, _ = nnls(grey.T, s)
@@ -294,27 +290,23 @@ def of_models(world, name, sets, member):
     references = world.references(member, world.models(name, each(sets, recipe)))
     return examination.leave_pair_out(references, strong), references
 
-def best_of(scores, inside, outside, **how):
-    """The row of the attack with the highest AUC, and its name."""
-    rows = {name: examination.examine(one, inside, outside, **how) for name, one in scores.items()}
-    best = max(rows, key=lambda name: rows[name]["auc"])
-    return best, rows[best]
-
 # %%
 TOGETHER, doors, accuracy = calibration.TOGETHER, [], {}
 for name, made in sets.items():
     scores, references = of_models(world, name, made, member)
     accuracy[name] = signals.accuracies(references.logits[:, :, 0], references.labels, outside)
-    at_model, best = best_of(scores, inside, outside)
+    at_model, best = released_sets.strongest(scores, inside, outside)
+    both = {"model": scores[at_model], "images": found[name][TOGETHER]}
     own = {door: examination.aucs(of_door, inside, outside)
-           for door, of_door in (("model", scores[at_model]), ("images", found[name][TOGETHER]))}
+           for door, of_door in both.items()}
     groups = member & canary, ~member & canary
-    worst = {door: examination.examine(of_door, *groups, others_like_them=True) for door, of_door in
-             (("model", scores[at_model]), ("images", found[name][TOGETHER]))}
+    worst = {door: examination.examine(of_door, *groups, others_like_them=True)
+             for door, of_door in both.items()}
     doors.append({"released": name, "people": len(np.unique(made[0]["started_from"])),
                   "model": best, "images": examination.examine(
                       found[name][TOGETHER], inside, outside),
-                  "worst": worst, "apart": examination.over_pairs(own["images"] - own["model"])})
+                  "worst": worst,
+                  "apart": examination.over_pairs(own["images"] - own["model"])})
 
 # %%
 def column(door, measure, of=lambda row: row):
@@ -343,16 +335,16 @@ figure, axes = plt.subplots(1, 2, figsize=(9, 0.42 * len(doors) + 1.3), sharey=T
                             layout="constrained")
 for ax, measure, title in zip(axes, ("auc", "above_all"), (
         "AUC (%), the average person", "canaries above all left out (%)")):
-    for (door, colour), offset in zip((("model", plots.NON_MEMBER), ("images", plots.SYNTHETIC)),
-                                      (0.12, -0.12)):
+    for door, colour, offset in (("model", plots.NON_MEMBER, 0.12),
+                                 ("images", plots.SYNTHETIC, -0.12)):
         rows = [row[door] if measure == "auc" else row["worst"][door] for row in doors]
         numbers = 100 * pd.DataFrame(rows)[[measure, f"{measure}_low", f"{measure}_high"]]
         plots.intervals(ax, *numbers.to_numpy().T, released, colour, offset, label=door)
     ax.set(xlabel=title)
 axes[0].axvline(50, color="0.6", linestyle=":", linewidth=1)
 names = ["ask one model", "hold the images"]
-figure.legend(*[axes[1].get_legend_handles_labels()[0], names], loc="outside upper center", ncols=2,
-              fontsize=8)
+figure.legend(axes[1].get_legend_handles_labels()[0], names, loc="outside upper center",
+              ncols=2, fontsize=8)
 study.figure(figure, "two_doors_compared")
 
 # %% [markdown]
@@ -390,7 +382,7 @@ print(f"{member[0][sure].sum()} of these 8 were condensed, {canary[sure].sum()} 
 # ## Canaries for a release
 #
 # A wrong label was invented for models, which can know it only by heart. Somebody who looks at images can look for other things.
-# Four kinds of people who are easily noticed, `n_special` each, hidden in the same pool:
+# Four kinds of people who are easily noticed, a quarter of the canaries each, hidden in the same pool:
 #
 # 1. **wrong label**: an image as it is, said to be another class;
 # 2. **patch**: a real image with a small square of random black and white pixels, a mark that nobody else has;
@@ -401,6 +393,7 @@ print(f"{member[0][sure].sum()} of these 8 were condensed, {canary[sure].sum()} 
 
 # %%
 kinds, copies = ("wrong label", "patch", "many times", "near-duplicates"), 3
+n_special = n_canaries // len(kinds)
 order = study.rng("special people").permutation(len(pool))
 chosen, rest = np.split(order[:n_special * (len(kinds) + 2 * copies)], [n_special * len(kinds)])
 kind_of = dict(zip(kinds, chosen.reshape(len(kinds), n_special)))
@@ -419,7 +412,8 @@ special = study.with_people(pool, X, y)
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 2.6))
-plots.images(ax, study.split.grey_levels(torch.cat([X[kind_of[kind][:8]] for kind in kinds])), 8)
+some = torch.cat([X[kind_of[kind][:8]] for kind in kinds])
+plots.images(ax, study.split.grey_levels(some), 8)
 plots.name_rows(ax, kinds)
 study.figure(figure, "special_people")
 
@@ -429,16 +423,16 @@ for kind, others in copied.items():                      # copies go where the p
     marked[:, others] = marked[:, kind_of[kind], None]
 own = {j: pool[one] for j, one in enumerate(marked)}
 betrayed = {name: special.sets(f"{name}, special people", each(own, settings(name)))
-            for name in dict.fromkeys([looked_at, by_hand])}
+            for name in dict.fromkeys([looked_at, factor_method])}
 of_special, rows = special.scores(betrayed, suite.SWIFT), []
 for name, made in betrayed.items():
-    of_set = calibration.calibrated(of_special[name], marked)[TOGETHER]
+    of_set = calibration.together(of_special[name], marked)
     of_model, _ = of_models(special, f"{name}, special people", made, marked)
     for kind in kinds:
         who = np.isin(np.arange(len(pool)), kind_of[kind])
         groups = marked & who, ~marked & who
         rows += [{"released": name, "people": kind, "door": "one model"}
-                 | best_of(of_model, *groups, others_like_them=True)[1],
+                 | released_sets.strongest(of_model, *groups, others_like_them=True)[1],
                  {"released": name, "people": kind, "door": "the images"}
                  | examination.examine(of_set, *groups, others_like_them=True)]
 
@@ -472,7 +466,7 @@ after = world.scores({f"{factor_method} from {start} after {iteration}": made
                       for (start, iteration), made in now.items()}, swift)
 rows = []
 for (start, iteration), scores in zip(now, after.values()):
-    of_now = calibration.calibrated(scores, member)[TOGETHER]
+    of_now = calibration.together(scores, member)
     by_start[start, iteration] = examination.aucs(of_now, inside, outside)
     rows.append({"start": start, "iterations": iteration}
                 | examination.examine(of_now, inside, outside))
@@ -486,8 +480,8 @@ for start, style in zip(factor_starts, ("o-", "s--", "^-.", "v:", "d-", "x--", "
     steps = [iteration for which, iteration in by_start if which == start]
     ends = np.array([examination.over_pairs(by_start[start, iteration]) for iteration in steps])
     middle, low, high = 100 * ends.T
-    ax.errorbar(np.arange(len(steps)), middle, [middle - low, high - middle], fmt=style, capsize=3,
-                label=start)
+    ax.errorbar(np.arange(len(steps)), middle, [middle - low, high - middle], fmt=style,
+                capsize=3, label=start)
 ax.set(xticks=range(len(steps)), xticklabels=steps, xlabel="iterations",
        ylabel="AUC (%), images")
 ax.axhline(50, color="0.6", linestyle=":", linewidth=1)
@@ -525,7 +519,7 @@ by_ipc = {ipc: sets[looked_at] if ipc == control_ipc else world.sets(
     for ipc in sorted({control_ipc, *other_ipc})}
 of_ipc = world.scores({f"{looked_at} {ipc}": made for ipc, made in by_ipc.items()}, swift)
 rows = [{"members": member[0].sum(), "images a class": ipc} | examination.examine(
-    calibration.calibrated(scores, member)[TOGETHER], inside, outside)
+    calibration.together(scores, member), inside, outside)
     for ipc, scores in zip(by_ipc, of_ipc.values())]
 for crowd in sorted(crowds):
     some, name = study.subset(2 * crowd), f"{looked_at}, {crowd} members"
@@ -533,7 +527,7 @@ for crowd in sorted(crowds):
     own = {j: some.pool[one] for j, one in enumerate(kept)}
     scores = some.scores({name: some.sets(name, each(own, settings(looked_at)))}, swift)
     rows.append({"members": crowd, "images a class": control_ipc} | examination.examine(
-        calibration.calibrated(scores[name], kept)[TOGETHER], kept, ~kept))
+        calibration.together(scores[name], kept), kept, ~kept))
 
 # %%
 dose = pd.DataFrame(rows).sort_values("members", kind="stable")
@@ -556,14 +550,15 @@ study.table(verdicts.examined_cells(dose).drop(columns="pairs"), "released_doses
 # %%
 rate = dp.sampling_rate(dm_batch, members / len(classes))
 fit = noisy_embeddings.FitSettings(control_ipc, updates, lr=0.1)
-levels = {f"DM, epsilon {epsilon:g}": epsilon for epsilon in dp_epsilons} | {"DM, no noise": np.inf}
+levels = {f"DM, epsilon {epsilon:g}": epsilon for epsilon in dp_epsilons}
+levels |= {"DM, no noise": np.inf}
 others = {}
 for name, epsilon in levels.items():
-    sigma = dp.noise_multiplier(epsilon, rate, releases_once, delta) if epsilon < np.inf else 0.0
+    sigma = dp.noise_multiplier(epsilon, rate, releases_once, delta)
     release = noisy_embeddings.ReleaseSettings(
-        releases=releases_once, rate=rate, sigma=sigma, size=dp_width)
+        releases=releases_once, rate=rate, sigma=sigma, size=width)
     others[name] = world.sets(f"released {name}", each(halves, FittedRelease(release, fit)))
-adversarial = gan.Settings(drawn_per_class, gan_steps, batch=64, lr=1e-3, width=128)
+adversarial = gan.Settings(control_ipc, short_gan_steps, batch=64, lr=1e-3, width=128)
 others["GAN"] = world.sets("released GAN", each(halves, adversarial))
 strict = f"DM, epsilon {min(dp_epsilons):g}"
 broken, first = f"{strict}, with examples", np.arange(len(classes)) * control_ipc
@@ -574,24 +569,12 @@ for j, made in others[strict].items():
     others[broken][j] = made | {"images": images}
 
 # %%
-def bound_of(scores, who):
-    """The largest epsilon that guesses about people of independent sets refute."""
-    asked, references = auditing.asked_and_references(len(member))
-    telling = np.stack([one for one in scores.values() if np.ptp(one)])[:, :, who]
-    told = np.stack([calibration.combined_against(
-        telling[:, references], member[references][:, who], telling[:, j]) for j in asked])
-    looks = scores["nearest image"][::2, who]                 # needs no references: a set of each pair
-    tried = [(one, member[chosen][:, who]) for one, chosen in
-             ((told, asked), (looks, np.arange(0, n_sets, 2)))]
-    return max(auditing.members_pooled(  # two attacks share the 5 %
-        *one, [len(one[0]) * few // 10, one[0].size // 50, one[0].size // 4], delta, 0.975)
-        for one in tried)
-
 everything = asked | world.scores(others, suite.SWIFT)
 rows, bounds = [], {}
 for name, made in (sets | others).items():
-    together = calibration.calibrated(everything[name], member)[TOGETHER]
-    bounds[name] = bound_of(everything[name], ~canary)
+    together = calibration.together(everything[name], member)
+    of_average = {attack: one[:, ~canary] for attack, one in everything[name].items()}
+    bounds[name] = released_sets.epsilon_at_least(of_average, member[:, ~canary], few, delta)
     rows.append({"released": name} | examination.examine(together, inside, outside))
 
 # %%
@@ -633,7 +616,8 @@ for name, scores in everything.items():
                  "guesses right": right, "p": tables.plain(one.p, "{:.2g}"),
                  "epsilon (exchange) at least": tables.plain(bound, "{:.2f}"),
                  "answer": "members recognised" if one.p < 0.025 else tables.sentence(
-                     "nothing found; detectable: {} right", tables.plain(one.detectable, "{:.1 %}"))})
+                     "nothing found; detectable: {} right",
+                     tables.plain(one.detectable, "{:.1 %}"))})
 study.table(pd.DataFrame(rows), "without_references",
             f"{one.pairs} pairs of people. The p-values are corrected for the scores that were "
             f"tried on a set, and not for the {len(rows)} sets.")
@@ -671,7 +655,8 @@ if f"{base.method}-labels" in condense.METHODS:
     changed["labels learned too"] = world.sets(f"{looked_at}-labels", each(halves, learned))
 span = white - black
 changed["4 grey levels"] = {j: made | {"images": black + span / 3 * np.round(
-    (np.clip(made["images"], black, white) - black) * 3 / span)} for j, made in sets[looked_at].items()}
+    (np.clip(made["images"], black, white) - black) * 3 / span)}
+    for j, made in sets[looked_at].items()}
 changed |= {f"another method: {name}": others[name] for name in levels}
 
 # %%
@@ -679,7 +664,7 @@ told, rows = {}, []
 of_changes = world.scores({f"{looked_at}, {change}": made for change, made in changed.items()},
                           suite.SWIFT)
 for (change, made), scores in zip(changed.items(), of_changes.values()):
-    of_set = calibration.calibrated(scores, member)[TOGETHER]
+    of_set = calibration.together(scores, member)
     right = accuracy[looked_at][:judged] if change == kept else accuracy_of(change, made)
     told[change] = examination.aucs(of_set, inside, outside), right
     gain, lost = (examination.over_pairs(now - before)
@@ -714,15 +699,19 @@ verdict += [("Do the images say more than one model of them?",
             ("(test of the test) a private set with an example of each class",
              tables.some("bound", *bounds[broken]),
              "caught" if guarantees[broken] == auditing.REFUTED else "missed")]
-study.results.save("released", of_all)
-study.table(pd.DataFrame(verdict, columns=["question", "this run", "answer"]), "released_verdict",
-            verdicts.luck(of_images))
+study.results.save("released", pd.DataFrame([
+    {"released": row["released"]} | dict(zip(("more", "more_low", "more_high"), row["apart"]))
+    | {f"{door}_{key}": value for door in ("model", "images") for key, value in row[door].items()}
+    for row in doors]))
+verdict = pd.DataFrame(verdict, columns=["question", "this run", "answer"])
+study.table(verdict, "released_verdict", verdicts.luck(of_images))
 
 # %% [markdown]
 # **How to read it.** "Recognised" says that the average person is told from people who were left out, by somebody who holds the images
 # and condenses as the owner did. "No leak detected" is about these attacks and this many people, and comes with what would have been
-# found. It is no proof. A proof needs noise, and the rows with a guarantee show what it costs at this size. A set that is safe by this table is
-# safe to *ask a model of*, too, because a model of the images knows no more than the images. The reverse is what this notebook was about.
+# found. It is no proof. A proof needs noise, and the rows with a guarantee show what it costs at this size. No model of the images can know
+# more than the images do, so what nobody could read off the images, no model could say. The reverse is false, as this notebook shows;
+# and these attacks are not all that anybody could think of.
 #
 # ## Summary
 #

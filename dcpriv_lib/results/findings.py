@@ -27,15 +27,16 @@ ACCUSER = "Bayesian LiRA"  # whose accusations notebook 6 draws
 
 def sentences(folder: Path) -> list[str]:
     """Return what the tables in the folder of a run say."""
-    every, strong, usual, controls, targets, formal = (
+    every, strong, usual, controls, targets, formal, released = (
         _table(folder / f"{name}.npz")
-        for name in ("every_model", "strong_judged", "attacks", "controls", "targets", "formal_privacy")
+        for name in ("every_model", "strong_judged", "attacks", "controls", "targets", "formal_privacy", "released")
     )
     attack = None if every is None else examination.best_attack(every, CANDIDATES)
     said = (
         _said(leak, strong, usual, attack),
         _said(accused, strong),
         _said(against_real_images, controls, attack),
+        _said(handed_over, released),
         _said(accuracy, targets),
         _said(guarantee, formal, _delta(folder)),
     )
@@ -131,6 +132,29 @@ def against_real_images(controls: pd.DataFrame, attack: str) -> str:
     return (
         f"{begins} an attacker who may ask the model and condenses as its owner did: AUC {tables.percent(*ours)} "
         f"({condensed}). Models of {real.split()[0]} real images have {tables.percent(*theirs)}: {compared}."
+    )
+
+
+def handed_over(released: pd.DataFrame) -> str:
+    """Return what somebody reads off the images who is handed them, beside somebody who may ask one model of them.
+
+    Parameters
+    ----------
+    released : one row a kind of set, with "images_auc", "model_auc" and their intervals, and "more", by how much the
+        first is larger, with its own; of notebook 12.
+    """
+    condensed = released[released["images_auc"].notna()]
+    if condensed.empty:
+        return ""
+    worst = condensed.loc[condensed["images_auc"].idxmax()]
+    images, model = (
+        tables.percent(*worst[[f"{door}_auc{end}" for end in ("", "_low", "_high")]]) for door in ("images", "model")
+    )
+    more = int((released["more_low"] > 0).sum())
+    return (
+        f"Whoever is handed the images and condenses as their owner did finds most in {worst['released']}: AUC "
+        f"{images}, where whoever may ask one model of these images has {model} by the best of four attacks. In "
+        f"{more} of {len(released)} kinds of sets the images are found to say more than the model (95 % intervals)."
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from .. import lira
 
 TOGETHER = "all together"
+SAME = 1e-7  # of a score's size; a smaller spread over sets is rounding
 FARTHEST = 6.0  # spreads from the middle; a copy of somebody is infinitely far, and would be all that a direction knows
 
 
@@ -29,7 +30,12 @@ def calibrated(scores: dict[str, np.ndarray], is_member: np.ndarray) -> dict[str
     """
     telling = {attack: of_sets for attack, of_sets in scores.items() if np.ptp(of_sets)}
     found = {attack: leave_pair_out(of_sets, is_member, lira.bayesian) for attack, of_sets in telling.items()}
-    return found | {TOGETHER: combined(np.stack(list(telling.values())), is_member)}
+    return found | {TOGETHER: together(scores, is_member)}
+
+
+def together(scores: dict[str, np.ndarray], is_member: np.ndarray) -> np.ndarray:
+    """Return all scores `combined`, float64 [sets, n]; the arguments are those of `calibrated`."""
+    return combined(np.stack([of_sets for of_sets in scores.values() if np.ptp(of_sets)]), is_member)
 
 
 def leave_pair_out(scores: np.ndarray, is_member: np.ndarray, ratio: Callable) -> np.ndarray:
@@ -71,12 +77,13 @@ def combined(scores: np.ndarray, is_member: np.ndarray) -> np.ndarray:
     """
     if len(is_member) < 8:
         raise ValueError(f"{len(is_member)} sets: expected 8 or more, four pairs, to learn a direction on the others")
-    return np.stack(
-        [
-            combined_against(scores[:, others], is_member[others], scores[:, number])
-            for number, others in enumerate(_others(len(is_member)))
-        ]
-    )
+    of_pairs = _moments_of_pairs(scores, is_member)
+    everything, found = of_pairs.sum(0), []
+    for number, others in enumerate(_others(len(is_member))):
+        rest = np.arange(len(of_pairs)) != number // 2
+        known = everything - of_pairs[number // 2]
+        found.append(_against(scores[:, others], is_member[others], scores[:, number], known, of_pairs[rest]))
+    return np.stack(found)
 
 
 def combined_against(references: np.ndarray, is_member: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -84,19 +91,35 @@ def combined_against(references: np.ndarray, is_member: np.ndarray, scores: np.n
 
     Parameters
     ----------
-    references : float [attacks, sets, n], the scores of the other sets.
+    references : float [attacks, sets, n], the scores of the other sets, pair by pair.
     is_member : bool [sets, n], who is in which of these.
     scores : float [attacks, n].
     """
+    of_pairs = _moments_of_pairs(references, is_member)
+    return _against(references, is_member, scores, of_pairs.sum(0), of_pairs)
+
+
+def _against(references, is_member, scores, known: np.ndarray, of_pairs: np.ndarray) -> np.ndarray:
+    """Return what `combined_against` does; `known` are the moments of all references, `of_pairs` those of each pair."""
     learned = np.stack(
-        [
-            _centred(references[:, rest], is_member[rest], references[:, own])
-            for own, rest in enumerate(_others(len(is_member)))
-        ],
-        1,
-    )  # [attacks, sets, n]
+        [_centred(known - of_pairs[own // 2], references[:, own]) for own in range(len(is_member))], 1
+    )  # [attacks, sets, n], each centred without its own pair
     direction = _discriminant(learned[:, is_member].T, learned[:, ~is_member].T)
-    return direction @ _centred(references, is_member, scores)
+    return direction @ _centred(known, scores)
+
+
+def _moments_of_pairs(scores: np.ndarray, is_member: np.ndarray) -> np.ndarray:
+    """Return number, sum and sum of squares of everybody's scores in the sets with and without them, of every pair of
+    sets, float64 [pairs, 2, 3, attacks, n].
+
+    Moments of some pairs are sums of these, so that leaving one out costs a subtraction.
+    """
+    found = np.zeros((len(is_member) // 2, 2, 3, *scores[:, 0].shape))
+    for number, inside in enumerate(is_member):
+        for side, which in enumerate((inside, ~inside)):
+            own = scores[:, number] * which
+            found[number // 2, side] += np.stack([np.broadcast_to(which, own.shape), own, own**2])
+    return found
 
 
 def _others(sets: int):
@@ -105,12 +128,19 @@ def _others(sets: int):
         yield np.flatnonzero(np.arange(sets) // 2 != number // 2)
 
 
-def _centred(known: np.ndarray, inside: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return scores [attacks, n] less the middle of the known ones [attacks, sets, n], in units of their spread."""
-    with_, without = (np.where(which, known, 0).sum(1) / np.maximum(which.sum(0), 1) for which in (inside, ~inside))
-    spread = np.sqrt(np.where(inside, (known - with_[:, None]) ** 2, (known - without[:, None]) ** 2).mean((1, 2)))
-    from_middle = (scores - (with_ + without) / 2) / np.maximum(spread, np.finfo(float).tiny)[:, None]
-    return from_middle.clip(-FARTHEST, FARTHEST)
+def _centred(moments: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return scores [attacks, n] less the middle of what is known of everybody, in units of its spread.
+
+    Parameters
+    ----------
+    moments : of the known sets, float64 [2, 3, attacks, n], as of `_moments_of_pairs`.
+    """
+    number, total, squares = moments.swapaxes(0, 1)  # each [2, attacks, n]
+    means = total / np.maximum(number, 1)
+    spread = np.sqrt(np.maximum(squares - means * total, 0).sum((0, 2)) / number.sum((0, 2)))
+    size = np.sqrt(squares.sum((0, 2)) / number.sum((0, 2)))
+    spread[spread <= SAME * size] = np.inf  # the same in all these sets, for everybody: nothing can be learned of it
+    return ((scores - means.mean(0)) / spread[:, None]).clip(-FARTHEST, FARTHEST)
 
 
 def _discriminant(members: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ over random networks. The inner product is the derivative of the loss in the dir
 differentiation gives for a whole batch without the gradient of any single image.
 """
 
+import warnings
+
 import numpy as np
 import torch
 from torch.func import functional_call, jvp
@@ -54,7 +56,8 @@ def _derivatives(network, weights, direction, images: torch.Tensor, label: int) 
         logits = functional_call(network, weights, (batch,))
         return F.cross_entropy(logits, torch.full((len(batch),), label), reduction="none")
 
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of torch's own scripts for forward mode
         return torch.cat(
             [jvp(lambda w, batch=batch: losses(w, batch), (weights,), (direction,))[1] for batch in images.split(BATCH)]
         ).double()
