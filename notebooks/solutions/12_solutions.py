@@ -152,10 +152,10 @@ print(f"From means, {100 * right:.1f} points above one half with the right start
       f"{100 * wrong:.1f} with the wrong one. {said}")
 
 # %% [markdown]
-# Two things go wrong with a wrong start. Whoever was averaged into an image is found by other scores than who was shown as they
-# are, so the direction is learned for another leak. And scores of sets from another start have another middle: that of a distance
-# moves by the same for nearly everybody, which the order of people does not notice. What is left of the AUC is what an owner can hope
-# to gain by keeping the start secret, and an attacker who tries several starts takes it back.
+# Two things can go wrong with a wrong start. Whoever was averaged into an image is found by other scores than who was shown as they
+# are, so that the direction is learned for another leak. And everybody's middle is taken from sets of another kind; as far as it is off
+# by the same for all people, their order does not change. What the attacker loses is what an owner can hope to gain by keeping the
+# start secret, and whoever tries several starts on sets of their own and on the released images may win it back.
 
 # %% [markdown]
 # ## Exercise 3
