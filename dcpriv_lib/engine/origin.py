@@ -49,8 +49,22 @@ HOUSE = {
     "stages",
 }
 CHOICES = {  # module: what it imports and only chooses from
+    "attacks.released.suite": {
+        f"attacks.released.{module}"
+        for module in (
+            "class_means",
+            "density",
+            "distances",
+            "gradients",
+            "kernel_regression",
+            "own_models",
+            "unmixing",
+        )
+    },
     "study": {"attacks.attack", "condensation.defaults", "privacy.noisy_embeddings"},
     "jobs": {
+        "attacks.released.released_set",
+        "attacks.released.suite",
         "condensation.condense",
         "models.published_protocol",
         "privacy.dp_sgd",

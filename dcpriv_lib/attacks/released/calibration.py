@@ -12,6 +12,7 @@ import numpy as np
 from .. import lira
 
 TOGETHER = "all together"
+LEAST_SETS = 6  # on which a direction is learned
 SAME = 1e-7  # of a score's size; a smaller spread over sets is rounding
 FARTHEST = 6.0  # spreads from the middle; a copy of somebody is infinitely far, and would be all that a direction knows
 
@@ -75,8 +76,10 @@ def combined(scores: np.ndarray, is_member: np.ndarray) -> np.ndarray:
         If there are fewer than four pairs: a spread over the sets with somebody takes two of them, when two pairs are
         left out.
     """
-    if len(is_member) < 8:
-        raise ValueError(f"{len(is_member)} sets: expected 8 or more, four pairs, to learn a direction on the others")
+    if len(is_member) < LEAST_SETS + 2:
+        raise ValueError(
+            f"{len(is_member)} sets: expected {LEAST_SETS + 2} or more, to learn a direction on the other pairs"
+        )
     of_pairs = _moments_of_pairs(scores, is_member)
     everything, found = of_pairs.sum(0), []
     for number, others in enumerate(_others(len(is_member))):
@@ -94,7 +97,14 @@ def combined_against(references: np.ndarray, is_member: np.ndarray, scores: np.n
     references : float [attacks, sets, n], the scores of the other sets, pair by pair.
     is_member : bool [sets, n], who is in which of these.
     scores : float [attacks, n].
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than three pairs of other sets: each is centred without its own pair, and a spread takes two.
     """
+    if len(is_member) < LEAST_SETS:
+        raise ValueError(f"{len(is_member)} other sets: expected {LEAST_SETS} or more, to learn a direction on")
     of_pairs = _moments_of_pairs(references, is_member)
     return _against(references, is_member, scores, of_pairs.sum(0), of_pairs)
 

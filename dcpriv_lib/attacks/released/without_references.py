@@ -28,8 +28,8 @@ class Matches:
     right, guesses : of the share of pairs, one of `SHARES`, that has the smallest p-value.
     p : the chance of so many right guesses, or more, if nothing leaks; corrected for the number of shares.
     detectable : the share of right guesses about all pairs that would have been found in 8 of 10 repetitions.
-    epsilon_lower_bound : smaller ones are refuted, at 95 %, for a guarantee about exchanging one person for another.
-        A guarantee about one person more or less, epsilon, gives one of 2 epsilon for an exchange.
+    epsilon_lower_bound : smaller ones are refuted, at the level asked for, for a guarantee about exchanging one person
+        for another. A guarantee about one person more or less, epsilon, gives one of 2 epsilon for an exchange.
     pairs : how many there are.
     """
 
@@ -53,8 +53,8 @@ def matches(
     classes : int [n]; the two of a pair are of one class. Of a class with more members than people held out, or fewer,
         a random choice is paired.
     rng : of the pairing, and of ties.
-    questions : how many scores are tried on the same people; `Matches.p` and `Matches.epsilon_lower_bound` hold for
-        the best of them (Bonferroni).
+    questions : how many scores are tried on the same people: the bound on epsilon and the detectable share hold for
+        the best of them (Bonferroni). `Matches.p` is to be corrected by whoever compares them.
 
     Raises
     ------
@@ -76,10 +76,9 @@ def matches(
         right = int((sign[surest[:guesses]] > 0).sum())
         tried.append((float(binom.sf(right - 1, guesses, 0.5)), right, guesses))
     p, right, guesses = min(tried)
-    questions *= len(SHARES)
-    level = 1 - (1 - LEVEL) / questions
+    level = 1 - (1 - LEVEL) / questions / len(SHARES)
     bound = max(auditing.one_run(of_share, number, pairs, level=level) for _, of_share, number in tried)
-    return Matches(right, guesses, min(1.0, p * questions), _detectable(pairs, questions), bound, pairs)
+    return Matches(right, guesses, min(1.0, p * len(SHARES)), _detectable(pairs, questions * len(SHARES)), bound, pairs)
 
 
 def _differences(scores, is_member, classes, rng) -> np.ndarray:

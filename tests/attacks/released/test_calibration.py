@@ -52,6 +52,13 @@ def test_several_scores_together_reach_the_best_direction(rng):
     assert found > mean_auc(calibration.combined(scores[:1], is_member), is_member) + 0.02
 
 
+def test_two_pairs_are_too_few_for_a_direction(rng):
+    scores, is_member = planted(rng, attacks=2, sets=6)
+    assert np.isfinite(calibration.combined_against(scores, is_member, scores[:, 0])).all()
+    with pytest.raises(ValueError, match="4 other sets"):
+        calibration.combined_against(scores[:, :4], is_member[:4], scores[:, 0])
+
+
 def test_made_up_memberships_are_not_found_by_a_direction_either(rng):
     scores, _ = planted(rng, attacks=3, sets=12, n=1000)
     made_up = shadow_models.membership_matrix(1000, 12, rng)
