@@ -355,7 +355,7 @@ def test_members_pooled_stays_below_a_known_epsilon_and_comes_near_it(true):
         scores = np.where(honest, member, ~member) + 0.1 * rng.random(member.shape)
         found.append(auditing.members_pooled(scores, member, [50, 400])[0])
     assert np.mean(np.array(found) > true) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
-    assert np.mean(found) > 0.6 * true
+    assert np.mean(found) > 0.4 * true
 
 
 def test_members_pooled_finds_the_few_who_are_recognised_where_pooled_does_not():

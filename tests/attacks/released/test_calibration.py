@@ -172,7 +172,7 @@ def test_a_score_that_varies_in_no_known_set_says_nothing_of_the_one_that_is_ask
 @pytest.mark.parametrize("sets", [2, 6])
 def test_fewer_than_four_pairs_are_refused(rng, sets):
     scores, is_member = planted(rng, attacks=2, sets=sets, n=40)
-    with pytest.raises(ValueError, match=f"{sets} sets: expected 8 or more, four pairs"):
+    with pytest.raises(ValueError, match=f"^{sets} sets: expected 8 or more"):
         calibration.combined(scores, is_member)
 
 
@@ -204,3 +204,10 @@ def test_copies_of_members_leave_every_calibrated_score_finite_and_no_auc_above_
         assert low <= most, name
     together = examination.aucs(found[calibration.TOGETHER], is_member, ~is_member)
     assert together.mean() > 0.5 + 0.5 * (most - 0.5), "and copies are found"
+
+
+@pytest.mark.parametrize("references", [2, calibration.LEAST_SETS - 2])
+def test_too_few_other_sets_are_refused(rng, references):
+    scores, is_member = planted(rng, attacks=2, sets=8, n=40)
+    with pytest.raises(ValueError, match=f"^{references} other sets: expected {calibration.LEAST_SETS} or more"):
+        calibration.combined_against(scores[:, :references], is_member[:references], scores[:, 7])
