@@ -9,7 +9,7 @@ import pytest
 from dcpriv_lib import jobs
 from dcpriv_lib.engine import origin, store
 from dcpriv_lib.evaluation import robustness
-from dcpriv_lib.jobs import FittedRelease, Job, PrivateTraining, Training, each
+from dcpriv_lib.jobs import FittedRelease, Job, PrivateTraining, StartedElsewhere, Training, each
 from dcpriv_lib.privacy import dp_sgd, gan, noisy_embeddings, psg
 from dcpriv_lib.study import Study
 from support import SETTINGS
@@ -151,6 +151,52 @@ def test_a_recipe_of_something_else_is_refused_before_anything_is_made(study, mo
         study.models("test", each({0: ROWS}, SETTINGS))
     with pytest.raises(ValueError, match=r"is_member is given, and Training\(epochs=1.* has no audit: leave is_member"):
         study.models("test", wanted, coins)
+
+
+# ---------------------------------------------------------------- a start that is made of other people
+
+
+def elsewhere(study, purpose, ipc=2):
+    """As many of the attacker's images of every class as a set has images, in an order without any order."""
+    return study.rng(purpose, "shuffled").permutation(study.choose_balanced(study.attacker, ipc, purpose))
+
+
+@pytest.mark.parametrize("iterations", [0, 1])
+def test_members_are_condensed_from_other_peoples_images_class_by_class(study, iterations):
+    rows = elsewhere(study, "public")
+    assert not np.array_equal(np.sort(study.labels[rows]), study.labels[rows]), "the test is about an order"
+    settings = replace(SETTINGS, ipc=2, iterations=iterations)
+    made = study.sets("x", {0: (study.members, StartedElsewhere(settings, tuple(rows.tolist())))})[0]
+    assert made["labels"].tolist() == np.repeat(np.arange(10), 2).tolist()
+    by_hand = np.concatenate([[row for row in rows if study.labels[row] == label] for label in range(10)])
+    assert np.array_equal(made["snapshots"][0], study.images[by_hand])
+    assert np.array_equal(made["images"], made["snapshots"][0]) == (iterations == 0)
+    assert made["started_from"].shape == (20, 0), "no member is shown"
+
+
+def test_a_set_that_starts_elsewhere_is_kept_apart_from_all_others(study):
+    data, first, second = study.data, elsewhere(study, "public"), elsewhere(study, "others")
+    recipes = [SETTINGS, replace(SETTINGS, start="real")]
+    recipes += [StartedElsewhere(SETTINGS, tuple(rows.tolist())) for rows in (first, second, first[::-1])]
+    made = [jobs.set_job(data, "x", (0,), study.members, recipe) for recipe in recipes]
+    assert len({job.path(data.folder) for job in made}) == len({job._state(data.folder) for job in made}) == 5
+    more = StartedElsewhere(replace(SETTINGS, iterations=9), tuple(first.tolist()))
+    assert jobs.set_job(data, "x", (0,), study.members, more)._state(data.folder) == made[2]._state(data.folder)
+
+
+def test_a_set_that_starts_elsewhere_goes_on_from_its_own_state(study):
+    """Members are condensed from two starts in turns; each set is what it would have been without the other."""
+    settings = [replace(SETTINGS, iterations=number, start="real", method="DM") for number in (1, 3)]
+    rows = tuple(elsewhere(study, "public", 1).tolist())
+    for one in settings:
+        study.sets("x", {0: (study.members, one)})
+        made = study.sets("x", {0: (study.members, StartedElsewhere(one, rows))})[0]
+    for state in (study.folder / "condensed").glob("state-*"):
+        state.unlink()
+    for path in (study.folder / "condensed").glob("x-0-*"):
+        path.unlink()
+    unbroken = study.sets("x", {0: (study.members, StartedElsewhere(settings[1], rows))})[0]
+    assert all(np.array_equal(made[name], unbroken[name]) for name in made)
 
 
 # ---------------------------------------------------------------- who knows whom

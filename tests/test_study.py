@@ -10,12 +10,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.stats import ttest_ind
 from sklearn.metrics import roc_auc_score
 
-from dcpriv_lib import metrics
+from dcpriv_lib import jobs, metrics
 from dcpriv_lib.attacks import signals, suites
 from dcpriv_lib.attacks.attack import Answers, Attack, Rehearsal
+from dcpriv_lib.attacks.released import suite
+from dcpriv_lib.attacks.released.released_set import Known, Labelled
 from dcpriv_lib.condensation import condense
 from dcpriv_lib.engine import store, workers
 from dcpriv_lib.engine.seeding import derive, generator
@@ -44,7 +47,7 @@ def trained(study, kind, key, images, labels, epochs):
 
 def test_models_are_what_plain_training_makes_one_by_one(study, monkeypatch):
     sets = {("a", 0): study.members[:40], ("b", 1): (study.images[:30], 9 - study.labels[:30])}
-    monkeypatch.setattr(workers, "run", lambda data, jobs: (job.result(data) for job in jobs))
+    monkeypatch.setattr(workers, "run", lambda data, wanted: (job.result(data) for job in wanted))
     models = study.models("test", each(sets, Training(2)))
     expected = [
         trained(study, "test", ("a", 0), study.images[study.members[:40]], study.labels[study.members[:40]], 2),
@@ -75,7 +78,7 @@ def test_several_processes_give_the_bits_of_one(study, tmp_path, monkeypatch):
     parallel = study.models("test", each(sets, Training(2)))
     monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path / "again"))
     again = Study.divide("mine", "digits", 0, "standard")
-    monkeypatch.setattr(workers, "run", lambda data, jobs: (job.result(data) for job in jobs))
+    monkeypatch.setattr(workers, "run", lambda data, wanted: (job.result(data) for job in wanted))
     assert np.array_equal(again.models("test", each(sets, Training(2))).logits, parallel.logits)
     for file in parallel.table["file"]:
         assert (study.folder / "models" / file).read_bytes() == (again.folder / "models" / file).read_bytes()
@@ -293,3 +296,125 @@ def test_the_papers_number_agrees_inside_our_interval(says, expected):
     assert comparison.verdict(says, 0.494, 0.55, tolerance, papers_data=False) == (
         "other data" if says else "not in the paper"
     )
+
+
+# ---------------------------------------------------------------- other people, and released sets
+
+
+def released_sets(study, number=3):
+    """Sets that nobody had to condense: some members' images with a little noise each, of every class."""
+    rng = study.rng("released in a test")
+    rows = {f"set {place}": study.choose_balanced(study.members, 2, "released", place) for place in range(number)}
+    return {
+        name: {
+            "images": study.images[own].numpy() + rng.normal(0, 0.1, study.images[own].shape).astype(np.float32),
+            "labels": study.labels[own].numpy(),
+        }
+        for name, own in rows.items()
+    }
+
+
+def asked_directly(study, released, attacks, start=None):
+    """What the functions of the suite say, called one by one."""
+    labelled = [
+        Labelled(torch.as_tensor(images), torch.as_tensor(labels))
+        for images, labels in (
+            (released["images"], released["labels"]),
+            (study.images[study.pool], study.labels[study.pool]),
+            (study.images[study.attacker], study.labels[study.attacker]),
+        )
+    ]
+    known = Known(labelled[2], *study.split.scale, seed=derive(0, "holds the images"), start=start)
+    return {attack: suite.SCORES[attack](labelled[0], labelled[1], known) for attack in attacks}
+
+
+def test_scores_are_those_of_the_suite_called_directly_in_the_order_of_the_sets(study, monkeypatch):
+    monkeypatch.setattr(workers, "run", lambda data, wanted: (job.result(data) for job in wanted))
+    sets, attacks = released_sets(study), ["unmixing", "nearest image", "class mean, random networks"]
+    backwards = dict(reversed(sets.items()))
+    found = study.scores({"a": sets, "b": backwards}, attacks)
+    assert list(found) == ["a", "b"] and list(found["a"]) == attacks
+    for place, made in enumerate(sets.values()):
+        for attack, scores in asked_directly(study, made, attacks).items():
+            assert np.array_equal(found["a"][attack][place], scores), attack
+            assert np.array_equal(found["b"][attack][-1 - place], scores), attack
+    assert found["a"]["unmixing"].shape == (3, len(study.pool))
+
+
+def test_scores_of_soft_labels_are_asked_with_them(study):
+    (made,) = released_sets(study, 1).values()
+    hard = np.eye(10, dtype=np.float32)[made["labels"]]
+    attacks = ["kernel regression, error", "learned labels", "nearest image"]
+    found = study.scores(
+        {
+            "hard": {0: made},
+            "soft": {0: made | {"labels": (hard + 0.05) / 1.5}},
+            "one-hot": {0: made | {"labels": hard}},
+        },
+        attacks,
+    )
+    soft = asked_directly(study, made | {"labels": (hard + 0.05) / 1.5}, attacks)
+    assert all(np.array_equal(found["soft"][attack][0], scores) for attack, scores in soft.items())
+    assert found["soft"]["learned labels"].any() and not found["hard"]["learned labels"].any()
+    assert np.array_equal(found["soft"]["nearest image"], found["hard"]["nearest image"])
+    assert not np.array_equal(found["soft"]["kernel regression, error"], found["hard"]["kernel regression, error"])
+    assert np.allclose(found["one-hot"]["kernel regression, error"], found["hard"]["kernel regression, error"])
+
+
+def test_a_known_start_is_the_first_snapshot(study):
+    (made,) = released_sets(study, 1).values()
+    start = np.zeros_like(made["images"])
+    attack = "update of a known start"
+    found = study.scores({"x": {0: made | {"snapshots": np.stack([start, made["images"]])}}}, [attack])["x"]
+    expected = asked_directly(study, made, [attack], torch.as_tensor(start))
+    assert np.array_equal(found[attack][0], expected[attack])
+
+
+def test_scores_are_asked_again_where_the_set_or_the_people_are_others(study):
+    (made,) = released_sets(study, 1).values()
+    attacks = ["nearest image"]
+
+    def file(study, made, attacks=attacks):
+        return jobs.score_job(study.data, "x", (0,), made, study.pool, study.attacker, attacks).path(study.folder)
+
+    first = file(study, made)
+    assert file(study, dict(made)) == first
+    for changed in (
+        file(study, made | {"images": made["images"] + 1e-3}),
+        file(study, made | {"labels": 9 - made["labels"]}),
+        file(study, made, ["unmixing"]),
+        file(study.subset(100), made),
+        file(study.with_canaries(10), made),
+        file(study.with_people(study.pool[:1], study.images[:1], study.labels[:1]), made),
+    ):
+        assert changed != first
+
+
+def test_other_people_stand_in_their_rows_and_in_no_others(study):
+    rows, before = study.pool[[5, 0, 17]], study.images.clone()
+    images, labels = torch.randn(3, *study.images.shape[1:]), torch.tensor([9, 1, 4])
+    special = study.with_people(rows, images, labels)
+    assert torch.equal(special.images[rows], images) and torch.equal(special.labels[rows], labels)
+    others = np.setdiff1d(np.arange(len(before)), rows)
+    assert torch.equal(special.images[others], before[others])
+    assert torch.equal(special.labels[others], study.labels[others])
+    assert torch.equal(study.images, before) and not torch.equal(study.labels[rows], labels), "the study stays"
+    assert np.array_equal(special.pool, study.pool)
+
+
+def test_what_is_made_of_other_people_is_kept_apart(study):
+    images, labels = study.images[study.pool[:2]], study.labels[study.pool[:2]]
+    studies = [
+        study,
+        study.with_people(study.pool[:2], images + 1, labels),
+        study.with_people(study.pool[:2], images, labels),
+        study.with_people(study.pool[:2], images, (labels + 1) % 10),
+        study.with_people(study.pool[2:4], images, labels),
+        study.with_canaries(10).with_people(study.pool[:2], images, labels),
+    ]
+    for make, recipe in ((jobs.set_job, replace(SETTINGS, start="real")), (jobs.model_job, Training(1))):
+        paths = {make(one.data, "x", (0,), study.members, recipe).path(study.folder) for one in studies}
+        assert len(paths) == len(studies)
+    made = studies[1].sets("x", {0: (study.pool[:200], replace(SETTINGS, start="real", iterations=0, ipc=15))})[0]
+    shown = made["started_from"][:, 0]
+    assert np.array_equal(made["images"], studies[1].images[shown]) and np.isin(study.pool[:2], shown).any()

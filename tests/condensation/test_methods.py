@@ -45,7 +45,7 @@ def network(purpose="network", width=4, dtype=torch.float64):
     return networks.initialise(networks.ConvNet(*SHAPE, width=width), generator(0, purpose)).to(dtype)
 
 
-def condensed(images=None, labels=LABELS, seed=5, checkpoint=None, progress=iter, **changes):
+def condensed(images=None, labels=LABELS, seed=5, checkpoint=None, progress=iter, start_images=None, **changes):
     """A very small condensation."""
     how = dict(ipc=2, iterations=3, outer=2, inner=2, width=4, real_batch=4, image_lr=0.01, start="real")
     return condense.condense(
@@ -54,6 +54,7 @@ def condensed(images=None, labels=LABELS, seed=5, checkpoint=None, progress=iter
         Settings(**how | changes),
         seed=seed,
         make_network=lambda: networks.ConvNet(1, 16, int(labels.max()) + 1, width=4),
+        start_images=start_images,
         checkpoint=checkpoint,
         progress=progress,
     )
@@ -794,3 +795,28 @@ def test_networks_of_the_published_protocol_are_trained_as_torch_trains_them(mon
     for a, b in zip(ours.parameters(), theirs.parameters()):
         assert torch.allclose(a, b, rtol=1e-9, atol=1e-12)
     assert not torch.equal(next(ours.parameters()), next(network().parameters()))
+
+
+# ---------------------------------------------------------------- a start that is somebody else's
+
+
+@every_method
+@pytest.mark.parametrize("iterations", [0, 1])
+def test_images_to_start_from_do_what_the_start_that_made_them_does(method, iterations):
+    """The images that a start makes, handed over: every bit is the same, and nobody's number is told."""
+    usual = condense.METHODS[method].usual.start
+    start = "tiles" if usual == "tiles" else "real"
+    real, how = Real.of(pictures(), LABELS), {"method": method, "iterations": iterations}
+    named = condensed(start=start, **how)
+    images, rows = starts.starting_images(real, 2, start, 5, lambda: networks.ConvNet(*SHAPE, width=4))
+    handed = condensed(start="noise", start_images=images, **how)
+    assert all(torch.equal(handed[name], named[name]) for name in named if name != "started_from")
+    assert torch.equal(named["started_from"], rows) and handed["started_from"].shape == (6, 0)
+
+
+def test_handed_images_are_the_first_snapshot_and_are_not_changed():
+    others = torch.randn(3, 2, 1, 16, 16, generator=generator(8))
+    before = others.clone()
+    made = condensed(method="DM", iterations=2, image_lr=1.0, start_images=others)
+    assert torch.equal(made["snapshots"][0], before.flatten(0, 1)) and torch.equal(others, before)
+    assert not torch.equal(made["images"], made["snapshots"][0])

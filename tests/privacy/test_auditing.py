@@ -319,3 +319,51 @@ def test_claims_that_cannot_be_tested_are_not_counted_as_tested():
     assert str(verdicts.tally(["not refuted"] * 5 + ["cannot be tested"] * 5)) == "0 of 5 refuted; 5 cannot be tested"
     assert str(verdicts.tally(np.array(["REFUTED", "not refuted"]))) == "1 of 2 refuted"
     assert str(verdicts.tally(["cannot be tested"])) == "0 of 0 refuted; 1 cannot be tested"
+
+
+# ---------------------------------------------------------------- guesses that say "member" only
+
+
+def test_members_pooled_is_one_run_of_the_highest_scores_of_all_models():
+    scores = np.array([[9.0, 1.0, 7.0, 5.0], [2.0, 8.0, 0.0, 6.0]])
+    member = np.array([[True, False, False, True], [False, True, True, True]])
+    # From above: 9 in, 8 in, 7 out, 6 in, 5 in, 2 out, 1 out, 0 in. Two numbers of guesses share the 5 %.
+    by_hand = [auditing.one_run(2, 2, 8, 0.001, 0.975), auditing.one_run(4, 5, 8, 0.001, 0.975)]
+    largest = [auditing.one_run(2, 2, 8, 0.001, 0.975), auditing.one_run(5, 5, 8, 0.001, 0.975)]
+    assert auditing.members_pooled(scores, member, [2, 5], 0.001) == (max(by_hand), max(largest))
+    many = np.tile(member, (50, 1)), np.tile(scores, (50, 1))  # 100 times 9, 8 and so on
+    assert auditing.members_pooled(many[1], many[0], [100])[0] == auditing.one_run(100, 100, 400) > 2
+    assert auditing.members_pooled(-many[1], many[0], [100])[0] < auditing.one_run(100, 100, 400)
+
+
+def test_members_pooled_refutes_zero_in_at_most_one_of_twenty_where_nothing_leaks():
+    """Three numbers of guesses share the level: 200 draws, two standard errors aside."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(200):
+        member = rng.random((3, 200)) < 0.5
+        found.append(auditing.members_pooled(rng.normal(size=member.shape), member, [12, 60, 150])[0])
+    assert np.mean(np.array(found) > 0) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
+
+
+@pytest.mark.parametrize("true", [0.5, 2.0])
+def test_members_pooled_stays_below_a_known_epsilon_and_comes_near_it(true):
+    """Everybody's coin by randomised response is epsilon-private; who is said to be in is guessed first."""
+    rng, found = np.random.default_rng(1), []
+    for _ in range(200):
+        member = rng.random((4, 250)) < 0.5
+        honest = rng.random(member.shape) < 1 / (1 + np.exp(-true))
+        scores = np.where(honest, member, ~member) + 0.1 * rng.random(member.shape)
+        found.append(auditing.members_pooled(scores, member, [50, 400])[0])
+    assert np.mean(np.array(found) > true) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
+    assert np.mean(found) > 0.4 * true
+
+
+def test_members_pooled_finds_the_few_who_are_recognised_where_pooled_does_not():
+    """Sixty of a thousand members are recognised, and nobody's absence: half of the guesses of `pooled` are wasted."""
+    rng = np.random.default_rng(2)
+    member = rng.random((2, 1000)) < 0.5
+    scores = rng.normal(size=member.shape)
+    scores[:, :60] += 100 * member[:, :60]
+    found, largest = auditing.members_pooled(scores, member, [50])
+    assert found == largest == auditing.one_run(50, 50, 2000)
+    assert auditing.pooled(scores, member)[0] < found

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import ndtr
 from sklearn.metrics import roc_auc_score
 
 from dcpriv_lib.attacks import lira, shadow_models
-from dcpriv_lib.attacks.released import calibration, without_references
+from dcpriv_lib.attacks.released import calibration, suite, without_references
+from dcpriv_lib.attacks.released.released_set import Known, Labelled
+from dcpriv_lib.evaluation import controls, examination
 
 
 def planted(rng, attacks=1, sets=12, n=400, shift=1.0):
@@ -120,3 +123,91 @@ def test_looks_of_a_class_do_not_hide_a_leak_within_it(rng):
 def test_too_few_people_are_refused(rng):
     with pytest.raises(ValueError, match="7 pairs of one class: expected at least 8"):
         paired(np.zeros(7), np.zeros(100), rng)
+
+
+# ---------------------------------------------------------------- several scores, and sets of real images
+
+
+def test_a_direction_says_the_same_whoever_is_in_the_set_that_is_asked_about(rng):
+    """Neither the coins of the set nor those of its partner count, nor what the partner shows; rounding aside."""
+    scores, is_member = planted(rng, attacks=3, sets=10, n=100)
+    plain = calibration.combined(scores, is_member)
+    others = is_member.copy()
+    others[4] = rng.permutation(is_member[4])
+    others[5] = ~others[4]
+    assert np.allclose(calibration.combined(scores, others)[4:6], plain[4:6], rtol=1e-9, atol=1e-9)
+    assert not np.allclose(calibration.combined(scores, others)[:4], plain[:4], rtol=1e-3, atol=1e-3)
+    changed = scores.copy()
+    changed[:, 5] = rng.normal(size=changed[:, 5].shape)
+    assert np.allclose(calibration.combined(changed, is_member)[4], plain[4], rtol=1e-9, atol=1e-9)
+
+
+def test_a_set_that_is_asked_about_may_have_any_scores_of_others(rng):
+    """What `combined_against` says of a person depends on that person's scores in the set, and on nobody else's."""
+    scores, is_member = planted(rng, attacks=2, sets=8, n=60)
+    references, asked = scores[:, :6], scores[:, 6]
+    mixed = asked.copy()
+    mixed[:, 1:] = rng.normal(size=mixed[:, 1:].shape)
+    one, other = (calibration.combined_against(references, is_member[:6], which) for which in (asked, mixed))
+    assert one[0] == other[0] and not np.array_equal(one, other)
+
+
+def test_a_score_that_everybody_shares_is_left_out(rng):
+    scores, is_member = planted(rng, attacks=2, sets=8, n=60)
+    named = {"first": scores[0], "same for all": np.full_like(scores[0], 3.0), "second": scores[1]}
+    found = calibration.calibrated(named, is_member)
+    assert list(found) == ["first", "second", calibration.TOGETHER]
+    assert np.allclose(found[calibration.TOGETHER], calibration.combined(scores, is_member), rtol=1e-9, atol=1e-9)
+
+
+def test_a_score_that_varies_in_no_known_set_says_nothing_of_the_one_that_is_asked_about(rng):
+    """As if it were not there, whatever it is in that one set."""
+    scores, is_member = planted(rng, attacks=2, sets=10, n=80)
+    known, asked = scores[:, :8], scores[:, 8]
+    constant = np.concatenate([known, np.full_like(known[:1], 3.0)])
+    one = calibration.combined_against(constant, is_member[:8], np.concatenate([asked, 100 * asked[:1]]))
+    assert np.allclose(one, calibration.combined_against(known, is_member[:8], asked), rtol=1e-6)
+
+
+@pytest.mark.parametrize("sets", [2, 6])
+def test_fewer_than_four_pairs_are_refused(rng, sets):
+    scores, is_member = planted(rng, attacks=2, sets=sets, n=40)
+    with pytest.raises(ValueError, match=f"^{sets} sets: expected 8 or more"):
+        calibration.combined(scores, is_member)
+
+
+def copies_of_some(shown, rng, sets=20, n=120):
+    """Scores of sets that are a random choice of their members' images, as they are; who is whose member."""
+    is_member = shadow_models.membership_matrix(n, sets, rng)
+    draw = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    faces = torch.rand(n + 100, 1, 6, 6, generator=draw)
+    everybody, own = (Labelled(part, torch.zeros(len(part), dtype=torch.int64)) for part in (faces[:n], faces[n:]))
+    known = Known(own, torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1))
+    asked = {name: [] for name in ("nearest image", "nearer than to own images", "soft nearest", "density", "unmixing")}
+    for members in is_member:
+        rows = torch.as_tensor(rng.permutation(np.flatnonzero(members))[:shown])
+        released = Labelled(everybody.images[rows], everybody.labels[rows])
+        for name, found in asked.items():
+            found.append(suite.SCORES[name](released, everybody, known))
+    return {name: np.stack(found) for name, found in asked.items()}, is_member
+
+
+@pytest.mark.parametrize("shown", [6, 30])
+def test_copies_of_members_leave_every_calibrated_score_finite_and_no_auc_above_the_theorems(rng, shown):
+    """n of N members, as they are: an AUC of 1/2 + n/(2N) at most, on average; a copy is infinitely near its person."""
+    scores, is_member = copies_of_some(shown, rng)
+    found, most = calibration.calibrated(scores, is_member), controls.ceiling(shown, 60)
+    assert len(found) == 6
+    for name, calibrated in found.items():
+        assert np.isfinite(calibrated).all(), name
+        _, low, _ = examination.over_pairs(examination.aucs(calibrated, is_member, ~is_member))
+        assert low <= most, name
+    together = examination.aucs(found[calibration.TOGETHER], is_member, ~is_member)
+    assert together.mean() > 0.5 + 0.5 * (most - 0.5), "and copies are found"
+
+
+@pytest.mark.parametrize("references", [2, calibration.LEAST_SETS - 2])
+def test_too_few_other_sets_are_refused(rng, references):
+    scores, is_member = planted(rng, attacks=2, sets=8, n=40)
+    with pytest.raises(ValueError, match=f"^{references} other sets: expected {calibration.LEAST_SETS} or more"):
+        calibration.combined_against(scores[:, :references], is_member[:references], scores[:, 7])
