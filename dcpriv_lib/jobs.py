@@ -383,7 +383,13 @@ def condense(data: Data, rows: np.ndarray, settings: method.Settings, **run) -> 
 
 def condense_from(data: Data, rows: np.ndarray, settings: method.Settings, started: np.ndarray, **run) -> dict:
     """Return what `condense` makes of members from the images of other people."""
-    order = np.argsort(data.labels[started].numpy(), kind="stable")
+    labels = data.labels[started].numpy()
+    if condensation.METHODS[settings.method].decode or not (np.bincount(labels) == settings.ipc).all():
+        raise ValueError(
+            f"{len(started)} images to start {settings.method} from: expected {settings.ipc} of every class, and a "
+            "method whose synthetic images are its training images"
+        )
+    order = np.argsort(labels, kind="stable")
     start = data.images[started[order]].unflatten(0, (data.classes, settings.ipc))
     return condense(data, rows, settings, start_images=start, **run)
 

@@ -359,7 +359,7 @@ class ReleasedImages(OnOneDevice):
     released: SomeDistinct[Released]
     step_factors: OneOrMany[Factor]
     control_ipc: Ipc
-    n_sets: Annotated[int, Field(ge=8, le=10_000, multiple_of=2)]  # four pairs: two are left out at a time
+    n_sets: Annotated[int, Field(ge=10, le=10_000, multiple_of=2)]  # so that three pairs are references of a bound
     slow_attacks: Distinct[Annotated[str, OneOf("SLOW")]]
     n_canaries: EightOrMore
     effort: Effort

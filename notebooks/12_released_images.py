@@ -571,7 +571,7 @@ for j, made in others[strict].items():
 # %%
 everything = asked | world.scores(others, suite.SWIFT)
 rows, bounds = [], {}
-for name, made in (sets | others).items():
+for name in everything:
     together = calibration.together(everything[name], member)
     of_average = {attack: one[:, ~canary] for attack, one in everything[name].items()}
     bounds[name] = released_sets.epsilon_at_least(of_average, member[:, ~canary], few, delta)
@@ -642,15 +642,18 @@ def accuracy_of(name, made):
     answers = world.models(name, each(first, recipe)).logits[:, pool]
     return signals.accuracies(answers, labels, outside[:judged])
 
+# %%
 base, kept, judged = settings(looked_at), "as it is", max(6, n_sets // 4 * 2)
 public = tuple(study.choose_balanced(study.attacker, control_ipc, "public").tolist())
 changed = {kept: sets[looked_at]}
 for change, recipe in {
         "start: noise": replace(base, start="noise"),
-        "start: images of other people": StartedElsewhere(base, public),
         "a quarter of the iterations": replace(base, iterations=max(1, base.iterations // 4)),
         }.items():
     changed[change] = world.sets(f"{looked_at}, {change}", each(halves, recipe))
+if not condense.METHODS[base.method].decode:             # IDC and IDM want tiles
+    changed["start: images of other people"] = world.sets(
+        f"{looked_at}, other people", each(halves, StartedElsewhere(base, public)))
 if f"{base.method}-labels" in condense.METHODS:
     learned = replace(base, method=f"{base.method}-labels")
     changed["labels learned too"] = world.sets(f"{looked_at}-labels", each(halves, learned))
@@ -702,7 +705,8 @@ verdict += [("Do the images say more than one model of them?",
              "caught" if guarantees[broken] == auditing.REFUTED else "missed")]
 study.results.save("released", pd.DataFrame([
     {"released": row["released"]} | dict(zip(("more", "more_low", "more_high"), row["apart"]))
-    | {f"{door}_{key}": value for door in ("model", "images") for key, value in row[door].items()}
+    | {f"{door}_{key}": value for door in ("model", "images")
+       for key, value in row[door].items()}
     for row in doors]))
 verdict = pd.DataFrame(verdict, columns=["question", "this run", "answer"])
 study.table(verdict, "released_verdict", verdicts.luck(of_images))

@@ -80,6 +80,7 @@ def combined(scores: np.ndarray, is_member: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"{len(is_member)} sets: expected {LEAST_SETS + 2} or more, to learn a direction on the other pairs"
         )
+    scores = scores - scores.mean((1, 2), keepdims=True)  # sums of squares would lose what is small beside an offset
     of_pairs = _moments_of_pairs(scores, is_member)
     everything, found = of_pairs.sum(0), []
     for number, others in enumerate(_others(len(is_member))):
@@ -105,6 +106,8 @@ def combined_against(references: np.ndarray, is_member: np.ndarray, scores: np.n
     """
     if len(is_member) < LEAST_SETS:
         raise ValueError(f"{len(is_member)} other sets: expected {LEAST_SETS} or more, to learn a direction on")
+    offset = references.mean((1, 2), keepdims=True)  # sums of squares would lose what is small beside it
+    references, scores = references - offset, scores - offset[:, 0]
     of_pairs = _moments_of_pairs(references, is_member)
     return _against(references, is_member, scores, of_pairs.sum(0), of_pairs)
 
@@ -156,5 +159,5 @@ def _centred(moments: np.ndarray, scores: np.ndarray) -> np.ndarray:
 def _discriminant(members: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return Fisher's direction, float64 [attacks], from rows of scores of members and of others."""
     within = np.atleast_2d((np.cov(members.T) + np.cov(others.T)) / 2)
-    within += 1e-9 * np.trace(within) / len(within) * np.eye(len(within))  # two attacks may be the same
-    return np.linalg.solve(within, members.mean(0) - others.mean(0))
+    # two attacks may be the same, and one may say nothing: then the shortest of all solutions
+    return np.linalg.lstsq(within, members.mean(0) - others.mean(0), rcond=1e-9)[0]

@@ -56,7 +56,7 @@ class Known:
     Attributes
     ----------
     own : images of the same kind that were not condensed, the attacker's own.
-    mean, deviation : float32 [1, C, 1, 1], by which grey levels from 0 to 1 became what networks see.
+    mean, deviation : float32 [1, C, 1, 1], by which grey levels became what networks see.
     seed : of the attacker's random networks.
     start : the images that the condensation started from, where the attacker knows them, in the order of the released
         ones; None where they do not.
@@ -69,7 +69,7 @@ class Known:
     start: torch.Tensor | None = None
 
     def grey(self, images: torch.Tensor) -> torch.Tensor:
-        """Return images as rows of grey levels, 0 to 1 for real ones, float32 [n, C * H * W]."""
+        """Return images as rows of grey levels, in the units of `mean`, float32 [n, C * H * W]."""
         return (images * self.deviation + self.mean).flatten(1)
 
 
