@@ -157,7 +157,7 @@ def _findings(given: people_of.People, scores: dict[str, np.ndarray], claims, se
     """Return the part of the card that says what was found."""
     copies = given.notes["verbatim of a member"]
     if not scores:
-        judged = verdict.of_claims(claims, [], {"holds": True}, copies)
+        judged = verdict.of_claims(claims, [], {"holds": True, "blind": {"holds": True}}, copies)
         nothing: dict = {"attacks": [], "largest": None, "surest": None, "detectable": None, "control": None}
         return nothing | {"verdict": verdict.overall(judged, copies), "claims": judged, "worst_off": []}
     rows = verdict.measure(given, scores, claims, seed)

@@ -83,10 +83,14 @@ def p_words(p: float) -> str:
     return "below 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def _controlled(card: dict) -> bool:
+    return card["control"]["holds"] and card["control"]["blind"]["holds"]
+
+
 def meaning(card: dict) -> str:
     """Return what the verdict means, and of a leak that is none of what the claims are about."""
     found = [row for row in card["attacks"] if row["p_corrected"] < 0.05]
-    if card["verdict"] == REFUTED or not found or not card["control"]["holds"]:
+    if card["verdict"] == REFUTED or not found or not _controlled(card):
         return MEANING[card["verdict"]]
     best = min(found, key=lambda row: row["p"])
     return (

@@ -11,7 +11,7 @@ import numpy as np
 from ..attacks.released import without_references
 from ..engine.seeding import derive
 from ..metrics import LEVEL
-from . import statistics
+from . import blind, statistics
 from .claims import AUC, EPSILON, EXCESS, EXCHANGE, NOBODY, Claim
 from .people import People
 
@@ -78,7 +78,8 @@ def _key(fpr: float) -> str:
 
 def control(people: People, scores: dict[str, np.ndarray], seed: int) -> dict:
     """Return what the attacks find between two random halves of the people held out: "attack" and "auc" of the largest
-    difference from 50 %, its "p", corrected for the number of attacks, and whether it "holds"."""
+    difference from 50 %, its "p", corrected for the number of attacks, and whether it "holds"; "blind", what
+    `blind.told_apart` finds without the set."""
     rows = np.flatnonzero(~people.is_member)
     classes = people.classes[rows]
     rng = np.random.default_rng(derive(seed, "control"))
@@ -93,7 +94,13 @@ def control(people: People, scores: dict[str, np.ndarray], seed: int) -> dict:
         p = min(1.0, 2 * min(low, 1 - low) * len(scores))
         found.append((p, name, statistics.auc(ranked, called)))
     p, name, area = min(found)
-    return {"attack": name, "auc": list(area), "p": p, "holds": p >= CONTROL}
+    return {
+        "attack": name,
+        "auc": list(area),
+        "p": p,
+        "holds": p >= CONTROL,
+        "blind": blind.told_apart(people, derive(seed, "blind")),
+    }
 
 
 def detectable(people: People, attacks: int) -> dict:
@@ -141,6 +148,15 @@ def of_claims(claims: list[Claim], rows: list[dict], checked: dict, copies: int)
             verdict, reason = INCONCLUSIVE, "There are too few people to test anything."
         elif not checked["holds"]:
             verdict, reason = INCONCLUSIVE, "The control failed, so that no number here can be relied on."
+        elif not checked["blind"]["holds"] and not (copies and claim.kind == NOBODY):
+            verdict, reason = (
+                INCONCLUSIVE,
+                (
+                    "Members are told from people held out without the set "
+                    f"(AUC {_percent(checked['blind']['auc'][0])}): these are other kinds of people, and what is found "
+                    "may be that difference. Hold out a random choice."
+                ),
+            )
         else:
             verdict, reason = _of_claim(claim, rows, copies)
         found.append({"claim": claim.text, "verdict": verdict, "reason": reason})

@@ -160,6 +160,18 @@ def test_a_failed_control_makes_everything_inconclusive(tmp_path, monkeypatch):
     assert "FAILS" in Path(card["page"]).read_text()
 
 
+def test_people_held_out_who_look_otherwise_make_everything_inconclusive(tmp_path):
+    """The set is made of nobody, and yet it is nearer to the brighter side; without a control it would be refuted."""
+    _, images, _, member = data(tmp_path)
+    brighter = np.clip(images + 25 * (~member)[:, None, None], 0, 255).astype(np.uint8)
+    path = data(tmp_path, train_images=brighter)[0]
+    strangers, of = some_people(np.random.default_rng(7), 40)
+    card = audit.examine(released(tmp_path / "set.npz", strangers, of), path)
+    assert card["verdict"] == "inconclusive" and not card["control"]["blind"]["holds"]
+    assert all("without the set" in one["reason"] for one in card["claims"])
+    assert "FAILS" in Path(card["page"]).read_text()
+
+
 def test_a_leak_of_few_is_said_where_the_claim_is_about_an_average(tmp_path, capsys):
     set_file, data_file, _ = of_members(tmp_path, each=6, noise=1.0)
     assert command.main([str(set_file), str(data_file), "--claim", "AUC <= 70 %", "--quiet"]) == 0
