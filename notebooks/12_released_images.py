@@ -544,8 +544,8 @@ study.table(verdicts.examined_cells(dose).drop(columns="pairs"), "released_doses
 # A GAN shows no member's image either (notebook 11). And there are sets made of noisy sums, which come with a proof. With the guarantee
 # $(\varepsilon, \delta)$ no attack can do better than the proof allows, whichever door it takes; so these rows test the *code*.
 # Beside them stands a broken variant, as careless owners make it: the images with the guarantee $\varepsilon = 1$, in which one image of
-# each class is an example from the members. The lower bound on $\varepsilon$ is that of notebook 7: people of independent sets,
-# guesses for those with the most telling scores, at 95 %.
+# each class is an example from the members. The lower bound on $\varepsilon$ is that of notebook 7 against Gaussian noise, of which these
+# guarantees are: people of independent sets, guesses that those with the most telling scores are members, at 95 %.
 
 # %%
 rate = dp.sampling_rate(dm_batch, members / len(classes))
@@ -574,7 +574,7 @@ rows, bounds = [], {}
 for name in everything:
     together = calibration.together(everything[name], member)
     of_average = {attack: one[:, ~canary] for attack, one in everything[name].items()}
-    bounds[name] = released_sets.epsilon_at_least(of_average, member[:, ~canary], few, delta)
+    bounds[name] = released_sets.epsilon_at_least(of_average, member[:, ~canary], delta)
     rows.append({"released": name} | examination.examine(together, inside, outside))
 
 # %%

@@ -6,6 +6,8 @@ from ..attacks.released import calibration
 from ..privacy import auditing
 from . import examination
 
+LADDER = 6
+
 
 def strongest(
     scores: dict[str, np.ndarray], inside: np.ndarray, outside: np.ndarray, others_like_them: bool = False
@@ -23,21 +25,20 @@ def strongest(
     return best, rows[best]
 
 
-def epsilon_at_least(
-    scores: dict[str, np.ndarray], is_member: np.ndarray, images: int, delta: float
-) -> tuple[float, float]:
+def epsilon_at_least(scores: dict[str, np.ndarray], is_member: np.ndarray, delta: float) -> tuple[float, float]:
     """Return the largest epsilon that guesses about members of released sets refute, and the largest that they could.
+
+    It is for a guarantee by Gaussian noise (`auditing.one_run_gaussian`). Of epsilon and delta alone nothing can be
+    refuted about many thousand people at once: the bound allows 2 delta for each of them.
 
     Two attacks share the 5 %: minus the distance to the nearest image, asked of one set of each pair, since it needs no
     other set; and all attacks together, asked of the sets, and by the references, of `auditing.asked_and_references`.
-    Both are tried with as many guesses as people whom the sets could show, with one in fifty, and with one in four
-    (`auditing.members_pooled`).
+    Both are tried with `LADDER` numbers of guesses, from one a set to one in four people (`auditing.members_pooled`).
 
     Parameters
     ----------
     scores : attack to float [sets, n], "nearest image" among them, as of `Study.scores`.
     is_member : bool [sets, n], sets 2i and 2i + 1 being made of complementary halves.
-    images : in a set.
     delta : of the guarantee.
     """
     asked, references = auditing.asked_and_references(len(is_member))
@@ -50,11 +51,14 @@ def epsilon_at_least(
     )
     firsts = np.arange(0, len(is_member), 2)
     tried = [(together, is_member[asked]), (scores["nearest image"][firsts], is_member[firsts])]
-    level = 1 - (1 - auditing.LEVEL) / len(tried)
+    level, bound = 1 - (1 - auditing.LEVEL) / len(tried), auditing.one_run_gaussian
     bounds = [
-        auditing.members_pooled(
-            of_sets, member, (len(member) * images, member.size // 50, member.size // 4), delta, level
-        )
+        auditing.members_pooled(of_sets, member, _ladder(len(member), member.size // 4), delta, level, bound)
         for of_sets, member in tried
     ]
     return max(bounds)
+
+
+def _ladder(fewest: int, most: int) -> list[int]:
+    """Return numbers of guesses to try, each as many times as large as the one before."""
+    return sorted(set(np.geomspace(fewest, most, LADDER).round().astype(int).tolist()))

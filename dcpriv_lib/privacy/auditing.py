@@ -272,19 +272,24 @@ def pooled(
 
 
 def members_pooled(
-    scores: np.ndarray, is_member: np.ndarray, tried: Sequence[int], delta: float = 0.0, level: float = LEVEL
+    scores: np.ndarray,
+    is_member: np.ndarray,
+    tried: Sequence[int],
+    delta: float = 0.0,
+    level: float = LEVEL,
+    bound: Callable[..., float] = one_run,
 ) -> tuple[float, float]:
     """Return what `pooled` does, where only members are guessed: for attacks that recognise a few and nobody's absence.
 
     Parameters
     ----------
-    scores, is_member, delta, level : as in `pooled`, under the same two conditions.
+    scores, is_member, delta, level, bound : as in `pooled`, under the same two conditions.
     tried : numbers of guesses, for the highest scores; each is tried, and the level is corrected for how many.
     """
     inside = np.ravel(is_member)[np.argsort(-np.ravel(scores), kind="stable")]
     level = 1 - (1 - level) / len(tried)
-    bounds = [one_run(int(inside[:guesses].sum()), guesses, inside.size, delta, level) for guesses in tried]
-    return max(bounds), max(one_run(guesses, guesses, inside.size, delta, level) for guesses in tried)
+    bounds = [bound(int(inside[:guesses].sum()), guesses, inside.size, delta, level) for guesses in tried]
+    return max(bounds), max(bound(guesses, guesses, inside.size, delta, level) for guesses in tried)
 
 
 def asked_and_references(models: int) -> tuple[np.ndarray, np.ndarray]:
