@@ -17,7 +17,7 @@ from ...condensation.distribution_matching import features
 from ...engine.seeding import generator
 from ...models import networks
 from .density import principal_components
-from .released_set import Known, Labelled, by_class, number_of_classes
+from .released_set import REMEMBERED, Known, Labelled, by_class, number_of_classes
 
 COMPONENTS = 100  # of the features in which means are compared; the rest is noise in covariances of few images
 SHRINKAGE = 0.1  # of a variance, the part that is replaced by the mean variance
@@ -86,6 +86,7 @@ def whitened(released: torch.Tensor, people: torch.Tensor, own: torch.Tensor) ->
     return (people - centre) @ components @ (shift / variances)
 
 
+@functools.lru_cache(maxsize=REMEMBERED)
 def spread(own: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return the mean of rows, their leading principal components, and the shrunken variances along these."""
     own = own[:OWN]

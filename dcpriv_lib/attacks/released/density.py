@@ -5,11 +5,13 @@ members are. Both densities are Gaussian kernel estimates, on the leading princi
 images.
 """
 
+import functools
+
 import numpy as np
 import torch
 
 from .distances import CHUNK, squared_distances
-from .released_set import Known, Labelled, by_class
+from .released_set import REMEMBERED, Known, Labelled, by_class
 
 COMPONENTS = 10  # of the attacker's images; kernel estimates of many dimensions need more images than anybody has
 
@@ -22,13 +24,26 @@ def log_ratio(released: Labelled, people: Labelled, known: Known) -> np.ndarray:
     """
 
     def ratio(shown, some, own):
-        centre, components = principal_components(own.pixels, COMPONENTS)
-        projected = [(those.pixels - centre) @ components for those in (some, shown, own)]
-        deviations = projected[2].std(0).clamp(min=1e-12)
-        points, of_released, of_own = (values / deviations for values in projected)
-        return log_density(points, of_released) - log_density(points, of_own)
+        centre, directions, _ = _projection(own.pixels)
+        points, of_released = ((those.pixels - centre) @ directions for those in (some, shown))
+        return log_density(points, of_released) - _of_own(some.pixels, own.pixels)
 
     return by_class(ratio, released, people, known.own).numpy()
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _projection(own: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the mean of the attacker's images, directions in which they have a deviation of 1, and their places."""
+    centre, components = principal_components(own, COMPONENTS)
+    directions = components / ((own - centre) @ components).std(0).clamp(min=1e-12)
+    return centre, directions, (own - centre) @ directions
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _of_own(rows: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """Return the logarithm of the density of the attacker's images at rows."""
+    centre, directions, places = _projection(own)
+    return log_density((rows - centre) @ directions, places)
 
 
 def principal_components(rows: torch.Tensor, number: int) -> tuple[torch.Tensor, torch.Tensor]:

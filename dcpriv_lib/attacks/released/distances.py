@@ -4,10 +4,12 @@ As an attack such a distance has a ROC like any other. It is no evidence *of* pr
 in pixels and give them away by another statistic.
 """
 
+import functools
+
 import numpy as np
 import torch
 
-from .released_set import Known, Labelled, by_class
+from .released_set import REMEMBERED, Known, Labelled, by_class
 
 COPY = 1e-3  # of the distance to the own image: whoever is nearer is a copy, and more would tell nothing
 CHUNK = 2**22  # distances at a time, 16 MiB
@@ -31,7 +33,7 @@ def nearest_against_own(released: Labelled, people: Labelled, known: Known) -> n
     """
 
     def ratio(shown, some, own):
-        to_released, to_own = (_to_nearest(some.pixels, those.pixels) for those in (shown, own))
+        to_released, to_own = _to_nearest(some.pixels, shown.pixels), _to_own(some.pixels, own.pixels)
         return -(to_released / to_own.clamp(min=1e-12)).clamp(COPY, 1 / COPY).log()
 
     return by_class(ratio, released, people, known.own).numpy()
@@ -54,6 +56,11 @@ def soft_nearest(released: Labelled, people: Labelled, known: Known) -> np.ndarr
         )
 
     return by_class(soft, released, people, known.own).numpy()
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _to_own(rows: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    return _to_nearest(rows, own)
 
 
 def _to_nearest(rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """What somebody holds who was handed a synthetic set: its images and labels, people to ask about, and own images."""
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -29,7 +30,7 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.images)
 
-    @property
+    @functools.cached_property
     def pixels(self) -> torch.Tensor:
         """The images as rows, float32 [n, C * H * W]."""
         return self.images.flatten(1)
@@ -45,8 +46,18 @@ class Labelled:
 
     def of_class(self, label: int) -> "Labelled":
         """Return the images of one class."""
-        rows = self.classes == label
-        return Labelled(self.images[rows], self.labels[rows])
+        return _of_class(self, label)
+
+
+# Many sets are asked about the same people by the same attacker. What does not depend on a set is computed once; caches
+# know images by their identity, so that the images of a class have to be the same object every time.
+REMEMBERED = 512
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _of_class(part: Labelled, label: int) -> Labelled:
+    rows = part.classes == label
+    return Labelled(part.images[rows], part.labels[rows])
 
 
 @dataclass(frozen=True, eq=False)
