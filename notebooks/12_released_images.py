@@ -762,23 +762,13 @@ tables.shown(committed("xrays-released", "two_doors")[0][shown])
 tables.shown(committed("xrays-released", "what_helps")[0].drop(columns="A/A"))
 
 # %% [markdown]
-# XRAYS
-#
-# ### Fifteen thousand people: MNIST
-#
-# From the committed run of the profile `mnist-released`, twenty sets of every kind, 150 people to an image:
-
-# %%
-tables.shown(committed("mnist-released", "two_doors")[0][shown])
-
-# %%
-tables.shown(committed("mnist-released", "special_people")[0].drop(columns="A/A"))
-
-# %%
-tables.shown(committed("mnist-released", "released_everything")[0].drop(columns="A/A"))
-
-# %% [markdown]
-# MNIST
+# Every condensed set tells the children in it from others: a little on average (by KIP 56.1 %, where one model of the same images has
+# 51.4 %), and clearly for some. While it accuses 1 % of the others, the attack finds 7.2 % of the children in the images of IDM and 5.1 % in
+# those that began as means of four. Both are more than the start shows (77 and 75 children, 5.9 and 5.8 %, in pieces or in
+# mixtures). Twenty X-rays as they are would show 1.5 % of the children and say nothing of the others. DM from noise shows nobody and
+# has 52.0 %. Rounding to four grey levels helps here too: 3.9 points less AUC, and no loss of accuracy was detected. Images of other people as
+# the start leave the average where it was (-0.5 points [-1.7, 0.8]), and protect those whom the start showed: 0.6 % are found at 0.1 %
+# false alarms, instead of 2.0 %. A set with $\varepsilon = 1$ has 73.4 % accuracy, and the share of pneumonia alone is 74 %.
 #
 # ## Summary
 #

@@ -40,9 +40,9 @@ def fit_confidence(known: References) -> Attack:
 STRONG["confidence"] = fit_confidence
 '''
 METHOD = '    "means": Method(distribution_matching.approach_means, Schedule(3, 1, 0, 0.5)),\n'
-STAGE = '    Stage("12_toy", "playing", reads=("targets",), leaves=("toys",)),\n'
+STAGE = '    Stage("13_toy", "playing", reads=("targets",), leaves=("toys",)),\n'
 NOTEBOOK = """# %% [markdown]
-# # 12. A toy
+# # 13. A toy
 #
 # **Question.** Does a notebook of somebody's own run with the others?
 
@@ -89,10 +89,10 @@ def house(tmp_path_factory):
             file.write(text)
     after(copy / "dcpriv_lib/data/catalogue.py", "LOADERS: dict[str, Callable[[], Dataset]] = {\n", DATA_SET)
     after(copy / "dcpriv_lib/stages.py", "STAGES = (\n", STAGE)
-    (copy / "notebooks/12_toy.py").write_text(NOTEBOOK)
+    (copy / "notebooks/13_toy.py").write_text(NOTEBOOK)
     notebook = jupytext.reads(NOTEBOOK, "py:percent")
     notebook.metadata["kernelspec"] = {"name": "python3", "language": "python", "display_name": "Python 3"}
-    jupytext.write(notebook, copy / "notebooks/12_toy.ipynb")
+    jupytext.write(notebook, copy / "notebooks/13_toy.ipynb")
     (copy / "profiles/toys.yaml").write_text(
         (paths.PROFILES / "tiny.yaml").read_text() + "method: means\nimage_lr: 0.5\ndataset: few_digits\n"
     )
@@ -113,8 +113,8 @@ def run(house, *command):
 
 def test_one_function_and_one_line_make_a_method_or_a_data_set_and_one_line_a_notebook(house):
     engine = ["snakemake", "--cores", "2", "--nolock", "--config", "profile=toys"]
-    assert "12. playing" in run(house, *engine, "--dry-run"), "a step on the way to the report"
-    run(house, *engine, "--", str(house / "results/toys/notebooks/12_toy.ipynb"))
+    assert "13. playing" in run(house, *engine, "--dry-run"), "a step on the way to the report"
+    run(house, *engine, "--", str(house / "results/toys/notebooks/13_toy.ipynb"))
     run(house, sys.executable, "-m", "dcpriv_lib.results.report", "toys")
 
     folder = house / "results/toys"
@@ -127,9 +127,9 @@ def test_one_function_and_one_line_make_a_method_or_a_data_set_and_one_line_a_no
         images, loss = arrays["snapshots"], arrays["loss"]
     assert loss[0] > loss[1] > 0 and not np.array_equal(images[0], images[-1]), "the toy's own iterations"
 
-    front, page = ((folder / "report" / name).read_text() for name in ("index.html", "12_toy.html"))
+    front, page = ((folder / "report" / name).read_text() for name in ("index.html", "13_toy.html"))
     assert "Does a notebook of somebody's own run with the others?" in front.replace("&#39;", "'")
-    assert 'href="12_toy.html"' in front and "12. A toy" in page
+    assert 'href="13_toy.html"' in front and "13. A toy" in page
     assert passed_on(folder / "toys.npz")["target"].equals(targets)
 
 
