@@ -147,12 +147,3 @@ def detectable_auc(members: int, others: int, level: float = LEVEL) -> float:
     """Return the AUC that would have been found in 8 of 10 repetitions by a one-sided test of 50 % at this level."""
     error = np.sqrt((members + others + 1) / (12 * members * others))
     return float(min(1.0, 0.5 + (ndtri(level) + ndtri(POWER)) * error))
-
-
-def holm(p: np.ndarray) -> np.ndarray:
-    """Return p-values after Holm's correction for their number, float64 [tests] (Holm 1979)."""
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    found = np.empty(len(p))
-    found[order] = np.minimum(stepped, 1.0)
-    return found

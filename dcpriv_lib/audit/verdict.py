@@ -10,6 +10,7 @@ import numpy as np
 
 from ..attacks.released import without_references
 from ..engine.seeding import derive
+from ..evaluation.examination import holm
 from ..metrics import LEVEL
 from . import blind, statistics
 from .claims import AUC, EPSILON, EXCESS, EXCHANGE, NOBODY, Claim
@@ -43,7 +44,7 @@ def measure(people: People, scores: dict[str, np.ndarray], claims: list[Claim], 
     tests = len(scores) * len(claims)
     fprs = sorted({*FPRS, *(claim.fpr for claim in claims if claim.fpr)}, reverse=True)
     rows = [_measured(people, name, values, fprs, len(scores), tests, seed) for name, values in scores.items()]
-    corrected = statistics.holm(np.array([row["p"] for row in rows]))
+    corrected = holm(np.array([row["p"] for row in rows]))
     return [row | {"p_corrected": float(p)} for row, p in zip(rows, corrected)]
 
 

@@ -97,10 +97,6 @@ def test_the_smallest_leak_that_is_found_is_found_in_eight_of_ten(rng):
     assert np.mean(found) == pytest.approx(0.8, abs=0.06)
 
 
-def test_holm():
-    assert statistics.holm(np.array([0.01, 0.04, 0.03, 0.5])) == pytest.approx([0.04, 0.09, 0.09, 0.5])
-
-
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

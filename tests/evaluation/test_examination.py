@@ -244,6 +244,7 @@ def test_holm_is_the_closed_test_of_all_intersections(rng):
             for i in range(6)
         ]
         assert examination.holm(p) == pytest.approx(closed)
+    assert examination.holm(np.array([0.01, 0.04, 0.03, 0.5])) == pytest.approx([0.04, 0.09, 0.09, 0.5])
     with_gaps = examination.holm(np.array([np.nan, 0.01, 0.04, np.nan]))
     assert with_gaps[1:3] == pytest.approx([0.02, 0.04]) and np.isnan(with_gaps[[0, 3]]).all()
 
