@@ -264,7 +264,7 @@ except RuntimeError as error:
 # The attacker takes from each release $s_t$ what the real people contributed, whom they know, and asks how far the rest points
 # along the canary:
 #
-# $$\mathrm{score} = \frac{1}{C} \sum_{t=1}^{T} \Big\langle u_t,\; s_t - \sum_{\text{people in batch } t} \mathrm{clip}(v, C) \Big\rangle .$$
+# $$\mathrm{score} = \frac{1}{C} \sum_{t=1}^{T} \left\langle u_t,\; s_t - \sum_{\text{people in batch } t} \mathrm{clip}(v, C) \right\rangle .$$
 #
 # With $T$ releases, sampling rate $q$ and noise $\sigma C$ this is a Gaussian number around 0 with variance $T \sigma^2$ if the
 # canary is no member, and around $T q$ with variance $T (\sigma^2 + q (1 - q))$ if it is.
@@ -465,7 +465,7 @@ study.figure(figure, "private_images")
 # With a guarantee, DP-MERF as it was published *is* a generator. Its images are to have the noisy mean embeddings that were
 # released,
 #
-# $$\min_G\; \sum_c \Big\| \tfrac{1}{N_c} s_c - \mathbb E_z\, \mathrm{clip}(f(G(z, c)), C) \Big\|^2 .$$
+# $$\min_G\; \sum_c \left\| \tfrac{1}{N_c} s_c - \mathbb E_z\, \mathrm{clip}(f(G(z, c)), C) \right\|^2 .$$
 #
 # The sums $s_c$ are those of the mean embedding above, which were released long ago. To fit another thing to them is
 # post-processing: no new release, no new noise, nothing to account for. The guarantee and the audit of the mean embedding hold

@@ -186,7 +186,7 @@ study.figure(figure, "what_the_eye_sees")
 # like nobody. Can it be taken apart? Write the released image $s$ as a mixture of the candidates' images $x_i$, with weights that are
 # not negative:
 #
-# $$w = \arg\min_{w \ge 0} \Big\| s - \sum_i w_i\, x_i \Big\|^2 .$$
+# $$w = \underset{w \ge 0}{\mathrm{arg\,min}} \left\| s - \sum_i w_i\, x_i \right\|^2 .$$
 #
 # This is one call of scipy for one image and the candidates of its class. No network, no model, and no other set is needed. Before you
 # run it: how many of the many candidates will get a weight that is not zero, and how many of those are members?

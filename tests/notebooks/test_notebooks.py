@@ -11,6 +11,7 @@ import pytest
 
 from dcpriv_lib import profiles, stages
 from dcpriv_lib.engine import paths
+from dcpriv_lib.results import report
 
 STAGES = [paths.NOTEBOOKS / f"{stage.name}.ipynb" for stage in stages.PAGES]
 SOLUTIONS = sorted((paths.NOTEBOOKS / "solutions").glob("*.ipynb"))
@@ -42,6 +43,16 @@ def test_committed_notebook_is_executed_without_errors(path):
 def test_no_path_of_a_machine_is_committed(path):
     found = re.findall(r"/(?:home|root|tmp|Users)/\w+", path.read_text())
     assert not found, found
+
+
+@every_notebook
+def test_equations_leave_nothing_of_their_source(path):
+    texts = [
+        cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown" and "$" in cell.source
+    ]
+    html = "".join(map(report.OfflineExporter().markdown2html, texts))
+    left = {words for words in re.findall(r"<m[a-z]+[^<>]*>([^<>]*)</m[a-z]+>", html) if "\\" in words}
+    assert not left, f"{path.stem}: {left} stand on the page as they are here; write these another way"
 
 
 @every_notebook
