@@ -1,0 +1,126 @@
+"""A device that is not there: tensors that claim to be elsewhere, hold their values here, and refuse to meet others.
+
+What fails on a GPU and works on a CPU fails here too: tensors of two devices in one operation, a generator of the
+CPU for numbers of the device, `numpy` without `cpu`. Operations on the device are counted as its launches, and copies to
+the CPU, each of which waits for the device, as its waits.
+
+torch names the device "meta". Only that one can be claimed without a driver by tensors that autograd follows.
+"""
+
+import contextlib
+from collections import Counter
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+DEVICE = torch.device("meta")
+aten = torch.ops.aten
+MOVES = aten._to_copy.default, aten.copy_.default
+# The index may lie on the CPU, and is copied then.
+INDEXED = aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._index_put_impl_.default
+NO_LAUNCH = aten._unsafe_view.default, aten.empty.memory_format, aten.new_empty.default, aten.empty_like.default
+
+
+class MixedDevices(RuntimeError):
+    """Tensors of two devices met."""
+
+
+class There(torch.Tensor):
+    """A tensor that claims to be on `DEVICE`; `held` has its values."""
+
+    held: torch.Tensor
+
+    @staticmethod
+    def __new__(cls, held: torch.Tensor):
+        there = torch.Tensor._make_wrapper_subclass(
+            cls, held.shape, strides=held.stride(), storage_offset=held.storage_offset(), dtype=held.dtype, device=DEVICE
+        )
+        there.held = held
+        return there
+
+    def __repr__(self):
+        return f"There({self.held!r})"
+
+    def tolist(self):
+        """Return the values; the device is waited for."""
+        return self.cpu().tolist()
+
+    @classmethod
+    def __torch_dispatch__(cls, op, types, args=(), kwargs=None):
+        return dispatch(op, args, kwargs or {}, Counter())
+
+
+def _only_names(op) -> bool:
+    """Return whether an operation only names memory, new or the same in another shape: nothing is launched for it."""
+    aliases = [one.alias_info for one in op._schema.returns]
+    return any(alias is not None and not alias.is_write for alias in aliases) or op in NO_LAUNCH
+
+
+def dispatch(op, args: tuple, kwargs: dict, counts: Counter):
+    """Do one operation on the values, or raise what the device would."""
+    asked = kwargs.get("device")
+    leaves = tree_leaves((args, kwargs))
+    there = [leaf for leaf in leaves if isinstance(leaf, There)]
+    here = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor) and not isinstance(leaf, There)]
+    if lost := [one for one in here if one.device == DEVICE]:
+        raise AssertionError(f"{op}: a tensor of {DEVICE} of shape {tuple(lost[0].shape)} was made past the pretence")
+    on_device = torch.device(asked).type == DEVICE.type if asked is not None else bool(there)
+    # a tensor of the device may be indexed by one of the CPU, and not the other way round
+    may_differ = args[1] if op in INDEXED and isinstance(args[0], There) else ()
+    met = [one for one in here if one.dim() and not any(one is other for other in may_differ)]
+    if there and met and op not in MOVES:
+        raise MixedDevices(f"{op}: expected all tensors to be on the same device, found {DEVICE} and cpu")
+    if on_device and isinstance(kwargs.get("generator"), torch.Generator):
+        raise MixedDevices(f"{op}: expected a generator of {DEVICE}, found one of the cpu")
+    if op is aten._local_scalar_dense.default or (there and op in MOVES and not on_device):
+        counts["waits"] += bool(there)
+    if (there or on_device) and not _only_names(op):
+        counts["launches"] += 1
+    values = tree_map_only(There, lambda one: one.held, (args, kwargs))
+    args, kwargs = values
+    if on_device and asked is not None:
+        kwargs = kwargs | {"device": "cpu"}
+    found = op(*args, **kwargs)
+    to_there = on_device if op is not aten.copy_.default else isinstance(args[0], There)
+    return found if not to_there else tree_map_only(torch.Tensor, There, found)
+
+
+class Device(TorchDispatchMode):
+    """While it is entered, tensors that are sent to `DEVICE`, or made there, claim to be there.
+
+    Attributes
+    ----------
+    counts : "launches", operations on the device; "waits", values that the CPU waited for.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.counts = Counter()
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        return dispatch(op, args, kwargs or {}, self.counts)
+
+
+class _Made(TorchFunctionMode):
+    """Values of Python become tensors here, and are then sent to the device: torch itself would lose them there."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if function in (torch.tensor, torch.as_tensor) and kwargs.get("device") is not None:
+            device = kwargs.pop("device")
+            return function(*args, **kwargs).to(device)
+        return function(*args, **kwargs)
+
+
+@contextlib.contextmanager
+def entered():
+    """Enter `Device`, and let `Module.to` replace parameters, which it does not where tensors change their class."""
+    overwrites = torch.__future__.get_overwrite_module_params_on_conversion()
+    torch.__future__.set_overwrite_module_params_on_conversion(True)
+    try:
+        with Device() as device, _Made():
+            yield device
+    finally:
+        torch.__future__.set_overwrite_module_params_on_conversion(overwrites)
