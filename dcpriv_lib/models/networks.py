@@ -67,7 +67,8 @@ class ConvNet(nn.Module):
 
     `depth` blocks of 3x3 convolution, instance normalisation, ReLU and 2x2 average
     pooling, then one linear layer. The first convolution pads the image to the next
-    multiple of 2^depth (28 -> 32 pixels, as in the authors' code).
+    multiple of 2^depth (28 -> 32 pixels, as in the authors' code). An odd size is padded to one pixel more (31 -> 33),
+    and the first pooling leaves the last row and column out.
 
     Parameters
     ----------
