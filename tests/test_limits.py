@@ -83,7 +83,7 @@ FITS = {"ipc": 10, "ds": 130, "doses": [100], "real_sizes": [5, 10], "crowds": [
         ({"strong_pictures": 500}, ["strong_pictures = 500: there are", "n_pictures of every class"]),
         (
             {"control_ipc": 24},
-            ["control_ipc = 24: there are 23 images, a third of the smallest class", "(notebooks 9, 12)"],
+            ["control_ipc = 24: there are 23 images, a third of the smallest class", "(notebooks 9, "],
         ),
         ({"doses": [14]}, ["control_ipc = 10: there are", "in a half of the smallest of the doses", "(notebook 7)"]),
         (

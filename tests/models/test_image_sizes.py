@@ -32,7 +32,9 @@ def assert_is_its_plain_layers(size, depth=3, channels=1):
 
 
 @pytest.mark.parametrize("winograd", [False, True])
-@pytest.mark.parametrize(("size", "depth"), [(14, 3), (15, 3), (17, 3), (31, 3), (31, 1), (28, 3), (30, 2), (33, 2), (47, 4)])
+@pytest.mark.parametrize(
+    ("size", "depth"), [(14, 3), (15, 3), (17, 3), (31, 3), (31, 1), (28, 3), (30, 2), (33, 2), (47, 4)]
+)
 def test_the_convnet_is_its_plain_layers_with_two_derivatives(size, depth, winograd, monkeypatch):
     if winograd:  # wherever the tiles fit, not only where it is faster
         monkeypatch.setattr(networks, "WINOGRAD_CHANNELS", 1)
