@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from dcpriv_lib.condensation import condense, trajectory_matching
 from dcpriv_lib.condensation.method import Settings
 from dcpriv_lib.engine.seeding import generator
-from dcpriv_lib.models import networks
+from dcpriv_lib.models import convolution, networks
+from dcpriv_lib.privacy import noisy_embeddings, psg
 
 
 class PlainConvNet(networks.ConvNet):
@@ -76,3 +78,21 @@ def test_every_method_condenses_odd_sizes_as_with_plain_layers(method, size, mon
     assert fast["images"].shape[1:] == (1, size, size)
     assert not torch.equal(fast["images"], fast["snapshots"][0]), "the update moved the pixels"
     torch.testing.assert_close(fast["images"], plain["images"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [17, 31])
+def test_private_condensation_takes_odd_sizes_as_with_plain_pooling(size, monkeypatch):
+    labels = torch.arange(3).repeat(8)
+    images = torch.randn(24, 1, size, size, generator=generator(3))
+    releases = noisy_embeddings.ReleaseSettings(releases=2, rate=0.5, sigma=0.1, size=4)
+    fit = noisy_embeddings.FitSettings(2, 2, lr=0.1)
+    private = psg.Settings(2, 1, 1, 4, 1.0, sigma=0.1, image_lr=1.0, size=4, network_steps=1)
+
+    def made():
+        sums = torch.as_tensor(noisy_embeddings.release(images, labels, 3, releases, seed=0)["sums"])
+        fitted = noisy_embeddings.fit(sums, (1, size, 3), 8.0, releases, fit, seed=0)
+        return [torch.as_tensor(one["images"]) for one in (fitted, psg.condense(images, labels, 3, private, seed=0))]
+
+    fast = made()
+    monkeypatch.setattr(convolution, "halved", lambda features: F.avg_pool2d(features, 2))
+    torch.testing.assert_close(fast, made(), rtol=1e-4, atol=1e-5)
