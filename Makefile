@@ -86,10 +86,10 @@ sync: .venv/ready  ## bring each notebook's .py and .ipynb in step
 clean:  ## delete the environment, not the results
 	rm -rf .venv
 
-.venv/ready: requirements.txt pyproject.toml
+.venv/ready: requirements.txt requirements-uv.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --build-constraints requirements.txt -r requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m dcpriv_lib.arithmetic kernel
 	touch $@

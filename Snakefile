@@ -5,6 +5,7 @@
 #   snakemake --cores all --config profile=quick
 import os
 import shlex
+import subprocess
 import sys
 
 from snakemake.logging import logger
@@ -35,7 +36,8 @@ shell.prefix("set -euo pipefail; export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPEN
              f"LOKY_MAX_CPU_COUNT={max(1, (workflow.cores or 1) // 2)} "
              "GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
              ":glibc.malloc.trim_threshold=1073741824; ")
-REPORT = "python -m dcpriv_lib.results.report {params.name:q}"
+REPORT = f"python -m dcpriv_lib.results.report {NAME}"
+LIMITS = f"python -m dcpriv_lib.limits {NAME} ${{DCPRIV_STAGES:-}}"
 
 
 def notebook(stage):
@@ -47,6 +49,16 @@ def notebook(stage):
 def cores(stage):
     """Return how many cores a notebook keeps from others: none if it runs beside them, else all."""
     return 0 if stage.beside and PROFILE[stage.name].get("processes", 1) == 1 else workflow.cores
+
+
+# As soon as there is a split, all that it does not allow is said, of every notebook that will run.
+onstart:
+    will_run = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    will_run = [stage.name for stage in STAGES if stage.rule in will_run]
+    os.environ["DCPRIV_STAGES"] = " ".join(will_run)
+    if (RESULTS / stages.file_of("split")).exists() and will_run:
+        if subprocess.run([sys.executable, "-m", "dcpriv_lib.limits", NAME, *will_run]).returncode:
+            raise WorkflowError("nothing was computed")
 
 
 onerror:
@@ -62,7 +74,6 @@ rule report:
     message:
         "writing the report"
     params:
-        name=NAME,
         arithmetic=RESULTS / "tables/arithmetic.json",
     shell:
         REPORT + " && python -m dcpriv_lib.arithmetic {params.arithmetic:q}"
@@ -86,10 +97,10 @@ for stage in STAGES:
         priority: int(stage.beside)
         params:
             run=notebook(stage),
-            name=NAME,
+            # not in the shell's line, which is made when all rules are: `stage` is the last one then
+            then=(f" && {LIMITS}" if "split" in stage.leaves else "") + (f" && {REPORT}" if stage.page_early else ""),
         shell:
-            "LOKY_MAX_CPU_COUNT=$(({threads} ? {threads} : LOKY_MAX_CPU_COUNT)) {params.run} {output[0]:q}"
-            + (" && " + REPORT if stage.page_early else "")
+            "LOKY_MAX_CPU_COUNT=$(({threads} ? {threads} : LOKY_MAX_CPU_COUNT)) {params.run} {output[0]:q}{params.then}"
 
 
 # Who is a member, alone: for whoever condenses with tools of their own, and comes back.

@@ -95,21 +95,45 @@ def _find(name: str) -> Path:
     return path
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which no key stands twice; PyYAML itself keeps the last one in silence."""
+class _PlainLoader(yaml.SafeLoader):
+    """YAML in which no key stands twice, of which PyYAML would keep the last in silence, and nothing is copied.
+
+    Aliases and merge keys say little in many lines' place: a few of them, nested, keep the reader busy for ever.
+    """
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.MarkedYAMLError(
+                problem=f"an alias, *{event.anchor}: write it out", problem_mark=event.start_mark
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):
         seen = []
         for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                raise yaml.MarkedYAMLError(problem="a merge key, <<: write it out", problem_mark=key.start_mark)
             if key.value in seen:
                 raise yaml.MarkedYAMLError(problem=f"{key.value} a second time", problem_mark=key.start_mark)
             seen.append(key.value)
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node):
+        try:
+            return super().construct_yaml_int(node)
+        except ValueError:  # Python reads no whole number of more than 4,300 digits
+            digits = len(self.construct_scalar(node))
+            problem = f"a whole number of {digits:,} digits"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+
+
+_PlainLoader.add_constructor("tag:yaml.org,2002:int", _PlainLoader.construct_yaml_int)
+
 
 def _load(path: Path) -> dict:
     try:
-        given = yaml.load(path.read_text(), _UniqueKeys)
+        given = yaml.load(path.read_text(), _PlainLoader)
         if not isinstance(given, dict | None):
             raise TypeError(f"a {type(given).__name__}")
         return given or {}

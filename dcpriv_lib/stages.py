@@ -141,7 +141,7 @@ def in_profile(profile: dict) -> list[Stage]:
 
 def made_elsewhere(parameters: dict) -> list[Path]:
     """Return the files that a notebook's parameters name in `FILES`."""
-    return [paths.REPOSITORY / file for name in FILES for file in as_list(parameters.get(name, []))]
+    return [paths.REPOSITORY / paths.of_user(file) for name in FILES for file in as_list(parameters.get(name, []))]
 
 
 def remove_other(folder: Path, profile: dict) -> list[Stage]:

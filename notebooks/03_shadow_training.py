@@ -53,7 +53,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.special import softmax
 
-from dcpriv_lib import parameters
+from dcpriv_lib import limits, parameters
 from dcpriv_lib.attacks import attack, signals
 from dcpriv_lib.attacks.shadow_models import shadow_split
 from dcpriv_lib.jobs import Training, each
@@ -61,6 +61,7 @@ from dcpriv_lib.results import plots
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
+limits.check("03_shadow_training", study)
 
 # %% [markdown]
 # ## The rehearsal

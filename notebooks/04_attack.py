@@ -52,7 +52,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from dcpriv_lib import parameters
+from dcpriv_lib import limits, parameters
 from dcpriv_lib.attacks import signals, suites, svm
 from dcpriv_lib.attacks.attack import Answers, Rehearsal
 from dcpriv_lib.attacks.shadow_models import shadow_split
@@ -70,6 +70,7 @@ study = Study(**parameters.check(globals()))
 # %%
 targets, shadows = study.results.load_models("targets"), study.results.load_models("shadows")
 ds = shadows.settings["parameters"]["ds"]
+limits.check("04_attack", study, ds=ds, n_shadows=len(shadows))
 splits = [shadow_split(study.attacker, ds, j, seed) for j in shadows.table["model"]]
 
 # %% [markdown]

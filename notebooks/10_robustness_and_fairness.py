@@ -63,7 +63,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dcpriv_lib import metrics, parameters
+from dcpriv_lib import limits, metrics, parameters
 from dcpriv_lib.attacks import suites
 from dcpriv_lib.attacks.attack import Answers
 from dcpriv_lib.attacks.shadow_models import membership_matrix
@@ -102,6 +102,8 @@ examined = study.results.load_table("leaks")             # of notebook 9
 examined.index = examined["method"] + "-" + examined["ipc"].astype(str)
 examined = examined[examined["ipc"] >= examined["ipc"].iloc[0]]
 made = study.results.record_of("leaks")["inputs"]["parameters"]
+limits.check("10_robustness_and_fairness", study, control_ipc=made["control_ipc"],
+             other_ipc=made["other_ipc"])
 scale = {name: made[name] for name in ("width", "real_batch", "effort")}
 steps_each, sizes = made["training_steps"], sorted(made["real_sizes"])
 for name, (method, ipc, factor) in examined[["method", "ipc", "factor"]].iterrows():

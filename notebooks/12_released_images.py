@@ -77,12 +77,11 @@ import torch
 from scipy.optimize import nnls
 from scipy.spatial.distance import cdist
 
-from dcpriv_lib import parameters
+from dcpriv_lib import limits, parameters
 from dcpriv_lib.attacks import signals, suites
 from dcpriv_lib.attacks.released import calibration, suite, without_references
 from dcpriv_lib.attacks.shadow_models import membership_matrix
 from dcpriv_lib.condensation import condense, defaults
-from dcpriv_lib.engine.errors import check_at_most
 from dcpriv_lib.evaluation import canaries, controls, examination, released_sets
 from dcpriv_lib.jobs import FittedRelease, StartedElsewhere, Training, each
 from dcpriv_lib.models.training import epochs_for
@@ -99,11 +98,7 @@ study = Study(**parameters.check(globals()))
 # %%
 pool, classes = study.pool, study.classes
 few = control_ipc * len(classes)                         # images of a condensed set
-smallest = int(np.bincount(study.labels[pool]).min()) // 3
-for name, most in (("control_ipc", control_ipc), ("other_ipc", max(other_ipc))):
-    check_at_most(name, most, smallest, "images, a third of the smallest class")
-check_at_most("n_canaries", n_canaries, len(pool) // 4, "a quarter of the pool")
-check_at_most("crowds", max(crowds), len(pool) // 2, "images in half of the pool")
+limits.check("12_released_images", study)
 
 # %% [markdown]
 # ## Two doors

@@ -7,7 +7,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from dcpriv_lib import profiles
+from bad_input import npz
+from dcpriv_lib import profiles, stages
+from dcpriv_lib.data import catalogue
 from dcpriv_lib.engine import paths
 
 
@@ -51,6 +53,20 @@ def profile(tmp_path, monkeypatch):
         ("start: {a: 1, a: 2}", ["a a second time"]),
         ("ipc: " + "[" * 3000, ["is not YAML", "recursion"]),
         ("- [epochs, 3]", ["is not YAML with a parameter and its value a line", "correct it"]),
+        ("ipc: &a [10]\nother_ipc: *a", ["is not YAML", "an alias, *a: write it out", "line 2"]),
+        ("a: &a {seed: 1}\n<<: [*a, *a]", ["is not YAML", "an alias, *a: write it out", "line 2"]),
+        ("<<: {seed: 1}", ["is not YAML", "a merge key, <<: write it out"]),
+        ("seed: " + "9" * 5000, ["is not YAML", "a whole number of 5,000 digits", "line 1"]),
+        ("dataset: " + "x" * 200_000, ["dataset = 'xxx", "at most 255 bytes between two '/'"]),
+        ("extra_targets: ['a/" + "x" * 256 + "']", ["extra_targets = ['a/xxx", "at most 255 bytes between two '/'"]),
+        ("dataset: " + "x/" * 2500, ["dataset = 'x/x/x", "4,095 in all"]),
+        ('dataset: "a\\0.npz"', ["dataset = 'a", "in one line"]),
+        ('dataset: "b\\eb"', ["dataset = 'b", "in one line"]),
+        ("training_sets: [condensed]", ["training_sets = ['condensed']", "expected 'original' among them"]),
+        ("method: KIP\nnetwork: PaperCNN", ["network = 'PaperCNN'", "KIP works with the kernel", "leave network"]),
+        ("method: IDC\nnetwork: linear", ["network = 'linear'", "IDC matches the gradients of convolutions"]),
+        ("first_run: 3", ["no notebook declares a parameter 'first_run'"]),
+        ("first_shadow: 3", ["no notebook declares a parameter 'first_shadow'"]),
         ("ipc: [10", ["is not YAML", "line 1", "correct it"]),
     ],
 )
@@ -128,3 +144,25 @@ def test_a_value_of_a_profile_arrives_in_the_notebook_as_it_was_written(text, pr
 
 def test_defaults_of_notebooks_are_read_as_python():
     assert profiles.parameters("04_attack")["merge_step"] == 1e-4
+
+
+def test_a_bomb_of_merge_keys_is_refused_before_it_is_unfolded(refused, profile):
+    """Each level holds the one before eight times; PyYAML alone is busy for minutes with twelve levels."""
+    levels = ["l0: &l0 {seed: 1}"] + [f"l{n}: &l{n} {{<<: [{', '.join([f'*l{n - 1}'] * 8)}]}}" for n in range(1, 13)]
+    profile("\n".join(levels))
+    with refused(profiles.ProfileError, "an alias, *l0: write it out", "line 2"):
+        profiles.read("mine")
+
+
+def test_paths_may_begin_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    npz(tmp_path / "mine.npz")
+    assert len(catalogue.load("~/mine.npz").images) == 12
+    chosen = {"synthetic_sets": "~/set.npz", "extra_targets": ["~/a.npz", "b.npz", "/c.npz"]}
+    assert stages.made_elsewhere(chosen) == [
+        tmp_path / "set.npz",
+        tmp_path / "a.npz",
+        paths.REPOSITORY / "b.npz",
+        Path("/c.npz"),
+    ]
+    assert paths.of_user("~nobody-of-this-name/a") == Path("~nobody-of-this-name/a")

@@ -232,11 +232,11 @@ def _image(file: Path) -> torch.Tensor:
 
 def where(name: str) -> Path:
     """Return where somebody's own data lie: at the path itself, else below the folder of the data sets."""
-    path, below = Path(name), paths.data() / name
+    path, below = paths.of_user(name), paths.data() / name
     return below if below.exists() and not path.exists() else path
 
 
 def places(name: str) -> str:
     """Return the end of an error message: where `where` looked for a relative path."""
-    relative = name.strip() and not Path(name).is_absolute()
+    relative = name.strip() and not paths.of_user(name).is_absolute()
     return f": looked for {Path(name).absolute()} and {paths.data() / name}: correct the path" if relative else ""

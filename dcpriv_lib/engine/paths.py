@@ -5,6 +5,7 @@ Nothing depends on the folder a notebook or a command is started from.
 
 import os
 import re
+import reprlib
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,8 @@ FIGURES = REPOSITORY / "figures"  # the committed figures and tables, one folder
 PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 PROFILE_NAME_RULE = "letters, digits, '.', '_' and '-', the first a letter or digit, 100 at most"
 
+PATH_RULE = "in one line, at most 255 bytes between two '/' and 4,095 in all"  # what file systems take
+
 
 def data() -> Path:
     """Return the folder of the downloaded data sets: ``$DCPRIV_DATA``, else ``data/``."""
@@ -26,6 +29,21 @@ def check_profile(name: str) -> None:
     """Raise ValueError unless `name` is one that stays inside the folder of profiles and that of results."""
     if not (isinstance(name, str) and PROFILE_NAME.fullmatch(name)):
         raise ValueError(f"profile = {name!r}: expected {PROFILE_NAME_RULE}")
+
+
+def check_path(text: str) -> None:
+    """Raise ValueError unless a file may have this path: `PATH_RULE`."""
+    name = os.fsencode(text)
+    if len(name) > 4095 or max(map(len, name.split(b"/"))) > 255 or any(byte < 32 or byte == 127 for byte in name):
+        raise ValueError(f"{reprlib.repr(text)}: expected a path {PATH_RULE}")
+
+
+def of_user(text: str) -> Path:
+    """Return a path as a user wrote it, with ``~`` for their own folder."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # somebody else's folder, and there is nobody of this name
+        return Path(text)
 
 
 def all_results() -> Path:

@@ -62,7 +62,7 @@ def find(clone: str = "") -> Path:
     AuthorsError
         If the folder or a file in it is missing, with the command that gets it.
     """
-    folder = Path(clone) if clone else paths.data() / NAME
+    folder = paths.of_user(clone) if clone else paths.data() / NAME
     if not folder.is_dir():
         raise AuthorsError(
             f"the authors' models are needed and {paths.shown(folder)} is not a folder: run {GET} {paths.shown(folder)}"

@@ -393,7 +393,7 @@ def _described(value: np.ndarray | None) -> str:
 
 def _checksums(parameter: str, files: str | list[str]) -> dict[Path, str]:
     """Return the paths of files, in order, each with its SHA-256."""
-    found = [paths.REPOSITORY / file for file in as_list(files)]
+    found = [paths.REPOSITORY / paths.of_user(file) for file in as_list(files)]
     twice = [name for name, times in Counter(path.name for path in found).items() if times > 1]
     if twice:
         raise DataError(f"{parameter}: two files are called {twice[0]}, and the tables name them so: rename one")
