@@ -147,8 +147,8 @@ def of_scale(images: np.ndarray, stated: str, scales: dict[str, tuple], mean: fl
 
     Condensed images may look strange, so what is compared with real ones is only the mean of all pixels and their
     spread: d = (difference of means / `MEAN` deviations)^2 + (log of the ratio of spreads / `SPREAD`)^2. The stated
-    scale is doubted if another one is `APART` nearer, and within `NEAR`. Of 2,474 sets that this report condensed of digits,
-    MNIST and chest X-rays, by each of its methods, none was.
+    scale is doubted if another one is `APART` nearer, and within `NEAR`. Of 2,474 sets that this
+    report made of digits, MNIST and chest X-rays, by each of its methods, none was.
 
     Parameters
     ----------
