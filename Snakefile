@@ -36,6 +36,7 @@ shell.prefix("set -euo pipefail; export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPEN
              "GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
              ":glibc.malloc.trim_threshold=1073741824; ")
 REPORT = "python -m dcpriv_lib.results.report {params.name:q}"
+EARLY = "python -m dcpriv_lib.external.early {params.name:q} && "
 
 
 def notebook(stage):
@@ -88,7 +89,9 @@ for stage in STAGES:
             run=notebook(stage),
             name=NAME,
         shell:
-            "LOKY_MAX_CPU_COUNT=$(({threads} ? {threads} : LOKY_MAX_CPU_COUNT)) {params.run} {output[0]:q}"
+            # models made elsewhere are judged after hours, and read before them
+            (EARLY if stage.number == 2 and any(one.get("extra_targets") for one in PROFILE.values()) else "")
+            + "LOKY_MAX_CPU_COUNT=$(({threads} ? {threads} : LOKY_MAX_CPU_COUNT)) {params.run} {output[0]:q}"
             + (" && " + REPORT if stage.page_early else "")
 
 

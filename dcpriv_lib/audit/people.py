@@ -164,7 +164,7 @@ def _mask(path: Path, count: int) -> np.ndarray | None:
         return None
     if member.dtype != bool or member.shape != (count,):
         raise DataError(
-            f"{foreign.shown(path)}: member is {foreign.short(member.dtype, 40)} of shape {member.shape}: expected bool of "
+            f"{foreign.shown(path)}: member is {member.dtype.name} of shape {member.shape}: expected bool of "
             f"shape ({count},), True for whoever was condensed, a value for each of train_images: {AGAIN}"
         )
     return member

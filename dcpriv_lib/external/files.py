@@ -199,20 +199,23 @@ def synthetic_sets(
 
     Returns
     -------
-    dict of (ipc, number of the set among those of this ipc) to `synthetic_set`, and of name to SHA-256.
+    dict of (ipc, number of the set among those of this ipc) to `synthetic_set`, and of name to SHA-256, both in the
+    order of the files. A set that is doubted has the doubt in its name, in brackets.
 
     Raises
     ------
     DataError, ArtefactError
         As `synthetic_set`, and if two files have one name.
     """
-    found, seen, checksums = {}, Counter(), _checksums("synthetic_sets", files)
-    for path in checksums:
-        made = synthetic_set(path, split)
+    found, seen, names, checksums = {}, Counter(), {}, _checksums("synthetic_sets", files)
+    for path, checksum in checksums.items():
+        made, doubt = _set(path, split)
+        _tell(path, doubt)
+        names[_named(path, doubt)] = checksum
         ipc = len(made["images"]) // len(split.dataset.classes)
         found[ipc, seen[ipc]] = made
         seen[ipc] += 1
-    return found, _by_name(checksums)
+    return found, names
 
 
 def synthetic_set(path: Path, split: Split) -> dict[str, np.ndarray]:
@@ -241,13 +244,21 @@ def synthetic_set(path: Path, split: Split) -> dict[str, np.ndarray]:
     UserWarning
         If `plausible.of_scale` doubts the scale.
     """
+    made, doubt = _set(path, split)
+    _tell(path, doubt)
+    return made
+
+
+def _set(path: Path, split: Split) -> tuple[dict[str, np.ndarray], plausible.Doubt | None]:
+    """Return `synthetic_set`, and what is doubted of it."""
     arrays = _arrays(path, "synthetic_sets", split)
     if missing := [key for key in ("images", "labels") if key not in arrays]:
         raise DataError(
             f"{shown(path)} lacks {', '.join(missing)}: it holds {listed(arrays)}, expected images, labels and "
             f"pixels: {AGAIN}"
         )
-    images, labels = _images(path, arrays, split), _labels(path, arrays, len(split.dataset.classes))
+    images, doubt = _images(path, arrays, split)
+    labels = _labels(path, arrays, len(split.dataset.classes))
     own = labels if labels.ndim == 1 else labels.argmax(1)
     sizes = np.bincount(own, minlength=len(split.dataset.classes))
     if sizes.min() != sizes.max() or not len(own):
@@ -262,7 +273,7 @@ def synthetic_set(path: Path, split: Split) -> dict[str, np.ndarray]:
         "loss": np.empty(0),
         "snapshots": images[order][None],
         "started_from": np.empty((len(own), 0), np.int64),
-    }
+    }, doubt
 
 
 # ---------------------------------------------------------------- answers
@@ -370,8 +381,8 @@ def _network(weights: dict[str, np.ndarray], shape: tuple[int, int, int]) -> tor
 # ---------------------------------------------------------------- condensed sets
 
 
-def _images(path: Path, arrays: dict[str, np.ndarray], split: Split) -> np.ndarray:
-    """Return images as float32 [n, C, H, W] on the scale that networks see."""
+def _images(path: Path, arrays: dict[str, np.ndarray], split: Split) -> tuple[np.ndarray, plausible.Doubt | None]:
+    """Return images as float32 [n, C, H, W] on the scale that networks see, and what is doubted of the scale stated."""
     images, (pixels, (mean, deviation)) = arrays["images"], _scale(path, arrays, split)
     channels, size, _ = split.shape
     expected = (channels, size, size)
@@ -397,13 +408,13 @@ def _images(path: Path, arrays: dict[str, np.ndarray], split: Split) -> np.ndarr
         raise DataError(
             f"{shown(path)}: images of up to {most:.3g} are beyond all numbers on the scale that networks see: {AGAIN}"
         )
-    if len(images):
-        _doubt_scale(path, tensor.double().numpy(), pixels, (mean, deviation), split)
-    return seen.numpy()
+    return seen.numpy(), _doubt_of_scale(tensor.double().numpy(), pixels, (mean, deviation), split)
 
 
-def _doubt_scale(path: Path, images: np.ndarray, pixels: str, stated: tuple, split: Split) -> None:
-    """Warn or raise DataError if images are not on the scale that is stated, see `plausible.of_scale`."""
+def _doubt_of_scale(images: np.ndarray, pixels: str, stated: tuple, split: Split) -> plausible.Doubt | None:
+    """Return `plausible.of_scale` of images, among all scales that are known."""
+    if not len(images):
+        return None
     real = split.dataset.images.float()
     name = f"pixels={pixels!r}" if pixels in PIXELS else "its mean and std"
     scales = {name: stated}
@@ -413,7 +424,7 @@ def _doubt_scale(path: Path, images: np.ndarray, pixels: str, stated: tuple, spl
             one: tuple(torch.full((1, 1, 1, 1), 255 * part) for part in two) for one, two in OTHER_SCALES.items()
         }
     numbers = {one: tuple(part.double().numpy() for part in two) for one, two in scales.items()}
-    _tell(path, plausible.of_scale(images, name, numbers, real.mean().item(), real.std().item()))
+    return plausible.of_scale(images, name, numbers, real.mean().item(), real.std().item())
 
 
 def _labels(path: Path, arrays: dict, classes: int) -> np.ndarray:

@@ -172,7 +172,7 @@ def of_scale(images: np.ndarray, stated: str, scales: dict[str, tuple], mean: fl
     if not fits:
         return Doubt("another scale?", f"{looks}: was another scale meant?")
     grey = found[best]
-    ends = abs(float(grey.min())) < 255 * TOUCHES and abs(float(grey.max()) - 255) < 255 * TOUCHES
+    ends = max(abs(float(grey.min())), abs(float(grey.max()) - 255)) < 255 * TOUCHES
     return Doubt(
         "another scale?", f"{looks}: was another scale meant? {best} fits", ends and (odd or far[stated] > 2 * APART)
     )
