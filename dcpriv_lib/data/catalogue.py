@@ -46,7 +46,7 @@ def load(name: str, keep: Path | None = None) -> Dataset:
         own = image_folder(path, keep)
     else:
         raise DataError(
-            f"dataset = {shown(name)!r} is neither one of {', '.join(LOADERS)} nor the path of an "
+            f"dataset = {short(name, 60)!r} is neither one of {', '.join(LOADERS)} nor the path of an "
             f".npz file or of a folder with one subfolder of images a class{places(name)}"
         )
     if len(own.classes) < 2:

@@ -22,8 +22,8 @@ def most_bytes() -> int:
 
 
 def shown(path) -> str:
-    """Return a path for a message: on one line, and of at most 120 characters."""
-    return short(str(path), 120)
+    """Return a path for a message: on one line, and of at most 100 characters."""
+    return short(str(path), 100)
 
 
 def short(text, most: int = 80) -> str:
@@ -34,7 +34,7 @@ def short(text, most: int = 80) -> str:
 
 def listed(names) -> str:
     """Return the first of some names for a message, and how many there are beside them."""
-    first = ", ".join(short(name, 24) for name in list(names)[:4])
+    first = ", ".join(short(name, 20) for name in list(names)[:4])
     return f"{first} and {len(names) - 4:,} more" if len(names) > 4 else first or "nothing"
 
 
@@ -51,7 +51,7 @@ def check_file(path: Path, parameter: str, most: int | None = None) -> None:
     """
     if not os.path.isfile(path):
         raise DataError(
-            f"{parameter} = {shown(path)!r}: there is no file {shown(Path(path).absolute())}: correct the path"
+            f"{parameter} = {short(path, 60)!r}: there is no file {shown(Path(path).absolute())}: correct the path"
         )
     try:
         with open(path, "rb") as file:

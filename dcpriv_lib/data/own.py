@@ -29,7 +29,7 @@ def npz(path: Path) -> Dataset:
     """Return a person's own data: train_images, train_labels, test_images, test_labels."""
     if not os.path.isfile(path):
         raise DataError(
-            f"dataset = {shown(path)!r}: there is no file {shown(path.absolute())}"
+            f"dataset = {short(path, 60)!r}: there is no file {shown(path.absolute())}"
             f"{places(str(path)) or ': correct the path'}"
         )
     arrays = foreign.npz_arrays(

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from ..data.foreign import short
+from ..data.foreign import short, shown
 from ..data.split import Split
 from ..engine import paths
 from ..models import networks, training
@@ -136,7 +136,7 @@ def read_weights(path: Path, shape: tuple[int, int, int]) -> dict[str, np.ndarra
     """
     network = networks.PaperCNN(*shape)
     if not os.path.isfile(path):  # to open a named pipe would never end
-        raise AuthorsError(f"{paths.shown(path)} does not exist, or is no regular file: {AGAIN}")
+        raise AuthorsError(f"{shown(path)} does not exist, or is no regular file: {AGAIN}")
     try:
         with h5py.File(path, "r") as file:
             found = {}
@@ -149,7 +149,7 @@ def read_weights(path: Path, shape: tuple[int, int, int]) -> dict[str, np.ndarra
     except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) as error:  # h5py raises many kinds
         if isinstance(error, AuthorsError):
             raise
-        raise AuthorsError(f"{paths.shown(path)} is truncated or no HDF5 file ({short(error, 60)}): {AGAIN}") from error
+        raise AuthorsError(f"{shown(path)} is truncated or no HDF5 file ({short(error, 40)}): {AGAIN}") from error
 
 
 def condensed(clone: Path, ipc: int) -> dict[str, np.ndarray]:
@@ -168,14 +168,14 @@ def condensed(clone: Path, ipc: int) -> dict[str, np.ndarray]:
     ):
         if array.dtype != dtype or array.shape != shape:
             raise AuthorsError(
-                f"{paths.shown(clone / file)} holds {short(array.dtype, 40)} {list(array.shape)}: expected {dtype} "
+                f"{shown(clone / file)} holds {short(array.dtype, 40)} {list(array.shape)}: expected {dtype} "
                 f"{list(shape)}, {ipc} images of each class: {AGAIN}"
             )
     if not np.isfinite(images).all():
-        raise AuthorsError(f"{paths.shown(clone / CONDENSED[ipc][0])} holds NaN or infinity: {AGAIN}")
+        raise AuthorsError(f"{shown(clone / CONDENSED[ipc][0])} holds NaN or infinity: {AGAIN}")
     if not np.array_equal(np.sort(labels), np.repeat(np.arange(10), ipc)):
         raise AuthorsError(
-            f"{paths.shown(clone / CONDENSED[ipc][1])}: expected each of the labels 0 to 9 {ipc} times: {AGAIN}"
+            f"{shown(clone / CONDENSED[ipc][1])}: expected each of the labels 0 to 9 {ipc} times: {AGAIN}"
         )
     return {"images": np.array(images)[:, None], "labels": np.array(labels)}
 
@@ -196,11 +196,11 @@ def _layers(path: Path, file: h5py.File) -> list[str]:
         names = [str(layer["config"]["name"]) for layer in layers if layer["class_name"] in ("Conv2D", "Dense")]
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise AuthorsError(
-            f"{paths.shown(path)} does not say which layers it has: expected a model saved by Keras: {AGAIN}"
+            f"{shown(path)} does not say which layers it has: expected a model saved by Keras: {AGAIN}"
         ) from error
     if kinds != LAYERS or not last:
         raise AuthorsError(
-            f"{paths.shown(path)} has the layers {short(', '.join(str(kind) for kind, _ in kinds), 60)}, not those of "
+            f"{shown(path)} has the layers {short(', '.join(str(kind) for kind, _ in kinds), 60)}, not those of "
             f"the paper's network ({', '.join(kind for kind, _ in LAYERS)}, channels last): {AGAIN}"
         )
     return names
@@ -217,28 +217,28 @@ def _array(path: Path, file: h5py.File, layer: str, name: str, shape: tuple[int,
         link = inside.get(step, getlink=True) if named else None
         if link is None:
             raise AuthorsError(
-                f"{paths.shown(path)} lacks the weights of a layer that it names, or their name was changed "
+                f"{shown(path)} lacks the weights of a layer that it names, or their name was changed "
                 f"({short(layer, 40)}): {AGAIN}"
             )
         if not isinstance(link, h5py.HardLink):
             raise AuthorsError(
-                f"{paths.shown(path)}: {short(layer, 40)} is a link, which may lead to another file: expected weights "
+                f"{shown(path)}: {short(layer, 40)} is a link, which may lead to another file: expected weights "
                 f"in this one: {AGAIN}"
             )
         inside = inside[step]
     if not isinstance(inside, h5py.Dataset) or inside.dtype != np.float32 or inside.shape != shape:
         found = f"{inside.dtype} {list(inside.shape or ())}" if isinstance(inside, h5py.Dataset) else "no array"
         raise AuthorsError(
-            f"{paths.shown(path)}: layer {short(layer, 40)} holds {short(found, 40)}: expected float32 {list(shape)}, "
+            f"{shown(path)}: layer {short(layer, 40)} holds {short(found, 40)}: expected float32 {list(shape)}, "
             f"as Keras orders the axes: {AGAIN}"
         )
     if inside.is_virtual or inside.external or np.prod(inside.chunks or ()) > inside.size:
         raise AuthorsError(
-            f"{paths.shown(path)}: layer {short(layer, 40)} does not lie in this file, or not as Keras lays it: {AGAIN}"
+            f"{shown(path)}: layer {short(layer, 40)} does not lie in this file, or not as Keras lays it: {AGAIN}"
         )
     values = inside[()]
     if not np.isfinite(values).all():
-        raise AuthorsError(f"{paths.shown(path)}: layer {short(layer, 40)} holds NaN or infinity: {AGAIN}")
+        raise AuthorsError(f"{shown(path)}: layer {short(layer, 40)} holds NaN or infinity: {AGAIN}")
     return values
 
 
@@ -270,6 +270,6 @@ def _npy(path: Path) -> np.ndarray:
         return found
     except (OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
         raise AuthorsError(
-            f"{paths.shown(path)} is missing or damaged, or holds objects, which could run code and are never "
-            f"loaded ({short(error, 60)}): {AGAIN}"
+            f"{shown(path)} is missing or damaged, or holds objects, which could run code: "
+            f"never loaded ({short(error, 40)}): {AGAIN}"
         ) from error
