@@ -34,8 +34,8 @@ def short(text, most: int = 80) -> str:
 
 def listed(names) -> str:
     """Return the first of some names for a message, and how many there are beside them."""
-    first = ", ".join(short(name, 20) for name in list(names)[:4])
-    return f"{first} and {len(names) - 4:,} more" if len(names) > 4 else first or "nothing"
+    first = ", ".join(short(name, 20) for name in list(names)[:3])
+    return f"{first} and {len(names) - 3:,} more" if len(names) > 3 else first or "nothing"
 
 
 def check_file(path: Path, parameter: str, most: int | None = None) -> None:

@@ -172,7 +172,7 @@ def _image_files(path: Path) -> list[tuple[str, Path]]:
                 f"{shown(file)} is the same file as {shown(first)}: expected one image once: delete the link"
             )
     if left:
-        endings = ", ".join(f"{number:,} {short(ending, 12)}" for ending, number in left.most_common(5))
+        endings = ", ".join(f"{number:,} {short(ending, 16)}" for ending, number in left.most_common(5))
         warnings.warn(
             f"{shown(path)}: {left.total():,} files are left out, since they have not the ending of an image "
             f"({endings}): {len(files):,} images are read",

@@ -483,7 +483,7 @@ def _checksums(parameter: str, files: str | list[str]) -> dict[Path, str]:
     for path in found:
         if not os.path.isfile(path):
             raise DataError(
-                f"{parameter} = {short(path, 60)!r}: there is no file {shown(path)}: correct the path, which is absolute "
+                f"{parameter} = {short(path, 60)!r}: there is no file {shown(path)}: correct the path, which is full "
                 "or begins in the repository"
             )
         foreign.check_file(path, parameter)
