@@ -241,7 +241,7 @@ names = (("synthetic_sets",) if chosen["synthetic_sets"] else condensing) + ("ep
 pd.Series({"profile": profile, "data set": tables.data_set(dataset),
            "pixels": study.inputs["pixels"], "seed": seed}
           | {name: chosen[name] for name in names}
-          | ({"made elsewhere": ", ".join(of_targets["files"])} if "files" in of_targets else {})
+          | {f"made elsewhere, {n}": name for n, name in enumerate(of_targets.get("files", ()))}
           | {"shadow models": f"{made['inputs']['shadows']}, ds = {made['inputs']['ds']}"}
           | made["provenance"]).to_frame("value")
 

@@ -204,7 +204,9 @@ def test_real_images_on_another_scale_are_doubted_and_the_right_one_is_named(dig
         except dataset.DataError as error:
             told, refused = str(error), True
     assert (
-        refused == (meant in SCALES or stated != "standard") and len(told) <= 300 and "was another scale meant" in told
+        refused == ((meant, stated) != ("-1 to 1", "standard"))
+        and len(told) <= 300
+        and "was another scale meant" in told
     )
     named = {"-1 to 1": "mean and std of 0.5", "MNIST's": "MNIST's mean and std"}.get(meant, f"pixels='{meant}'")
     assert f"{named} fits" in told or f"{named} (-1 to 1) fits" in told, told
