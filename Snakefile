@@ -38,6 +38,7 @@ shell.prefix("set -euo pipefail; export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPEN
              ":glibc.malloc.trim_threshold=1073741824; ")
 REPORT = f"python -m dcpriv_lib.results.report {NAME}"
 LIMITS = f"python -m dcpriv_lib.limits {NAME} ${{DCPRIV_STAGES:-}}"
+EARLY = f"python -m dcpriv_lib.external.early {NAME}"
 
 
 def notebook(stage):
@@ -97,10 +98,12 @@ for stage in STAGES:
         priority: int(stage.beside)
         params:
             run=notebook(stage),
-            # not in the shell's line, which is made when all rules are: `stage` is the last one then
+            # These are not in the shell's line, which is made when all rules are: `stage` is the last one then.
+            # Models made elsewhere are judged after hours, and read before them.
+            first=f"{EARLY} && " if stage.number == 2 and any(one.get("extra_targets") for one in PROFILE.values()) else "",
             then=(f" && {LIMITS}" if "split" in stage.leaves else "") + (f" && {REPORT}" if stage.page_early else ""),
         shell:
-            "LOKY_MAX_CPU_COUNT=$(({threads} ? {threads} : LOKY_MAX_CPU_COUNT)) {params.run} {output[0]:q}{params.then}"
+            "{params.first}LOKY_MAX_CPU_COUNT=$(({threads} ? {threads} : LOKY_MAX_CPU_COUNT)) {params.run} {output[0]:q}{params.then}"
 
 
 # Who is a member, alone: for whoever condenses with tools of their own, and comes back.

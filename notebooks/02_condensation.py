@@ -350,6 +350,9 @@ shown = by_target[["images", "updates"]].first()
 for part in ("members", "non_members", "test"):
     if targets.table[part].notna().any():
         shown[part] = by_target[part].agg(tables.spread)
+if given:                    # condensed elsewhere: whose file, and what is doubted of it
+    file = {f"condensed-{n}": name for (n, _), name in zip(given, checksums)}
+    shown["file"] = [file.get(target, "-") for target in shown.index]
 shown
 
 # %% [markdown]

@@ -102,7 +102,7 @@ answers |= {("unrelated", run): ask(logits) for run, logits in enumerate(control
 # %% [markdown]
 # Models that were made elsewhere are judged too, if `extra_targets` names files of their outputs or weights; each is called
 # by the name of its file. If a model seems right about hardly anybody, its file probably has the rows in another order
-# or the pixels on another scale.
+# or the pixels on another scale. Such a doubt then stands behind its name, in brackets.
 
 # %%
 extra, checksums = files.targets(extra_targets, study.split, study.device)
