@@ -10,7 +10,7 @@ import sys
 from snakemake.logging import logger
 
 from dcpriv_lib import profiles, stages
-from dcpriv_lib.engine import paths, progress
+from dcpriv_lib.engine import paths, progress, store
 
 NAME = config.get("profile", "quick")
 MAIN = workflow.is_main_process and not workflow.output_settings.dryrun
@@ -23,6 +23,11 @@ STAGES = stages.in_profile(PROFILE)
 if MAIN:
     if left_out := [str(stage.number) for stage in stages.STAGES if stage not in STAGES]:
         print(f"notebooks {' and '.join(left_out)} are left out: nobody here can condense as the maker of synthetic_sets did")
+    try:
+        for line in stages.remove_damaged(RESULTS, PROFILE):
+            print(line)
+    except store.ArtefactError as error:
+        sys.exit(str(error))
     for stage in stages.remove_other(RESULTS, PROFILE):
         print(f"what notebook {stage.number} left in {paths.shown(RESULTS)} was made with other settings than this "
               "profile's: it runs again")
@@ -65,7 +70,7 @@ rule report:
         name=NAME,
         arithmetic=RESULTS / "tables/arithmetic.json",
     shell:
-        REPORT + " && python -m dcpriv_lib.arithmetic {params.arithmetic:q}"
+        "python -m dcpriv_lib.arithmetic {params.arithmetic:q} && " + REPORT
 
 
 for stage in STAGES:

@@ -19,6 +19,7 @@ import yaml  # noqa: E402
 from papermill import execute_notebook  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
+from . import checksums  # noqa: E402
 from .paths import shown  # noqa: E402
 
 EVERY = "60"  # seconds between two lines of a progress bar
@@ -59,6 +60,7 @@ def run(notebook: Path, output: Path, parameters: dict) -> None:
     how = {"progress_bar": False, "stderr_file": Screen(notebook.stem), "config": config}
     place = unfinished(output)
     place.parent.mkdir(parents=True, exist_ok=True)
+    checksums.begin(output)
     for attempt in range(ATTEMPTS):
         try:
             execute_notebook(notebook, place, parameters, **how)
@@ -66,6 +68,7 @@ def run(notebook: Path, output: Path, parameters: dict) -> None:
         except RuntimeError as error:
             if UNBORN not in str(error) or attempt == ATTEMPTS - 1:
                 raise
+    checksums.end(output, place)
     os.replace(place, output)
 
 
