@@ -158,21 +158,23 @@ def remove_damaged(folder: Path, profile: dict) -> list[str]:
     Raises
     ------
     ArtefactError
-        If there is a folder in a file's place, or a file that cannot be read: only its owner knows what to do.
+        If there is a folder in a file's place, or a file that cannot be read: only its owner knows what to do. Then
+        nothing is removed.
     """
-    lines = []
+    lines, removed = [], []
     for stage in STAGES:
         notebook, own = folder / "notebooks" / f"{stage.name}.ipynb", [folder / file_of(name) for name in stage.leaves]
         wrong, as_in_profile = _damaged(own), all(not _differs(path, profile[stage.name]) for path in own)
         if os.path.lexists(notebook) and (wrong or as_in_profile):
             wrong = _damaged_pages(notebook, stage) | wrong
-        for path in [notebook, *own] if wrong else []:
-            path.unlink(missing_ok=True)
+        removed += [notebook, *own] if wrong else []
         lines += _told(wrong, f", left by notebook {stage.number},", "the notebook runs again")
     front = folder / "report/index.html"
     if os.path.lexists(front) and (wrong := _damaged_since(front)):
-        front.unlink()
+        removed.append(front)
         lines += _told(wrong, "", "the report is written again")
+    for path in removed:
+        path.unlink(missing_ok=True)
     return lines
 
 

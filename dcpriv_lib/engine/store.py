@@ -314,15 +314,20 @@ def _whole(path: Path, made_by: str, may_be_renamed: bool = False) -> tuple[dict
     if record is None:
         wrong = f"has no record of where it comes from, neither inside nor in {sidecar(path).name}"
         raise DamagedError(path, wrong, made_by)
-    if comment and record["name"] != path.name and not may_be_renamed:
-        raise DamagedError(path, f"is {record['name']} under another name", made_by)
+    _check_name(path, record, made_by, may_be_renamed)
     if comment and record["sha256"] != _checksum(record, arrays):
         raise DamagedError(path, "was changed after it was written (its SHA-256 is not the recorded one)", made_by)
+    return arrays, record
+
+
+def _check_name(path: Path, record: dict, made_by: str, may_be_renamed: bool = False) -> None:
+    """Raise a DamagedError if a file lies under the name of another."""
+    if record.get("name", path.name) != path.name and not may_be_renamed:
+        raise DamagedError(path, f"is {record['name']} under another name", made_by)
     named = FINGERPRINT.fullmatch(path.name)
     if named and not path.name.startswith(STATE) and named[1] not in _fingerprints(record["inputs"]):
         wrong = f"is another result under this name, which ends in {named[1]} and not in its own fingerprint"
         raise DamagedError(path, wrong, made_by)
-    return arrays, record
 
 
 def save_table(path, table: pd.DataFrame, inputs: dict) -> None:
@@ -378,8 +383,7 @@ def _exported(path: Path, made_by: str) -> tuple[bytes, dict]:
     if record["sha256"] != hashlib.sha256(content).hexdigest():
         wrong = f"was changed after it was written, or its save was cut short ({sidecar(path).name} is of another text)"
         raise DamagedError(path, wrong, made_by)
-    if record.get("name", path.name) != path.name:
-        raise DamagedError(path, f"is {record['name']} under another name", made_by)
+    _check_name(path, record, made_by)
     return content, record
 
 
@@ -441,19 +445,18 @@ def read_record(path, made_by: str = WRITER) -> dict:
     Raises
     ------
     ArtefactError
-        If the artefact is missing or unreadable; the subclass DamagedError, if it has no record.
+        If the artefact is missing or unreadable; the subclass DamagedError, if it has no record or that of another.
     """
     path = Path(path)
     record = _record_alone(path, made_by)
-    if record is None:
-        raise DamagedError(path, "has no record of where it comes from", made_by)
+    _check_name(path, record, made_by)
     return record | _origin_of(path, record["sha256"])
 
 
 def inputs_of(path) -> dict:
     """Return what the artefact `path` was made from; nothing if there is no such artefact, or none that can be read."""
     try:
-        return read_record(path)["inputs"]
+        return _record_alone(Path(path), WRITER)["inputs"]
     except ArtefactError:
         return {}
 
@@ -504,15 +507,18 @@ def _is_record(record) -> bool:
     return isinstance(record, dict) and isinstance(record.get("inputs"), dict) and isinstance(record.get("sha256"), str)
 
 
-def _record_alone(path: Path, made_by: str) -> dict | None:
-    """Return the record of an artefact of which nothing else is read; None if there is none."""
+def _record_alone(path: Path, made_by: str) -> dict:
+    """Return the record of an artefact of which nothing else is read, whatever its name is."""
     try:
         with zipfile.ZipFile(io.BytesIO(read(path, made_by))) as archive:
-            return _parsed(archive.comment) if archive.comment else _record_of_old_form(path, None)
+            record = _parsed(archive.comment) if archive.comment else _record_of_old_form(path, None)
     except ArtefactError:
         raise
     except Exception as error:
         raise DamagedError(path, f"is truncated or was changed after it was written ({error})", made_by) from error
+    if record is None:
+        raise DamagedError(path, "has no record of where it comes from", made_by)
+    return record
 
 
 def _record_of_old_form(path: Path, content: bytes | None) -> dict | None:
