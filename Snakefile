@@ -6,6 +6,7 @@
 import os
 import shlex
 import sys
+from pathlib import Path
 
 from snakemake.logging import logger
 
@@ -24,6 +25,9 @@ if MAIN:
     if left_out := [str(stage.number) for stage in stages.STAGES if stage not in STAGES]:
         print(f"notebooks {' and '.join(left_out)} are left out: nobody here can condense as the maker of synthetic_sets did")
     try:
+        for folder in ("metadata", "incomplete", "locks", "log"):  # Snakemake's own
+            if wrong := store.misplaced(Path(".snakemake", folder, "any")):
+                raise wrong
         for line in stages.remove_damaged(RESULTS, PROFILE):
             print(line)
     except store.ArtefactError as error:

@@ -67,8 +67,8 @@ class DamagedError(ArtefactError):
     def __init__(self, path, wrong: str, made_by: str):
         self.path, self.wrong = Path(path), wrong
         self.what = f"{shown(path)} {wrong}"
-        command = again(path)
-        super().__init__(f"{self.what}: re-run {made_by}, which replaces it" + f" (`{command}` does)" * bool(command))
+        does = f" (`{command}` does)" if (command := again(path)) else ""
+        super().__init__(f"{self.what}: re-run {made_by}, which replaces it{does}")
 
 
 def read(path, made_by: str = WRITER) -> bytes:
@@ -92,9 +92,9 @@ def read(path, made_by: str = WRITER) -> bytes:
         wrong = NO_FILE
     except FileNotFoundError as error:
         if not path.is_symlink():
-            raise MissingError(
-                f"{shown(path)} does not exist yet: run {made_by} first, with the same profile"
-            ) from error
+            does = f" (`{command}` does)" if (command := again(path)) else ""
+            wrong = f"{shown(path)} does not exist yet: run {made_by} first, with the same profile{does}"
+            raise MissingError(wrong) from error
         wrong = DEAD_LINK
     except OSError as error:
         if error.errno not in (errno.ENXIO, errno.ELOOP):  # which a socket and a link to itself give
@@ -104,17 +104,17 @@ def read(path, made_by: str = WRITER) -> bytes:
 
 
 def _unreadable(path: Path, error: OSError) -> ArtefactError:
-    if misplaced := _misplaced(path):
-        return misplaced
+    if wrong := misplaced(path):
+        return wrong
     return ArtefactError(
         f"{shown(path)} cannot be read ({error.strerror}): correct its permissions, or what is wrong with the disk; it "
         "is not deleted here, because it may be whole"
     )
 
 
-def _misplaced(path: Path) -> ArtefactError | None:
-    """Return what to say of a folder in the place of a file or of what is none in the place of its folder; None if
-    there is no such thing."""
+def misplaced(path: Path) -> ArtefactError | None:
+    """Return what to say of a folder in the place of a file, or of what is none in the place of a folder that it should
+    lie in; None if there is no such thing."""
     wrong = (path, "folder, where a file") if os.path.isdir(path) else None
     there = next((parent for parent in path.absolute().parents if os.path.lexists(parent)), None)
     if there and not os.path.isdir(there):
@@ -179,8 +179,8 @@ def _write_all(*files: tuple[Path, bytes]) -> None:
     except BaseException as error:
         for temporary in temporaries:
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and (misplaced := _misplaced(path)):
-            raise misplaced from error
+        if isinstance(error, OSError) and (wrong := misplaced(path)):
+            raise wrong from error
         if isinstance(error, OSError):
             raise OSError(
                 error.errno,
@@ -289,8 +289,8 @@ def check(path, beside: bool = True) -> dict:
         As `read`.
     """
     path = Path(path)
-    if misplaced := _misplaced(sidecar(path)):
-        raise misplaced
+    if wrong := misplaced(sidecar(path)):
+        raise wrong
     if path.suffix == ".csv":
         _exported(path, WRITER)
         return {}
@@ -308,7 +308,7 @@ def _whole(path: Path, made_by: str, may_be_renamed: bool = False) -> tuple[dict
             comment, arrays = file.zip.comment, {name: file[name] for name in file.files}
         record = _parsed(comment) if comment else _record_of_old_form(path, content)
     except Exception as error:  # zipfile and numpy raise many kinds
-        why = " ".join(str(error).split())
+        why = " ".join(str(error).split()).partition(". ")[0]  # numpy's next sentence tells how to run what is pickled
         wrong = f"is truncated, was changed after it was written, or is not an .npz of plain arrays ({why})"
         raise DamagedError(path, wrong, made_by) from error
     if record is None:
@@ -404,8 +404,8 @@ def cached(path, inputs: dict, compute, by: tuple = ()) -> dict:
     path = cached_path(path, inputs)
     unfinished = path.with_name(path.stem + "-unfinished.npz")
     for file in (path, sidecar(path), unfinished):  # before anything is computed that could then not be saved
-        if misplaced := _misplaced(file):
-            raise misplaced
+        if wrong := misplaced(file):
+            raise wrong
     arrays = load_if_whole(path, inputs, "it is computed again")
     if arrays is None:
         start = time.perf_counter()
