@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 
 import nbformat
 import numpy as np
@@ -47,10 +48,10 @@ def test_notebooks_that_condense_as_the_second_did_need_sets_of_its_own():
     assert stages.made_elsewhere(profile["03_shadow_training"]) == []
 
 
-@pytest.fixture
-def left(tmp_path):
-    """A folder as notebooks 1, 2 and 5 and the report left it."""
-    profile = profiles.read("tiny")
+@pytest.fixture(scope="module")
+def as_left(tmp_path_factory):
+    """A folder as notebooks 1, 2 and 5 and the report left it, and its profile."""
+    tmp_path, profile = tmp_path_factory.mktemp("results"), profiles.read("tiny")
 
     def run(stage, *files):
         notebook = tmp_path / "notebooks" / f"{stage}.ipynb"
@@ -74,6 +75,13 @@ def left(tmp_path):
         store.write(tmp_path / f"report/{page}.html", page.encode())
     checksums.write(tmp_path / "report/index.html", [tmp_path / "report/01_data_split.html"])
     return tmp_path, profile
+
+
+@pytest.fixture
+def left(as_left, tmp_path):
+    """A copy of it that may be damaged."""
+    shutil.copytree(as_left[0], tmp_path, dirs_exist_ok=True)
+    return tmp_path, as_left[1]
 
 
 def remove_damaged(folder, profile):
