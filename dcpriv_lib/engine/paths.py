@@ -5,6 +5,7 @@ Nothing depends on the folder a notebook or a command is started from.
 
 import os
 import re
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -67,8 +68,11 @@ def shown(path) -> str:
 
 
 def again(path) -> str:
-    """Return the command that makes again what lies in the results of a profile; "" for any other path."""
+    """Return the command that brings back what lies in the results of a profile, or in the committed ones; "" for any
+    other path."""
     path = Path(path).absolute()
+    if path.is_relative_to(FIGURES):
+        return f"git restore {shlex.quote(shown(path))}"
     if not path.is_relative_to(all_results()) or path == all_results():
         return ""
     name = path.relative_to(all_results()).parts[0]

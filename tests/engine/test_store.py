@@ -214,3 +214,16 @@ def test_a_table_that_an_older_version_passed_on_is_not_looked_at(tmp_path, monk
     pd.DataFrame({"target": ["original"]}).to_csv(study.folder / "targets.csv", index=False)
     with pytest.raises(store.ArtefactError, match="targets.npz does not exist yet: run notebooks/02_condensation"):
         study.results.load_models("targets")
+
+
+def test_a_copy_may_have_a_name_of_its_own_but_not_that_of_another_result(tmp_path):
+    one, other = ({"seed": seed} for seed in (0, 1))
+    kept = store.cached_path(tmp_path / "set", one)
+    store.save_arrays(kept, {"x": np.arange(3)}, one)
+    for name in ("mine.npz", "set-2026.npz", store.cached_path("other", one).name):
+        (tmp_path / name).write_bytes(kept.read_bytes())
+        assert store.load_arrays(tmp_path / name, {}, "", may_be_renamed=True)["x"].sum() == 3
+    copy = store.cached_path(tmp_path / "set", other)
+    copy.write_bytes(kept.read_bytes())
+    with pytest.raises(store.DamagedError, match=f"{copy.name} is another result under this name, which ends in"):
+        store.load_arrays(copy, {}, "", may_be_renamed=True)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dcpriv_lib.engine import checksums, origin, paths, store
-from dcpriv_lib.results import committed, findings, report, tables
+from dcpriv_lib.results import committed, findings, kept, report, tables
 
 INPUTS = {"profile": "mine", "dataset": "digits"}
 COMMAND = "`snakemake --cores all --config profile=mine` does"
@@ -109,6 +109,14 @@ def test_a_damaged_run_is_not_copied_to_the_committed_tables(run, tmp_path, monk
     ):
         committed.copy("mine")
     assert (tmp_path / "figures/mine/claims.csv").is_file()
+
+
+def test_a_damaged_committed_table_is_named_with_what_brings_it_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "FIGURES", tmp_path)
+    (tmp_path / "quick").mkdir()
+    (tmp_path / "quick/claims.csv").write_text("a\n1\n")
+    with pytest.raises(store.DamagedError, match=r"claims.csv has no record.*`git restore .*quick/claims.csv` does"):
+        kept.committed("quick", "claims")
 
 
 def test_a_record_that_is_none_is_of_unknown_code(tmp_path):
