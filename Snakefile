@@ -7,11 +7,12 @@ import os
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 from snakemake.logging import logger
 
 from dcpriv_lib import profiles, stages
-from dcpriv_lib.engine import paths, progress
+from dcpriv_lib.engine import paths, progress, store
 
 NAME = config.get("profile", "quick")
 MAIN = workflow.is_main_process and not workflow.output_settings.dryrun
@@ -24,6 +25,14 @@ STAGES = stages.in_profile(PROFILE)
 if MAIN:
     if left_out := [str(stage.number) for stage in stages.STAGES if stage not in STAGES]:
         print(f"notebooks {' and '.join(left_out)} are left out: nobody here can condense as the maker of synthetic_sets did")
+    try:
+        for folder in ("metadata", "incomplete", "locks", "log"):  # Snakemake's own
+            if wrong := store.misplaced(Path(".snakemake", folder, "any")):
+                raise wrong
+        for line in stages.remove_damaged(RESULTS, PROFILE):
+            print(line)
+    except store.ArtefactError as error:
+        sys.exit(str(error))
     for stage in stages.remove_other(RESULTS, PROFILE):
         print(f"what notebook {stage.number} left in {paths.shown(RESULTS)} was made with other settings than this "
               "profile's: it runs again")
@@ -77,7 +86,7 @@ rule report:
     params:
         arithmetic=RESULTS / "tables/arithmetic.json",
     shell:
-        REPORT + " && python -m dcpriv_lib.arithmetic {params.arithmetic:q}"
+        "python -m dcpriv_lib.arithmetic {params.arithmetic:q} && " + REPORT
 
 
 for stage in STAGES:

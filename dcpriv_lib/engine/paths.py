@@ -6,6 +6,7 @@ Nothing depends on the folder a notebook or a command is started from.
 import os
 import re
 import reprlib
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -82,3 +83,17 @@ def shown(path) -> str:
     """Return `path` relative to the repository where it lies inside it, for messages."""
     path = Path(path)
     return str(path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path)
+
+
+def again(path) -> str:
+    """Return the command that brings back what lies in the results of a profile, or in the committed ones; "" for any
+    other path."""
+    path = Path(path).absolute()
+    if path.is_relative_to(FIGURES):
+        return f"git restore {shlex.quote(shown(path))}"
+    if not path.is_relative_to(all_results()) or path == all_results():
+        return ""
+    name = path.relative_to(all_results()).parts[0]
+    if name in ("authors", "published"):
+        return f"make {name}"
+    return os.environ.get("DCPRIV_AGAIN") or f"snakemake --cores all --config profile={name}"

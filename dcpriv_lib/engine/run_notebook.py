@@ -19,6 +19,7 @@ import yaml  # noqa: E402
 from papermill import execute_notebook  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
+from . import checksums, store  # noqa: E402
 from .paths import shown  # noqa: E402
 
 EVERY = "60"  # seconds between two lines of a progress bar
@@ -59,6 +60,10 @@ def run(notebook: Path, output: Path, parameters: dict) -> None:
     how = {"progress_bar": False, "stderr_file": Screen(notebook.stem), "config": config}
     place = unfinished(output)
     place.parent.mkdir(parents=True, exist_ok=True)
+    if wrong := store.misplaced(place):
+        raise wrong
+    place.unlink(missing_ok=True)  # a named pipe there would have no reader
+    checksums.begin(output)
     for attempt in range(ATTEMPTS):
         try:
             execute_notebook(notebook, place, parameters, **how)
@@ -66,6 +71,7 @@ def run(notebook: Path, output: Path, parameters: dict) -> None:
         except RuntimeError as error:
             if UNBORN not in str(error) or attempt == ATTEMPTS - 1:
                 raise
+    checksums.end(output, place)
     os.replace(place, output)
 
 

@@ -6,10 +6,11 @@ Every sentence is true whatever the numbers are, says what the attacker holds, a
 there.
 """
 
+import contextlib
 import re
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -248,7 +249,10 @@ def keep(folder: Path) -> None:
 
 def kept(folder: Path) -> list[str]:
     """Return the sentences that lie among the tables in `folder`; none if nothing was run."""
-    lines = (folder / NAME).read_text().splitlines() if (folder / NAME).exists() else []
+    try:
+        lines = store.read(folder / NAME).decode().splitlines()
+    except (store.ArtefactError, UnicodeDecodeError):  # not there yet, or damaged: the report writes it again
+        lines = []
     return [line.partition(". ")[2] for line in lines]
 
 
@@ -262,12 +266,19 @@ def last_words(profile: str) -> str:
     ]
     page, whose = folder / "report/index.html", tables.data_set(_dataset(folder))
     lines = [f"What this run found ({profile}, on {whose}):", *found] if found else []
-    mixed = origin.mixture([store.read_exported(table)[1] for table in sorted((folder / "tables").glob("*.csv"))])
+    mixed = origin.mixture([*_records(folder)])
     lines += [f"{mixed} `make fresh PROFILE={profile}` starts anew."] if mixed else []
     lines += [f"Read on: {page.as_uri()}"] if page.exists() else []
     if whose == "digits":
         lines.append("Small data, wide intervals: the MNIST results are in README.md and figures/.")
     return "\n".join(lines)
+
+
+def _records(folder: Path) -> Iterator[dict]:
+    """Yield the records of a run's tables, without those of damaged ones, which the report has named."""
+    for table in sorted((folder / "tables").glob("*.csv")):
+        with contextlib.suppress(store.ArtefactError):
+            yield store.read_exported(table)[1]
 
 
 def _delta(folder: Path) -> float | None:
