@@ -1,5 +1,6 @@
 """All that data and split do not allow is said at once; what is allowed meets no refusal later."""
 
+import os
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from dcpriv_lib.condensation.method import check_ipc
 from dcpriv_lib.engine import errors, paths
 from dcpriv_lib.privacy import accounting
 from dcpriv_lib.study import Study
+from support import engine
 
 DEFAULTS = {stage: profiles.parameters(stage) for stage in profiles.OF_STAGES}
 
@@ -83,7 +85,7 @@ FITS = {"ipc": 10, "ds": 130, "doses": [100], "real_sizes": [5, 10], "crowds": [
         ({"strong_pictures": 500}, ["strong_pictures = 500: there are", "n_pictures of every class"]),
         (
             {"control_ipc": 24},
-            ["control_ipc = 24: there are 23 images, a third of the smallest class", "(notebooks 9, "],
+            ["control_ipc = 24: there are 18 images of some class in a half of the", "(notebooks 7, 9, 12)"],
         ),
         ({"doses": [14]}, ["control_ipc = 10: there are", "in a half of the smallest of the doses", "(notebook 7)"]),
         (
@@ -264,3 +266,22 @@ def test_no_split_yet_is_no_reason_to_stop(mine, monkeypatch, tmp_path):
 def test_the_limits_import_no_torch_before_there_is_a_study():
     code = "import sys, dcpriv_lib.limits; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_the_engine_stops_after_the_split_and_names_everything(breast, tmp_path):
+    """On the way there and, with the split already made, before anything is run."""
+    profile = paths.PROFILES / f"test-{os.getpid()}.yaml"
+    profile.write_text(f"dataset: {breast.parameters['dataset']}\nipc: 10\n")
+    try:
+        split = engine(tmp_path / "second", profile.stem, ["split"])
+        assert split.communicate() and split.returncode == 0, "the split alone does not exceed anything"
+        for folder in ("first", "second"):
+            process = engine(tmp_path / folder, profile.stem)
+            output, _ = process.communicate()
+            assert process.returncode == 1
+            named = re.findall(r"^  (\w+) = .*at most that many", output, re.M)
+            assert named == ["ds", "doses", "real_sizes", "crowds"], output
+            assert not (tmp_path / folder / profile.stem / "models").exists()
+    finally:
+        profile.unlink()
