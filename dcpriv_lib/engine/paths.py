@@ -60,6 +60,16 @@ def results(profile: str) -> Path:
     return folder
 
 
+def check_braces(*places: Path) -> None:
+    """Raise ValueError if a path has braces, which Snakemake takes for the places of wildcards."""
+    for place in places:
+        if set("{}") & set(str(place)):
+            raise ValueError(
+                f"{place}: Snakemake cannot work with braces in a path. Rename that folder or file, or, if only the "
+                "results lie there, set DCPRIV_RESULTS to another folder"
+            )
+
+
 def shown(path) -> str:
     """Return `path` relative to the repository where it lies inside it, for messages."""
     path = Path(path)
