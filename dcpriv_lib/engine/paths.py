@@ -25,7 +25,8 @@ def data() -> Path:
 def check_profile(name: str) -> None:
     """Raise ValueError unless `name` is one that stays inside the folder of profiles and that of results."""
     if not (isinstance(name, str) and PROFILE_NAME.fullmatch(name)):
-        raise ValueError(f"profile = {name!r}: expected {PROFILE_NAME_RULE}")
+        number = "; papermill's -p takes such a name for a number, its -r does not" * isinstance(name, int | float)
+        raise ValueError(f"profile = {name!r}: expected {PROFILE_NAME_RULE}{number}")
 
 
 def all_results() -> Path:

@@ -11,7 +11,11 @@ from . import stopping
 
 SHOWN = LogEvent.JOB_INFO, LogEvent.PROGRESS
 NOTHING = "Nothing to be done"
-TOLD = "exit status 1."  # with which `run_notebook` ends after it has said what failed, and where
+TOLD = (
+    "exit status 1.",  # with which `run_notebook` ends after it has said what failed, and where
+    "Exiting because a job execution failed. Look above for error messages",
+    "At least one job did not complete successfully.",
+)
 ENDED = re.compile(r"Command '.*' (returned non-zero exit status|died with) (.*)\.", re.DOTALL)
 KILLED = "137", "<Signals.SIGKILL: 9>"  # how the shell says it of its command, and Python of the shell
 

@@ -54,14 +54,6 @@ def interrupted_once() -> Iterator[None]:
             signal.signal(number, handler or signal.SIG_DFL)
 
 
-def exit_on_signals() -> None:
-    """Let SIGTERM and SIGHUP end this process as `sys.exit` does, which clears up; where nobody handles them yet."""
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) == signal.SIG_DFL:
-                signal.signal(number, lambda number, _: sys.exit(128 + number))
-
-
 def end_with_the_parent() -> None:
     """Send this process SIGTERM when the process that the environment names as `PARENT` is gone.
 

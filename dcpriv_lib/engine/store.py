@@ -16,6 +16,7 @@ any moment leaves an artefact that can be read. What is damaged nevertheless is 
 code: arrays of objects are refused.
 """
 
+import contextlib
 import glob
 import hashlib
 import io
@@ -110,7 +111,8 @@ def _write_temporary(folder: Path, content: bytes) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
+        with contextlib.suppress(PermissionError):  # some mounts have no modes
+            os.chmod(name, 0o644)
     except BaseException:
         os.unlink(name)
         raise

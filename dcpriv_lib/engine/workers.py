@@ -44,7 +44,7 @@ def run(data, jobs: list) -> Iterator:
     WorkerKilledError
         If one of the processes was killed; all others have saved their states and ended.
     """
-    stopping.exit_on_signals()  # else the fork server's folder would stay
+    _clear_up_on_signals()
     with _nothing_in_main(), _without_interrupts():
         multiprocessing.set_forkserver_preload(  # loaded once, then workers are forked from it
             [type(jobs[0]).__module__, *jobs[0].imports]
@@ -65,6 +65,27 @@ def run(data, jobs: list) -> Iterator:
             if isinstance(error, BrokenProcessPool):
                 raise WorkerKilledError(f"a process that trained {stopping.KILLED}") from None
             raise
+
+
+def _clear_up_on_signals() -> None:
+    """Let a SIGTERM that nobody handles end this process as ever, but remove the fork server's folder first.
+
+    So ends every kernel: Jupyter asks it to, but then waits for the fork server's tracker, which ignores SIGTERM.
+    """
+
+    def clear_up(number, _):
+        _remove_folder()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, clear_up)
+
+
+def _remove_folder() -> None:
+    shutil.rmtree(util.get_temp_dir(), ignore_errors=True)
 
 
 def _stop(workers: list, pool: ProcessPoolExecutor) -> None:
@@ -107,7 +128,7 @@ def _end_with_the_parent() -> None:
     if parent := multiprocessing.parent_process():
         parent.join()
     signal.alarm(stopping.GRACE)  # it ends this process even where a save hangs: nothing of Python is needed for it
-    shutil.rmtree(util.get_temp_dir(), ignore_errors=True)  # the parent's, who cannot clear up any more
+    _remove_folder()  # the parent's, who cannot clear up any more
     os.kill(os.getpid(), signal.SIGTERM)
 
 
