@@ -108,7 +108,9 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("-y", "--yaml", default="{}", type=yaml.safe_load, help="parameters, as YAML")
     given = parser.parse_args()
-    logging.getLogger("asyncio").disabled = True  # of a cell that is interrupted it prints the way through all libraries
+    logging.getLogger(
+        "asyncio"
+    ).disabled = True  # of a cell that is interrupted it prints the way through all libraries
     stopping.end_with_the_parent()
     try:
         with stopping.interrupted_once():

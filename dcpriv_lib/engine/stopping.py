@@ -1,7 +1,7 @@
 """How a run is stopped: whoever is told to stop tells those whom it started, and whoever lost its parent ends.
 
-The engine starts steps, a step a notebook's kernel, a kernel its workers. SIGINT (Ctrl-C), SIGTERM (clusters, `timeout`)
-and SIGHUP (a closed terminal) mean the same to each of them. What is being computed is saved on the way (see
+The engine starts steps, a step a notebook's kernel, a kernel its workers. To each of them SIGINT (Ctrl-C), SIGTERM
+(clusters, `timeout`) and SIGHUP (a closed terminal) mean the same. What is being computed is saved on the way (see
 `checkpoint`). A kill that nobody can handle takes one process: those that it started notice within seconds.
 """
 

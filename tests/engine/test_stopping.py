@@ -1,4 +1,4 @@
-"""Whoever is told to stop, or lost its parent, saves its states and ends within seconds, and so do all that it started."""
+"""Whoever is told to stop, or lost its parent, saves its states and ends, and so do all that it started."""
 
 import contextlib
 import itertools
