@@ -1,8 +1,10 @@
 """Profiles: YAML files that set the notebooks' parameters, checked before anything runs."""
 
 import ast
+import difflib
 import functools
 import math
+import re
 from pathlib import Path
 
 import yaml
@@ -76,6 +78,28 @@ def read(name: str) -> dict:
     return {stage: {key: chosen[key] for key in own} for stage, own in defaults.items()}
 
 
+def named(config: dict, words: list[str]) -> str:
+    """Return the name of the profile that the engine was given, "quick" if none.
+
+    Parameters
+    ----------
+    config : what Snakemake read of ``--config profile=NAME``: 2024 is a number to it, and 1.10 is 1.1.
+    words : those of the command line, which still has the name.
+
+    Raises
+    ------
+    ProfileError
+        If `config` has any other key.
+    """
+    for key in sorted(config.keys() - {"profile"}):
+        near = (difflib.get_close_matches(str(key), Profile.model_fields, n=1, cutoff=0.6) or ["its parameters"])[0]
+        hint = "did you mean profile?" if near == "profile" else f"write {near} to profiles/NAME.yaml"
+        raise ProfileError(f"--config {key}=...: expected only profile=NAME; {hint}")
+    name = config.get("profile", "quick")
+    written = [word.rpartition("profile=")[2] for word in words if re.fullmatch("(--config=|-C)?profile=.*", word)]
+    return name if isinstance(name, str) else (written or [str(name)])[-1]
+
+
 def arguments(stage: str, chosen: dict) -> str:
     """Return what differs from a notebook's defaults, as the one-line YAML of papermill's -y."""
     defaults = parameters(stage)
@@ -89,6 +113,8 @@ def _find(name: str) -> Path:
     except ValueError as error:
         raise ProfileError(str(error)) from None
     path = paths.PROFILES / f"{name}.yaml"
+    if (other := path.with_suffix(".yml")).exists() and not path.exists():
+        raise ProfileError(f"{paths.shown(other)}: a profile's name ends in .yaml: rename it to {path.name}")
     if not path.exists():
         known = sorted(file.stem for file in paths.PROFILES.glob("*.yaml"))
         raise ProfileError(f"there is no profile {name!r} in {paths.shown(paths.PROFILES)}{nearest(name, known)}")

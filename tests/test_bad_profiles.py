@@ -87,10 +87,50 @@ def test_names_of_profiles_stay_in_their_folder(name, refused, tmp_path, monkeyp
         paths.results(name)
 
 
+def test_papermill_can_be_told_that_a_name_is_no_number(refused):
+    with refused(ValueError, "profile = 2024", "its -r does not"):
+        paths.check_profile(2024)
+
+
 def test_unknown_profile_names_the_nearest(refused, profile):
     profile("")
     with refused(profiles.ProfileError, "there is no profile 'mnie' in", "did you mean 'mine'?"):
         profiles.read("mnie")
+
+
+def test_another_ending_is_told(refused, profile):
+    profile("").rename(paths.PROFILES / "ours.yml")
+    with refused(profiles.ProfileError, "ours.yml: a profile's name ends in .yaml: rename it to ours.yaml"):
+        profiles.read("ours")
+
+
+@pytest.mark.parametrize(
+    ("config", "words", "name"),
+    [
+        ({}, ["snakemake", "split"], "quick"),
+        ({"profile": "tiny"}, ["snakemake", "--config", "profile=tiny"], "tiny"),
+        ({"profile": 2024}, ["snakemake", "--config", "profile=2024"], "2024"),
+        ({"profile": 1.1}, ["snakemake", "--config=profile=1.10"], "1.10"),
+        ({"profile": True}, ["snakemake", "-C", "profile=tiny", "--config", "profile=yes"], "yes"),
+        ({"profile": 5}, ["snakemake", "--configfile", "mine.yaml"], "5"),
+    ],
+)
+def test_the_engine_takes_a_name_as_it_was_written(config, words, name):
+    assert profiles.named(config, words) == name
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("porfile", "did you mean profile?"),
+        ("dataset", "write dataset to profiles/NAME.yaml"),
+        ("datset", "write dataset to profiles/NAME.yaml"),
+        ("xyz", "write its parameters to profiles/NAME.yaml"),
+    ],
+)
+def test_the_engine_is_told_nothing_but_the_profile(key, hint, refused):
+    with refused(profiles.ProfileError, f"--config {key}=...: expected only profile=NAME", hint):
+        profiles.named({key: "x", "profile": "tiny"}, [])
 
 
 def test_good_profile_changes_what_it_names_and_nothing_else(profile):

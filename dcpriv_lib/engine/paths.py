@@ -29,7 +29,8 @@ def data() -> Path:
 def check_profile(name: str) -> None:
     """Raise ValueError unless `name` is one that stays inside the folder of profiles and that of results."""
     if not (isinstance(name, str) and PROFILE_NAME.fullmatch(name)):
-        raise ValueError(f"profile = {name!r}: expected {PROFILE_NAME_RULE}")
+        number = "; papermill's -p takes such a name for a number, its -r does not" * isinstance(name, int | float)
+        raise ValueError(f"profile = {name!r}: expected {PROFILE_NAME_RULE}{number}")
 
 
 def check_path(text: str) -> None:
@@ -77,6 +78,16 @@ def results(profile: str) -> Path:
             "free that path, or set DCPRIV_RESULTS to a folder you may write to"
         ) from error
     return folder
+
+
+def check_braces(*places: Path) -> None:
+    """Raise ValueError if a path has braces, which Snakemake takes for the places of wildcards."""
+    for place in places:
+        if set("{}") & set(str(place)):
+            raise ValueError(
+                f"{place}: Snakemake cannot work with braces in a path. Rename that folder or file, or, if only the "
+                "results lie there, set DCPRIV_RESULTS to another folder"
+            )
 
 
 def shown(path) -> str:

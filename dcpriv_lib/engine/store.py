@@ -203,7 +203,8 @@ def _write_temporary(folder: Path, content: bytes) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
+        with contextlib.suppress(PermissionError):  # some mounts have no modes
+            os.chmod(name, 0o644)
     except BaseException:
         os.unlink(name)
         raise
