@@ -98,6 +98,18 @@ def test_damaged_idx_file_is_named(damage, refused, no_network, tmp_path, monkey
         catalogue.load("fashion_mnist")
 
 
+def test_an_idx_file_that_is_a_pipe_or_a_terabyte_is_not_read(tmp_path):
+    folder, name = tmp_path / "raw", "t10k-images-idx3-ubyte"
+    write_idx_files(folder)
+    os.truncate(folder / name, 2**40)
+    with pytest.raises(dataset.DataError, match=f"{name} has 1,099,511,627,776 bytes: expected at most"):
+        builtin.check_idx_files(folder, {})
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(dataset.DataError, match=f"there is no file {folder / name}"):
+        builtin.check_idx_files(folder, {})
+
+
 def test_one_flipped_byte_in_an_idx_file_is_found_by_its_md5(refused, tmp_path):
     folder, name = tmp_path / "raw", "t10k-images-idx3-ubyte"
     md5 = write_idx_files(folder)
