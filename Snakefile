@@ -51,7 +51,7 @@ except (ValueError, OSError, RuntimeError) as error:  # a sentence for whoever s
 MOST = min(workflow.cores or 1, int(os.environ.get("LOKY_MAX_CPU_COUNT") or sys.maxsize))
 shell.prefix("set -euo pipefail; trap 'exit 1' INT TERM HUP; "
              f"export {stopping.PARENT}={os.getpid()} OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "
-             f"LOKY_MAX_CPU_COUNT={max(1, min(MOST, (workflow.cores or 1) // 2))} "
+             f"DCPRIV_MOST={MOST} LOKY_MAX_CPU_COUNT={max(1, min(MOST, (workflow.cores or 1) // 2))} "
              "GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
              ":glibc.malloc.trim_threshold=1073741824; ")
 REPORT = f"python -m dcpriv_lib.results.report {NAME}"
