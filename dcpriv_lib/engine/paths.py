@@ -8,6 +8,8 @@ import re
 import tempfile
 from pathlib import Path
 
+from .foreign_text import plain
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
 PROFILES = REPOSITORY / "profiles"
@@ -63,4 +65,4 @@ def results(profile: str) -> Path:
 def shown(path) -> str:
     """Return `path` relative to the repository where it lies inside it, for messages."""
     path = Path(path)
-    return str(path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path)
+    return plain(str(path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path), None)

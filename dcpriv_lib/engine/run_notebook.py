@@ -19,6 +19,7 @@ import yaml  # noqa: E402
 from papermill import execute_notebook  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
+from .foreign_text import plain  # noqa: E402
 from .paths import shown  # noqa: E402
 
 EVERY = "60"  # seconds between two lines of a progress bar
@@ -38,7 +39,7 @@ class Screen:
         """Print the lines of `text`, each with the notebook's name."""
         for line in text.replace("\r", "\n").splitlines():
             if line.strip():
-                print(f"  {self.name}: {line}")
+                print(f"  {self.name}: {plain(line, None)}")
 
     def flush(self) -> None:
         """Let nothing wait."""
@@ -85,7 +86,7 @@ def failure(notebook: Path, output: Path, error: Exception) -> str:
         where = [f"in code cell {number}, which begins: {lines[0]}"]
         for out in cell.outputs:
             message = f"{out.ename}: {out.evalue}" if out.output_type == "error" else message
-    said = [line[:300] for line in message.strip().splitlines()[-2:]]
+    said = [plain(line, 300) for line in message.strip().splitlines()[-2:]]
     rest = [f"as far as it came: {shown(place)}"] * bool(cells)
     return "\n  ".join([f"FAILED: {shown(notebook)}", *where, *said, *rest])
 

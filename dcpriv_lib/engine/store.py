@@ -207,12 +207,12 @@ def save_table(path, table: pd.DataFrame, inputs: dict) -> None:
 def load_table(path, expect: dict, made_by: str) -> pd.DataFrame:
     """Load what `save_table` saved; the arguments and errors are those of `load_arrays`.
 
-    The table is what ``pandas.read_csv`` makes of the text.
+    The table is what ``pandas.read_csv`` makes of the text, but for words such as NA and None, which stay words.
     """
     arrays = load_arrays(path, expect, made_by)
     if arrays.keys() != {TABLE}:
         raise DamagedError(path, "holds arrays, where a table was expected", made_by)
-    return pd.read_csv(io.BytesIO(arrays[TABLE].tobytes()))
+    return _of_csv(arrays[TABLE].tobytes())
 
 
 def export_table(path, table: pd.DataFrame, inputs: dict, **more) -> None:
@@ -244,7 +244,8 @@ def read_exported(path, made_by: str = "the notebook that writes it") -> tuple[p
     if record["sha256"] != hashlib.sha256(content).hexdigest():
         wrong = f"was changed after it was written, or its save was cut short ({sidecar(path).name} is of another text)"
         raise DamagedError(path, wrong, made_by)
-    return pd.read_csv(io.BytesIO(content)), record
+    in_words = [name for name, form in record.get("forms", {}).items() if form["form"] is None]
+    return _of_csv(content, dict.fromkeys(in_words, str)), record
 
 
 def cached(path, inputs: dict, compute, by: tuple = ()) -> dict:
@@ -424,6 +425,11 @@ def _json_of(path: Path):
 
 def _csv(table: pd.DataFrame) -> bytes:
     return table.to_csv(index=False).encode()
+
+
+def _of_csv(content: bytes, dtypes: dict | None = None) -> pd.DataFrame:
+    """Return the table of a csv. Only an empty cell is nothing: "NA", "None" and "nan" are somebody's names."""
+    return pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""], dtype=dtypes)
 
 
 def _check(path: Path, inputs: dict, expect: dict, made_by: str) -> None:

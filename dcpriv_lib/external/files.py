@@ -27,7 +27,7 @@ from safetensors import SafetensorError, safe_open
 from ..data.dataset import AGAIN, DataError
 from ..data.own import npz_arrays
 from ..data.split import PARTS, Split, pixel_scale
-from ..engine import paths, store
+from ..engine import foreign_text, paths, store
 from ..engine.errors import as_list
 from ..models import networks, training
 from ..parameters import PIXELS
@@ -58,7 +58,7 @@ def targets(files: str | list[str], split: Split, device: torch.device) -> tuple
         As `answers`, and if two files have one name.
     """
     checksums = _checksums("extra_targets", files)
-    return {(path.name, 0): answers(path, split, device) for path in checksums}, _by_name(checksums)
+    return {(_shown(path), 0): answers(path, split, device) for path in checksums}, _by_name(checksums)
 
 
 def answers(path: Path, split: Split, device: torch.device):
@@ -126,7 +126,7 @@ def networks_on_pixels(files: str | list[str], split: Split, device: torch.devic
     for path in checksums:
         arrays = _arrays(path, "extra_targets")
         answered = "members" in arrays or "non_members" in arrays
-        found[path.name] = None if answered else networks.OnPixels(*_weighted(path, arrays, split, device))
+        found[_shown(path)] = None if answered else networks.OnPixels(*_weighted(path, arrays, split, device))
     return found, _by_name(checksums)
 
 
@@ -394,7 +394,7 @@ def _described(value: np.ndarray | None) -> str:
 def _checksums(parameter: str, files: str | list[str]) -> dict[Path, str]:
     """Return the paths of files, in order, each with its SHA-256."""
     found = [paths.REPOSITORY / file for file in as_list(files)]
-    twice = [name for name, times in Counter(path.name for path in found).items() if times > 1]
+    twice = [name for name, times in Counter(map(_shown, found)).items() if times > 1]
     if twice:
         raise DataError(f"{parameter}: two files are called {twice[0]}, and the tables name them so: rename one")
     for path in found:
@@ -407,7 +407,12 @@ def _checksums(parameter: str, files: str | list[str]) -> dict[Path, str]:
 
 
 def _by_name(checksums: dict[Path, str]) -> dict[str, str]:
-    return {path.name: checksum for path, checksum in checksums.items()}
+    return {_shown(path): checksum for path, checksum in checksums.items()}
+
+
+def _shown(path: Path) -> str:
+    """Return what the tables call a file."""
+    return foreign_text.plain(path.name)
 
 
 def _pixels(path: Path, arrays: dict, split: Split) -> str:
