@@ -18,7 +18,7 @@ ACTIVE = re.compile(
     r"[&<>|$\\`*@]"
     r"|(?<![^\W_])_|_(?![^\W_])"  # emphasis; not between letters or digits
     r"|(?<!^)~|~(?!\d)"
-    r"|\[(?![-+\d])|\](?=[(\[:])|!(?=\[)"
+    r"|\[(?![-+\d])|\](?=[(\[])|(?<!\d)\](?=:)|!(?=\[)"
     r"|:(?=//)|(?<=www)\.",  # addresses, which become links by themselves
     re.IGNORECASE,
 )
@@ -62,17 +62,18 @@ def several(names: Iterable[str], most: int = 8) -> str:
 
 
 def in_markdown(text: str) -> str:
-    """Return markdown, also for a table's cell, that shows a text as it is: no markup, link, formula or new cell.
+    """Return markdown that shows a text as it is inside a line or a table's cell: no markup, link, formula or new cell.
 
-    What would be active is written as HTML's character references, which no kind of markdown takes for anything else. A
-    dollar is put into an element of its own, because MathJax looks for pairs of them in what has been rendered.
+    What would be active is written as HTML's character references, which no kind of markdown takes for anything else.
+    Dollars and backslashes are each put into an element of their own, because MathJax looks for formulas in what has
+    been rendered, and finds none that is in several elements.
     """
     return ACTIVE.sub(_reference, plain(text, None))
 
 
 def _reference(found: re.Match) -> str:
     reference = f"&#{ord(found[0])};"
-    return f"<span>{reference}</span>" if found[0] == "$" else reference
+    return f"<span>{reference}</span>" if found[0] in "$\\" else reference
 
 
 def from_markdown(markdown: str) -> str:

@@ -23,6 +23,7 @@ import pandas as pd
 from ..engine import foreign_text, store
 
 COPIES = {"CIFAR-10-images/train": "CIFAR-10, JPEG copy"}  # compressed anew, so not to be called by the name alone
+pd.set_option("display.html.use_mathjax", False)  # a "$" in somebody's name begins no formula
 ROUNDING = 1e-9  # of a difference of fractions that were themselves rounded
 
 
