@@ -218,11 +218,14 @@ def load_table(path, expect: dict, made_by: str) -> pd.DataFrame:
 def export_table(path, table: pd.DataFrame, inputs: dict, **more) -> None:
     """Keep a table of the report as the ``.csv`` `path`, with its inputs, SHA-256, provenance and code beside it.
 
-    `more`, what JSON can hold, goes into the record beside these.
+    `more`, what JSON can hold, goes into the record beside these; so do, as "texts", columns of text that would be read
+    as numbers of another look, such as 7 for "007".
 
     It is for readers: notebooks pass on what `save_table` saves.
     """
     content = _csv(table)
+    if texts := _taken_for_numbers(table, _of_csv(content)):
+        more["texts"] = texts
     beside = _beside(inputs, hashlib.sha256(content).hexdigest(), None, **more)
     _write_all((sidecar(path), beside), (Path(path), content))
 
@@ -244,8 +247,8 @@ def read_exported(path, made_by: str = "the notebook that writes it") -> tuple[p
     if record["sha256"] != hashlib.sha256(content).hexdigest():
         wrong = f"was changed after it was written, or its save was cut short ({sidecar(path).name} is of another text)"
         raise DamagedError(path, wrong, made_by)
-    in_words = [name for name, form in record.get("forms", {}).items() if form["form"] is None]
-    return _of_csv(content, dict.fromkeys(in_words, str)), record
+    texts = [name for name, form in record.get("forms", {}).items() if form["form"] is None]
+    return _of_csv(content, dict.fromkeys(texts + record.get("texts", []), str)), record
 
 
 def cached(path, inputs: dict, compute, by: tuple = ()) -> dict:
@@ -430,6 +433,12 @@ def _csv(table: pd.DataFrame) -> bytes:
 def _of_csv(content: bytes, dtypes: dict | None = None) -> pd.DataFrame:
     """Return the table of a csv. Only an empty cell is nothing: "NA", "None" and "nan" are somebody's names."""
     return pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""], dtype=dtypes)
+
+
+def _taken_for_numbers(table: pd.DataFrame, read: pd.DataFrame) -> list[str]:
+    """Return the columns of text of a table that do not look the same when they were read."""
+    texts = [name for name in table if all(isinstance(one, str) for one in table[name].dropna())]
+    return [name for name in texts if list(table[name].dropna()) != list(map(str, read[name].dropna()))]
 
 
 def _check(path: Path, inputs: dict, expect: dict, made_by: str) -> None:

@@ -235,8 +235,9 @@ def name_points(ax, points, names, colours):
 
 
 def sign(name: str) -> str:
-    """Return a mark that shows the first two letters or digits of a name; "?" if it has none."""
-    return f"${''.join(one for one in name if one.isalnum() or one == '-')[:2] or '?'}$"
+    """Return a mark that shows the first two letters or digits of a name; "?" if it has none that formulas can hold."""
+    shown = "".join(one for one in name if one == "-" or (one.isalnum() and ord(one) < 0x10000))
+    return f"${shown[:2] or '?'}$"
 
 
 def box(ax, centre, text: str, colour: str = "0.35", size=(2.2, 0.9)):
