@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import example, given, settings, strategies as st
 
+from dcpriv_lib.audit import command
 from dcpriv_lib.data.dataset import DataError, in_memory
 from dcpriv_lib.engine import foreign_text, paths, run_notebook, store
 from nasty import names
@@ -16,6 +17,7 @@ from nasty import names
 HARMLESS = ("original", "condensed-10, run 2", "51.2 % [50.1, 52.3] (of 3.29)", "~99%", "non_members", "(a) b/c + d's")
 
 
+@settings(deadline=None)
 @given(names)
 def test_plain_text_is_one_line_without_a_control_character_and_of_bounded_length(name):
     shown = foreign_text.plain(name)
@@ -33,6 +35,7 @@ def test_harmless_text_stays_as_it_is(text):
         assert function(text) == text
 
 
+@settings(deadline=None)
 @given(st.lists(names, max_size=8))
 @example(["a" * 120, "a" * 120, "a\n", "a\\n", "a\\n (2)"])
 def test_two_names_never_look_the_same(given_names):
@@ -41,11 +44,13 @@ def test_two_names_never_look_the_same(given_names):
     assert found[:1] == [foreign_text.plain(name) for name in given_names[:1]]
 
 
+@settings(deadline=None)
 @given(names)
 def test_markdown_gives_the_text_back(name):
     assert foreign_text.from_markdown(foreign_text.in_markdown(name)) == foreign_text.plain(name, None)
 
 
+@settings(deadline=None)
 @given(names)
 def test_a_file_name_stays_in_its_folder_and_needs_no_quotes(name):
     found = foreign_text.in_file_name(name)
@@ -59,6 +64,7 @@ def test_a_message_names_the_first_and_counts_the_rest():
     assert foreign_text.several(["a", "b"]) == "a, b"
 
 
+@settings(deadline=None)
 @given(names)
 def test_no_name_in_an_error_moves_the_terminal_or_fills_it(name):
     sentence = str(DataError(f"{name * 1000} is not readable: replace or delete it"))
@@ -72,6 +78,12 @@ def test_warnings_and_errors_of_notebooks_do_not_command_the_terminal(capsys, tm
     assert capsys.readouterr().out == "  04_attack: UserWarning: a\\x1b[2Jb.npz\n"
     said = run_notebook.failure(tmp_path / "n.ipynb", tmp_path / "out.ipynb", ValueError("a\x1b[2Jb" + 1000 * "c"))
     assert "\x1b" not in said and "a\\x1b[2Jb" in said and len(said) < 600
+
+
+def test_an_audit_says_which_file_is_missing_and_does_not_command_the_terminal(capsys):
+    assert command.main(["a\x1b[2Jb\u202e.npz", "people.npz"]) == command.BAD_INPUT
+    said = capsys.readouterr().err
+    assert "\x1b" not in said and "\u202e" not in said and said.count("\n") == 1 and "a\\x1b[2Jb\\u202e.npz" in said
 
 
 def test_classes_keep_their_number_and_their_names_are_plain():
@@ -93,7 +105,7 @@ def test_words_that_mean_nothing_to_pandas_stay_names(tmp_path):
         assert found["auc"].dtype == float and np.array_equal(found["auc"], frame["auc"], equal_nan=True)
 
 
-@settings(max_examples=20)
+@settings(deadline=None, max_examples=20)
 @given(st.lists(names, min_size=1, max_size=3))
 @example(["007", "1e5"])
 @example(["0.50", "inf"])

@@ -79,6 +79,7 @@ def test_a_kept_table_shows_the_same_names_after_it_was_read(tmp_path_factory, n
     assert html(tables.markdown(tables.read(path))) == html(tables.markdown(frame(own)))
 
 
+@settings(deadline=None)
 @given(names)
 def test_markdown_in_jupyter_has_no_formula_for_mathjax(name):
     """MathJax reads the texts of a rendered page, one element at a time: each may hold one delimiter at most."""
@@ -92,6 +93,7 @@ def test_tables_of_pandas_start_no_mathjax():
     assert "mathjax_ignore" in pd.DataFrame({"a": ["$5$"]}).to_html()
 
 
+@settings(deadline=None)
 @given(st.lists(names, min_size=1, max_size=3))
 def test_a_finding_about_any_name_is_kept_and_read_as_it_was(tmp_path_factory, given_names):
     folder = tmp_path_factory.mktemp("run")
