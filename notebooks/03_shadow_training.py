@@ -136,7 +136,7 @@ for row, (q, name) in zip(axes, ((0.5, "median"), (0.99, "99th percentile"))):
         p, y = softmax(logits[i]), labels[i]
         who = part.removesuffix("s").replace("_", "-")
         plots.images(pair[0], study.split.grey_levels(study.images[rows[[i]]]), 1,
-                     f"a {study.classes[y]}")
+                     f"a {plots.in_figure(study.classes[y])}")
         plots.probabilities(pair[1], p, y, colour, f"{who}, {name}: $p_y$ = {p[y]:.3f}")
 study.figure(figure, "figure1_softmax")
 

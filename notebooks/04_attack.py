@@ -154,7 +154,7 @@ for member, name, colour, marker in ((False, "non-members", plots.NON_MEMBER, "x
                alpha=0.5, label=name)
 ax.set(xscale="log", yscale="log", xlabel="1 - probability of the true class",
        ylabel="largest other probability",
-       title=f"outputs of the shadow models, class {study.classes[c]}")
+       title=f"outputs of the shadow models, class {plots.in_figure(study.classes[c])}")
 ax.legend()
 study.figure(figure, "what_attack_models_see")
 
@@ -296,7 +296,7 @@ some = next(iter(answers))                                           # the first
 figure, ax = plt.subplots(figsize=(3.8, 3.8))
 for attack in suite:
     plots.roc(ax, scores[*some, attack], study.is_member, attack)
-ax.set_title(f"{some[0]}, run {some[1]}")
+ax.set_title(f"{plots.in_figure(some[0])}, run {some[1]}")
 ax.legend(loc="lower right", fontsize=8)
 study.figure(figure, "roc_plain")
 

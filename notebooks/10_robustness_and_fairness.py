@@ -167,7 +167,7 @@ plots.images(axes[0], (sign + 1) / 2, 1, "the direction")
 for ax, (e, moved) in zip(axes[1:], steps.items()):
     with torch.no_grad():
         p = theta(moved).softmax(1)[0]
-    says = f"\"{classes[p.argmax()]}\", {p.max():.0%}"
+    says = f"\"{plots.in_figure(classes[p.argmax()])}\", {p.max():.0%}"
     plots.images(ax, moved, 1, f"$\\varepsilon$ = {e:g}\n{says}")
 study.figure(figure, "one_adversarial_image")
 
@@ -354,7 +354,7 @@ for ax, name in zip(axes, brought):
     for one, tint, offset in ((names[0], "0.75", 0.2), (name, colour[made_of[name]], 0)):
         plots.intervals(ax, *100 * by_class[one][columns].to_numpy().T, classes, tint, offset,
                         markersize=4)
-    ax.set(title=name, xlabel="right (%)")
+    ax.set(title=plots.in_figure(name), xlabel="right (%)")
 axes[0].set_ylabel("class")
 study.figure(figure, "accuracy_by_class")
 
@@ -369,8 +369,9 @@ ax.imshow(above, cmap="RdBu", vmin=-40, vmax=40, aspect="auto")
 for (row, column), value in np.ndenumerate(above):
     ax.text(column, row, f"{value:+.0f}", ha="center", va="center", fontsize=7,
             color="white" if abs(value) > 25 else "black")
-ax.set_yticks(range(len(above)), judged_names[1:])
-ax.set_xticks(range(len(classes)), classes, rotation=30 * (max(map(len, classes)) > 2))
+ax.set_yticks(range(len(above)), map(plots.in_figure, judged_names[1:]))
+ax.set_xticks(range(len(classes)), map(plots.in_figure, classes),
+              rotation=30 * (max(map(len, classes)) > 2))
 ax.set(xlabel="class")
 ax.grid(False)
 study.figure(figure, "classes_against_the_original")
@@ -479,9 +480,9 @@ for row, measure, title in zip(axes, (accuracy, withstand), ("right", "right aft
     for ax, name in zip(row, joined):
         for c, of_class in enumerate(classes):
             ax.scatter(100 * measure[name][c], 100 * leaks[name][c], s=45,
-                       color=colour[made_of[name]], marker=f"${of_class[:2]}$")
+                       color=colour[made_of[name]], marker=plots.sign(of_class))
         ax.axhline(0, color="0.6", linestyle=":", linewidth=1)
-        ax.set(title=name, xlabel=f"{title} (%)")
+        ax.set(title=plots.in_figure(name), xlabel=f"{title} (%)")
     row[0].set_ylabel("AUC above luck (points)")
 study.figure(figure, "classes_joined")
 
@@ -577,7 +578,8 @@ for ax, (measure, which) in zip(axes, better.items()):
     values = 100 * properties[[measure, f"{measure}_low", f"{measure}_high"]].to_numpy()
     for i, (row, name) in enumerate(zip(values, properties["trained on"])):
         plots.intervals(ax, *row[:, None], [""], colour[made_of[name]], len(values) - 1 - i)
-    ax.set(yticks=range(len(values))[::-1], yticklabels=properties["trained on"],
+    ax.set(yticks=range(len(values))[::-1],
+           yticklabels=map(plots.in_figure, properties["trained on"]),
            title=f"{measure}: {which}", xlabel="AUC (%)" if measure == "leak" else
            "points" if measure == "spread" else "%")
 axes[1].axvline(50, color="0.6", linestyle=":", linewidth=1)

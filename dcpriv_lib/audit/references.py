@@ -23,6 +23,7 @@ from ..data import foreign
 from ..data.dataset import DataError
 from ..engine import store
 from ..engine.errors import ParameterError, check_known
+from ..engine.foreign_text import plain
 from ..engine.seeding import derive
 from ..external import files
 from ..models import networks
@@ -168,7 +169,7 @@ class ByCommand:
                 ended = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             except OSError as error:
                 raise DataError(f"COMMAND: {words[0]} cannot be started ({error.strerror}): correct it") from error
-            said = foreign.short(" / ".join(ended.stdout.strip().splitlines()[-LAST_LINES:]), 1000) or "nothing"
+            said = plain(" / ".join(ended.stdout.strip().splitlines()[-LAST_LINES:]), 1000) or "nothing"
             if ended.returncode or not out.is_file():
                 what = (
                     f"ended with status {ended.returncode}" if ended.returncode else f"wrote no {out.name} to {{out}}"

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from ..engine.foreign_text import plain
 from . import builtin
 from .dataset import DataError, Dataset
-from .foreign import short, shown
+from .foreign import shown
 from .own import image_folder, npz, places, where
 
 LOADERS: dict[str, Callable[[], Dataset]] = {
@@ -46,12 +47,12 @@ def load(name: str, keep: Path | None = None) -> Dataset:
         own = image_folder(path, keep)
     else:
         raise DataError(
-            f"dataset = {short(name, 60)!r} is neither one of {', '.join(LOADERS)} nor the path of an "
+            f"dataset = {plain(name, 60)!r} is neither one of {', '.join(LOADERS)} nor the path of an "
             f".npz file or of a folder with one subfolder of images a class{places(name)}"
         )
     if len(own.classes) < 2:
         raise DataError(
-            f"{shown(name)} has one class only ({short(own.classes[0], 40)}): expected two or more, which networks "
+            f"{shown(name)} has one class only ({plain(own.classes[0], 40)}): expected two or more, which networks "
             "learn to tell apart: add images of another class"
         )
     return own

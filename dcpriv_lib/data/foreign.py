@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from ..engine.foreign_text import plain, several
 from .dataset import AGAIN, DataError
 
 MOST_ARRAYS = 1000  # that a file may hold: networks have dozens
@@ -23,19 +24,7 @@ def most_bytes() -> int:
 
 def shown(path) -> str:
     """Return a path for a message: on one line, and of at most 100 characters."""
-    return short(str(path), 100)
-
-
-def short(text, most: int = 80) -> str:
-    """Return a stranger's text for a message: on one line, printable, and with its middle left out if it is long."""
-    plain = "".join(one if one.isprintable() else "?" for one in " ".join(str(text)[: 10 * most].split()))
-    return plain if len(plain) <= most else f"{plain[: most // 2 - 2]}...{plain[1 - most // 2 :]}"
-
-
-def listed(names) -> str:
-    """Return the first of some names for a message, and how many there are beside them."""
-    first = ", ".join(short(name, 20) for name in list(names)[:3])
-    return f"{first} and {len(names) - 3:,} more" if len(names) > 3 else first or "nothing"
+    return plain(path)
 
 
 def check_file(path: Path, parameter: str, most: int | None = None) -> None:
@@ -51,7 +40,7 @@ def check_file(path: Path, parameter: str, most: int | None = None) -> None:
     """
     if not os.path.isfile(path):
         raise DataError(
-            f"{parameter} = {short(path, 60)!r}: there is no file {shown(Path(path).absolute())}: correct the path"
+            f"{parameter} = {plain(path, 60)!r}: there is no file {shown(Path(path).absolute())}: correct the path"
         )
     try:
         with open(path, "rb") as file:
@@ -102,7 +91,7 @@ def npz_arrays(
             missing = [key for key in wanted if key not in announced]
             if missing:
                 raise DataError(
-                    f"{shown(path)} lacks {', '.join(missing)}: it holds {listed(announced)}, "
+                    f"{shown(path)} lacks {', '.join(missing)}: it holds {several(announced, 3)}, "
                     f"expected {', '.join(wanted)}: {AGAIN}"
                 )
             names = [name for name in announced if name in wanted or name in optional or not (wanted or optional)]
@@ -118,7 +107,7 @@ def npz_arrays(
     except Exception as error:  # zipfile and numpy raise many kinds on a damaged file
         raise DataError(
             f"{shown(path)} is damaged or holds arrays of objects, which could run code and are never "
-            f"loaded ({short(error, 60)}): {advice}"
+            f"loaded ({plain(error, 60)}): {advice}"
         ) from error
 
 
@@ -142,22 +131,22 @@ def _bytes(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:
     numpy takes the memory that a header announces before it reads the first number.
     """
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{short(entry.filename, 24)} is packed as numpy never does")
+        raise ValueError(f"{plain(entry.filename, 24)} is packed as numpy never does")
     with archive.open(entry) as file:
         version = np.lib.format.read_magic(file)
         if version not in READ_HEADER:
-            raise ValueError(f"{short(entry.filename, 24)} has fields with names")
+            raise ValueError(f"{plain(entry.filename, 24)} has fields with names")
         shape, _, dtype = READ_HEADER[version](file)
         size, announced = entry.file_size - file.tell(), dtype.itemsize
     if dtype.hasobject:
-        raise ValueError(f"{short(entry.filename, 24)} holds objects")
+        raise ValueError(f"{plain(entry.filename, 24)} holds objects")
     for length in shape:  # numbers of Python's, which have no end
         announced *= length
     if announced != size or min(shape, default=0) < 0:
-        raise ValueError(f"{short(entry.filename, 24)} announces {announced:.3g} bytes and has {size:,}")
+        raise ValueError(f"{plain(entry.filename, 24)} announces {announced:.3g} bytes and has {size:,}")
     if size > max(SMALL, PACKED * entry.compress_size):
         raise DataError(
-            f"{shown(path)}: {short(entry.filename, 24)} has {entry.compress_size:,} bytes and would unpack to "
+            f"{shown(path)}: {plain(entry.filename, 24)} has {entry.compress_size:,} bytes and would unpack to "
             f"{size:,}: expected at most {PACKED} times as many: save it again with numpy.savez"
         )
     return size
@@ -188,5 +177,5 @@ def safetensors_arrays(path: Path, parameter: str, most: int | None = None) -> d
     except (SafetensorError, OSError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise DataError(
             f"{shown(path)} is not a safetensors file of numbers that numpy knows, or is truncated "
-            f"({short(error, 60)}): {AGAIN}"
+            f"({plain(error, 60)}): {AGAIN}"
         ) from error

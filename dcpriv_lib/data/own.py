@@ -12,9 +12,10 @@ import torch
 from tqdm import tqdm
 
 from ..engine import paths, store
+from ..engine.foreign_text import plain, several
 from . import foreign
 from .dataset import AGAIN, DataError, Dataset, in_memory
-from .foreign import listed, short, shown
+from .foreign import shown
 
 MIN_SIZE = 14  # pixels that the paper's network needs
 MOST_SIZE = 2048  # pixels a side; a small file can announce billions
@@ -29,7 +30,7 @@ def npz(path: Path) -> Dataset:
     """Return a person's own data: train_images, train_labels, test_images, test_labels."""
     if not os.path.isfile(path):
         raise DataError(
-            f"dataset = {short(path, 60)!r}: there is no file {shown(path.absolute())}"
+            f"dataset = {plain(path, 60)!r}: there is no file {shown(path.absolute())}"
             f"{places(str(path)) or ': correct the path'}"
         )
     arrays = foreign.npz_arrays(
@@ -172,7 +173,7 @@ def _image_files(path: Path) -> list[tuple[str, Path]]:
                 f"{shown(file)} is the same file as {shown(first)}: expected one image once: delete the link"
             )
     if left:
-        endings = ", ".join(f"{number:,} {short(ending, 16)}" for ending, number in left.most_common(5))
+        endings = ", ".join(f"{number:,} {plain(ending, 16)}" for ending, number in left.most_common(5))
         warnings.warn(
             f"{shown(path)}: {left.total():,} files are left out, since they have not the ending of an image "
             f"({endings}): {len(files):,} images are read",
@@ -191,9 +192,9 @@ def _check_classes(path: Path, files: list[tuple[str, Path]]) -> None:
     held = Counter(folder for folders in inside.values() if "" not in folders for folder in folders)
     alike = [label for label in inside if "" not in inside[label] and max(held[one] for one in inside[label]) > 1]
     if parts := named if len(named) > 1 else alike:
-        what = listed(sorted(inside[parts[0]])) if alike else "images"
+        what = several(sorted(inside[parts[0]]), 3) if alike else "images"
         raise DataError(
-            f"{shown(path)}: its subfolders {listed(parts)}, with {what} in each, look like the parts of a data set "
+            f"{shown(path)}: subfolders {several(parts, 3)}, with {what} in each, look like the parts of a data set "
             f"and not like classes: name {shown(path / parts[0])}, or put the images of a class into one folder"
         )
 
@@ -210,7 +211,7 @@ def _class_files(folder: Path, left: Counter) -> list[Path]:
     files = [file for file in whole if file.name.lower().endswith(IMAGE_ENDINGS)]
     if not files:
         raise DataError(
-            f"{shown(folder.parent)} is not an image folder ({short(folder.name, 40)} holds no image): expected "
+            f"{shown(folder.parent)} is not an image folder ({plain(folder.name, 40)} holds no image): expected "
             f"one subfolder of images a class, ending in {', '.join(IMAGE_ENDINGS)}"
         )
     left.update(
@@ -255,7 +256,7 @@ def _image(file: Path) -> torch.Tensor:
         why = (
             "it is in none of the formats of its ending"
             if isinstance(error, UnidentifiedImageError)
-            else short(error, 60)
+            else plain(error, 60)
         )
         raise DataError(f"{shown(file)} is not a readable image ({why}): replace or delete it") from error
     if max(image.size) > MOST_SIZE:

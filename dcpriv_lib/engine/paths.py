@@ -10,6 +10,8 @@ import shlex
 import tempfile
 from pathlib import Path
 
+from .foreign_text import plain
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
 PROFILES = REPOSITORY / "profiles"
@@ -93,7 +95,7 @@ def check_braces(*places: Path) -> None:
 def shown(path) -> str:
     """Return `path` relative to the repository where it lies inside it, for messages."""
     path = Path(path)
-    return str(path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path)
+    return plain(str(path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path), None)
 
 
 def again(path) -> str:

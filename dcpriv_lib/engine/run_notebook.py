@@ -21,6 +21,7 @@ from papermill import execute_notebook  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
 from . import checksums, stopping, store  # noqa: E402
+from .foreign_text import plain  # noqa: E402
 from .paths import shown  # noqa: E402
 
 EVERY = "60"  # seconds between two lines of a progress bar
@@ -40,7 +41,7 @@ class Screen:
         """Print the lines of `text`, each with the notebook's name."""
         for line in text.replace("\r", "\n").splitlines():
             if line.strip():
-                print(f"  {self.name}: {line}")
+                print(f"  {self.name}: {plain(line, None)}")
 
     def flush(self) -> None:
         """Let nothing wait."""
@@ -101,7 +102,7 @@ def failure(notebook: Path, output: Path, error: Exception) -> str:
         message = f"Kernel died: it {stopping.KILLED}"
     if message.startswith("KeyboardInterrupt:"):
         message = "its kernel was told to stop (KeyboardInterrupt); what it was computing is saved"
-    said = [line[:300] for line in message.strip().splitlines()[-2:]]
+    said = [plain(line, 300) for line in message.strip().splitlines()[-20:]]
     rest = [f"as far as it came: {shown(place)}"] * bool(cells)
     return "\n  ".join([f"FAILED: {shown(notebook)}", *where, *said, *rest])
 

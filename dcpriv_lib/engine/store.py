@@ -342,22 +342,25 @@ def save_table(path, table: pd.DataFrame, inputs: dict) -> None:
 def load_table(path, expect: dict, made_by: str) -> pd.DataFrame:
     """Load what `save_table` saved; the arguments and errors are those of `load_arrays`.
 
-    The table is what ``pandas.read_csv`` makes of the text.
+    The table is what ``pandas.read_csv`` makes of the text, but for words such as NA and None, which stay words.
     """
     arrays = load_arrays(path, expect, made_by)
     if arrays.keys() != {TABLE}:
         raise DamagedError(path, "holds arrays, where a table was expected", made_by)
-    return pd.read_csv(io.BytesIO(arrays[TABLE].tobytes()))
+    return _of_csv(arrays[TABLE].tobytes())
 
 
 def export_table(path, table: pd.DataFrame, inputs: dict, **more) -> None:
     """Keep a table of the report as the ``.csv`` `path`, with its inputs, SHA-256, provenance and code beside it.
 
-    `more`, what JSON can hold, goes into the record beside these.
+    `more`, what JSON can hold, goes into the record beside these; so do, as "texts", columns of text that would be read
+    as numbers of another look, such as 7 for "007".
 
     It is for readers: notebooks pass on what `save_table` saves.
     """
     content = _csv(table)
+    if texts := _taken_for_numbers(table, _of_csv(content)):
+        more["texts"] = texts
     beside = _beside(Path(path), inputs, hashlib.sha256(content).hexdigest(), None, **more)
     _write_all((sidecar(path), beside), (Path(path), content))
 
@@ -372,7 +375,8 @@ def read_exported(path, made_by: str = WRITER) -> tuple[pd.DataFrame, dict]:
         of this table.
     """
     content, record = _exported(Path(path), made_by)
-    return pd.read_csv(io.BytesIO(content)), record
+    texts = [name for name, form in record.get("forms", {}).items() if form["form"] is None]
+    return _of_csv(content, dict.fromkeys(texts + record.get("texts", []), str)), record
 
 
 def _exported(path: Path, made_by: str) -> tuple[bytes, dict]:
@@ -591,6 +595,17 @@ def _json_of(path: Path):
 
 def _csv(table: pd.DataFrame) -> bytes:
     return table.to_csv(index=False).encode()
+
+
+def _of_csv(content: bytes, dtypes: dict | None = None) -> pd.DataFrame:
+    """Return the table of a csv. Only an empty cell is nothing: "NA", "None" and "nan" are somebody's names."""
+    return pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""], dtype=dtypes)
+
+
+def _taken_for_numbers(table: pd.DataFrame, read: pd.DataFrame) -> list[str]:
+    """Return the columns of text of a table that do not look the same when they were read."""
+    texts = [name for name in table if all(isinstance(one, str) for one in table[name].dropna())]
+    return [name for name in texts if list(table[name].dropna()) != list(map(str, read[name].dropna()))]
 
 
 def _check(path: Path, inputs: dict, expect: dict, made_by: str) -> None:

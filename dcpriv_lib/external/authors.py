@@ -17,9 +17,10 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from ..data.foreign import short, shown
+from ..data.foreign import shown
 from ..data.split import Split
 from ..engine import paths
+from ..engine.foreign_text import plain
 from ..models import networks, training
 from ..models.trained import Models
 
@@ -149,7 +150,7 @@ def read_weights(path: Path, shape: tuple[int, int, int]) -> dict[str, np.ndarra
     except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) as error:  # h5py raises many kinds
         if isinstance(error, AuthorsError):
             raise
-        raise AuthorsError(f"{shown(path)} is truncated or no HDF5 file ({short(error, 40)}): {AGAIN}") from error
+        raise AuthorsError(f"{shown(path)} is truncated or no HDF5 file ({plain(error, 40)}): {AGAIN}") from error
 
 
 def condensed(clone: Path, ipc: int) -> dict[str, np.ndarray]:
@@ -168,7 +169,7 @@ def condensed(clone: Path, ipc: int) -> dict[str, np.ndarray]:
     ):
         if array.dtype != dtype or array.shape != shape:
             raise AuthorsError(
-                f"{shown(clone / file)} holds {short(array.dtype, 40)} {list(array.shape)}: expected {dtype} "
+                f"{shown(clone / file)} holds {plain(array.dtype, 40)} {list(array.shape)}: expected {dtype} "
                 f"{list(shape)}, {ipc} images of each class: {AGAIN}"
             )
     if not np.isfinite(images).all():
@@ -200,7 +201,7 @@ def _layers(path: Path, file: h5py.File) -> list[str]:
         ) from error
     if kinds != LAYERS or not last:
         raise AuthorsError(
-            f"{shown(path)} has the layers {short(', '.join(str(kind) for kind, _ in kinds), 60)}, not those of "
+            f"{shown(path)} has the layers {plain(', '.join(str(kind) for kind, _ in kinds), 60)}, not those of "
             f"the paper's network ({', '.join(kind for kind, _ in LAYERS)}, channels last): {AGAIN}"
         )
     return names
@@ -218,27 +219,27 @@ def _array(path: Path, file: h5py.File, layer: str, name: str, shape: tuple[int,
         if link is None:
             raise AuthorsError(
                 f"{shown(path)} lacks the weights of a layer that it names, or their name was changed "
-                f"({short(layer, 40)}): {AGAIN}"
+                f"({plain(layer, 40)}): {AGAIN}"
             )
         if not isinstance(link, h5py.HardLink):
             raise AuthorsError(
-                f"{shown(path)}: {short(layer, 40)} is a link, which may lead to another file: expected weights "
+                f"{shown(path)}: {plain(layer, 40)} is a link, which may lead to another file: expected weights "
                 f"in this one: {AGAIN}"
             )
         inside = inside[step]
     if not isinstance(inside, h5py.Dataset) or inside.dtype != np.float32 or inside.shape != shape:
         found = f"{inside.dtype} {list(inside.shape or ())}" if isinstance(inside, h5py.Dataset) else "no array"
         raise AuthorsError(
-            f"{shown(path)}: layer {short(layer, 40)} holds {short(found, 40)}: expected float32 {list(shape)}, "
+            f"{shown(path)}: layer {plain(layer, 40)} holds {plain(found, 40)}: expected float32 {list(shape)}, "
             f"as Keras orders the axes: {AGAIN}"
         )
     if inside.is_virtual or inside.external or np.prod(inside.chunks or ()) > inside.size:
         raise AuthorsError(
-            f"{shown(path)}: layer {short(layer, 40)} does not lie in this file, or not as Keras lays it: {AGAIN}"
+            f"{shown(path)}: layer {plain(layer, 40)} does not lie in this file, or not as Keras lays it: {AGAIN}"
         )
     values = inside[()]
     if not np.isfinite(values).all():
-        raise AuthorsError(f"{shown(path)}: layer {short(layer, 40)} holds NaN or infinity: {AGAIN}")
+        raise AuthorsError(f"{shown(path)}: layer {plain(layer, 40)} holds NaN or infinity: {AGAIN}")
     return values
 
 
@@ -271,5 +272,5 @@ def _npy(path: Path) -> np.ndarray:
     except (OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
         raise AuthorsError(
             f"{shown(path)} is missing or damaged, or holds objects, which could run code: "
-            f"never loaded ({short(error, 40)}): {AGAIN}"
+            f"never loaded ({plain(error, 40)}): {AGAIN}"
         ) from error

@@ -31,10 +31,11 @@ import torch
 
 from ..data import foreign
 from ..data.dataset import AGAIN, DataError
-from ..data.foreign import listed, short, shown
+from ..data.foreign import shown
 from ..data.split import PARTS, Split, pixel_scale
 from ..engine import paths, store
 from ..engine.errors import as_list
+from ..engine.foreign_text import plain, several
 from ..models import networks, training
 from ..parameters import PIXELS
 from . import plausible
@@ -149,7 +150,7 @@ def _other_orders(split: Split, labels: dict[str, np.ndarray], found: dict) -> d
 
 def _named(path: Path, doubt: plausible.Doubt | None) -> str:
     """Return the name of a model in tables: its file's, and what is doubted."""
-    return f"{path.name} ({doubt.short})" if doubt else path.name
+    return f"{_shown(path)} ({doubt.short})" if doubt else _shown(path)
 
 
 def _tell(path: Path, doubt: plausible.Doubt | None) -> None:
@@ -254,7 +255,7 @@ def _set(path: Path, split: Split) -> tuple[dict[str, np.ndarray], plausible.Dou
     arrays = _arrays(path, "synthetic_sets", split)
     if missing := [key for key in ("images", "labels") if key not in arrays]:
         raise DataError(
-            f"{shown(path)} lacks {', '.join(missing)}: it holds {listed(arrays)}, expected images, labels and "
+            f"{shown(path)} lacks {', '.join(missing)}: it holds {several(arrays, 3)}, expected images, labels and "
             f"pixels: {AGAIN}"
         )
     images, doubt = _images(path, arrays, split)
@@ -348,7 +349,7 @@ def _weighted(
     weights = own or {name: value for name, value in arrays.items() if value.ndim and name not in ("mean", "std")}
     if not weights or not all(map(WEIGHT.fullmatch, weights)):
         raise DataError(
-            f"{shown(path)} holds {listed(arrays)}: expected kind, members and non_members, or the "
+            f"{shown(path)} holds {several(arrays, 3)}: expected kind, members and non_members, or the "
             f"weights of {networks.PaperCNN.__name__} or {networks.ConvNet.__name__} of this report: {AGAIN}"
         )
     with torch.device("meta"):  # takes no memory, however many filters are announced
@@ -358,7 +359,7 @@ def _weighted(
         if name not in expected or not _floats(weights.get(name), expected[name]):
             wanted = f"finite floats of shape {expected[name]}" if name in expected else "no such layer"
             raise DataError(
-                f"{shown(path)}: {short(name, 40)} is {_described(weights.get(name))}: expected {wanted} in a "
+                f"{shown(path)}: {plain(name, 40)} is {_described(weights.get(name))}: expected {wanted} in a "
                 f"{type(network).__name__} for these images: {AGAIN}"
             )
     with np.errstate(over="ignore"):
@@ -477,13 +478,13 @@ def _described(value: np.ndarray | None) -> str:
 def _checksums(parameter: str, files: str | list[str]) -> dict[Path, str]:
     """Return the paths of files, in order, each with its SHA-256."""
     found = [paths.REPOSITORY / paths.of_user(file) for file in as_list(files)]
-    twice = [name for name, times in Counter(path.name for path in found).items() if times > 1]
+    twice = [name for name, times in Counter(map(_shown, found)).items() if times > 1]
     if twice:
-        raise DataError(f"{parameter}: two files are called {short(twice[0])}, and the tables name them so: rename one")
+        raise DataError(f"{parameter}: two files are called {twice[0]}, and the tables name them so: rename one")
     for path in found:
         if not os.path.isfile(path):
             raise DataError(
-                f"{parameter} = {short(path, 60)!r}: there is no file {shown(path)}: correct the path, which is full "
+                f"{parameter} = {plain(path, 60)!r}: there is no file {shown(path)}: correct the path, which is full "
                 "or begins in the repository"
             )
         foreign.check_file(path, parameter)
@@ -496,7 +497,12 @@ def _sha256(path: Path) -> str:
 
 
 def _by_name(checksums: dict[Path, str]) -> dict[str, str]:
-    return {path.name: checksum for path, checksum in checksums.items()}
+    return {_shown(path): checksum for path, checksum in checksums.items()}
+
+
+def _shown(path: Path) -> str:
+    """Return what the tables call a file."""
+    return plain(path.name)
 
 
 def _scale(path: Path, arrays: dict, split: Split) -> tuple[str, tuple]:
@@ -538,7 +544,7 @@ def _of_channels(path: Path, key: str, value: np.ndarray, channels: int) -> torc
             raise ValueError
     except (ValueError, TypeError) as error:
         raise DataError(
-            f"{shown(path)}: {key} is {short(value, 40)}: expected {channels} numbers between 0 and 1, one for each "
+            f"{shown(path)}: {key} is {plain(value, 40)}: expected {channels} numbers between 0 and 1, one for each "
             f"channel, of pixels from 0 to 1: {AGAIN}"
         ) from error
     return torch.tensor(numbers, dtype=torch.float32).view(1, -1, 1, 1)
@@ -548,7 +554,7 @@ def _word(path: Path, arrays: dict, key: str, allowed: tuple[str, ...]) -> str:
     """Return one of some words that a file has to state."""
     word = arrays.get(key)
     if word is None or str(word) not in allowed:
-        stated = f"does not say {key}" if word is None else f"says {key} = {short(word, 40)!r}"
+        stated = f"does not say {key}" if word is None else f"says {key} = {plain(word, 40)!r}"
         how = (
             f"metadata={{{key!r}: {allowed[1]!r}}}"
             if path.suffix == ".safetensors"

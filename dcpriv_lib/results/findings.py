@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.stats import binom, ttest_ind
 
 from ..attacks.suites import CANDIDATES
-from ..engine import origin, paths, store
+from ..engine import foreign_text, origin, paths, store
 from ..evaluation import examination
 from . import tables, verdicts
 
@@ -243,17 +243,17 @@ def _auc(judged: pd.DataFrame, target: str, attack: str) -> list[float] | None:
 def keep(folder: Path) -> None:
     """Write the sentences among the tables of a run, as a list in markdown."""
     found = sentences(folder)
-    text = "".join(f"{number}. {sentence}\n" for number, sentence in enumerate(found, 1))
+    text = "".join(f"{number}. {foreign_text.in_markdown(sentence)}\n" for number, sentence in enumerate(found, 1))
     store.write(folder / "tables" / NAME, text.encode())
 
 
 def kept(folder: Path) -> list[str]:
-    """Return the sentences that lie among the tables in `folder`; none if nothing was run."""
+    """Return the sentences that lie among the tables in `folder`, as plain text; none if nothing was run."""
     try:
         lines = store.read(folder / NAME).decode().splitlines()
     except (store.ArtefactError, UnicodeDecodeError):  # not there yet, or damaged: the report writes it again
         lines = []
-    return [line.partition(". ")[2] for line in lines]
+    return [foreign_text.from_markdown(line.partition(". ")[2]) for line in lines]
 
 
 def last_words(profile: str) -> str:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import sys
+from html import escape, unescape
 from pathlib import Path
 from typing import ClassVar
 
@@ -46,13 +47,42 @@ TEMPLATES = jinja2.FileSystemLoader(Path(__file__).parent)
 
 
 class _MathMLRenderer(IPythonRenderer):
-    """Turns LaTeX into MathML, which browsers draw themselves; nbconvert would load MathJax."""
+    """Turns LaTeX into MathML, which browsers draw themselves; nbconvert would load MathJax.
+
+    Of HTML in markdown only `HTML` passes, the rest is shown as text; so are addresses of scripts, and pictures that
+    are not in the page.
+    """
+
+    HTML = ("<br>", "<span>", "</span>")
+
+    def __init__(self):
+        super().__init__(escape=True, allow_harmful_protocols=False)
+
+    def text(self, text: str) -> str:
+        return escape(unescape(text), quote=False)  # "&#60;" is a "<", as where HTML passes
+
+    def inline_html(self, html: str) -> str:
+        return html if html in self.HTML else super().inline_html(html)
+
+    def block_mermaidjs(self, code: str) -> str:
+        return f"<pre>{escape(code)}</pre>"
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        return super().image(text, url, title) if url.startswith("data:image/png;") else escape(text)
 
     def inline_math(self, body: str) -> str:
-        return convert(body)
+        return _equation(body, "inline")
 
     def block_math(self, body: str) -> str:
-        return f'<div class="equation">{convert(body, display="block")}</div>'
+        return f'<div class="equation">{_equation(body, "block")}</div>'
+
+
+def _equation(body: str, display: str) -> str:
+    """Return LaTeX as MathML, or as it is written where it is none."""
+    try:
+        return convert(body, display=display)
+    except Exception:  # latex2mathml raises many kinds, IndexError among them
+        return f"<code>{escape(body)}</code>"
 
 
 class OfflineExporter(HTMLExporter):
@@ -63,7 +93,7 @@ class OfflineExporter(HTMLExporter):
 
     def markdown2html(self, source: str) -> str:
         """Return the HTML of one markdown cell."""
-        return MarkdownWithMath(renderer=_MathMLRenderer(escape=False)).render(source)
+        return MarkdownWithMath(renderer=_MathMLRenderer()).render(source)
 
     def default_filters(self):
         """Yield nbconvert's filters, with ours for markdown."""
