@@ -1,4 +1,4 @@
-"""Is a stranger's file what it says? Tests of plausibility, each with a stated rate of false alarms.
+"""Is a stranger's file what it says? Tests of plausibility; what is known of their false alarms stands with each.
 
 Answers whose rows or classes are in another order, and images on another scale, are well-formed. What is computed of
 them is wrong all the same, and in the comforting direction: a model whose rows were mixed up seems to leak nothing.
@@ -148,8 +148,9 @@ def of_scale(images: np.ndarray, stated: str, scales: dict[str, tuple], mean: fl
     Condensed images may look strange, so what is compared with real ones is only the mean of all pixels and their
     spread: d = (difference of means / `MEAN` deviations)^2 + (log of the ratio of spreads / `SPREAD`)^2. The stated
     scale is doubted if another one is within `NEAR`, and nearer by the first of `APART`; by the second, if all images
-    are grey levels on the other scale, 0 to 255. Of 2,514 sets that this
-    report made of digits, MNIST and chest X-rays, by each of its methods, none was.
+    are grey levels on the other scale, 0 to 255. The numbers were chosen so that none of 2,514 sets is doubted that
+    this report made of digits, MNIST and chest X-rays, by each of its methods; how often honest sets of others would be
+    is not known.
 
     Parameters
     ----------
