@@ -578,10 +578,9 @@ for ax, (measure, which) in zip(axes, better.items()):
     values = 100 * properties[[measure, f"{measure}_low", f"{measure}_high"]].to_numpy()
     for i, (row, name) in enumerate(zip(values, properties["trained on"])):
         plots.intervals(ax, *row[:, None], [""], colour[made_of[name]], len(values) - 1 - i)
-    ax.set(yticks=range(len(values))[::-1],
+    ax.set(yticks=range(len(values))[::-1], title=f"{measure}: {which}",
            yticklabels=map(plots.in_figure, properties["trained on"]),
-           title=f"{measure}: {which}", xlabel="AUC (%)" if measure == "leak" else
-           "points" if measure == "spread" else "%")
+           xlabel={"leak": "AUC (%)", "spread": "points"}.get(measure, "%"))
 axes[1].axvline(50, color="0.6", linestyle=":", linewidth=1)
 study.figure(figure, "four_properties")
 

@@ -91,7 +91,7 @@ def npz_arrays(
             missing = [key for key in wanted if key not in announced]
             if missing:
                 raise DataError(
-                    f"{shown(path)} lacks {', '.join(missing)}: it holds {several(announced, 3)}, "
+                    f"{shown(path)} lacks {', '.join(missing)}: it holds {several(announced, 3, 20)}, "
                     f"expected {', '.join(wanted)}: {AGAIN}"
                 )
             names = [name for name in announced if name in wanted or name in optional or not (wanted or optional)]

@@ -192,9 +192,10 @@ def _check_classes(path: Path, files: list[tuple[str, Path]]) -> None:
     held = Counter(folder for folders in inside.values() if "" not in folders for folder in folders)
     alike = [label for label in inside if "" not in inside[label] and max(held[one] for one in inside[label]) > 1]
     if parts := named if len(named) > 1 else alike:
-        what = several(sorted(inside[parts[0]]), 3) if alike else "images"
+        which = several(parts, 3, 20)
+        what = several(sorted(inside[parts[0]]), 3, 20) if alike else "images"
         raise DataError(
-            f"{shown(path)}: subfolders {several(parts, 3)}, with {what} in each, look like the parts of a data set "
+            f"{shown(path)}: subfolders {which}, with {what} in each, look like the parts of a data set "
             f"and not like classes: name {shown(path / parts[0])}, or put the images of a class into one folder"
         )
 

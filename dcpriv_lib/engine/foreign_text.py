@@ -54,10 +54,10 @@ def distinct(names: Iterable[str], longest: int = LONGEST) -> list[str]:
     return found
 
 
-def several(names: Iterable[str], most: int = 8) -> str:
-    """Return the first names, each `plain` and at most 40 characters long, and how many more there are."""
+def several(names: Iterable[str], most: int = 8, longest: int = 40) -> str:
+    """Return the first names, each `plain` and at most `longest` characters long, and how many more there are."""
     names = list(names)
-    shown = ", ".join(plain(name, 40) for name in names[:most])
+    shown = ", ".join(plain(name, longest) for name in names[:most])
     return shown + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 

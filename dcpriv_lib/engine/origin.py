@@ -38,6 +38,7 @@ HOUSE = {
     "engine.progress",
     "engine.provenance",
     "engine.run_notebook",
+    "engine.stopping",
     "engine.workers",
     "parameters",
     "profiles",

@@ -271,6 +271,5 @@ def _npy(path: Path) -> np.ndarray:
         return found
     except (OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
         raise AuthorsError(
-            f"{shown(path)} is missing or damaged, or holds objects, which could run code: "
-            f"never loaded ({plain(error, 40)}): {AGAIN}"
+            f"{shown(path)} is missing or damaged, or holds objects, which could run code ({plain(error, 30)}): {AGAIN}"
         ) from error

@@ -46,7 +46,6 @@ NUMBERS = "save arrays of numbers and text only, with numpy.savez"
 ROUNDED = 0.01  # by which probabilities may miss the sum of one
 BYTES, WEIGHTS = 8, 2**28  # of a number at most; that files of weights may have, beside what a data set's pixels take
 OTHER_SCALES = {"mean and std of 0.5 (-1 to 1)": (0.5, 0.5), "MNIST's mean and std": (0.1307, 0.3081)}
-KEPT = re.compile(r".*-([0-9a-f]{10})\.npz", re.DOTALL)  # the name of a file of this report, see `store.cached_path`
 
 
 def targets(files: str | list[str], split: Split, device: torch.device) -> tuple[dict, dict[str, str]]:
@@ -255,7 +254,7 @@ def _set(path: Path, split: Split) -> tuple[dict[str, np.ndarray], plausible.Dou
     arrays = _arrays(path, "synthetic_sets", split)
     if missing := [key for key in ("images", "labels") if key not in arrays]:
         raise DataError(
-            f"{shown(path)} lacks {', '.join(missing)}: it holds {several(arrays, 3)}, expected images, labels and "
+            f"{shown(path)} lacks {', '.join(missing)}: it holds {several(arrays, 3, 20)}, expected images, labels and "
             f"pixels: {AGAIN}"
         )
     images, doubt = _images(path, arrays, split)
@@ -349,7 +348,7 @@ def _weighted(
     weights = own or {name: value for name, value in arrays.items() if value.ndim and name not in ("mean", "std")}
     if not weights or not all(map(WEIGHT.fullmatch, weights)):
         raise DataError(
-            f"{shown(path)} holds {several(arrays, 3)}: expected kind, members and non_members, or the "
+            f"{shown(path)} holds {several(arrays, 3, 20)}: expected kind, members and non_members, or the "
             f"weights of {networks.PaperCNN.__name__} or {networks.ConvNet.__name__} of this report: {AGAIN}"
         )
     with torch.device("meta"):  # takes no memory, however many filters are announced
@@ -513,8 +512,6 @@ def _scale(path: Path, arrays: dict, split: Split) -> tuple[str, tuple]:
     if made_from := store.inputs_of(path):
         same = {name: split.inputs[name] for name in ("data", "seed")}
         store.load_arrays(path, same, "the notebook that made it", may_be_renamed=True)
-        if (name := KEPT.fullmatch(path.name)) and name[1] != store.fingerprint(made_from):
-            raise DataError(f"{shown(path)} is not what its name says, but was exchanged for another file: put it back")
         if made_from.get("pixels") not in PIXELS:
             raise DataError(
                 f"{shown(path)}: its record does not say pixels, one of {', '.join(PIXELS)}: name a model or a "

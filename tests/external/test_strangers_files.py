@@ -282,7 +282,7 @@ def test_a_file_of_this_report_that_states_no_pixels_or_was_exchanged_is_refused
         assert "images" in files.synthetic_set(paths[0], digits)
         for path, content in zip(paths, contents[::-1]):
             path.write_bytes(content)
-            with refused(path.name, "is not what its name says"):
+            with refused(path.name, "is another result under this name", error=store.DamagedError):
                 files.synthetic_set(path, digits)
     finally:
         for name in about:
