@@ -77,9 +77,12 @@ def uncommitted(record: Path) -> str:
         return origin.UNKNOWN
     if "+changes" in json.dumps(content):  # wherever it stands: of what was read too
         return "changed code that was not committed"
-    commits = [content["provenance"].get("git_commit") or origin.NONE] if "provenance" in content else []
-    commits += [one for whose in content.get("other_code", {}).values() for one in whose]
-    return "code without a commit" if any(origin.NONE in one for one in commits) else ""
+    nowhere = "provenance" in content and not content["provenance"].get("git_commit")
+    for versions in content.get("other_code", {}).values():
+        # A state that work went on from has no commit beside the hash of its code; another result of that code may.
+        committed = {one.partition(" of ")[0] for one in versions if origin.NONE not in one}
+        nowhere |= any(origin.NONE in one and one.partition(" of ")[0] not in committed for one in versions)
+    return "code without a commit" if nowhere else ""
 
 
 def _to_copy(run: Path) -> list[Path]:
