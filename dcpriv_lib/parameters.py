@@ -652,6 +652,9 @@ def _how_to_write(model: type[Parameters], name: str, value) -> str:
     """Return how to write what YAML or papermill took for text, or what lacks its brackets; else nothing."""
     for meant, why in ((without_quotes(value), "this is text, "), ([value], "")):
         if _fits(model, name, meant):
-            text = yaml.safe_dump({name: meant}, default_flow_style=True, width=math.inf).strip()
+            try:
+                text = yaml.safe_dump({name: meant}, default_flow_style=True, width=math.inf).strip()
+            except yaml.YAMLError:  # numpy's numbers are none of YAML's
+                return ""
             return f"; {why}write {text}" if len(text) <= 60 else ""
     return ""

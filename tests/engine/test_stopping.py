@@ -68,7 +68,8 @@ def training(folder, kind=Endless):
     everybody: list = []
     try:
         until(lambda: len(list(folder.glob("begun-*"))) == 2 or process.poll() is not None)
-        everybody += [process, *process.children(recursive=True)]
+        until(lambda: len(below(process)) == 4)
+        everybody += [process, *below(process)]
         assert len(everybody) == 5, "the fork server, its tracker, and two workers"
         yield everybody
     finally:
@@ -76,6 +77,13 @@ def training(folder, kind=Endless):
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         process.communicate()
+
+
+def below(process):
+    """Return those that a process started, and whom these started; nobody if one of them ended meanwhile."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.children(recursive=True)
+    return []
 
 
 def until(true, seconds=120):
