@@ -1,14 +1,19 @@
 # make help lists what there is to do.
 PYTHON ?= python3
-BIN := $(CURDIR)/.venv/bin
-export PATH := $(BIN):$(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE  # without .pyc files every import takes three times as long
-RESULTS := $(or $(DCPRIV_RESULTS),$(CURDIR)/results)
+# Snakemake and others keep caches in the home folder, which compute nodes may not let them write to.
+ifeq ($(shell d="$${XDG_CACHE_HOME:-$$HOME/.cache}"; mkdir -p "$$d" 2>/dev/null && test -w "$$d" && echo writable),)
+export XDG_CACHE_HOME := $(CURDIR)/.venv/cache
+endif
+results = "$${DCPRIV_RESULTS:-results}"
 
-# --nolock: a killed run must not need unlocking; files are written atomically
+# In place of the shell, so that a SIGTERM to make reaches it; it ends too when make itself is killed.
+start = exec env DCPRIV_PARENT=$$PPID
+
 define run
-DCPRIV_AGAIN="$(if $(filter fresh,$@),,make $@)" snakemake --cores all --nolock --rerun-incomplete --quiet host reason --config profile=$(1)
-@echo && python -m dcpriv_lib.results.findings $(1)
+$(start) DCPRIV_AGAIN="$(if $(filter fresh,$@),,make $@)" snakemake --cores all --config "profile=$(1)"
+@echo && python -m dcpriv_lib.results.findings "$(1)"
 endef
 
 # what is empty is left out
@@ -35,16 +40,16 @@ paper: .venv/ready  ## the paper's experiment on MNIST, condensation cut to fit:
 	@$(call run,paper)
 
 authors: .venv/ready  ## what the authors of the paper published, from a clone of their repository: minutes
-	@OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m dcpriv_lib.engine.run_notebook \
-		notebooks/08_the_authors_models.ipynb $(RESULTS)/authors/notebooks/08_the_authors_models.ipynb
-	@python -m dcpriv_lib.results.tables $(RESULTS)/authors/tables/authors_claims.csv
+	@$(start) OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m dcpriv_lib.engine.run_notebook \
+		notebooks/08_the_authors_models.ipynb $(results)/authors/notebooks/08_the_authors_models.ipynb
+	@python -m dcpriv_lib.results.tables $(results)/authors/tables/authors_claims.csv
 
 published: .venv/ready  ## the methods of condensation by their authors' protocol, cut to fit: an hour or two on two cores
-	@OMP_NUM_THREADS=1 python benchmarks/published.py
+	@exec env OMP_NUM_THREADS=1 python benchmarks/published.py
 
 # make names the exit status: 1 refuted, 2 inconclusive, 3 bad input; it ends itself with 2 for all three
 audit: .venv/ready  ## does a condensed set give people away: make audit SET=mine.npz DATA=mydata.npz [METHOD=, COMMAND=, CLAIM=, OPTIONS=]
-	@OMP_NUM_THREADS=1 python -m dcpriv_lib.audit "$(SET)" "$(DATA)" $(call option,METHOD,method) \
+	@exec env OMP_NUM_THREADS=1 python -m dcpriv_lib.audit "$(SET)" "$(DATA)" $(call option,METHOD,method) \
 		$(call option,COMMAND,command) $(call option,CLAIM,claim) $(OPTIONS)
 
 lint: .venv/ready  ## format, rules and types
@@ -52,7 +57,7 @@ lint: .venv/ready  ## format, rules and types
 
 check: lint  ## the same, and every test that is not slow: three minutes on two cores
 	@results=$$(mktemp -d) && trap 'rm -rf "$$results"' EXIT && \
-	DCPRIV_RESULTS=$$results OMP_NUM_THREADS=1 python -m pytest -q -n auto --dist worksteal -m "not slow" tests
+	DCPRIV_RESULTS="$$results" OMP_NUM_THREADS=1 python -m pytest -q -n auto --dist worksteal -m "not slow" tests
 
 test: lint  ## every check, in two processes: the notebooks at quick scale and what they find, and the tests
 	@$(MAKE) --no-print-directory --jobs 2 check-notebooks check-library
@@ -61,7 +66,7 @@ check-notebooks: what = -p executed_notebooks --nbval-lax --nbval-current-env no
 check-library: what = tests --ignore tests/results/test_drift.py
 check-notebooks check-library: .venv/ready
 	@results=$$(mktemp -d) && trap 'rm -rf "$$results"' EXIT && \
-	DCPRIV_RESULTS=$$results OMP_NUM_THREADS=1 python -m pytest $(what)
+	DCPRIV_RESULTS="$$results" OMP_NUM_THREADS=1 python -m pytest $(what)
 
 # notebook 8 needs what its authors published
 without_authors = $(if $(wildcard $(or $(DCPRIV_DATA),data)/Dataset-Condensation-for-Data-Privacy),,notebooks/08_% notebooks/solutions/08_%)
@@ -86,10 +91,10 @@ sync: .venv/ready  ## bring each notebook's .py and .ipynb in step
 clean:  ## delete the environment, not the results
 	rm -rf .venv
 
-.venv/ready: requirements.txt pyproject.toml
+.venv/ready: requirements.txt requirements-uv.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
-	$(BIN)/python -m dcpriv_lib.arithmetic kernel
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes --build-constraints requirements.txt -r requirements.txt
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	.venv/bin/python -m dcpriv_lib.arithmetic kernel
 	touch $@

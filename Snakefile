@@ -5,37 +5,58 @@
 #   snakemake --cores all --config profile=quick
 import os
 import shlex
+import subprocess
 import sys
+from pathlib import Path
 
 from snakemake.logging import logger
 
 from dcpriv_lib import profiles, stages
-from dcpriv_lib.engine import paths, progress
+from dcpriv_lib.engine import paths, progress, stopping, store
 
-NAME = config.get("profile", "quick")
 MAIN = workflow.is_main_process and not workflow.output_settings.dryrun
 if MAIN:
-    progress.attach(logger)
-PROFILE = profiles.read(NAME)
-RESULTS = paths.results(NAME)
-STAGES = stages.in_profile(PROFILE)
+    AGAIN = os.environ.get("DCPRIV_AGAIN") or shlex.join(["snakemake", *sys.argv[1:]])
+    FAILURES = progress.attach(logger, AGAIN)
+    stopping.stop_steps_on_signals(FAILURES.notice)
+    stopping.end_with_the_parent()
+try:
+    NAME = profiles.named(config, sys.argv)
+    PROFILE = profiles.read(NAME)
+    RESULTS = paths.results(NAME)
+    STAGES = stages.in_profile(PROFILE)
+    paths.check_braces(paths.REPOSITORY, RESULTS, *stages.made_elsewhere(PROFILE["02_condensation"]))
 
-if MAIN:
-    if left_out := [str(stage.number) for stage in stages.STAGES if stage not in STAGES]:
-        print(f"notebooks {' and '.join(left_out)} are left out: nobody here can condense as the maker of synthetic_sets did")
-    for stage in stages.remove_other(RESULTS, PROFILE):
-        print(f"what notebook {stage.number} left in {paths.shown(RESULTS)} was made with other settings than this "
-              "profile's: it runs again")
+    if MAIN:
+        if left_out := [str(stage.number) for stage in stages.STAGES if stage not in STAGES]:
+            print(f"notebooks {' and '.join(left_out)} are left out: nobody here can condense as the maker of synthetic_sets did")
+        for folder in ("metadata", "incomplete", "locks", "log"):  # Snakemake's own
+            if wrong := store.misplaced(Path(".snakemake", folder, "any")):
+                raise wrong
+        for line in stages.remove_damaged(RESULTS, PROFILE):
+            print(line)
+        for stage in stages.remove_other(RESULTS, PROFILE):
+            print(f"what notebook {stage.number} left in {paths.shown(RESULTS)} was made with other settings than this "
+                  "profile's: it runs again")
+except (ValueError, OSError, RuntimeError) as error:  # a sentence for whoever started this; without the way through the code
+    if MAIN:
+        FAILURES.notice()
+    sys.exit(str(error))
 
 # The engine itself asks MKL and OpenBLAS for a thread a core; every process here has one. The tunables
 # let glibc keep the memory that every training step frees and asks for again, in huge pages. The
 # long steps show their progress and the time left. `dcpriv_lib`, imported above, has set its switches for every job.
-# A notebook trains models in as many processes as it has threads; one that runs beside another, in half as many.
-shell.prefix("set -euo pipefail; export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "
-             f"LOKY_MAX_CPU_COUNT={max(1, (workflow.cores or 1) // 2)} "
+# A notebook trains models in as many processes as it has threads; one that runs beside another, in half as many; none
+# in more than LOKY_MAX_CPU_COUNT, where that is set. A shell that is told to stop waits for its step, which is told too.
+MOST = min(workflow.cores or 1, int(os.environ.get("LOKY_MAX_CPU_COUNT") or sys.maxsize))
+shell.prefix("set -euo pipefail; trap 'exit 1' INT TERM HUP; "
+             f"export {stopping.PARENT}={os.getpid()} OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "
+             f"DCPRIV_MOST={MOST} LOKY_MAX_CPU_COUNT={max(1, min(MOST, (workflow.cores or 1) // 2))} "
              "GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
              ":glibc.malloc.trim_threshold=1073741824; ")
-REPORT = "python -m dcpriv_lib.results.report {params.name:q}"
+REPORT = f"python -m dcpriv_lib.results.report {NAME}"
+LIMITS = f"python -m dcpriv_lib.limits {NAME} ${{DCPRIV_STAGES:-}}"
+EARLY = f"python -m dcpriv_lib.external.early {NAME}"
 
 
 def notebook(stage):
@@ -49,9 +70,15 @@ def cores(stage):
     return 0 if stage.beside and PROFILE[stage.name].get("processes", 1) == 1 else workflow.cores
 
 
-onerror:
-    again = os.environ.get("DCPRIV_AGAIN") or shlex.join(["snakemake", *sys.argv[1:]])
-    print(f"\nWhat was finished is kept. To go on from there: {again}", flush=True)
+onstart:
+    stopping.stop_steps_on_signals(FAILURES.notice)  # Snakemake's own way, by now, is to wait for the running steps
+    # As soon as there is a split, all that it does not allow is said, of every notebook that will run.
+    will_run = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    will_run = [stage.name for stage in STAGES if stage.rule in will_run]
+    os.environ["DCPRIV_STAGES"] = " ".join(will_run)
+    if (RESULTS / stages.file_of("split")).exists() and will_run:
+        if subprocess.run([sys.executable, "-m", "dcpriv_lib.limits", NAME, *will_run]).returncode:
+            raise WorkflowError("nothing was computed")
 
 
 rule report:
@@ -62,10 +89,9 @@ rule report:
     message:
         "writing the report"
     params:
-        name=NAME,
         arithmetic=RESULTS / "tables/arithmetic.json",
     shell:
-        REPORT + " && python -m dcpriv_lib.arithmetic {params.arithmetic:q}"
+        "python -m dcpriv_lib.arithmetic {params.arithmetic:q} && " + REPORT
 
 
 for stage in STAGES:
@@ -86,10 +112,12 @@ for stage in STAGES:
         priority: int(stage.beside)
         params:
             run=notebook(stage),
-            name=NAME,
+            # These are not in the shell's line, which is made when all rules are: `stage` is the last one then.
+            # Models made elsewhere are judged after hours, and read before them.
+            first=f"{EARLY} && " if stage.number == 2 and any(one.get("extra_targets") for one in PROFILE.values()) else "",
+            then=(f" && {LIMITS}" if "split" in stage.leaves else "") + (f" && {REPORT}" if stage.page_early else ""),
         shell:
-            "LOKY_MAX_CPU_COUNT=$(({threads} ? {threads} : LOKY_MAX_CPU_COUNT)) {params.run} {output[0]:q}"
-            + (" && " + REPORT if stage.page_early else "")
+            "{params.first}LOKY_MAX_CPU_COUNT=$(({threads} ? DCPRIV_MOST : LOKY_MAX_CPU_COUNT)) {params.run} {output[0]:q}{params.then}"
 
 
 # Who is a member, alone: for whoever condenses with tools of their own, and comes back.

@@ -157,8 +157,10 @@ def main(arguments: list[str]) -> None:
     if arguments == ["kernel"]:
         install_kernel()
     else:
+        from .engine import store
+
         text = json.dumps(checksums(), indent=1) + "\n"
-        Path(arguments[0]).write_text(text) if arguments else print(text, end="")
+        store.write(Path(arguments[0]), text.encode()) if arguments else print(text, end="")
 
 
 if __name__ == "__main__":

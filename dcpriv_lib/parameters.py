@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import core_schema
 
 from .engine.errors import ParameterError, as_list, expected, in_words, nearest, nearest_word, per_ipc, without_quotes
-from .engine.paths import PROFILE_NAME_RULE, check_profile
+from .engine.paths import PATH_RULE, PROFILE_NAME_RULE, check_path, check_profile
 
 # Names that the library's rooms own; see `__getattr__`
 OWNERS = {
@@ -68,6 +68,11 @@ def _method_and_start(name: str) -> str:
     return name
 
 
+def _path(text: str) -> str:
+    check_path(text)
+    return text
+
+
 class OneOf:
     """Marks a text that is one of the names in these lists of `OWNERS`; a model asks for them when it is first used."""
 
@@ -101,7 +106,9 @@ Delta = Annotated[float, Field(ge=1e-15, le=0.1)]
 SvmConstant = Annotated[float, Field(ge=1e-6, le=1e6)]  # an infinite one would keep the search going for ever
 
 ProfileName = Annotated[str, AfterValidator(_inside_its_folder), Field(description=PROFILE_NAME_RULE)]
-DataSet = Annotated[str, Field(pattern=r"\S", description="the name of a data set, or a path")]
+DataSet = Annotated[
+    str, AfterValidator(_path), Field(pattern=r"\S", description=f"the name of a data set, or a path {PATH_RULE}")
+]
 # numpy takes seeds below 2^32; those of shadow models are a thousand times this, and the model's number
 Seed = Annotated[int, Field(ge=0, le=4_000_000)]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -120,12 +127,15 @@ Released = Annotated[
 ]
 Network = Annotated[str, OneOf("NETWORKS")]
 TrainingSet = Literal["original", "subset", "condensed"]
-File = Annotated[str, Field(pattern=r"\S")]
+File = Annotated[str, AfterValidator(_path), Field(pattern=r"\S")]
 Files = Annotated[
-    File | Distinct[File], Field(description="the path of a file, or a list of paths, none of them twice")
+    File | Distinct[File],
+    Field(description=f"the path of a file, or a list of paths, none of them twice, each {PATH_RULE}"),
 ]
 Clone = Annotated[
-    str, Field(pattern=r"^$|\S", description="the path of a folder, or '' for the one among the data sets")
+    str,
+    AfterValidator(_path),
+    Field(pattern=r"^$|\S", description=f"the path of a folder {PATH_RULE}, or '' for the one among the data sets"),
 ]
 Distances = Annotated[
     SomeDistinct[Share],
@@ -214,6 +224,27 @@ class Condensation(OnOneDevice):
     def _one_for_all_ipc_or_one_for_each(self):
         for name in ("iterations", "condensed_sets"):
             per_ipc(name, getattr(self, name), as_list(self.ipc))
+        return self
+
+    @model_validator(mode="after")
+    def _the_original_is_among_them(self):
+        if "original" not in self.training_sets:
+            raise ValueError(
+                f"training_sets = {in_words(self.training_sets)}: expected 'original' among them, with which the "
+                "others are compared"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_network_is_one_for_the_method(self):
+        condense = importlib.import_module(".condensation.condense", __package__)
+        condense.check_names(self.start, self.method, self.network)
+        uses = condense.METHODS[self.method].uses_network or self.start in condense.coresets.CHOICES
+        if not uses and self.network != "ConvNet":
+            raise ValueError(
+                f"network = {self.network!r}: {self.method} works with the kernel of an infinitely wide network and "
+                "takes none of these: leave network at ConvNet, or choose another method"
+            )
         return self
 
     @model_validator(mode="after")
@@ -621,6 +652,9 @@ def _how_to_write(model: type[Parameters], name: str, value) -> str:
     """Return how to write what YAML or papermill took for text, or what lacks its brackets; else nothing."""
     for meant, why in ((without_quotes(value), "this is text, "), ([value], "")):
         if _fits(model, name, meant):
-            text = yaml.safe_dump({name: meant}, default_flow_style=True, width=math.inf).strip()
+            try:
+                text = yaml.safe_dump({name: meant}, default_flow_style=True, width=math.inf).strip()
+            except yaml.YAMLError:  # numpy's numbers are none of YAML's
+                return ""
             return f"; {why}write {text}" if len(text) <= 60 else ""
     return ""

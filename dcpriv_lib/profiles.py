@@ -1,8 +1,10 @@
 """Profiles: YAML files that set the notebooks' parameters, checked before anything runs."""
 
 import ast
+import difflib
 import functools
 import math
+import re
 from pathlib import Path
 
 import yaml
@@ -76,6 +78,28 @@ def read(name: str) -> dict:
     return {stage: {key: chosen[key] for key in own} for stage, own in defaults.items()}
 
 
+def named(config: dict, words: list[str]) -> str:
+    """Return the name of the profile that the engine was given, "quick" if none.
+
+    Parameters
+    ----------
+    config : what Snakemake read of ``--config profile=NAME``: 2024 is a number to it, and 1.10 is 1.1.
+    words : those of the command line, which still has the name.
+
+    Raises
+    ------
+    ProfileError
+        If `config` has any other key.
+    """
+    for key in sorted(config.keys() - {"profile"}):
+        near = (difflib.get_close_matches(str(key), Profile.model_fields, n=1, cutoff=0.6) or ["its parameters"])[0]
+        hint = "did you mean profile?" if near == "profile" else f"write {near} to profiles/NAME.yaml"
+        raise ProfileError(f"--config {key}=...: expected only profile=NAME; {hint}")
+    name = config.get("profile", "quick")
+    written = [word.rpartition("profile=")[2] for word in words if re.fullmatch("(--config=|-C)?profile=.*", word)]
+    return name if isinstance(name, str) else (written or [str(name)])[-1]
+
+
 def arguments(stage: str, chosen: dict) -> str:
     """Return what differs from a notebook's defaults, as the one-line YAML of papermill's -y."""
     defaults = parameters(stage)
@@ -89,27 +113,53 @@ def _find(name: str) -> Path:
     except ValueError as error:
         raise ProfileError(str(error)) from None
     path = paths.PROFILES / f"{name}.yaml"
+    if (other := path.with_suffix(".yml")).exists() and not path.exists():
+        raise ProfileError(f"{paths.shown(other)}: a profile's name ends in .yaml: rename it to {path.name}")
     if not path.exists():
         known = sorted(file.stem for file in paths.PROFILES.glob("*.yaml"))
         raise ProfileError(f"there is no profile {name!r} in {paths.shown(paths.PROFILES)}{nearest(name, known)}")
     return path
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which no key stands twice; PyYAML itself keeps the last one in silence."""
+class _PlainLoader(yaml.SafeLoader):
+    """YAML in which no key stands twice, of which PyYAML would keep the last in silence, and nothing is copied.
+
+    Aliases and merge keys say little in many lines' place: a few of them, nested, keep the reader busy for ever.
+    """
+
+    def compose_node(self, parent, index):
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.MarkedYAMLError(
+                problem=f"an alias, *{event.anchor}: write it out", problem_mark=event.start_mark
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):
         seen = []
         for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                raise yaml.MarkedYAMLError(problem="a merge key, <<: write it out", problem_mark=key.start_mark)
             if key.value in seen:
                 raise yaml.MarkedYAMLError(problem=f"{key.value} a second time", problem_mark=key.start_mark)
             seen.append(key.value)
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node):
+        try:
+            return super().construct_yaml_int(node)
+        except ValueError:  # Python reads no whole number of more than 4,300 digits
+            digits = len(self.construct_scalar(node))
+            problem = f"a whole number of {digits:,} digits"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+
+
+_PlainLoader.add_constructor("tag:yaml.org,2002:int", _PlainLoader.construct_yaml_int)
+
 
 def _load(path: Path) -> dict:
     try:
-        given = yaml.load(path.read_text(), _UniqueKeys)
+        given = yaml.load(path.read_text(), _PlainLoader)
         if not isinstance(given, dict | None):
             raise TypeError(f"a {type(given).__name__}")
         return given or {}

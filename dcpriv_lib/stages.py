@@ -4,10 +4,14 @@ This is the only list of them: the engine's rules, the profiles, the report and 
 it.
 """
 
+import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from .engine import paths, store
+import pandas as pd
+
+from .engine import checksums, paths, store
 from .engine.errors import as_list
 
 
@@ -141,7 +145,92 @@ def in_profile(profile: dict) -> list[Stage]:
 
 def made_elsewhere(parameters: dict) -> list[Path]:
     """Return the files that a notebook's parameters name in `FILES`."""
-    return [paths.REPOSITORY / file for name in FILES for file in as_list(parameters.get(name, []))]
+    return [paths.REPOSITORY / paths.of_user(file) for name in FILES for file in as_list(parameters.get(name, []))]
+
+
+def remove_damaged(folder: Path, profile: dict) -> list[str]:
+    """Remove what stages left in a folder and what was damaged since, and return a line for each.
+
+    A stage of which anything is damaged runs again, because its executed notebook and what it leaves to others are
+    removed. It finds the models that it had trained, and trains again what is damaged of them. Other settings than
+    those of the profile, stage to parameters, are no damage (`remove_other`).
+
+    Raises
+    ------
+    ArtefactError
+        If there is a folder in a file's place, or a file that cannot be read: only its owner knows what to do. Then
+        nothing is removed.
+    """
+    lines, removed = [], []
+    for stage in STAGES:
+        notebook, own = folder / "notebooks" / f"{stage.name}.ipynb", [folder / file_of(name) for name in stage.leaves]
+        wrong, as_in_profile = _damaged(own), all(not _differs(path, profile[stage.name]) for path in own)
+        if os.path.lexists(notebook) and (wrong or as_in_profile):
+            wrong = _damaged_pages(notebook, stage) | wrong
+        removed += [notebook, *own] if wrong else []
+        lines += _told(wrong, f", left by notebook {stage.number},", "the notebook runs again")
+    front = folder / "report/index.html"
+    if os.path.lexists(front) and (wrong := _damaged_since(front)):
+        removed.append(front)
+        lines += _told(wrong, "", "the report is written again")
+    for path in removed:
+        path.unlink(missing_ok=True)
+    return lines
+
+
+def _told(wrong: dict[Path, str], by: str, then: str) -> list[str]:
+    return [f"{paths.shown(path)}{by} {what}: {then}" for path, what in wrong.items()]
+
+
+def _damaged(own: list[Path]) -> dict[Path, str]:
+    """Return what is damaged of what a stage leaves to others, and of the models that it names: path to what is
+    wrong."""
+    wrong = {}
+    for path in filter(os.path.lexists, own):
+        try:
+            arrays = store.check(path)
+        except store.DamagedError as error:
+            wrong[error.path] = error.wrong
+            continue
+        table = pd.read_csv(io.BytesIO(arrays[store.TABLE].tobytes())) if arrays.keys() == {store.TABLE} else {}
+        for model in {path.parent / "models" / file for file in table.get("file", ())}:
+            try:
+                store.check(model, beside=False)
+            except store.DamagedError as error:
+                wrong[model] = error.wrong
+            except store.MissingError:
+                wrong[model] = "is gone"
+    return wrong
+
+
+def _damaged_since(output: Path) -> dict[Path, str]:
+    """Return `checksums.damaged`, where no list is a damage."""
+    return checksums.damaged(output) if os.path.lexists(checksums.of(output)) else {checksums.of(output): "is gone"}
+
+
+def _damaged_pages(notebook: Path, stage: Stage) -> dict[Path, str]:
+    """Return what is damaged of an executed notebook and of what it kept, path to what is wrong.
+
+    Before 2026-12 there were no lists: then the notebook must be one, and each table that its source names be whole.
+    """
+    if os.path.lexists(checksums.of(notebook)):
+        return checksums.damaged(notebook)
+    wrong, source = {}, (paths.NOTEBOOKS / f"{stage.name}.py").read_text()
+    tables = [path for path in notebook.parents[1].glob("tables/*.csv") if f'"{path.stem}"' in source]
+    for check, path in [(checksums.executed, notebook), *((store.check, path) for path in tables)]:
+        try:
+            check(path)
+        except store.DamagedError as error:
+            wrong[error.path] = error.wrong
+    return wrong
+
+
+def _differs(path: Path, wanted: dict) -> bool:
+    """Return whether what a notebook left was made with other parameters than those wanted."""
+    if not os.path.lexists(path):
+        return False
+    found = made_with(path)
+    return any(found.get(name) != value for name, value in wanted.items())
 
 
 def remove_other(folder: Path, profile: dict) -> list[Stage]:
@@ -152,11 +241,8 @@ def remove_other(folder: Path, profile: dict) -> list[Stage]:
     """
     removed = []
     for stage in STAGES:
-        wanted = profile[stage.name].items()
         for path in (folder / file_of(name) for name in stage.leaves):
-            if path.exists():
-                found = made_with(path)
-                if any(found.get(name) != value for name, value in wanted):
-                    path.unlink()
-                    removed.append(stage)
+            if _differs(path, profile[stage.name]):
+                path.unlink()
+                removed.append(stage)
     return list(dict.fromkeys(removed))

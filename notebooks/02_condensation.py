@@ -68,7 +68,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from dcpriv_lib import parameters
+from dcpriv_lib import limits, parameters
 from dcpriv_lib.attacks import signals
 from dcpriv_lib.condensation import condense, defaults, gradient_matching
 from dcpriv_lib.condensation.method import Settings
@@ -80,6 +80,7 @@ from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
+limits.check("02_condensation", study)
 
 # %% [markdown]
 # The split comes from notebook 1. The owner works with the members $M$; the non-members $N$ only tell
@@ -349,6 +350,9 @@ shown = by_target[["images", "updates"]].first()
 for part in ("members", "non_members", "test"):
     if targets.table[part].notna().any():
         shown[part] = by_target[part].agg(tables.spread)
+if given:                    # condensed elsewhere: whose file, and what is doubted of it
+    file = {f"condensed-{n}": name for (n, _), name in zip(given, checksums)}
+    shown["file"] = [file.get(target, "-") for target in shown.index]
 shown
 
 # %% [markdown]

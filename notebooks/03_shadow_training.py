@@ -53,7 +53,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.special import softmax
 
-from dcpriv_lib import parameters
+from dcpriv_lib import limits, parameters
 from dcpriv_lib.attacks import attack, signals
 from dcpriv_lib.attacks.shadow_models import shadow_split
 from dcpriv_lib.jobs import Training, each
@@ -61,6 +61,7 @@ from dcpriv_lib.results import plots
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
+limits.check("03_shadow_training", study)
 
 # %% [markdown]
 # ## The rehearsal
@@ -135,7 +136,7 @@ for row, (q, name) in zip(axes, ((0.5, "median"), (0.99, "99th percentile"))):
         p, y = softmax(logits[i]), labels[i]
         who = part.removesuffix("s").replace("_", "-")
         plots.images(pair[0], study.split.grey_levels(study.images[rows[[i]]]), 1,
-                     f"a {study.classes[y]}")
+                     f"a {plots.in_figure(study.classes[y])}")
         plots.probabilities(pair[1], p, y, colour, f"{who}, {name}: $p_y$ = {p[y]:.3f}")
 study.figure(figure, "figure1_softmax")
 

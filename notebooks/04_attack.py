@@ -52,7 +52,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from dcpriv_lib import parameters
+from dcpriv_lib import limits, parameters
 from dcpriv_lib.attacks import signals, suites, svm
 from dcpriv_lib.attacks.attack import Answers, Rehearsal
 from dcpriv_lib.attacks.shadow_models import shadow_split
@@ -70,6 +70,7 @@ study = Study(**parameters.check(globals()))
 # %%
 targets, shadows = study.results.load_models("targets"), study.results.load_models("shadows")
 ds = shadows.settings["parameters"]["ds"]
+limits.check("04_attack", study, ds=ds, n_shadows=len(shadows))
 splits = [shadow_split(study.attacker, ds, j, seed) for j in shadows.table["model"]]
 
 # %% [markdown]
@@ -101,7 +102,7 @@ answers |= {("unrelated", run): ask(logits) for run, logits in enumerate(control
 # %% [markdown]
 # Models that were made elsewhere are judged too, if `extra_targets` names files of their outputs or weights; each is called
 # by the name of its file. If a model seems right about hardly anybody, its file probably has the rows in another order
-# or the pixels on another scale.
+# or the pixels on another scale. Such a doubt then stands behind its name, in brackets.
 
 # %%
 extra, checksums = files.targets(extra_targets, study.split, study.device)
@@ -153,7 +154,7 @@ for member, name, colour, marker in ((False, "non-members", plots.NON_MEMBER, "x
                alpha=0.5, label=name)
 ax.set(xscale="log", yscale="log", xlabel="1 - probability of the true class",
        ylabel="largest other probability",
-       title=f"outputs of the shadow models, class {study.classes[c]}")
+       title=f"outputs of the shadow models, class {plots.in_figure(study.classes[c])}")
 ax.legend()
 study.figure(figure, "what_attack_models_see")
 
@@ -295,7 +296,7 @@ some = next(iter(answers))                                           # the first
 figure, ax = plt.subplots(figsize=(3.8, 3.8))
 for attack in suite:
     plots.roc(ax, scores[*some, attack], study.is_member, attack)
-ax.set_title(f"{some[0]}, run {some[1]}")
+ax.set_title(f"{plots.in_figure(some[0])}, run {some[1]}")
 ax.legend(loc="lower right", fontsize=8)
 study.figure(figure, "roc_plain")
 

@@ -233,13 +233,15 @@ mean["constant_classes"].unstack("attack").reindex(judged["target"].unique())
 # ## Where the numbers come from
 
 # %%
-chosen, made = kept.record_of("targets")["inputs"]["parameters"], kept.record_of("attacks")
+of_targets, made = kept.record_of("targets")["inputs"], kept.record_of("attacks")
+chosen = of_targets["parameters"]
 condensing = ("method", "ipc", "iterations", "outer", "inner", "width", "real_batch",
               "image_lr", "start")
 names = (("synthetic_sets",) if chosen["synthetic_sets"] else condensing) + ("epochs",)
 pd.Series({"profile": profile, "data set": tables.data_set(dataset),
            "pixels": study.inputs["pixels"], "seed": seed}
           | {name: chosen[name] for name in names}
+          | {f"made elsewhere, {n}": name for n, name in enumerate(of_targets.get("files", ()))}
           | {"shadow models": f"{made['inputs']['shadows']}, ds = {made['inputs']['ds']}"}
           | made["provenance"]).to_frame("value")
 

@@ -162,7 +162,7 @@ most, least = np.argsort(-gap)[:4], np.argsort(np.abs(gap))[:4]
 figure, axes = plt.subplots(2, 8, figsize=(11, 3.8), height_ratios=(1, 1.4))
 low, high = phi[:, [*most, *least]].min(), phi[:, [*most, *least]].max()
 for (above, below), x in zip(axes.T, [*most, *least]):
-    title = f"labelled {study.classes[labels[x]]},\ngap {gap[x]:z.1f}"
+    title = f"labelled {plots.in_figure(study.classes[labels[x]])},\ngap {gap[x]:z.1f}"
     plots.images(above, study.split.grey_levels(study.images[pool[[x]]]), 1, title)
     plots.with_and_without(below, phi[member[:, x], x], phi[~member[:, x], x])
     below.set(xlim=(low, high))
@@ -503,7 +503,7 @@ for ax, (target, run) in zip(axes, first.items()):
     for attack in shown:
         if (target, run, attack) in scores:
             plots.roc_log(ax, scores[target, run, attack], is_member, attack)
-    ax.set_title(target)
+    ax.set_title(plots.in_figure(target))
 axes[min(2, len(first) - 1)].legend(loc="upper left", bbox_to_anchor=(1, 1))
 study.figure(figure, "roc_log")
 
@@ -523,7 +523,8 @@ for ax, target in zip(axes.flat, accusers):
     ten = np.argsort(-scores[target, first[target], "Bayesian LiRA"])[:10]
     plots.images(ax, study.split.grey_levels(study.images[pool[ten]]), 10)
     plots.ticks_and_crosses(ax, is_member[ten])
-    ax.set_title(f"{target}: {is_member[ten].sum()} of 10 are members", fontsize=9, pad=18)
+    ax.set_title(f"{plots.in_figure(target)}: {is_member[ten].sum()} of 10 are members",
+                 fontsize=9, pad=18)
 study.figure(figure, "accused")
 
 # %% [markdown]

@@ -62,10 +62,9 @@ import pandas as pd
 from scipy.spatial.distance import cdist
 from scipy.special import ndtri
 
-from dcpriv_lib import metrics, parameters
+from dcpriv_lib import limits, metrics, parameters
 from dcpriv_lib.attacks import signals, suites
 from dcpriv_lib.attacks.shadow_models import membership_matrix
-from dcpriv_lib.engine import errors
 from dcpriv_lib.evaluation import controls, examination
 from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models.training import epochs_for
@@ -84,25 +83,17 @@ targets = study.results.load_models("targets")
 settings = study.settings_of(control_ipc)                # how notebook 2 condensed
 epochs = targets.settings["parameters"]["epochs"]
 pool, classes = study.pool, study.classes
-errors.check_at_most("n_canaries", n_canaries, len(pool) // 4, "a quarter of the pool")
-errors.check_at_most("doses", max(doses, default=0), len(pool) // 2,
-                     "images in half of the pool")
-smallest = int(np.bincount(study.labels[pool]).min()) // 3
-errors.check_at_most("sizes", max(sizes), smallest, "images, a third of the smallest class")
+limits.check("07_controls", study)                       # all that is too large for these data
 print(f"{settings}, {epochs} epochs of the target")
 
 # %% [markdown]
 # Further below, fewer people are condensed (`doses`). Each dose has a smaller pool of its own, halved as often as the whole
-# one; it is drawn here, so that a half without enough people of some class is noticed before anything is trained.
+# one. (Had a half too few people of some class, the check above would have said so.)
 
 # %%
 small_pools = {dose: (study.subset(2 * dose),
                       membership_matrix(2 * dose, n_models, study.rng("dose", dose)))
                for dose in doses}
-fewest = min((np.bincount(some.labels[some.pool[kept_j]], minlength=len(classes)).min()
-              for some, kept in small_pools.values() for kept_j in kept), default=control_ipc)
-errors.check_at_most("control_ipc", control_ipc, int(fewest),
-                     "images of some class in a half of the smallest of the doses")
 
 # %% [markdown]
 # ## The design: one coin for everybody, every recipe on every half
@@ -146,7 +137,7 @@ print(f"{n_models} models in {n_models // 2} pairs; each has {member[0].sum()} m
 figure, ax = plt.subplots(figsize=(8, 1.5))
 eight = np.flatnonzero(canary)[:8]
 plots.images(ax, study.split.grey_levels(study.images[pool[eight]]), 8)
-named = ", ".join(classes[label] for label in labels[eight])
+named = ", ".join(plots.in_figure(classes[label]) for label in labels[eight])
 ax.set_title(f"canaries, said to be: {named}")
 study.figure(figure, "canaries_shown")
 

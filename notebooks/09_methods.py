@@ -67,12 +67,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from dcpriv_lib import parameters
+from dcpriv_lib import limits, parameters
 from dcpriv_lib.attacks import signals, suites
 from dcpriv_lib.attacks.shadow_models import membership_matrix
 from dcpriv_lib.condensation import defaults, multi_formation
 from dcpriv_lib.condensation.defaults import settings_of
-from dcpriv_lib.engine import errors
 from dcpriv_lib.evaluation import controls, examination
 from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models import published_protocol
@@ -94,28 +93,18 @@ suite = {name: suites.STRONG[name] for name in dict.fromkeys(best.values())}
 measured = partial(examination.per_model_by, best)       # each measure by its own attack
 pool, classes = study.pool, study.classes
 few = control_ipc * len(classes)                         # images of a condensed set
-smallest = int(np.bincount(study.labels[pool]).min()) // 3
-for name, most in (("control_ipc", control_ipc), ("other_ipc", max(other_ipc)),
-                   ("real_sizes", max(real_sizes))):
-    errors.check_at_most(name, most, smallest, "images, a third of the smallest class")
-errors.check_at_most("n_canaries", n_canaries, len(pool) // 4, "a quarter of the pool")
-errors.check_at_most("class_counts", max(class_counts), len(classes), "classes")
-errors.check_at_most("crowds", max(crowds), len(pool) // 2, "images in half of the pool")
+limits.check("09_methods", study)
 print(f"the AUC is read by {best['auc']}, rates by {best['tpr']}")
 
 # %% [markdown]
 # Further below, fewer people or fewer classes are condensed. These have smaller pools of their own, divided into halves as often as
-# the whole one. They are drawn here, so that a half without enough people of some class is noticed at once.
+# the whole one. (Had a half too few people of some class, the check above would have said so.)
 
 # %%
 smaller = {("members", crowd): study.subset(2 * crowd) for crowd in sorted(crowds)}
 smaller |= {("classes", count): study.of_classes(count) for count in sorted(class_counts)}
 kept = {key: membership_matrix(len(some.pool), n_per_method, study.rng("methods", *key))
         for key, some in smaller.items()}
-fewest = min(np.unique(some.labels[some.pool[of_half]], return_counts=True)[1].min()
-             for key, some in smaller.items() for of_half in kept[key])
-errors.check_at_most("control_ipc", control_ipc, int(fewest),
-                     "images of some class in a half of the smallest of the crowds")
 
 # %% [markdown]
 # ## Five ideas

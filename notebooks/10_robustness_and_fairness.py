@@ -63,7 +63,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dcpriv_lib import metrics, parameters
+from dcpriv_lib import limits, metrics, parameters
 from dcpriv_lib.attacks import suites
 from dcpriv_lib.attacks.attack import Answers
 from dcpriv_lib.attacks.shadow_models import membership_matrix
@@ -102,6 +102,8 @@ examined = study.results.load_table("leaks")             # of notebook 9
 examined.index = examined["method"] + "-" + examined["ipc"].astype(str)
 examined = examined[examined["ipc"] >= examined["ipc"].iloc[0]]
 made = study.results.record_of("leaks")["inputs"]["parameters"]
+limits.check("10_robustness_and_fairness", study, control_ipc=made["control_ipc"],
+             other_ipc=made["other_ipc"])
 scale = {name: made[name] for name in ("width", "real_batch", "effort")}
 steps_each, sizes = made["training_steps"], sorted(made["real_sizes"])
 for name, (method, ipc, factor) in examined[["method", "ipc", "factor"]].iterrows():
@@ -165,7 +167,7 @@ plots.images(axes[0], (sign + 1) / 2, 1, "the direction")
 for ax, (e, moved) in zip(axes[1:], steps.items()):
     with torch.no_grad():
         p = theta(moved).softmax(1)[0]
-    says = f"\"{classes[p.argmax()]}\", {p.max():.0%}"
+    says = f"\"{plots.in_figure(classes[p.argmax()])}\", {p.max():.0%}"
     plots.images(ax, moved, 1, f"$\\varepsilon$ = {e:g}\n{says}")
 study.figure(figure, "one_adversarial_image")
 
@@ -352,7 +354,7 @@ for ax, name in zip(axes, brought):
     for one, tint, offset in ((names[0], "0.75", 0.2), (name, colour[made_of[name]], 0)):
         plots.intervals(ax, *100 * by_class[one][columns].to_numpy().T, classes, tint, offset,
                         markersize=4)
-    ax.set(title=name, xlabel="right (%)")
+    ax.set(title=plots.in_figure(name), xlabel="right (%)")
 axes[0].set_ylabel("class")
 study.figure(figure, "accuracy_by_class")
 
@@ -367,8 +369,9 @@ ax.imshow(above, cmap="RdBu", vmin=-40, vmax=40, aspect="auto")
 for (row, column), value in np.ndenumerate(above):
     ax.text(column, row, f"{value:+.0f}", ha="center", va="center", fontsize=7,
             color="white" if abs(value) > 25 else "black")
-ax.set_yticks(range(len(above)), judged_names[1:])
-ax.set_xticks(range(len(classes)), classes, rotation=30 * (max(map(len, classes)) > 2))
+ax.set_yticks(range(len(above)), map(plots.in_figure, judged_names[1:]))
+ax.set_xticks(range(len(classes)), map(plots.in_figure, classes),
+              rotation=30 * (max(map(len, classes)) > 2))
 ax.set(xlabel="class")
 ax.grid(False)
 study.figure(figure, "classes_against_the_original")
@@ -477,9 +480,9 @@ for row, measure, title in zip(axes, (accuracy, withstand), ("right", "right aft
     for ax, name in zip(row, joined):
         for c, of_class in enumerate(classes):
             ax.scatter(100 * measure[name][c], 100 * leaks[name][c], s=45,
-                       color=colour[made_of[name]], marker=f"${of_class[:2]}$")
+                       color=colour[made_of[name]], marker=plots.sign(of_class))
         ax.axhline(0, color="0.6", linestyle=":", linewidth=1)
-        ax.set(title=name, xlabel=f"{title} (%)")
+        ax.set(title=plots.in_figure(name), xlabel=f"{title} (%)")
     row[0].set_ylabel("AUC above luck (points)")
 study.figure(figure, "classes_joined")
 
@@ -575,9 +578,9 @@ for ax, (measure, which) in zip(axes, better.items()):
     values = 100 * properties[[measure, f"{measure}_low", f"{measure}_high"]].to_numpy()
     for i, (row, name) in enumerate(zip(values, properties["trained on"])):
         plots.intervals(ax, *row[:, None], [""], colour[made_of[name]], len(values) - 1 - i)
-    ax.set(yticks=range(len(values))[::-1], yticklabels=properties["trained on"],
-           title=f"{measure}: {which}", xlabel="AUC (%)" if measure == "leak" else
-           "points" if measure == "spread" else "%")
+    ax.set(yticks=range(len(values))[::-1], title=f"{measure}: {which}",
+           yticklabels=map(plots.in_figure, properties["trained on"]),
+           xlabel={"leak": "AUC (%)", "spread": "points"}.get(measure, "%"))
 axes[1].axvline(50, color="0.6", linestyle=":", linewidth=1)
 study.figure(figure, "four_properties")
 

@@ -81,11 +81,10 @@ import pandas as pd
 import torch
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from dcpriv_lib import parameters
+from dcpriv_lib import limits, parameters
 from dcpriv_lib.attacks import signals, suites
 from dcpriv_lib.attacks.shadow_models import membership_matrix
 from dcpriv_lib.condensation.defaults import settings_of
-from dcpriv_lib.engine import errors
 from dcpriv_lib.evaluation import controls, examination
 from dcpriv_lib.jobs import FittedRelease, PrivateTraining, Training, each
 from dcpriv_lib.models import training
@@ -101,7 +100,7 @@ study = Study(**parameters.check(globals()))
 # %%
 pool, classes = study.pool, study.classes
 people, per_class = len(pool) // 2, len(pool) / 2 / len(classes)   # public: how many members
-errors.check_at_most("n_canaries", n_canaries, len(pool) // 4, "a quarter of the pool")
+limits.check("11_formal_privacy", study)
 rate = dp.sampling_rate(dp_batch, people)                # everybody's chance to be in a batch
 dm_rate = dp.sampling_rate(dm_batch, per_class)          # the same, in a release of DM
 targets = study.results.load_models("targets")

@@ -25,30 +25,26 @@ class Bomb:
         return Path.touch, (self.marker,)
 
 
-def engine(folder, profile="tiny", targets=(), **popen):
+def engine(folder, profile="tiny", targets=(), tools=(), config=(), **popen):
     """Start the engine with its results in `folder`; its own state stays in `folder` too. Without targets: all of
-    it."""
+    it. `tools` are folders whose programs take the place of others; `config` more of --config."""
     folder.mkdir(exist_ok=True)
     environment = os.environ | {
         "DCPRIV_RESULTS": str(folder),
-        "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]),
+        "PATH": os.pathsep.join([*map(str, tools), os.path.dirname(sys.executable), os.environ["PATH"]]),
     }
     return subprocess.Popen(
         [
             "snakemake",
             "--cores",
             "2",
-            "--nolock",
-            "--rerun-incomplete",
-            "--quiet",
-            "host",
-            "reason",
             "--directory",
             str(folder),
             "--snakefile",
             str(paths.REPOSITORY / "Snakefile"),
             "--config",
             f"profile={profile}",
+            *config,
             "--",
             *map(str, targets),
         ],

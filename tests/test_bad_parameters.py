@@ -218,6 +218,9 @@ def test_parameters_that_nobody_allows_are_refused(given, words, refused):
         (2, {"ipc": [10, 50], "iterations": [1, 2, 3]}, ["iterations = [1, 2, 3]", "each of ipc = [10, 50]"]),
         (2, {"ipc": 10, "condensed_sets": [1, 2]}, ["condensed_sets = [1, 2]", "one for each of ipc = [10]"]),
         (2, {"ipc": [10, 3], "outer": 0}, ["outer = 0", "1, 10, 50, not 3", "set outer and inner yourself"]),
+        (2, {"training_sets": ["subset", "condensed"]}, ["training_sets = ['subset', 'condensed']", "'original'"]),
+        (2, {"method": "KIP-labels", "network": "linear"}, ["network = 'linear'", "KIP-labels works with the kernel"]),
+        (2, {"method": "IDC", "network": "linear"}, ["network = 'linear'", "gradients of convolutions"]),
         (6, {"extra_targets": "a.npz", "shift": 1}, ["shift = 1", "set shift to 0, or extra_targets to []"]),
         (9, {"methods": ["DM"]}, ["more_of = ['IDM']", "expected one of methods = ['DM']"]),
         (9, {"factor_method": "MTT"}, ["factor_method = 'MTT'", "expected one of methods = ['random', "]),
@@ -285,6 +288,24 @@ def test_any_value_of_a_wrong_type_is_refused_in_one_line_that_names_it(name, va
 def test_any_value_is_kept_as_it_is_or_refused_in_one_line_that_names_it(name, value):
     try:
         assert parameters.check({name: value})[name] is value
+    except errors.ParameterError as refusal:
+        message = str(refusal)
+        assert message.startswith(f"{name} = ") and "expected " in message
+        assert len(message) <= 300 and len(message.splitlines()) == 1
+
+
+NUMPY = st.one_of(
+    st.builds(np.array, st.lists(st.text(max_size=3), max_size=3)),
+    st.builds(np.array, st.lists(st.integers(-5, 5) | st.floats(), max_size=3)),
+    st.sampled_from([np.zeros((2, 2)), np.array("a"), np.array(None), np.int64(3), np.float32(0.5), np.bool_(True)]),
+)
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(name=st.sampled_from(parameters.NAMES), value=NUMPY | st.lists(NUMPY, min_size=1, max_size=2))
+def test_numpys_values_are_kept_or_refused_in_one_line_that_names_the_parameter(name, value):
+    try:
+        parameters.check({name: value})
     except errors.ParameterError as refusal:
         message = str(refusal)
         assert message.startswith(f"{name} = ") and "expected " in message

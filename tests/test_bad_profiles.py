@@ -7,7 +7,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from dcpriv_lib import profiles
+from bad_input import npz
+from dcpriv_lib import profiles, stages
+from dcpriv_lib.data import catalogue
 from dcpriv_lib.engine import paths
 
 
@@ -51,6 +53,20 @@ def profile(tmp_path, monkeypatch):
         ("start: {a: 1, a: 2}", ["a a second time"]),
         ("ipc: " + "[" * 3000, ["is not YAML", "recursion"]),
         ("- [epochs, 3]", ["is not YAML with a parameter and its value a line", "correct it"]),
+        ("ipc: &a [10]\nother_ipc: *a", ["is not YAML", "an alias, *a: write it out", "line 2"]),
+        ("a: &a {seed: 1}\n<<: [*a, *a]", ["is not YAML", "an alias, *a: write it out", "line 2"]),
+        ("<<: {seed: 1}", ["is not YAML", "a merge key, <<: write it out"]),
+        ("seed: " + "9" * 5000, ["is not YAML", "a whole number of 5,000 digits", "line 1"]),
+        ("dataset: " + "x" * 200_000, ["dataset = 'xxx", "at most 255 bytes between two '/'"]),
+        ("extra_targets: ['a/" + "x" * 256 + "']", ["extra_targets = ['a/xxx", "at most 255 bytes between two '/'"]),
+        ("dataset: " + "x/" * 2500, ["dataset = 'x/x/x", "4,095 in all"]),
+        ('dataset: "a\\0.npz"', ["dataset = 'a", "in one line"]),
+        ('dataset: "b\\eb"', ["dataset = 'b", "in one line"]),
+        ("training_sets: [condensed]", ["training_sets = ['condensed']", "expected 'original' among them"]),
+        ("method: KIP\nnetwork: PaperCNN", ["network = 'PaperCNN'", "KIP works with the kernel", "leave network"]),
+        ("method: IDC\nnetwork: linear", ["network = 'linear'", "IDC matches the gradients of convolutions"]),
+        ("first_run: 3", ["no notebook declares a parameter 'first_run'"]),
+        ("first_shadow: 3", ["no notebook declares a parameter 'first_shadow'"]),
         ("ipc: [10", ["is not YAML", "line 1", "correct it"]),
     ],
 )
@@ -71,10 +87,50 @@ def test_names_of_profiles_stay_in_their_folder(name, refused, tmp_path, monkeyp
         paths.results(name)
 
 
+def test_papermill_can_be_told_that_a_name_is_no_number(refused):
+    with refused(ValueError, "profile = 2024", "its -r does not"):
+        paths.check_profile(2024)
+
+
 def test_unknown_profile_names_the_nearest(refused, profile):
     profile("")
     with refused(profiles.ProfileError, "there is no profile 'mnie' in", "did you mean 'mine'?"):
         profiles.read("mnie")
+
+
+def test_another_ending_is_told(refused, profile):
+    profile("").rename(paths.PROFILES / "ours.yml")
+    with refused(profiles.ProfileError, "ours.yml: a profile's name ends in .yaml: rename it to ours.yaml"):
+        profiles.read("ours")
+
+
+@pytest.mark.parametrize(
+    ("config", "words", "name"),
+    [
+        ({}, ["snakemake", "split"], "quick"),
+        ({"profile": "tiny"}, ["snakemake", "--config", "profile=tiny"], "tiny"),
+        ({"profile": 2024}, ["snakemake", "--config", "profile=2024"], "2024"),
+        ({"profile": 1.1}, ["snakemake", "--config=profile=1.10"], "1.10"),
+        ({"profile": True}, ["snakemake", "-C", "profile=tiny", "--config", "profile=yes"], "yes"),
+        ({"profile": 5}, ["snakemake", "--configfile", "mine.yaml"], "5"),
+    ],
+)
+def test_the_engine_takes_a_name_as_it_was_written(config, words, name):
+    assert profiles.named(config, words) == name
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("porfile", "did you mean profile?"),
+        ("dataset", "write dataset to profiles/NAME.yaml"),
+        ("datset", "write dataset to profiles/NAME.yaml"),
+        ("xyz", "write its parameters to profiles/NAME.yaml"),
+    ],
+)
+def test_the_engine_is_told_nothing_but_the_profile(key, hint, refused):
+    with refused(profiles.ProfileError, f"--config {key}=...: expected only profile=NAME", hint):
+        profiles.named({key: "x", "profile": "tiny"}, [])
 
 
 def test_good_profile_changes_what_it_names_and_nothing_else(profile):
@@ -128,3 +184,25 @@ def test_a_value_of_a_profile_arrives_in_the_notebook_as_it_was_written(text, pr
 
 def test_defaults_of_notebooks_are_read_as_python():
     assert profiles.parameters("04_attack")["merge_step"] == 1e-4
+
+
+def test_a_bomb_of_merge_keys_is_refused_before_it_is_unfolded(refused, profile):
+    """Each level holds the one before eight times; PyYAML alone is busy for minutes with twelve levels."""
+    levels = ["l0: &l0 {seed: 1}"] + [f"l{n}: &l{n} {{<<: [{', '.join([f'*l{n - 1}'] * 8)}]}}" for n in range(1, 13)]
+    profile("\n".join(levels))
+    with refused(profiles.ProfileError, "an alias, *l0: write it out", "line 2"):
+        profiles.read("mine")
+
+
+def test_paths_may_begin_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    npz(tmp_path / "mine.npz")
+    assert len(catalogue.load("~/mine.npz").images) == 12
+    chosen = {"synthetic_sets": "~/set.npz", "extra_targets": ["~/a.npz", "b.npz", "/c.npz"]}
+    assert stages.made_elsewhere(chosen) == [
+        tmp_path / "set.npz",
+        tmp_path / "a.npz",
+        paths.REPOSITORY / "b.npz",
+        Path("/c.npz"),
+    ]
+    assert paths.of_user("~nobody-of-this-name/a") == Path("~nobody-of-this-name/a")

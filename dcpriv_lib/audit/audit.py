@@ -4,7 +4,6 @@ For the owner of the data, before the set is published. `examine` is the whole o
 ``make audit`` call it.
 """
 
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__
-from ..engine import paths, provenance
+from ..engine import foreign_text, paths, provenance
 from ..engine.errors import ParameterError
 from . import attacking, card as cards, claims as claims_of, people as people_of, references as references_of, verdict
 
@@ -84,15 +83,15 @@ def examine(
     references_of.check_number(references, minutes)
     given = people_of.read(set_file, data_file, people=people, seed=seed, equal=bool(method or command))
     maker = _maker(given, data_file, method, command, start, effort, factor)
-    folder = Path(out) if out else paths.all_results() / f"audit-{_named(set_file)}"
+    folder = Path(out) if out else paths.all_results() / f"audit-{foreign_text.in_file_name(set_file.stem)}"
     scores: dict[str, np.ndarray] = {}
     compared = 0
     if given.enough:
         scores, compared = _scores(given, maker, folder / "kept", seed, references, minutes, progress)
     card = {
         "inputs": {
-            "SET": set_file.name,
-            "DATA": data_file.name,
+            "SET": foreign_text.plain(set_file.name),
+            "DATA": foreign_text.plain(data_file.name),
             "claim": claim,
             "method": method,
             "command": command,
@@ -116,11 +115,6 @@ def examine(
     }
     card["page"] = str(cards.write(folder, card))
     return card
-
-
-def _named(path: Path) -> str:
-    """Return a file's name without its ending, fit for the name of a folder."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", path.stem)[:90]
 
 
 def _maker(given: people_of.People, data_file: Path, method, command, start, effort, factor):

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from ..data.dataset import DataError
-from ..engine import paths
+from ..engine import foreign_text, paths
 from ..engine.store import ArtefactError
 from . import audit, card as cards, claims, verdict
 
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
             progress=(lambda told: None) if quiet else (lambda told: print(told, file=sys.stderr)),
         )
     except (DataError, ArtefactError, ValueError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(_lines(str(error)), file=sys.stderr)
         return BAD_INPUT
     print(summary(card))
     return STATUS[card["verdict"]]
@@ -86,4 +86,9 @@ def summary(card: dict) -> str:
     lines += [f"warning: {warning}" for warning in card["warnings"]]
     if copies := card["people"]["verbatim of a member"]:
         lines.append(f"{copies} released images are exact copies of members' images: a leak in itself")
-    return "\n".join([*lines, f"card: {paths.shown(card['page'])}"])
+    return _lines("\n".join([*lines, f"card: {paths.shown(card['page'])}"]))
+
+
+def _lines(text: str) -> str:
+    """Return lines for a terminal, which names of files in them do not command."""
+    return "\n".join(foreign_text.plain(line, None) for line in text.splitlines())

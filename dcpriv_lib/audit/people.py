@@ -17,7 +17,7 @@ from scipy.stats import chi2_contingency
 from ..attacks.released import kernel_regression
 from ..attacks.released.released_set import Known, Labelled
 from ..attacks.released.without_references import LEAST_PAIRS
-from ..data import own, split
+from ..data import foreign, own, split
 from ..data.dataset import AGAIN, DataError, Dataset
 from ..engine import store
 from ..engine.errors import ParameterError
@@ -102,21 +102,21 @@ def read(set_file: Path, data_file: Path, *, people: int, seed: int, equal: bool
         If a file is missing, damaged, or not what was said; before anything is computed.
     """
     for name, path in (("SET", set_file), ("DATA", data_file)):
-        if not path.is_file():
-            raise DataError(f"{name} = {str(path)!r}: there is no file {path.absolute()}: correct the path")
+        foreign.check_file(path, name)
     if people < 1:
         raise ParameterError(f"people = {people}: expected 1 or more")
     dataset = own.npz(data_file)
     if dataset.images.shape[-1] < own.MIN_SIZE:
         raise DataError(
-            f"{data_file}: the images are {dataset.images.shape[-1]} pixels wide: expected {own.MIN_SIZE} or more, "
-            "which the attacker's networks need: enlarge them, and the released ones, first"
+            f"{foreign.shown(data_file)}: the images are {dataset.images.shape[-1]} pixels wide: expected "
+            f"{own.MIN_SIZE} or more, which the attacker's networks need: enlarge them, and the released ones, first"
         )
     mask = _mask(data_file, len(dataset.images))
     images, labels, is_member, rows = _sides(dataset, mask)
     if not len(images[is_member]) or not len(images[~is_member]):
         raise DataError(
-            f"{data_file}: nobody is {'held out' if is_member.all() else 'a member'}: expected some of both: {AGAIN}"
+            f"{foreign.shown(data_file)}: nobody is {'held out' if is_member.all() else 'a member'}: expected some of "
+            f"both: {AGAIN}"
         )
     record = store.inputs_of(set_file)
     about = split.Split(dataset, {}, {"pixels": record.get("pixels", "standard")} | _same(record))
@@ -153,18 +153,19 @@ def read(set_file: Path, data_file: Path, *, people: int, seed: int, equal: bool
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _mask(path: Path, count: int) -> np.ndarray | None:
     """Return who of the training images was condensed, bool [N]; None if the file does not say."""
-    member = own.npz_arrays(path, "DATA", "save numbers only").get("member")
+    member = foreign.npz_arrays(path, "DATA", "save numbers only", optional=("member",)).get("member")
     if member is None:
         return None
     if member.dtype != bool or member.shape != (count,):
         raise DataError(
-            f"{path}: member is {member.dtype} of shape {member.shape}: expected bool of shape ({count},), True for "
-            f"whoever was condensed, a value for each of train_images: {AGAIN}"
+            f"{foreign.shown(path)}: member is {member.dtype.name} of shape {member.shape}: expected bool of "
+            f"shape ({count},), True for whoever was condensed, a value for each of train_images: {AGAIN}"
         )
     return member
 

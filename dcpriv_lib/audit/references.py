@@ -19,9 +19,11 @@ import torch
 from ..attacks import shadow_models
 from ..attacks.released.released_set import Labelled
 from ..condensation import condense, defaults
+from ..data import foreign
 from ..data.dataset import DataError
 from ..engine import store
 from ..engine.errors import ParameterError, check_known
+from ..engine.foreign_text import plain
 from ..engine.seeding import derive
 from ..external import files
 from ..models import networks
@@ -167,7 +169,7 @@ class ByCommand:
                 ended = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             except OSError as error:
                 raise DataError(f"COMMAND: {words[0]} cannot be started ({error.strerror}): correct it") from error
-            said = " / ".join(ended.stdout.strip().splitlines()[-LAST_LINES:]) or "nothing"
+            said = plain(" / ".join(ended.stdout.strip().splitlines()[-LAST_LINES:]), 1000) or "nothing"
             if ended.returncode or not out.is_file():
                 what = (
                     f"ended with status {ended.returncode}" if ended.returncode else f"wrote no {out.name} to {{out}}"
@@ -279,5 +281,4 @@ def _one(people: People, maker: Maker, folder: Path, mask: np.ndarray, seed: int
 
 def flat_layout(data_file: Path) -> bool:
     """Return whether the images of a file have no axis of channels."""
-    with np.load(data_file, allow_pickle=False) as file:
-        return file["train_images"].ndim == 3
+    return foreign.npz_arrays(data_file, "DATA", "save numbers only", ("train_images",))["train_images"].ndim == 3

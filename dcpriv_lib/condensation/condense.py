@@ -38,11 +38,14 @@ METHODS = {
         refuses={"linear": "IDC matches the gradients of convolutions, and it has none"},
     ),
     "IDM": Method(multi_formation.match_expanded, Schedule(14, 4, 5, 10.0, "tiles"), decode=multi_formation.decode),
-    "KIP": Method(kernel_inducing_points.induce_points, Schedule(20, 20, 0, 0.01, ipc_matters=False)),
+    "KIP": Method(
+        kernel_inducing_points.induce_points, Schedule(20, 20, 0, 0.01, ipc_matters=False), uses_network=False
+    ),
     "KIP-labels": Method(
         partial(kernel_inducing_points.induce_points, learn_labels=True),
         Schedule(20, 20, 0, 0.01, ipc_matters=False),
         labels=kernel_inducing_points.soft_labels,
+        uses_network=False,
     ),
 }
 

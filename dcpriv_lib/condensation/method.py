@@ -144,6 +144,7 @@ class Method:
     labels : makes the labels of the training images, ``labels(state, hard, classes)``, from the last state and the hard
         labels int64 [n]; None if they are the hard ones.
     refuses : networks that it cannot work with, and why, to end "network = 'linear': ...".
+    uses_network : whether `step` looks at the network at all.
     """
 
     step: Step
@@ -151,6 +152,7 @@ class Method:
     decode: Callable[[torch.Tensor], torch.Tensor] | None = None
     labels: Callable[[State, torch.Tensor, int], torch.Tensor] | None = None
     refuses: Mapping[str, str] = field(default_factory=dict)
+    uses_network: bool = True
 
     @property
     def functions(self) -> tuple[Callable, ...]:

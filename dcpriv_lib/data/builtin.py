@@ -13,9 +13,11 @@ import numpy as np
 import torch
 
 from ..engine import paths
+from . import foreign
 from .dataset import DataError, Dataset, in_memory
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+MOST_BYTES = 2**30  # of an idx file; the largest has 47 MB
 MNIST_MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -96,6 +98,7 @@ def check_idx_files(folder: Path, md5: dict) -> None:
         path = folder / name
         if not path.exists():
             continue
+        foreign.check_file(path, "DCPRIV_DATA", MOST_BYTES)
         content, advice = path.read_bytes(), "delete it, and it is downloaded again"
         dimensions = 3 if "idx3" in name else 1
         if len(content) < 4 + 4 * dimensions or content[:4] != bytes([0, 0, 8, dimensions]):

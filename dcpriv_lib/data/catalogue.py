@@ -1,11 +1,14 @@
 """Every data set by its name or path."""
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from ..engine.foreign_text import plain
 from . import builtin
 from .dataset import DataError, Dataset
+from .foreign import shown
 from .own import image_folder, npz, places, where
 
 LOADERS: dict[str, Callable[[], Dataset]] = {
@@ -40,16 +43,16 @@ def load(name: str, keep: Path | None = None) -> Dataset:
     path = where(name)
     if name.endswith(".npz"):
         own = npz(path)
-    elif name.strip() and path.is_dir():
+    elif name.strip() and os.path.isdir(path):
         own = image_folder(path, keep)
     else:
         raise DataError(
-            f"dataset = {name!r} is neither one of {', '.join(LOADERS)} nor the path of an "
+            f"dataset = {plain(name, 60)!r} is neither one of {', '.join(LOADERS)} nor the path of an "
             f".npz file or of a folder with one subfolder of images a class{places(name)}"
         )
     if len(own.classes) < 2:
         raise DataError(
-            f"{name} has one class only ({own.classes[0]}): expected two or more, which networks "
+            f"{shown(name)} has one class only ({plain(own.classes[0], 40)}): expected two or more, which networks "
             "learn to tell apart: add images of another class"
         )
     return own

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..engine.foreign_text import distinct, plain
 from ..engine.store import digest
 
 AGAIN = "correct it and save the file again"
@@ -11,6 +12,9 @@ AGAIN = "correct it and save the file again"
 
 class DataError(RuntimeError):
     """A data set, or a file made elsewhere, is missing, damaged, or not usable for the protocol."""
+
+    def __init__(self, sentence: str):
+        super().__init__(plain(sentence, 1000))  # it may quote names of files, classes and arrays
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Dataset:
     images : uint8 [N, C, H, W], 0 to 255, square; the paper's protocol divides these.
     labels : int64 [N], 0 to the number of classes - 1.
     test_images, test_labels : the data set's own test file; 0 rows where it has none.
-    classes : the class names.
+    classes : the class names, as `foreign_text.distinct` makes them.
     """
 
     name: str
@@ -47,5 +51,5 @@ def in_memory(name, images, labels, test_images=None, test_labels=(), classes=()
         torch.as_tensor(labels, dtype=torch.int64),
         test_images.contiguous(),
         torch.as_tensor(test_labels, dtype=torch.int64),
-        tuple(classes),
+        tuple(distinct(classes)),
     )

@@ -3,7 +3,8 @@
 import functools
 import hashlib
 import os
-import zipfile
+import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +12,28 @@ import torch
 from tqdm import tqdm
 
 from ..engine import paths, store
+from ..engine.foreign_text import plain, several
+from . import foreign
 from .dataset import AGAIN, DataError, Dataset, in_memory
+from .foreign import shown
 
 MIN_SIZE = 14  # pixels that the paper's network needs
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # torchvision's
+MOST_SIZE = 2048  # pixels a side; a small file can announce billions
+# torchvision's endings, and one more of JPEG's. Other formats that PIL knows start programs or are no images.
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".jfif")
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP")
+NO_DATA = ("thumbs.db", "desktop.ini")  # that Windows leaves in folders of images
+PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}  # of a data set, never classes
 
 
 def npz(path: Path) -> Dataset:
     """Return a person's own data: train_images, train_labels, test_images, test_labels."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise DataError(
-            f"dataset = {str(path)!r}: there is no file {path.absolute()}{places(str(path)) or ': correct the path'}"
+            f"dataset = {plain(path, 60)!r}: there is no file {shown(path.absolute())}"
+            f"{places(str(path)) or ': correct the path'}"
         )
-    arrays = npz_arrays(
+    arrays = foreign.npz_arrays(
         path,
         "dataset",
         "save the images as uint8 and the labels as integers",
@@ -39,68 +49,26 @@ def npz(path: Path) -> Dataset:
     classes = int(max(tensors[1].max(), tensors[3].max())) + 1
     if tensors[0].shape[1:] != tensors[2].shape[1:]:
         raise DataError(
-            f"{path}: train_images have shape {tuple(tensors[0].shape[1:])} and test_images "
+            f"{shown(path)}: train_images have shape {tuple(tensors[0].shape[1:])} and test_images "
             f"{tuple(tensors[2].shape[1:])}: expected the same: {AGAIN}"
         )
     if classes > len(tensors[0]):  # one name a class is made below: not for labels like 20,260,101
         raise DataError(
-            f"{path}: the largest label is {classes - 1:,}, with {len(tensors[0]):,} training "
+            f"{shown(path)}: the largest label is {classes - 1:,}, with {len(tensors[0]):,} training "
             f"images: expected classes numbered 0, 1, 2 ... without gaps: {AGAIN}"
         )
     names = [str(label) for label in range(classes)]
     return in_memory(str(path), tensors[0], tensors[1], tensors[2], tensors[3], names)
 
 
-def npz_arrays(path: Path, parameter: str, advice: str, wanted: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    """Return the arrays of a stranger's ``.npz``, which cannot run code.
-
-    Parameters
-    ----------
-    path : of the file.
-    parameter : the notebooks' parameter that names it, for the message if it is not there.
-    advice : how the arrays should have been saved, for the message about arrays of objects.
-    wanted : the arrays to be read; all of them if none is named.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, unreadable, damaged, lacks a wanted array or holds arrays of objects.
-    """
-    if not path.is_file():
-        raise DataError(f"{parameter} = {str(path)!r}: there is no file {path.absolute()}: correct the path")
-    try:
-        with path.open("rb") as file:
-            file.read(1)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): correct its permissions") from error
-    if not zipfile.is_zipfile(path):
-        raise DataError(f"{path} is not an .npz file, or is truncated: save it again with numpy.savez")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [key for key in wanted if key not in file.files]
-            if missing:
-                raise DataError(
-                    f"{path} lacks {', '.join(missing)}: it holds {', '.join(file.files)}, "
-                    f"expected {', '.join(wanted)}: {AGAIN}"
-                )
-            return {key: np.asarray(file[key]) for key in wanted or file.files}
-    except DataError:
-        raise
-    except Exception as error:  # zipfile and numpy raise many kinds on a damaged file
-        raise DataError(
-            f"{path} is damaged or holds arrays of objects, which could run code and are never "
-            f"loaded ({error}): {advice}"
-        ) from error
-
-
 def _checked_images(path, key: str, images: np.ndarray) -> torch.Tensor:
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
-        raise DataError(f"{path}: {key} has shape {images.shape}: expected (N, H, W) or (N, H, W, 3): {AGAIN}")
+        raise DataError(f"{shown(path)}: {key} has shape {images.shape}: expected (N, H, W) or (N, H, W, 3): {AGAIN}")
     if not len(images) or images.shape[1] != images.shape[2]:
-        raise DataError(f"{path}: {key} has shape {images.shape}: expected at least one square image: {AGAIN}")
+        raise DataError(f"{shown(path)}: {key} has shape {images.shape}: expected at least one square image: {AGAIN}")
     if images.dtype != np.uint8:
         extra = " and holds NaN" if images.dtype.kind == "f" and np.isnan(images).any() else ""
-        raise DataError(f"{path}: {key} is {images.dtype}{extra}: expected uint8, 0 to 255: {AGAIN}")
+        raise DataError(f"{shown(path)}: {key} is {images.dtype}{extra}: expected uint8, 0 to 255: {AGAIN}")
     tensor = torch.from_numpy(images)
     return tensor.unsqueeze(1) if images.ndim == 3 else tensor.permute(0, 3, 1, 2)
 
@@ -108,11 +76,12 @@ def _checked_images(path, key: str, images: np.ndarray) -> torch.Tensor:
 def _checked_labels(path, key: str, labels: np.ndarray, count: int) -> torch.Tensor:
     if labels.shape not in ((count,), (count, 1)):
         raise DataError(
-            f"{path}: {key} has shape {labels.shape}: expected ({count},) or ({count}, 1), one label an image: {AGAIN}"
+            f"{shown(path)}: {key} has shape {labels.shape}: expected ({count},) or ({count}, 1), one label an image: "
+            f"{AGAIN}"
         )
     if labels.dtype.kind not in "iu" or labels.min() < 0:
         extra = f" with {labels.min()}" if labels.dtype.kind == "i" else ""
-        raise DataError(f"{path}: {key} is {labels.dtype}{extra}: expected integers from 0 up, no NaN: {AGAIN}")
+        raise DataError(f"{shown(path)}: {key} is {labels.dtype}{extra}: expected integers from 0 up, no NaN: {AGAIN}")
     return torch.from_numpy(labels.reshape(-1).astype(np.int64))
 
 
@@ -121,6 +90,20 @@ def image_folder(path: Path, keep: Path | None) -> Dataset:
 
     Files and folders with a hidden name (a leading dot) are no data, nor are files without the ending
     of an image. A class may be a link to a folder; links to folders inside a class are refused.
+
+    As in torchvision, classes are numbered in the order of their names as text (0, 1, 10, 11, 2), and an image is read
+    as its pixels lie in the file: a camera's note in the EXIF data that it has to be turned is not followed.
+
+    Raises
+    ------
+    DataError
+        If there are no classes or no images, if the classes look like parts of a data set (train, test), if files are
+        no images or images of other sizes, or if all would not fit into memory.
+
+    Warns
+    -----
+    UserWarning
+        If files are left out, with their endings.
     """
     labels, files = zip(*_image_files(path))
     classes = sorted(set(labels))
@@ -142,7 +125,9 @@ def _decoded(path: Path, files: tuple[Path, ...], keep: Path) -> torch.Tensor:
         try:
             found = file.stat()
         except OSError as error:  # a link to nowhere
-            raise DataError(f"{file} is not a readable image ({error}): replace or delete it") from error
+            raise DataError(
+                f"{shown(file)} is not a readable image ({error.strerror}): replace or delete it"
+            ) from error
         listing.update(repr((file.relative_to(path).as_posix(), found.st_size, found.st_mtime_ns)).encode())
     inputs = {"files": listing.hexdigest(), "pillow": PIL.__version__}
     return torch.from_numpy(store.cached(keep / "decoded", inputs, lambda _: {"images": _pixels(files)})["images"])
@@ -153,10 +138,15 @@ def _pixels(files: tuple[Path, ...]) -> torch.Tensor:
     images: list[torch.Tensor] = []
     for file in tqdm(files, desc="reading images", delay=2):
         image = _image(file)
+        if not images and len(files) * image.numel() > foreign.most_bytes():
+            raise DataError(
+                f"{len(files):,} images of shape {tuple(image.shape)}, as {shown(file)} is, take more than half of the "
+                "memory: make them smaller, or leave some out"
+            )
         if image.shape != images[0].shape if images else image.shape[1] != image.shape[2]:
             expected = tuple(images[0].shape) if images else "a square image"
             raise DataError(
-                f"{file} has shape {tuple(image.shape)}: expected {expected}, "
+                f"{shown(file)} has shape {tuple(image.shape)}: expected {expected}, "
                 "so that all images fit one tensor: crop or pad the images"
             )
         images.append(image)
@@ -166,32 +156,70 @@ def _pixels(files: tuple[Path, ...]) -> torch.Tensor:
 def _image_files(path: Path) -> list[tuple[str, Path]]:
     """Return class and path of every image of an image folder, in the order of the names."""
     labels = sorted(folder.name for folder in path.iterdir() if folder.is_dir() and not _hidden(folder.name))
-    files = [(label, file) for label in labels for file in _class_files(path / label)]
+    left: Counter = Counter()
+    files = [(label, file) for label in labels for file in _class_files(path / label, left)]
     if not files:
         raise DataError(
-            f"{path} is not an image folder (it has no subfolders): expected one subfolder of images a class"
+            f"{shown(path)} is not an image folder (it has no subfolders): expected one subfolder of images a class"
         )
+    _check_classes(path, files)
     places: dict = {}
     folder = functools.cache(os.path.realpath)  # to ask for every file takes seconds
     for _, file in files:
         place = os.path.realpath(file) if file.is_symlink() else os.path.join(folder(file.parent), file.name)
         first = places.setdefault(place, file)
         if first is not file:
-            raise DataError(f"{file} is the same file as {first}: expected one image once: delete the link")
+            raise DataError(
+                f"{shown(file)} is the same file as {shown(first)}: expected one image once: delete the link"
+            )
+    if left:
+        endings = ", ".join(f"{number:,} {plain(ending, 16)}" for ending, number in left.most_common(5))
+        warnings.warn(
+            f"{shown(path)}: {left.total():,} files are left out, since they have not the ending of an image "
+            f"({endings}): {len(files):,} images are read",
+            stacklevel=4,
+        )
     return files
 
 
-def _class_files(folder: Path) -> list[Path]:
+def _check_classes(path: Path, files: list[tuple[str, Path]]) -> None:
+    """Raise DataError if what should be classes are parts of a data set, each with the classes in it."""
+    inside: dict[str, set[str]] = {}
+    for label, file in files:
+        below = file.relative_to(path / label).parts
+        inside.setdefault(label, set()).add(below[0] if len(below) > 1 else "")
+    named = [label for label in inside if label.lower() in PARTS]
+    held = Counter(folder for folders in inside.values() if "" not in folders for folder in folders)
+    alike = [label for label in inside if "" not in inside[label] and max(held[one] for one in inside[label]) > 1]
+    if parts := named if len(named) > 1 else alike:
+        which = several(parts, 3, 20)
+        what = several(sorted(inside[parts[0]]), 3, 20) if alike else "images"
+        raise DataError(
+            f"{shown(path)}: subfolders {which}, with {what} in each, look like the parts of a data set "
+            f"and not like classes: name {shown(path / parts[0])}, or put the images of a class into one folder"
+        )
+
+
+def _class_files(folder: Path, left: Counter) -> list[Path]:
+    """Return the images of a class; files of other endings are counted in `left`."""
+    if not folder.name.isprintable():
+        raise DataError(f"{shown(folder)}: the name of this class is not printable text: rename the folder")
     below = [file for file in folder.rglob("*") if not any(map(_hidden, file.relative_to(folder).parts))]
     for file in below:
         if file.is_symlink() and file.is_dir():
-            raise DataError(f"{file} is a link to a folder, inside a class: replace it by its images")
-    files = [file for file in below if file.name.lower().endswith(IMAGE_ENDINGS) and not file.is_dir()]
+            raise DataError(f"{shown(file)} is a link to a folder, inside a class: replace it by its images")
+    whole = [file for file in below if not file.is_dir()]
+    files = [file for file in whole if file.name.lower().endswith(IMAGE_ENDINGS)]
     if not files:
         raise DataError(
-            f"{folder.parent} is not an image folder ({folder.name} holds no image): expected "
+            f"{shown(folder.parent)} is not an image folder ({plain(folder.name, 40)} holds no image): expected "
             f"one subfolder of images a class, ending in {', '.join(IMAGE_ENDINGS)}"
         )
+    left.update(
+        file.suffix.lower() or "without ending"
+        for file in whole
+        if not file.name.lower().endswith((*IMAGE_ENDINGS, *NO_DATA))
+    )
     return sorted(files, key=lambda file: (str(file.parent), file.name))
 
 
@@ -208,35 +236,62 @@ def _image(file: Path) -> torch.Tensor:
     Raises
     ------
     DataError
-        If the file is no image, has more than 8 bits a grey level (which PIL would clip), or is
-        transparent somewhere (what is behind it would be invented).
+        If the file is no image or no regular file (a named pipe would never end), has more than `MOST_SIZE` pixels a
+        side, more than 8 bits a grey level or colour (which PIL would clip), or is transparent somewhere (what is
+        behind it would be invented).
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
     from torchvision.transforms.functional import pil_to_tensor
 
+    if not os.path.isfile(file):
+        raise DataError(f"{shown(file)} is not a readable image (it is no regular file): replace or delete it")
     try:
-        with Image.open(file) as image:
-            image.load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused below
+            image = Image.open(file, formats=FORMATS)
+        with image:
+            deep = image.mode[0] in "IF" or any(_is_deep(one.args) for one in image.tile)
+            if max(image.size) <= MOST_SIZE and not deep:
+                image.load()
     except Exception as error:  # PIL raises many kinds on a damaged file
-        raise DataError(f"{file} is not a readable image ({error}): replace or delete it") from error
-    if image.mode[0] in "IF":
+        why = (
+            "it is in none of the formats of its ending"
+            if isinstance(error, UnidentifiedImageError)
+            else plain(error, 60)
+        )
+        raise DataError(f"{shown(file)} is not a readable image ({why}): replace or delete it") from error
+    if max(image.size) > MOST_SIZE:
         raise DataError(
-            f"{file} has more than 8 bits a pixel (PIL's mode {image.mode}): expected grey "
+            f"{shown(file)} has {image.size[0]:,}x{image.size[1]:,} pixels: expected at most {MOST_SIZE:,} "
+            "a side: make it smaller"
+        )
+    if deep:
+        raise DataError(
+            f"{shown(file)} has more than 8 bits a pixel (PIL's mode {image.mode}), or a colour of it: expected "
             "levels from 0 to 255: convert it to 8 bits"
         )
     whole = image.convert("RGBA") if image.has_transparency_data else image
     if image.has_transparency_data and np.asarray(whole)[..., 3].min() < 255:
-        raise DataError(f"{file} is transparent in places: expected opaque images: give it a background")
+        raise DataError(f"{shown(file)} is transparent in places: expected opaque images: give it a background")
     return pil_to_tensor(whole.convert("RGB"))
+
+
+def _is_deep(arguments) -> bool:
+    """Return whether what PIL gives its decoder names 16 bits a colour: "RGB;16B", or of PPM the largest number."""
+    several = arguments if isinstance(arguments, tuple) else (arguments,)
+    return any(";16" in one if isinstance(one, str) else False for one in several) or (
+        len(several) == 2 and several[0] in ("RGB", "L") and isinstance(several[1], int) and several[1] > 255
+    )
 
 
 def where(name: str) -> Path:
     """Return where somebody's own data lie: at the path itself, else below the folder of the data sets."""
-    path, below = Path(name), paths.data() / name
-    return below if below.exists() and not path.exists() else path
+    path, below = paths.of_user(name), paths.data() / name
+    return below if os.path.exists(below) and not os.path.exists(path) else path
 
 
 def places(name: str) -> str:
     """Return the end of an error message: where `where` looked for a relative path."""
-    relative = name.strip() and not Path(name).is_absolute()
-    return f": looked for {Path(name).absolute()} and {paths.data() / name}: correct the path" if relative else ""
+    if not name.strip() or paths.of_user(name).is_absolute():
+        return ""
+    return f": looked for {shown(Path(name).absolute())} and {shown(paths.data() / name)}: correct the path"

@@ -1,21 +1,22 @@
 """The state of a long computation, kept so that a stopped one goes on where it was."""
 
+import contextlib
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
 
-from . import store
+from . import stopping, store
 from .paths import shown
 
 
 class Checkpoint:
     """A file with the last state of the computation inside a ``with`` block.
 
-    The state is saved now and then, and whenever the block is left by an exception. Ctrl-C
-    and SIGTERM (what a cluster sends before it kills) both arrive as KeyboardInterrupt, so
-    either stops cleanly. A signal during a save waits for its end, and those after the first
+    The state is saved now and then, and whenever the block is left by an exception. Ctrl-C,
+    SIGTERM and SIGHUP (see `stopping`) all arrive as KeyboardInterrupt, so
+    each stops cleanly. A signal during a save waits for its end, and those after the first
     are ignored until the state is saved. The file outlives the block; whoever keeps the result
     deletes it (`store.cached`), so that a kill between the two loses nothing. Signals are Python's main thread's: in
     another thread only exceptions save.
@@ -57,9 +58,8 @@ class Checkpoint:
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():  # only there may signals be handled
-            for number in (signal.SIGTERM, signal.SIGINT):
-                if signal.getsignal(number) != signal.SIG_IGN:  # a background job's SIGINT stays ignored
-                    self.handlers[number] = signal.signal(number, self._stop)
+            for number in stopping.heeded():
+                self.handlers[number] = signal.signal(number, self._stop)
         return self
 
     def __exit__(self, kind, error, traceback):
@@ -71,7 +71,8 @@ class Checkpoint:
             for number, handler in self.handlers.items():
                 signal.signal(number, handler or signal.SIG_DFL)
         if self.path and kind is not None and self.state is not None:
-            print(f"stopped; {shown(self.path)} holds the state, the same run goes on from there", file=sys.stderr)
+            with contextlib.suppress(OSError):  # whoever read it may be gone, and be the reason for this
+                print(f"stopped; {shown(self.path)} holds the state, the same run goes on from there", file=sys.stderr)
         if self.stopped and kind is None:
             raise KeyboardInterrupt
 

@@ -16,7 +16,13 @@ def check_at_most(name: str, value: int, most: int, what: str) -> None:
     `what` is counted by `most`, for the message: "members".
     """
     if value > most:
-        raise ParameterError(f"{name} = {value:,}: there are {most:,} {what}, expected at most that many")
+        raise ParameterError(too_large(name, value, most, what))
+
+
+def too_large(name: str, value: int | list[int], most: int, what: str) -> str:
+    """Return the sentence about a parameter that is, or has an entry, above `most` (see `check_at_most`)."""
+    shown = in_words(value) if isinstance(value, list) else f"{value:,}"
+    return f"{name} = {shown}: there are {most:,} {what}, expected at most that many"
 
 
 def as_list(value) -> list:

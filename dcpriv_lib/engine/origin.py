@@ -28,6 +28,7 @@ SOURCES = {module: path.read_text() for module, path in FILES.items()}  # as the
 STAMPS = {module: path.stat().st_mtime_ns for module, path in FILES.items()}
 HOUSE = {
     "__init__",
+    "engine.checksums",
     "engine.store",
     "engine.checkpoint",
     "engine.errors",
@@ -37,6 +38,7 @@ HOUSE = {
     "engine.progress",
     "engine.provenance",
     "engine.run_notebook",
+    "engine.stopping",
     "engine.workers",
     "parameters",
     "profiles",

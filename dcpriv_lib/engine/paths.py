@@ -5,8 +5,12 @@ Nothing depends on the folder a notebook or a command is started from.
 
 import os
 import re
+import reprlib
+import shlex
 import tempfile
 from pathlib import Path
+
+from .foreign_text import plain
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
@@ -15,6 +19,8 @@ FIGURES = REPOSITORY / "figures"  # the committed figures and tables, one folder
 
 PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 PROFILE_NAME_RULE = "letters, digits, '.', '_' and '-', the first a letter or digit, 100 at most"
+
+PATH_RULE = "in one line, at most 255 bytes between two '/' and 4,095 in all"  # what file systems take
 
 
 def data() -> Path:
@@ -25,7 +31,23 @@ def data() -> Path:
 def check_profile(name: str) -> None:
     """Raise ValueError unless `name` is one that stays inside the folder of profiles and that of results."""
     if not (isinstance(name, str) and PROFILE_NAME.fullmatch(name)):
-        raise ValueError(f"profile = {name!r}: expected {PROFILE_NAME_RULE}")
+        number = "; papermill's -p takes such a name for a number, its -r does not" * isinstance(name, int | float)
+        raise ValueError(f"profile = {name!r}: expected {PROFILE_NAME_RULE}{number}")
+
+
+def check_path(text: str) -> None:
+    """Raise ValueError unless a file may have this path: `PATH_RULE`."""
+    name = os.fsencode(text)
+    if len(name) > 4095 or max(map(len, name.split(b"/"))) > 255 or any(byte < 32 or byte == 127 for byte in name):
+        raise ValueError(f"{reprlib.repr(text)}: expected a path {PATH_RULE}")
+
+
+def of_user(text: str) -> Path:
+    """Return a path as a user wrote it, with ``~`` for their own folder."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # somebody else's folder, and there is nobody of this name
+        return Path(text)
 
 
 def all_results() -> Path:
@@ -60,7 +82,31 @@ def results(profile: str) -> Path:
     return folder
 
 
+def check_braces(*places: Path) -> None:
+    """Raise ValueError if a path has braces, which Snakemake takes for the places of wildcards."""
+    for place in places:
+        if set("{}") & set(str(place)):
+            raise ValueError(
+                f"{place}: Snakemake cannot work with braces in a path. Rename that folder or file, or, if only the "
+                "results lie there, set DCPRIV_RESULTS to another folder"
+            )
+
+
 def shown(path) -> str:
     """Return `path` relative to the repository where it lies inside it, for messages."""
     path = Path(path)
-    return str(path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path)
+    return plain(str(path.relative_to(REPOSITORY) if path.is_relative_to(REPOSITORY) else path), None)
+
+
+def again(path) -> str:
+    """Return the command that brings back what lies in the results of a profile, or in the committed ones; "" for any
+    other path."""
+    path = Path(path).absolute()
+    if path.is_relative_to(FIGURES):
+        return f"git restore {shlex.quote(shown(path))}"
+    if not path.is_relative_to(all_results()) or path == all_results():
+        return ""
+    name = path.relative_to(all_results()).parts[0]
+    if name in ("authors", "published"):
+        return f"make {name}"
+    return os.environ.get("DCPRIV_AGAIN") or f"snakemake --cores all --config profile={name}"

@@ -1,13 +1,13 @@
 """``python -m dcpriv_lib.engine.run_notebook`` runs one notebook for the engine, and says in few lines what goes wrong.
 
-SIGTERM stops it as Ctrl-C does: papermill that is interrupted interrupts its kernel, which saves
+SIGTERM and SIGHUP stop it as Ctrl-C does: papermill that is interrupted interrupts its kernel, which saves
 its state (see `checkpoint`); papermill that is terminated leaves the kernel to be killed. Clusters
 terminate.
 """
 
 import argparse
+import logging
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -16,9 +16,12 @@ sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 import nbformat  # noqa: E402
 import yaml  # noqa: E402
+from nbclient.exceptions import DeadKernelError  # noqa: E402
 from papermill import execute_notebook  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
+from . import checksums, stopping, store  # noqa: E402
+from .foreign_text import plain  # noqa: E402
 from .paths import shown  # noqa: E402
 
 EVERY = "60"  # seconds between two lines of a progress bar
@@ -38,7 +41,7 @@ class Screen:
         """Print the lines of `text`, each with the notebook's name."""
         for line in text.replace("\r", "\n").splitlines():
             if line.strip():
-                print(f"  {self.name}: {line}")
+                print(f"  {self.name}: {plain(line, None)}")
 
     def flush(self) -> None:
         """Let nothing wait."""
@@ -59,13 +62,20 @@ def run(notebook: Path, output: Path, parameters: dict) -> None:
     how = {"progress_bar": False, "stderr_file": Screen(notebook.stem), "config": config}
     place = unfinished(output)
     place.parent.mkdir(parents=True, exist_ok=True)
+    if wrong := store.misplaced(place):
+        raise wrong
+    place.unlink(missing_ok=True)  # a named pipe there would have no reader
+    checksums.begin(output)
+    # papermill takes braces for the places of parameters
+    source, target = (Path(str(path).replace("{", "{{").replace("}", "}}")) for path in (notebook, place))
     for attempt in range(ATTEMPTS):
         try:
-            execute_notebook(notebook, place, parameters, **how)
+            execute_notebook(source, target, parameters, **how)
             break
         except RuntimeError as error:
             if UNBORN not in str(error) or attempt == ATTEMPTS - 1:
                 raise
+    checksums.end(output, place)
     os.replace(place, output)
 
 
@@ -77,7 +87,10 @@ def unfinished(output: Path) -> Path:
 def failure(notebook: Path, output: Path, error: Exception) -> str:
     """Return what went wrong: the notebook, its cell, the error, and where to read all of it."""
     place, message, where = unfinished(output), f"{type(error).__name__}: {error}", []
-    cells = nbformat.read(place, 4).cells if place.exists() else []
+    try:
+        cells = nbformat.read(place, 4).cells
+    except Exception:  # not begun, or cut off by what went wrong, a full disk: there is still an error to tell
+        cells = []
     code = enumerate((cell for cell in cells if cell.cell_type == "code"), 1)
     begun = [one for one in code if one[1].metadata.get("papermill", {}).get("status", "pending") != "pending"]
     for number, cell in begun[-1:]:  # the one that failed, or in which the kernel died
@@ -85,7 +98,11 @@ def failure(notebook: Path, output: Path, error: Exception) -> str:
         where = [f"in code cell {number}, which begins: {lines[0]}"]
         for out in cell.outputs:
             message = f"{out.ename}: {out.evalue}" if out.output_type == "error" else message
-    said = [line[:300] for line in message.strip().splitlines()[-2:]]
+    if isinstance(error, DeadKernelError):
+        message = f"Kernel died: it {stopping.KILLED}"
+    if message.startswith("KeyboardInterrupt:"):
+        message = "its kernel was told to stop (KeyboardInterrupt); what it was computing is saved"
+    said = [plain(line, 300) for line in message.strip().splitlines()[-20:]]
     rest = [f"as far as it came: {shown(place)}"] * bool(cells)
     return "\n  ".join([f"FAILED: {shown(notebook)}", *where, *said, *rest])
 
@@ -97,11 +114,16 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("-y", "--yaml", default="{}", type=yaml.safe_load, help="parameters, as YAML")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    logging.getLogger(
+        "asyncio"
+    ).disabled = True  # of a cell that is interrupted it prints the way through all libraries
+    stopping.end_with_the_parent()
     try:
-        run(given.notebook, given.output, given.yaml)
+        with stopping.interrupted_once():
+            run(given.notebook, given.output, given.yaml)
     except KeyboardInterrupt:
-        sys.exit(f"{given.notebook.stem} was stopped; what it was computing is saved")
+        print(f"{given.notebook.stem} was stopped; what it was computing is saved", flush=True)
+        sys.exit(1)
     except Exception as error:
         print(failure(given.notebook, given.output, error), flush=True)
         sys.exit(1)

@@ -12,16 +12,21 @@ or of another save (it names the SHA-256 it is of), where the artefact comes fro
 Tables of the report are for people: plain ``.csv``, each with a ``.csv.json`` beside it (`export_table`).
 
 Everything is written to a temporary file and renamed, so a file is the old one or the new one, and a process killed at
-any moment leaves an artefact that can be read. What is damaged nevertheless is computed again. Nothing here can run
-code: arrays of objects are refused.
+any moment leaves an artefact that can be read. What is damaged nevertheless is computed again; so is what is no file
+but a named pipe or a link that leads nowhere. A folder in an artefact's place may hold something of somebody's: it is
+named, and left alone. Nothing here can run code: arrays of objects are refused.
 """
 
+import contextlib
+import errno
 import glob
 import hashlib
 import io
 import json
 import os
+import re
 import socket
+import stat
 import sys
 import tempfile
 import time
@@ -32,13 +37,21 @@ import numpy as np
 import pandas as pd
 
 from . import origin, provenance
-from .paths import shown
+from .paths import again, shown
 
 TABLE = "table"  # the array that holds the text of a table
+FINGERPRINT = re.compile(r".*-([0-9a-f]{10})\.npz")  # the name of what `cached` keeps
+WRITER = "the notebook that writes it"
+NO_FILE, DEAD_LINK = "is a named pipe, a socket or a device, where a file was expected", "is a link that leads nowhere"
+STATE = "state-"  # begins the name of a state that outlives its work: its inputs are those of the work
 
 
 class ArtefactError(RuntimeError):
     """An artefact is missing, damaged, or was made from other inputs."""
+
+
+class MissingError(ArtefactError):
+    """An artefact is not there."""
 
 
 class DamagedError(ArtefactError):
@@ -46,18 +59,95 @@ class DamagedError(ArtefactError):
 
     Attributes
     ----------
-    what : the file and what is wrong with it, without the advice to re-run `made_by`.
+    path : the file.
+    wrong : what is wrong with it: "is truncated".
+    what : both, without the advice to re-run `made_by`.
     """
 
     def __init__(self, path, wrong: str, made_by: str):
+        self.path, self.wrong = Path(path), wrong
         self.what = f"{shown(path)} {wrong}"
-        super().__init__(f"{self.what}: re-run {made_by}, which replaces it")
+        does = f" (`{command}` does)" if (command := again(path)) else ""
+        super().__init__(f"{self.what}: re-run {made_by}, which replaces it{does}")
+
+
+def read(path, made_by: str = WRITER) -> bytes:
+    """Return what a file holds.
+
+    Raises
+    ------
+    DamagedError
+        If something lies in its place that holds nothing: a named pipe, whose reader would wait for ever, a socket, a
+        device, or a link that leads nowhere.
+    MissingError
+        If there is nothing.
+    ArtefactError
+        If there is a folder, or if the file cannot be read: only its owner knows what to do.
+    """
+    path = Path(path)
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return file.read()
+        wrong = NO_FILE
+    except FileNotFoundError as error:
+        if not path.is_symlink():
+            does = f" (`{command}` does)" if (command := again(path)) else ""
+            wrong = f"{shown(path)} does not exist yet: run {made_by} first, with the same profile{does}"
+            raise MissingError(wrong) from error
+        wrong = DEAD_LINK
+    except OSError as error:
+        if error.errno not in (errno.ENXIO, errno.ELOOP):  # which a socket and a link to itself give
+            raise _unreadable(path, error) from error
+        wrong = NO_FILE if error.errno == errno.ENXIO else DEAD_LINK
+    raise DamagedError(path, wrong, made_by)
+
+
+def _unreadable(path: Path, error: OSError) -> ArtefactError:
+    if wrong := misplaced(path):
+        return wrong
+    return ArtefactError(
+        f"{shown(path)} cannot be read ({error.strerror}): correct its permissions, or what is wrong with the disk; it "
+        "is not deleted here, because it may be whole"
+    )
+
+
+def misplaced(path: Path) -> ArtefactError | None:
+    """Return what to say of a folder in the place of a file, or of what is none in the place of a folder that it should
+    lie in; None if there is no such thing."""
+    wrong = (path, "folder, where a file") if os.path.isdir(path) else None
+    there = next((parent for parent in path.absolute().parents if os.path.lexists(parent)), None)
+    if there and not os.path.isdir(there):
+        wrong = there, "file or a dead link, where a folder"
+    if wrong is None:
+        return None
+    return ArtefactError(
+        f"{shown(wrong[0])} is a {wrong[1]} belongs: move it away; it is not deleted here, because nobody but you "
+        "knows what is in it"
+    )
 
 
 def fingerprint(inputs: dict) -> str:
     """Return 10 hexadecimal digits that identify `inputs` (JSON-serialisable)."""
     text = json.dumps(inputs, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _fingerprints(recorded: dict) -> set[str]:
+    """Return what `fingerprint` may have been of inputs that were recorded since: JSON makes texts of numbers that are
+    keys, and sorts them as such."""
+    return {fingerprint(recorded), fingerprint(_with_number_keys(recorded))}
+
+
+def _with_number_keys(value):
+    if isinstance(value, list):
+        return [_with_number_keys(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    keys: list = list(value)
+    with contextlib.suppress(ValueError):
+        keys = [float(key) if set(key) & set(".en") else int(key) for key in value]
+    return {key: _with_number_keys(one) for key, one in zip(keys, value.values())}
 
 
 def sidecar(path) -> Path:
@@ -89,6 +179,8 @@ def _write_all(*files: tuple[Path, bytes]) -> None:
     except BaseException as error:
         for temporary in temporaries:
             temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and (wrong := misplaced(path)):
+            raise wrong from error
         if isinstance(error, OSError):
             raise OSError(
                 error.errno,
@@ -102,7 +194,8 @@ def _write_temporary(folder: Path, content: bytes) -> Path:
     """Write `content` to a new file in `folder`, and remove those that killed processes left there."""
     ours = f".partial-{socket.gethostname()}@"
     for left in folder.glob(f"{glob.escape(ours)}*"):
-        if not _is_running(int(left.name.removeprefix(ours).split("-")[0])):
+        process = left.name.removeprefix(ours).split("-")[0]
+        if process.isdecimal() and not left.is_dir() and not _is_running(int(process)):
             left.unlink(missing_ok=True)
     handle, name = tempfile.mkstemp(dir=folder, prefix=f"{ours}{os.getpid()}-")
     try:
@@ -110,7 +203,8 @@ def _write_temporary(folder: Path, content: bytes) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
+        with contextlib.suppress(PermissionError):  # some mounts have no modes
+            os.chmod(name, 0o644)
     except BaseException:
         os.unlink(name)
         raise
@@ -146,7 +240,7 @@ def save_arrays(path, arrays: dict, inputs: dict, seconds: float | None = None) 
     """
     content, sha256 = _packed(path, arrays, {"inputs": inputs})
     # In this order, an artefact that is new was never without its provenance.
-    _write_all((sidecar(path), _beside(inputs, sha256, seconds)), (Path(path), content))
+    _write_all((sidecar(path), _beside(Path(path), inputs, sha256, seconds)), (Path(path), content))
 
 
 def save_state(path, arrays: dict, inputs: dict) -> None:
@@ -174,26 +268,67 @@ def load_arrays(path, expect: dict, made_by: str, may_be_renamed: bool = False) 
         If the file is missing, unreadable, or was made from other inputs; if it is damaged, the
         subclass DamagedError.
     """
+    arrays, record = _whole(Path(path), made_by, may_be_renamed)
+    _check(path, record["inputs"], expect, made_by)
+    origin.noticed(path, record | _origin_of(Path(path), record["sha256"]))
+    return arrays
+
+
+def check(path, beside: bool = True) -> dict:
+    """Return the arrays of an artefact if it is whole, none of a table of the report.
+
+    Parameters
+    ----------
+    path : the ``.npz`` or ``.csv``.
+    beside : whether the ``.json`` beside an ``.npz`` must be whole too.
+
+    Raises
+    ------
+    DamagedError
+        If it is not what was once written, or if its record beside it is not.
+    ArtefactError
+        As `read`.
+    """
     path = Path(path)
-    content = _content(path, made_by)
+    if wrong := misplaced(sidecar(path)):
+        raise wrong
+    if path.suffix == ".csv":
+        _exported(path, WRITER)
+        return {}
+    arrays, record = _whole(path, WRITER)
+    if beside and not _origin_of(path, record["sha256"]):
+        raise DamagedError(sidecar(path), "is missing, damaged, or of another file", WRITER)
+    return arrays
+
+
+def _whole(path: Path, made_by: str, may_be_renamed: bool = False) -> tuple[dict, dict]:
+    """Return the arrays and the record of an artefact; the errors are those of `load_arrays`."""
+    content = read(path, made_by)
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             comment, arrays = file.zip.comment, {name: file[name] for name in file.files}
         record = _parsed(comment) if comment else _record_of_old_form(path, content)
     except Exception as error:  # zipfile and numpy raise many kinds
-        why = " ".join(str(error).split())
+        why = " ".join(str(error).split()).partition(". ")[0]  # numpy's next sentence tells how to run what is pickled
         wrong = f"is truncated, was changed after it was written, or is not an .npz of plain arrays ({why})"
         raise DamagedError(path, wrong, made_by) from error
     if record is None:
         wrong = f"has no record of where it comes from, neither inside nor in {sidecar(path).name}"
         raise DamagedError(path, wrong, made_by)
-    if comment and record["name"] != path.name and not may_be_renamed:
-        raise DamagedError(path, f"is {record['name']} under another name", made_by)
+    _check_name(path, record, made_by, may_be_renamed)
     if comment and record["sha256"] != _checksum(record, arrays):
         raise DamagedError(path, "was changed after it was written (its SHA-256 is not the recorded one)", made_by)
-    _check(path, record["inputs"], expect, made_by)
-    origin.noticed(path, record | _origin_of(path, record["sha256"]))
-    return arrays
+    return arrays, record
+
+
+def _check_name(path: Path, record: dict, made_by: str, may_be_renamed: bool = False) -> None:
+    """Raise a DamagedError if a file lies under the name of another."""
+    if record.get("name", path.name) != path.name and not may_be_renamed:
+        raise DamagedError(path, f"is {record['name']} under another name", made_by)
+    named = FINGERPRINT.fullmatch(path.name)
+    if named and not path.name.startswith(STATE) and named[1] not in _fingerprints(record["inputs"]):
+        wrong = f"is another result under this name, which ends in {named[1]} and not in its own fingerprint"
+        raise DamagedError(path, wrong, made_by)
 
 
 def save_table(path, table: pd.DataFrame, inputs: dict) -> None:
@@ -207,27 +342,30 @@ def save_table(path, table: pd.DataFrame, inputs: dict) -> None:
 def load_table(path, expect: dict, made_by: str) -> pd.DataFrame:
     """Load what `save_table` saved; the arguments and errors are those of `load_arrays`.
 
-    The table is what ``pandas.read_csv`` makes of the text.
+    The table is what ``pandas.read_csv`` makes of the text, but for words such as NA and None, which stay words.
     """
     arrays = load_arrays(path, expect, made_by)
     if arrays.keys() != {TABLE}:
         raise DamagedError(path, "holds arrays, where a table was expected", made_by)
-    return pd.read_csv(io.BytesIO(arrays[TABLE].tobytes()))
+    return _of_csv(arrays[TABLE].tobytes())
 
 
 def export_table(path, table: pd.DataFrame, inputs: dict, **more) -> None:
     """Keep a table of the report as the ``.csv`` `path`, with its inputs, SHA-256, provenance and code beside it.
 
-    `more`, what JSON can hold, goes into the record beside these.
+    `more`, what JSON can hold, goes into the record beside these; so do, as "texts", columns of text that would be read
+    as numbers of another look, such as 7 for "007".
 
     It is for readers: notebooks pass on what `save_table` saves.
     """
     content = _csv(table)
-    beside = _beside(inputs, hashlib.sha256(content).hexdigest(), None, **more)
+    if texts := _taken_for_numbers(table, _of_csv(content)):
+        more["texts"] = texts
+    beside = _beside(Path(path), inputs, hashlib.sha256(content).hexdigest(), None, **more)
     _write_all((sidecar(path), beside), (Path(path), content))
 
 
-def read_exported(path, made_by: str = "the notebook that writes it") -> tuple[pd.DataFrame, dict]:
+def read_exported(path, made_by: str = WRITER) -> tuple[pd.DataFrame, dict]:
     """Return a table that `export_table` kept, and its record: "inputs", "sha256", "provenance", "code".
 
     Raises
@@ -236,15 +374,22 @@ def read_exported(path, made_by: str = "the notebook that writes it") -> tuple[p
         If the table is missing or unreadable; the subclass DamagedError, if its record is missing or damaged, or is not
         of this table.
     """
-    path = Path(path)
-    content, record = _content(path, made_by), _json_of(sidecar(path))
-    if not _is_record(record) or "provenance" not in record:
+    content, record = _exported(Path(path), made_by)
+    texts = [name for name, form in record.get("forms", {}).items() if form["form"] is None]
+    return _of_csv(content, dict.fromkeys(texts + record.get("texts", []), str)), record
+
+
+def _exported(path: Path, made_by: str) -> tuple[bytes, dict]:
+    """Return the text and the record of a table that `export_table` kept; the errors are those of `read_exported`."""
+    content, record = read(path, made_by), _record_beside(path)
+    if record is None:
         wrong = f"has no record of where it comes from ({sidecar(path).name} is missing or damaged)"
         raise DamagedError(path, wrong, made_by)
     if record["sha256"] != hashlib.sha256(content).hexdigest():
         wrong = f"was changed after it was written, or its save was cut short ({sidecar(path).name} is of another text)"
         raise DamagedError(path, wrong, made_by)
-    return pd.read_csv(io.BytesIO(content)), record
+    _check_name(path, record, made_by)
+    return content, record
 
 
 def cached(path, inputs: dict, compute, by: tuple = ()) -> dict:
@@ -263,6 +408,9 @@ def cached(path, inputs: dict, compute, by: tuple = ()) -> dict:
     """
     path = cached_path(path, inputs)
     unfinished = path.with_name(path.stem + "-unfinished.npz")
+    for file in (path, sidecar(path), unfinished):  # before anything is computed that could then not be saved
+        if wrong := misplaced(file):
+            raise wrong
     arrays = load_if_whole(path, inputs, "it is computed again")
     if arrays is None:
         start = time.perf_counter()
@@ -279,7 +427,7 @@ def load_if_whole(path, expect: dict, otherwise: str) -> dict | None:
 
     `otherwise` ends the line on stderr that tells of a damaged one: "it is computed again".
     """
-    if not Path(path).exists():
+    if not os.path.exists(path):  # a link that leads nowhere is replaced by what is computed
         return None
     try:
         return load_arrays(path, expect, "the same notebook")
@@ -294,7 +442,7 @@ def cached_path(path, inputs: dict) -> Path:
     return path.with_name(f"{path.name}-{fingerprint(inputs)}.npz")
 
 
-def read_record(path, made_by: str = "the notebook that writes it") -> dict:
+def read_record(path, made_by: str = WRITER) -> dict:
     """Return the "inputs" and the "sha256" of an artefact, and its "provenance" and "code" if these are on record.
 
     Its arrays are neither read nor checked.
@@ -302,19 +450,18 @@ def read_record(path, made_by: str = "the notebook that writes it") -> dict:
     Raises
     ------
     ArtefactError
-        If the artefact is missing or unreadable; the subclass DamagedError, if it has no record.
+        If the artefact is missing or unreadable; the subclass DamagedError, if it has no record or that of another.
     """
     path = Path(path)
     record = _record_alone(path, made_by)
-    if record is None:
-        raise DamagedError(path, "has no record of where it comes from", made_by)
+    _check_name(path, record, made_by)
     return record | _origin_of(path, record["sha256"])
 
 
 def inputs_of(path) -> dict:
     """Return what the artefact `path` was made from; nothing if there is no such artefact, or none that can be read."""
     try:
-        return read_record(path)["inputs"]
+        return _record_alone(Path(path), WRITER)["inputs"]
     except ArtefactError:
         return {}
 
@@ -365,17 +512,18 @@ def _is_record(record) -> bool:
     return isinstance(record, dict) and isinstance(record.get("inputs"), dict) and isinstance(record.get("sha256"), str)
 
 
-def _record_alone(path: Path, made_by: str) -> dict | None:
-    """Return the record of an artefact of which nothing else is read; None if there is none."""
+def _record_alone(path: Path, made_by: str) -> dict:
+    """Return the record of an artefact of which nothing else is read, whatever its name is."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _parsed(archive.comment) if archive.comment else _record_of_old_form(path, None)
-    except FileNotFoundError as error:
-        raise _missing(path, made_by) from error
-    except OSError as error:
-        raise _unreadable(path, error) from error
+        with zipfile.ZipFile(io.BytesIO(read(path, made_by))) as archive:
+            record = _parsed(archive.comment) if archive.comment else _record_of_old_form(path, None)
+    except ArtefactError:
+        raise
     except Exception as error:
         raise DamagedError(path, f"is truncated or was changed after it was written ({error})", made_by) from error
+    if record is None:
+        raise DamagedError(path, "has no record of where it comes from", made_by)
+    return record
 
 
 def _record_of_old_form(path: Path, content: bytes | None) -> dict | None:
@@ -396,34 +544,68 @@ def _record_of_old_form(path: Path, content: bytes | None) -> dict | None:
     return fitting[0]
 
 
-def _beside(inputs: dict, sha256: str, seconds: float | None, **more) -> bytes:
-    """Return the ``.json`` that lies beside what is saved now."""
+def _beside(path: Path, inputs: dict, sha256: str, seconds: float | None, **more) -> bytes:
+    """Return the ``.json`` that lies beside what is saved now.
+
+    "record_sha256" is the SHA-256 of all the rest, as `_seal` has it.
+    """
     record = {
+        "name": path.name,
         "inputs": inputs,
         **more,
         "sha256": sha256,
         "provenance": provenance.of_this_process(seconds),
     } | origin.of_what_is_saved()
-    return (json.dumps(record, indent=1) + "\n").encode()
+    return (json.dumps(record | {"record_sha256": _seal(record)}, indent=1) + "\n").encode()
+
+
+def _seal(record: dict) -> str:
+    """Return the SHA-256 of a record less its own "record_sha256"."""
+    rest = {name: value for name, value in json.loads(json.dumps(record)).items() if name != "record_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def _record_beside(path: Path) -> dict | None:
+    """Return the record in the ``.json`` beside a file; None if it is missing or damaged.
+
+    Records made before 2026-12 have neither "name" nor "record_sha256".
+    """
+    found = _json_of(sidecar(path))
+    if not _is_record(found) or not isinstance(found.get("provenance"), dict):
+        return None
+    sealed = found.keys() & {"name", "record_sha256"}
+    return None if sealed and found.get("record_sha256") != _seal(found) else found
 
 
 def _origin_of(path: Path, sha256: str) -> dict:
     """Return what the ``.json`` beside an artefact says of where it comes from; nothing unless it is of this save."""
-    found = _json_of(sidecar(path))
-    fits = _is_record(found) and found["sha256"] == sha256 and isinstance(found.get("provenance"), dict)
-    return {name: found[name] for name in ("provenance", "code", "other_code") if name in found} if fits else {}
+    found = _record_beside(path)
+    if found is None or found["sha256"] != sha256:
+        return {}
+    return {name: found[name] for name in ("provenance", "code", "other_code") if name in found}
 
 
 def _json_of(path: Path):
     """Return what a JSON file holds; None if it is missing or damaged."""
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return json.loads(read(path))
+    except (ArtefactError, ValueError, RecursionError):
         return None
 
 
 def _csv(table: pd.DataFrame) -> bytes:
     return table.to_csv(index=False).encode()
+
+
+def _of_csv(content: bytes, dtypes: dict | None = None) -> pd.DataFrame:
+    """Return the table of a csv. Only an empty cell is nothing: "NA", "None" and "nan" are somebody's names."""
+    return pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""], dtype=dtypes)
+
+
+def _taken_for_numbers(table: pd.DataFrame, read: pd.DataFrame) -> list[str]:
+    """Return the columns of text of a table that do not look the same when they were read."""
+    texts = [name for name in table if all(isinstance(one, str) for one in table[name].dropna())]
+    return [name for name in texts if list(table[name].dropna()) != list(map(str, read[name].dropna()))]
 
 
 def _check(path: Path, inputs: dict, expect: dict, made_by: str) -> None:
@@ -436,25 +618,6 @@ def _check(path: Path, inputs: dict, expect: dict, made_by: str) -> None:
                 f"{wanted!r} is asked for: re-run {made_by} with {name} = "
                 f"{wanted!r}, or ask for {found!r}"
             )
-
-
-def _content(path: Path, made_by: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise _missing(path, made_by) from error
-    except OSError as error:
-        raise _unreadable(path, error) from error
-
-
-def _missing(path: Path, made_by: str) -> ArtefactError:
-    return ArtefactError(f"{shown(path)} does not exist yet: run {made_by} first, with the same profile")
-
-
-def _unreadable(path: Path, error: OSError) -> ArtefactError:
-    return ArtefactError(
-        f"{shown(path)} cannot be read ({error.strerror}): correct its permissions, or what is wrong with the disk"
-    )
 
 
 def digest(*arrays) -> str:

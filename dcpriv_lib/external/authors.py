@@ -2,11 +2,12 @@
 
 Beside the paper lie the weights of its target and shadow models and its condensed images, without a licence: so nothing
 of it is part of this project, and whoever wants to judge it gets it with `GET`. Weights are read from HDF5, images
-from npy without pickle; neither can run code. What lies there as a pickle (attack models, saved softmaxes) is never
-opened: answers are computed again from the weights.
+from npy without pickle; neither can run code, and links of HDF5 to other files are not followed. What lies there as a
+pickle (attack models, saved softmaxes) is never opened: answers are computed again from the weights.
 """
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +17,10 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from ..data.foreign import shown
 from ..data.split import Split
 from ..engine import paths
+from ..engine.foreign_text import plain
 from ..models import networks, training
 from ..models.trained import Models
 
@@ -44,6 +47,7 @@ LAYERS = [
 ]
 OURS = ("features.0", "features.3", "classifier.1", "classifier.3")  # those with weights, in `networks.PaperCNN`
 AGAIN = f"delete the clone and get it again: {GET}"
+LONGEST = 2**20  # bytes that the description of a network may have
 
 
 class AuthorsError(RuntimeError):
@@ -62,7 +66,7 @@ def find(clone: str = "") -> Path:
     AuthorsError
         If the folder or a file in it is missing, with the command that gets it.
     """
-    folder = Path(clone) if clone else paths.data() / NAME
+    folder = paths.of_user(clone) if clone else paths.data() / NAME
     if not folder.is_dir():
         raise AuthorsError(
             f"the authors' models are needed and {paths.shown(folder)} is not a folder: run {GET} {paths.shown(folder)}"
@@ -127,30 +131,26 @@ def read_weights(path: Path, shape: tuple[int, int, int]) -> dict[str, np.ndarra
     Raises
     ------
     AuthorsError
-        If the file is missing, truncated, of another architecture, or lacks a layer, or if a layer has a wrong
-        shape or type or holds NaN. (Two axes of the same length that were exchanged have no wrong shape: only the
-        model's accuracy tells.)
+        If the file is missing, truncated, of another architecture, or lacks a layer, if a layer has a wrong
+        shape or type or holds NaN, or if it lies in another file. (Two axes of the same length that were exchanged have
+        no wrong shape: only the model's accuracy tells.)
     """
     network = networks.PaperCNN(*shape)
+    if not os.path.isfile(path):  # to open a named pipe would never end
+        raise AuthorsError(f"{shown(path)} does not exist, or is no regular file: {AGAIN}")
     try:
         with h5py.File(path, "r") as file:
             found = {}
             for ours, theirs in zip(OURS, _layers(path, file), strict=True):
                 layer = network.get_submodule(ours)
-                group = file["model_weights"][theirs][theirs]
-                kernel = _array(path, theirs, group["kernel:0"], _keras_shape(layer))
+                kernel = _array(path, file, theirs, "kernel:0", _keras_shape(layer))
                 found[f"{ours}.weight"] = _torch_layout(kernel, network.features[3].out_channels, ours)
-                found[f"{ours}.bias"] = _array(path, theirs, group["bias:0"], tuple(layer.bias.shape))
+                found[f"{ours}.bias"] = _array(path, file, theirs, "bias:0", tuple(layer.bias.shape))
             return found
-    except FileNotFoundError as error:
-        raise AuthorsError(f"{paths.shown(path)} does not exist: {AGAIN}") from error
-    except OSError as error:
-        raise AuthorsError(f"{paths.shown(path)} is truncated or no HDF5 file ({error}): {AGAIN}") from error
-    except KeyError as error:
-        raise AuthorsError(
-            f"{paths.shown(path)} lacks the weights of a layer that it names, or their name was changed "
-            f"({error.args[0]}): {AGAIN}"
-        ) from error
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) as error:  # h5py raises many kinds
+        if isinstance(error, AuthorsError):
+            raise
+        raise AuthorsError(f"{shown(path)} is truncated or no HDF5 file ({plain(error, 40)}): {AGAIN}") from error
 
 
 def condensed(clone: Path, ipc: int) -> dict[str, np.ndarray]:
@@ -169,21 +169,24 @@ def condensed(clone: Path, ipc: int) -> dict[str, np.ndarray]:
     ):
         if array.dtype != dtype or array.shape != shape:
             raise AuthorsError(
-                f"{paths.shown(clone / file)} holds {array.dtype} {list(array.shape)}: expected {dtype} "
+                f"{shown(clone / file)} holds {plain(array.dtype, 40)} {list(array.shape)}: expected {dtype} "
                 f"{list(shape)}, {ipc} images of each class: {AGAIN}"
             )
     if not np.isfinite(images).all():
-        raise AuthorsError(f"{paths.shown(clone / CONDENSED[ipc][0])} holds NaN or infinity: {AGAIN}")
+        raise AuthorsError(f"{shown(clone / CONDENSED[ipc][0])} holds NaN or infinity: {AGAIN}")
     if not np.array_equal(np.sort(labels), np.repeat(np.arange(10), ipc)):
         raise AuthorsError(
-            f"{paths.shown(clone / CONDENSED[ipc][1])}: expected each of the labels 0 to 9 {ipc} times: {AGAIN}"
+            f"{shown(clone / CONDENSED[ipc][1])}: expected each of the labels 0 to 9 {ipc} times: {AGAIN}"
         )
-    return {"images": images[:, None], "labels": labels}
+    return {"images": np.array(images)[:, None], "labels": np.array(labels)}
 
 
 def _layers(path: Path, file: h5py.File) -> list[str]:
     """Return the names of the layers with weights, in order; AuthorsError unless the architecture is the paper's."""
     try:
+        stored = file.attrs.get_id("model_config")
+        if stored.shape or stored.dtype.itemsize > LONGEST or stored.get_storage_size() > LONGEST:
+            raise ValueError("no text of a usual length")
         layers = [
             layer
             for layer in json.loads(file.attrs["model_config"])["config"]["layers"]
@@ -194,27 +197,49 @@ def _layers(path: Path, file: h5py.File) -> list[str]:
         names = [str(layer["config"]["name"]) for layer in layers if layer["class_name"] in ("Conv2D", "Dense")]
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise AuthorsError(
-            f"{paths.shown(path)} does not say which layers it has: expected a model saved by Keras: {AGAIN}"
+            f"{shown(path)} does not say which layers it has: expected a model saved by Keras: {AGAIN}"
         ) from error
     if kinds != LAYERS or not last:
         raise AuthorsError(
-            f"{paths.shown(path)} has the layers {', '.join(str(kind) for kind, _ in kinds)}, not those of "
+            f"{shown(path)} has the layers {plain(', '.join(str(kind) for kind, _ in kinds), 60)}, not those of "
             f"the paper's network ({', '.join(kind for kind, _ in LAYERS)}, channels last): {AGAIN}"
         )
     return names
 
 
-def _array(path: Path, layer: str, dataset, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a dataset of an HDF5 file, after checking what it is; nothing of a wrong size is read."""
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype != np.float32 or dataset.shape != shape:
-        found = f"{dataset.dtype} {list(dataset.shape)}" if isinstance(dataset, h5py.Dataset) else "no array"
+def _array(path: Path, file: h5py.File, layer: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return an array of a layer, after checking what it is and that it lies in this file; else nothing is read.
+
+    HDF5 can link to other files, put an array together from them (virtual), or call any file's bytes one (external).
+    """
+    inside: h5py.Group | h5py.Dataset = file
+    for step in ("model_weights", layer, layer, name):
+        named = isinstance(inside, h5py.Group) and "/" not in step  # of a/b only b would be looked at
+        link = inside.get(step, getlink=True) if named else None
+        if link is None:
+            raise AuthorsError(
+                f"{shown(path)} lacks the weights of a layer that it names, or their name was changed "
+                f"({plain(layer, 40)}): {AGAIN}"
+            )
+        if not isinstance(link, h5py.HardLink):
+            raise AuthorsError(
+                f"{shown(path)}: {plain(layer, 40)} is a link, which may lead to another file: expected weights "
+                f"in this one: {AGAIN}"
+            )
+        inside = inside[step]
+    if not isinstance(inside, h5py.Dataset) or inside.dtype != np.float32 or inside.shape != shape:
+        found = f"{inside.dtype} {list(inside.shape or ())}" if isinstance(inside, h5py.Dataset) else "no array"
         raise AuthorsError(
-            f"{paths.shown(path)}: layer {layer} holds {found}: expected float32 {list(shape)}, as Keras "
-            f"orders the axes: {AGAIN}"
+            f"{shown(path)}: layer {plain(layer, 40)} holds {plain(found, 40)}: expected float32 {list(shape)}, "
+            f"as Keras orders the axes: {AGAIN}"
         )
-    values = dataset[()]
+    if inside.is_virtual or inside.external or np.prod(inside.chunks or ()) > inside.size:
+        raise AuthorsError(
+            f"{shown(path)}: layer {plain(layer, 40)} does not lie in this file, or not as Keras lays it: {AGAIN}"
+        )
+    values = inside[()]
     if not np.isfinite(values).all():
-        raise AuthorsError(f"{paths.shown(path)}: layer {layer} holds NaN or infinity: {AGAIN}")
+        raise AuthorsError(f"{shown(path)}: layer {plain(layer, 40)} holds NaN or infinity: {AGAIN}")
     return values
 
 
@@ -236,10 +261,15 @@ def _torch_layout(kernel: np.ndarray, channels: int, layer: str) -> np.ndarray:
 
 
 def _npy(path: Path) -> np.ndarray:
+    """Return the array of an npy file as a map of it: no memory is taken before its type and shape are checked."""
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        if not os.path.isfile(path):
+            raise ValueError("no regular file")
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(found, np.ndarray):
+            raise ValueError("an npz file")
+        return found
+    except (OSError, ValueError, EOFError, OverflowError, MemoryError) as error:
         raise AuthorsError(
-            f"{paths.shown(path)} is missing or damaged, or holds objects, which could run code and are never "
-            f"loaded ({error}): {AGAIN}"
+            f"{shown(path)} is missing or damaged, or holds objects, which could run code ({plain(error, 30)}): {AGAIN}"
         ) from error

@@ -131,9 +131,12 @@ def winograd(images: torch.Tensor, layer: torch.nn.Conv2d) -> torch.Tensor:
 
 
 def halved(images: torch.Tensor) -> torch.Tensor:
-    """Return 2x2 average pooling of images [B, C, H, W]; H and W even."""
+    """Return 2x2 average pooling of images [B, C, H, W]; an odd last row or column is left out, as `torch` does."""
+    height, width = images.shape[2] // 2 * 2, images.shape[3] // 2 * 2
+    if images.shape[2:] != (height, width):
+        images = images[:, :, :height, :width]
     columns = images.unflatten(2, (-1, 2)).sum(3)
-    return columns @ _halving(images.shape[3], images.dtype)
+    return columns @ _halving(width, images.dtype)
 
 
 @functools.cache

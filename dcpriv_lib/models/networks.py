@@ -67,7 +67,8 @@ class ConvNet(nn.Module):
 
     `depth` blocks of 3x3 convolution, instance normalisation, ReLU and 2x2 average
     pooling, then one linear layer. The first convolution pads the image to the next
-    multiple of 2^depth (28 -> 32 pixels, as in the authors' code).
+    multiple of 2^depth (28 -> 32 pixels, as in the authors' code). An odd size is padded to one pixel more (31 -> 33),
+    and the first pooling leaves the last row and column out.
 
     Parameters
     ----------
@@ -150,8 +151,8 @@ NETWORKS: dict[str, Callable[[tuple[int, int, int], int, bool], nn.Module]] = {
 
 def _convolved(images: torch.Tensor, layer: nn.Conv2d) -> torch.Tensor:
     """Apply a 3x3 convolution, by Winograd's algorithm where it is faster and the tiles fit."""
-    wide = layer.in_channels >= WINOGRAD_CHANNELS and images.shape[2] % 4 == 0 and images.shape[3] % 4 == 0
-    return convolution.winograd(images, layer) if wide else layer(images)
+    tiled = layer.padding == (1, 1) and images.shape[2] % 4 == 0 and images.shape[3] % 4 == 0
+    return convolution.winograd(images, layer) if tiled and layer.in_channels >= WINOGRAD_CHANNELS else layer(images)
 
 
 @torch.no_grad()

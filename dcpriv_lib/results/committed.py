@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from ..engine import origin, paths, store
+from ..engine import checksums, origin, paths, store
 
 
 def copy(*profiles: str) -> None:
@@ -18,7 +18,7 @@ def copy(*profiles: str) -> None:
     Raises
     ------
     RefusedError
-        If one of them was made by code that is in no commit; then nothing is deleted or copied.
+        If one of them was made by code that is in no commit, or is damaged; then nothing is deleted or copied.
     """
     runs = sorted(folder.parent for folder in paths.all_results().glob("*/tables"))
     if unknown := set(profiles) - {run.name for run in runs}:
@@ -26,7 +26,7 @@ def copy(*profiles: str) -> None:
             f"{', '.join(sorted(unknown))}: no such run with tables in {paths.shown(paths.all_results())}"
         )
     runs = [run for run in runs if run.name in profiles or not profiles]
-    if refused := [text for run in runs if (text := refusal(run.name, _to_copy(run)))]:
+    if refused := [text for run in runs if (text := _damage(run) or refusal(run.name, _to_copy(run)))]:
         raise RefusedError("\n".join(refused))
     for run in runs:
         place = paths.FIGURES / run.name
@@ -39,6 +39,17 @@ def copy(*profiles: str) -> None:
 
 class RefusedError(RuntimeError):
     """Results that must not be committed."""
+
+
+def _damage(run: Path) -> str:
+    """Return what is damaged of what a run left, and what to do; "" if nothing is."""
+    wrong = {}
+    for notebook in sorted(run.glob("notebooks/*.ipynb")):
+        if checksums.of(notebook).exists():
+            wrong |= checksums.damaged(notebook)
+    told = [f"{path.name} {what}" for path, what in wrong.items()]
+    again = f"`{paths.again(run)}` and `make figures` again"
+    return f"figures/{run.name} stays as it is: {origin.listed(told)}. Run {again}." if told else ""
 
 
 def refusal(run: str, files: list[Path]) -> str:
@@ -60,14 +71,18 @@ def uncommitted(record: Path) -> str:
 
     "" if all is in commits.
     """
-    if not record.exists():
+    try:
+        content = json.loads(store.read(record))
+    except (store.ArtefactError, ValueError):
         return origin.UNKNOWN
-    content = json.loads(record.read_text())
     if "+changes" in json.dumps(content):  # wherever it stands: of what was read too
         return "changed code that was not committed"
-    commits = [content["provenance"].get("git_commit") or origin.NONE] if "provenance" in content else []
-    commits += [one for whose in content.get("other_code", {}).values() for one in whose]
-    return "code without a commit" if any(origin.NONE in one for one in commits) else ""
+    nowhere = "provenance" in content and not content["provenance"].get("git_commit")
+    for versions in content.get("other_code", {}).values():
+        # A state that work went on from has no commit beside the hash of its code; another result of that code may.
+        committed = {one.partition(" of ")[0] for one in versions if origin.NONE not in one}
+        nowhere |= any(origin.NONE in one and one.partition(" of ")[0] not in committed for one in versions)
+    return "code without a commit" if nowhere else ""
 
 
 def _to_copy(run: Path) -> list[Path]:
@@ -89,5 +104,5 @@ def _place(file: Path, run: Path) -> Path:
 if __name__ == "__main__":
     try:
         copy(*sys.argv[1:])
-    except RefusedError as error:
+    except (RefusedError, store.ArtefactError) as error:
         sys.exit(str(error))

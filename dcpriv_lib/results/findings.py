@@ -6,17 +6,18 @@ Every sentence is true whatever the numbers are, says what the attacker holds, a
 there.
 """
 
+import contextlib
 import re
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 from scipy.stats import binom, ttest_ind
 
 from ..attacks.suites import CANDIDATES
-from ..engine import origin, paths, store
+from ..engine import foreign_text, origin, paths, store
 from ..evaluation import examination
 from . import tables, verdicts
 
@@ -242,14 +243,17 @@ def _auc(judged: pd.DataFrame, target: str, attack: str) -> list[float] | None:
 def keep(folder: Path) -> None:
     """Write the sentences among the tables of a run, as a list in markdown."""
     found = sentences(folder)
-    text = "".join(f"{number}. {sentence}\n" for number, sentence in enumerate(found, 1))
+    text = "".join(f"{number}. {foreign_text.in_markdown(sentence)}\n" for number, sentence in enumerate(found, 1))
     store.write(folder / "tables" / NAME, text.encode())
 
 
 def kept(folder: Path) -> list[str]:
-    """Return the sentences that lie among the tables in `folder`; none if nothing was run."""
-    lines = (folder / NAME).read_text().splitlines() if (folder / NAME).exists() else []
-    return [line.partition(". ")[2] for line in lines]
+    """Return the sentences that lie among the tables in `folder`, as plain text; none if nothing was run."""
+    try:
+        lines = store.read(folder / NAME).decode().splitlines()
+    except (store.ArtefactError, UnicodeDecodeError):  # not there yet, or damaged: the report writes it again
+        lines = []
+    return [foreign_text.from_markdown(line.partition(". ")[2]) for line in lines]
 
 
 def last_words(profile: str) -> str:
@@ -262,12 +266,19 @@ def last_words(profile: str) -> str:
     ]
     page, whose = folder / "report/index.html", tables.data_set(_dataset(folder))
     lines = [f"What this run found ({profile}, on {whose}):", *found] if found else []
-    mixed = origin.mixture([store.read_exported(table)[1] for table in sorted((folder / "tables").glob("*.csv"))])
+    mixed = origin.mixture([*_records(folder)])
     lines += [f"{mixed} `make fresh PROFILE={profile}` starts anew."] if mixed else []
     lines += [f"Read on: {page.as_uri()}"] if page.exists() else []
     if whose == "digits":
         lines.append("Small data, wide intervals: the MNIST results are in README.md and figures/.")
     return "\n".join(lines)
+
+
+def _records(folder: Path) -> Iterator[dict]:
+    """Yield the records of a run's tables, without those of damaged ones, which the report has named."""
+    for table in sorted((folder / "tables").glob("*.csv")):
+        with contextlib.suppress(store.ArtefactError):
+            yield store.read_exported(table)[1]
 
 
 def _delta(folder: Path) -> float | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..engine import paths, store
+from ..engine import checksums, paths, store
 from ..models.trained import Models
 from ..stages import MADE_BY
 from . import tables
@@ -31,11 +31,12 @@ class Results:
 
     def save(self, name: str, content: Models | pd.DataFrame | dict[str, np.ndarray], **settings) -> None:
         """Keep models, a table or a dict of arrays for the notebooks that follow; `settings` are recorded with it."""
-        inputs = self._recorded(settings)
+        inputs, path = self._recorded(settings), self._file(name)
         if isinstance(content, dict):
-            store.save_arrays(self.folder / f"{name}.npz", content, inputs)
+            store.save_arrays(path, content, inputs)
         else:
-            store.save_table(self._table(name), content.table if isinstance(content, Models) else content, inputs)
+            store.save_table(path, content.table if isinstance(content, Models) else content, inputs)
+        checksums.add(path)
 
     def load_models(self, name: str) -> Models:
         """Return models that were kept; the inputs of their record are in `settings`.
@@ -52,19 +53,21 @@ class Results:
 
     def load_table(self, name: str) -> pd.DataFrame:
         """Return a table that was kept; ArtefactError as `load_models`."""
-        return store.load_table(self._table(name), self.inputs, _made_by(name))
+        return store.load_table(self._file(name), self.inputs, _made_by(name))
 
     def load_arrays(self, name: str) -> dict[str, np.ndarray]:
         """Return arrays that were kept; ArtefactError as `load_models`."""
-        return store.load_arrays(self.folder / f"{name}.npz", self.inputs, _made_by(name))
+        return store.load_arrays(self._file(name), self.inputs, _made_by(name))
 
     def record_of(self, name: str) -> dict:
         """Return the inputs and the provenance of models or a table that were kept."""
-        return store.read_record(self._table(name), _made_by(name))
+        return store.read_record(self._file(name), _made_by(name))
 
     def table(self, frame: pd.DataFrame, name: str, note: str = ""):
         """Keep the numbers of a report's table, and return it in words, with a note below it, to be shown."""
-        tables.keep(self.folder / "tables" / f"{name}.csv", frame, self._recorded({}), note)
+        path = self.folder / "tables" / f"{name}.csv"
+        tables.keep(path, frame, self._recorded({}), note)
+        checksums.add(path)
         return tables.shown(frame, note)
 
     def figure(self, figure, name: str) -> None:
@@ -72,12 +75,13 @@ class Results:
         from . import plots  # here, because worker processes would wait for matplotlib
 
         plots.save(figure, self.folder, name)
+        checksums.add(self.folder / "figures" / f"{name}.png")
 
     def _recorded(self, settings: dict) -> dict:
         """Return the inputs that are recorded with what is kept."""
         return self.inputs | {"parameters": self.parameters} | settings | ({"files": self.files} if self.files else {})
 
-    def _table(self, name: str) -> Path:
+    def _file(self, name: str) -> Path:
         return self.folder / f"{name}.npz"
 
 

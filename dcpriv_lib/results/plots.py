@@ -1,4 +1,8 @@
-"""The figures' common parts. Functions draw on an `ax` and return it."""
+"""The figures' common parts. Functions draw on an `ax` and return it.
+
+A name that they are given is drawn as it is. Whoever puts one into a title or a legend passes it through `in_figure`,
+for a "$" in it would begin a formula.
+"""
 
 import io
 import itertools
@@ -14,6 +18,7 @@ from PIL import Image
 
 from .. import metrics
 from ..engine import store
+from ..engine.foreign_text import in_figure
 
 plt.style.use(Path(__file__).with_name("report.mplstyle"))
 
@@ -132,7 +137,7 @@ def roc(ax, scores, is_member, label: str):
         ax.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal", xlim=(0, 1), ylim=(0, 1))
         ax.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
     false_positive, true_positive, _ = roc_curve(is_member, scores)
-    ax.plot(false_positive, true_positive, label=label)
+    ax.plot(false_positive, true_positive, label=in_figure(label))
     return ax
 
 
@@ -153,7 +158,7 @@ def above_chance(ax, scores, is_member, label: str):
         ax.set(xlabel="false positive rate", xlim=(0, 1))
         ax.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
     false_positive, true_positive, _ = roc_curve(is_member, scores)
-    ax.plot(false_positive, 100 * (true_positive - false_positive), label=label)
+    ax.plot(false_positive, 100 * (true_positive - false_positive), label=in_figure(label))
     return ax
 
 
@@ -177,7 +182,7 @@ def roc_log(ax, scores, is_member, label: str):
             ylabel="true positive rate",
         )
         ax.set_prop_cycle(plt.rcParams["axes.prop_cycle"])
-    (line,) = ax.plot(fpr, np.maximum(tpr, floor), label=label)
+    (line,) = ax.plot(fpr, np.maximum(tpr, floor), label=in_figure(label))
     ax.fill_between(
         fpr, np.maximum(low, floor), np.maximum(high, floor), color=line.get_color(), alpha=0.15, linewidth=0
     )
@@ -189,7 +194,7 @@ def intervals(ax, values, low, high, names, colour: str, offset: float = 0.0, **
     rows = np.arange(len(names))[::-1] + offset
     error = np.clip([np.subtract(values, low), np.subtract(high, values)], 0, None)
     ax.errorbar(values, rows, xerr=error, linestyle="none", capsize=3, color=colour, **{"marker": "o"} | point)
-    ax.set(yticks=np.arange(len(names))[::-1], yticklabels=names)
+    ax.set(yticks=np.arange(len(names))[::-1], yticklabels=list(map(in_figure, names)))
     return ax
 
 
@@ -205,7 +210,7 @@ def name_points(ax, points, names, colours):
     taken = [Bbox([place - dot, place + dot]) for place in places]
     for point, name, colour in zip(points, names, colours):
         text = ax.annotate(
-            name,
+            in_figure(name),
             point,
             (0, 0),
             textcoords="offset points",
@@ -227,6 +232,12 @@ def name_points(ax, points, names, colours):
                 break
         taken.append(box_)
     return ax
+
+
+def sign(name: str) -> str:
+    """Return a mark that shows the first two letters or digits of a name; "?" if it has none that formulas can hold."""
+    shown = "".join(one for one in name if one == "-" or (one.isalnum() and ord(one) < 0x10000))
+    return f"${shown[:2] or '?'}$"
 
 
 def box(ax, centre, text: str, colour: str = "0.35", size=(2.2, 0.9)):
@@ -282,7 +293,7 @@ def name_rows(ax, names):
     bottom, top = ax.get_ylim()
     for row, name in enumerate(names):
         y = top + (bottom - top) * (row + 0.5) / len(names)
-        ax.text(-0.02, y, name, transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=7)
+        ax.text(-0.02, y, in_figure(name), transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=7)
     return ax
 
 

@@ -1,8 +1,11 @@
 """The report: a front page, and every executed notebook as a page of its own; all read without a network."""
 
 import base64
+import contextlib
+import os
 import re
 import sys
+from html import escape, unescape
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +17,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 
 from .. import stages
-from ..engine import origin, paths, store
+from ..engine import checksums, origin, paths, store
 from . import findings
 from .tables import data_set, read, words
 
@@ -44,13 +47,42 @@ TEMPLATES = jinja2.FileSystemLoader(Path(__file__).parent)
 
 
 class _MathMLRenderer(IPythonRenderer):
-    """Turns LaTeX into MathML, which browsers draw themselves; nbconvert would load MathJax."""
+    """Turns LaTeX into MathML, which browsers draw themselves; nbconvert would load MathJax.
+
+    Of HTML in markdown only `HTML` passes, the rest is shown as text; so are addresses of scripts, and pictures that
+    are not in the page.
+    """
+
+    HTML = ("<br>", "<span>", "</span>")
+
+    def __init__(self):
+        super().__init__(escape=True, allow_harmful_protocols=False)
+
+    def text(self, text: str) -> str:
+        return escape(unescape(text), quote=False)  # "&#60;" is a "<", as where HTML passes
+
+    def inline_html(self, html: str) -> str:
+        return html if html in self.HTML else super().inline_html(html)
+
+    def block_mermaidjs(self, code: str) -> str:
+        return f"<pre>{escape(code)}</pre>"
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        return super().image(text, url, title) if url.startswith("data:image/png;") else escape(text)
 
     def inline_math(self, body: str) -> str:
-        return convert(body)
+        return _equation(body, "inline")
 
     def block_math(self, body: str) -> str:
-        return f'<div class="equation">{convert(body, display="block")}</div>'
+        return f'<div class="equation">{_equation(body, "block")}</div>'
+
+
+def _equation(body: str, display: str) -> str:
+    """Return LaTeX as MathML, or as it is written where it is none."""
+    try:
+        return convert(body, display=display)
+    except Exception:  # latex2mathml raises many kinds, IndexError among them
+        return f"<code>{escape(body)}</code>"
 
 
 class OfflineExporter(HTMLExporter):
@@ -61,7 +93,7 @@ class OfflineExporter(HTMLExporter):
 
     def markdown2html(self, source: str) -> str:
         """Return the HTML of one markdown cell."""
-        return MarkdownWithMath(renderer=_MathMLRenderer(escape=False)).render(source)
+        return MarkdownWithMath(renderer=_MathMLRenderer()).render(source)
 
     def default_filters(self):
         """Yield nbconvert's filters, with ours for markdown."""
@@ -73,7 +105,11 @@ def build(profile: str) -> Path:
     """Write ``results/<profile>/report/`` from what was run so far, and return its front page."""
     folder = paths.results(profile)
     findings.keep(folder)
-    return write(folder / "report", folder / "notebooks", folder / "tables", folder / "figures")
+    front_page = write(folder / "report", folder / "notebooks", folder / "tables", folder / "figures")
+    beside = [folder / "tables" / name for name in (findings.NAME, "arithmetic.json")]
+    pages = {*front_page.parent.glob("*.html")} - {front_page}
+    checksums.write(front_page, [*sorted(pages), *filter(Path.is_file, beside)])
+    return front_page
 
 
 def site() -> Path:
@@ -117,14 +153,17 @@ def as_committed(stage: str):
 
 
 def executed(stage: str, notebooks: Path):
-    """Return a notebook as it was run; None if it was not run.
+    """Return a notebook as it was run; None if it was not run, or if it is damaged, which is said.
 
     `stages.APART` is run for all profiles at once, beside them; without such a run it is shown as committed, and says
     so.
     """
     for folder in [notebooks] + [notebooks.parent.parent / "authors/notebooks"] * (stage == stages.APART.name):
-        if (folder / f"{stage}.ipynb").exists():
-            return nbformat.read(folder / f"{stage}.ipynb", 4)
+        if os.path.lexists(folder / f"{stage}.ipynb"):
+            try:
+                return checksums.executed(folder / f"{stage}.ipynb", f"notebooks/{stage}.ipynb")
+            except store.ArtefactError as error:
+                print(f"{error}; until then the report leaves it out", file=sys.stderr)
     if stage != stages.APART.name:
         return None
     notebook = as_committed(stage)
@@ -159,7 +198,7 @@ def verdicts(tables: Path):
     """Yield what the judging notebooks found, one dict a row of their tables."""
     for stage in (stage for stage in stages.STAGES if stage.verdict):
         name, asked, answered = stage.verdict
-        if (tables / f"{name}.csv").exists():
+        with contextlib.suppress(store.ArtefactError):  # not there yet, or damaged, which `run` says
             for row in words(read(tables / f"{name}.csv")).to_dict("records"):
                 about = row.get("target", "")
                 asks = row[asked] if about in row[asked] else f"{row[asked]} ({about})"
@@ -175,9 +214,15 @@ def verdicts(tables: Path):
 def run(tables: Path) -> str:
     """Return which run the tables of a folder are of.
 
-    That is its profile, data, dates, processors and commits, and how much code it mixes.
+    That is its profile, data, dates, processors and commits, and how much code it mixes. Damaged tables are left out,
+    and named on stderr.
     """
-    records = [store.read_exported(record.with_suffix(""))[1] for record in sorted(tables.glob("*.csv.json"))]
+    records = []
+    for path in sorted(tables.glob("*.csv")):
+        try:
+            records.append(store.read_exported(path)[1])
+        except store.ArtefactError as error:
+            print(f"{error}; until then the report leaves it out", file=sys.stderr)
     if not records:
         return ""
     inputs = records[0]["inputs"]
@@ -224,4 +269,7 @@ def _embedded(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    build(sys.argv[1]) if len(sys.argv) > 1 else print(site())
+    try:
+        build(sys.argv[1]) if len(sys.argv) > 1 else print(site())
+    except (store.ArtefactError, ValueError, OSError) as error:
+        sys.exit(str(error))

@@ -20,15 +20,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..engine import store
+from ..engine import foreign_text, store
 
 COPIES = {"CIFAR-10-images/train": "CIFAR-10, JPEG copy"}  # compressed anew, so not to be called by the name alone
+pd.set_option("display.html.use_mathjax", False)  # a "$" in somebody's name begins no formula
 ROUNDING = 1e-9  # of a difference of fractions that were themselves rounded
 
 
 def data_set(name: str) -> str:
     """Return what a data set is called where its numbers stand; `name` is the notebooks' ``dataset`` parameter."""
-    return next((title for folder, title in COPIES.items() if f"/{name}".endswith(f"/{folder}")), name)
+    title = next((title for folder, title in COPIES.items() if f"/{name}".endswith(f"/{folder}")), name)
+    return foreign_text.plain(title)
 
 
 # ---------------------------------------------------------------- how numbers are written
@@ -341,8 +343,28 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def markdown(frame: pd.DataFrame, note: str = "") -> str:
-    """Return a table in words as markdown, without its index, and a note below it."""
-    return words(frame).to_markdown(index=False) + (f"\n\n*{note}*" if note else "")
+    """Return a table in words as markdown, without its index, and a note below it.
+
+    No text of the table is markup: names of classes and files are shown as they are.
+    """
+    shown_ = words(frame).map(_cell).rename(columns=_cell)
+    names = [number for number, column in enumerate(frame) if any(map(_like_a_float, frame[column]))]
+    return shown_.to_markdown(index=False, disable_numparse=names) + (f"\n\n*{note}*" if note else "")
+
+
+def _cell(one):
+    return foreign_text.in_markdown(one) if isinstance(one, str) else one
+
+
+def _like_a_float(one) -> bool:
+    """Return whether something is a text that would be rounded if it were taken for a number: a class "1e5"."""
+    if not isinstance(one, str) or one.isdecimal():
+        return False
+    try:
+        float(one)
+    except ValueError:
+        return False
+    return True
 
 
 def shown(frame: pd.DataFrame, note: str = ""):

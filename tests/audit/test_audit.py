@@ -311,9 +311,12 @@ def test_permuted_labels_are_said(tmp_path):
 def test_another_scale_is_said(tmp_path):
     data_file, *_ = data(tmp_path)
     images, labels = some_people(np.random.default_rng(5), 20)
-    set_file = released(tmp_path / "a.npz", images / 255, labels, pixels="raw")
+    set_file = released(tmp_path / "a.npz", 30.0 * images, labels, pixels="raw")
     said = people.read(set_file, data_file, people=1000, seed=0, equal=False).warned
     assert any("was another scale meant" in one for one in said)
+    certain = released(tmp_path / "b.npz", (images - images.min()) / np.ptp(images), labels, pixels="raw")
+    with pytest.raises(DataError, match="b.npz: with pixels='raw'.*was another scale meant.*pixels='unit' fits"):
+        people.read(certain, data_file, people=1000, seed=0, equal=False)
 
 
 # ---------------------------------------------------------------- bad input

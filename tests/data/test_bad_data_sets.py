@@ -1,8 +1,10 @@
 """Missing, damaged and unusable data sets are refused: the downloaded ones, .npz files and folders of images."""
 
 import hashlib
+import os
 import shutil
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 from PIL import Image
 
 from bad_input import image_folder, npz
-from dcpriv_lib.data import builtin, catalogue, dataset
+from dcpriv_lib.data import builtin, catalogue, dataset, foreign
 from support import Bomb
 
 
@@ -94,6 +96,18 @@ def test_damaged_idx_file_is_named(damage, refused, no_network, tmp_path, monkey
     monkeypatch.setenv("DCPRIV_DATA", str(tmp_path))
     with refused(dataset.DataError, name, *words):
         catalogue.load("fashion_mnist")
+
+
+def test_an_idx_file_that_is_a_pipe_or_a_terabyte_is_not_read(tmp_path):
+    folder, name = tmp_path / "raw", "t10k-images-idx3-ubyte"
+    write_idx_files(folder)
+    os.truncate(folder / name, 2**40)
+    with pytest.raises(dataset.DataError, match=f"{name} has 1,099,511,627,776 bytes: expected at most"):
+        builtin.check_idx_files(folder, {})
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(dataset.DataError, match=f"there is no file {folder / name}"):
+        builtin.check_idx_files(folder, {})
 
 
 def test_one_flipped_byte_in_an_idx_file_is_found_by_its_md5(refused, tmp_path):
@@ -299,3 +313,131 @@ def test_good_image_folder_loads(tmp_path):
     assert loaded.images.shape == (6, 3, 14, 14) and loaded.images.dtype == torch.uint8
     assert loaded.images[5, :, 0, 0].tolist() == [2, 0, 200]
     assert loaded.labels.tolist() == [0, 0, 0, 1, 1, 1] and loaded.classes == ("cat", "dog")
+
+
+# ---------------------------------------------------------------- folders of strangers
+
+
+def picture(file: Path, **how):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (14, 14), (9, 99, 200)).save(file, **how)
+
+
+@pytest.mark.parametrize("parts", [("train", "test"), ("TRAIN", "val"), ("fold 1", "fold 2"), ("a", "b")])
+def test_parts_of_a_data_set_are_no_classes(parts, refused, tmp_path):
+    for part in parts:
+        for label in ("0", "1"):
+            picture(tmp_path / "D" / part / label / "x.png")
+    with refused(dataset.DataError, "look like the parts of a data set", "0, 1 in each", f"name {tmp_path}/D/"):
+        catalogue.load(str(tmp_path / "D"))
+    assert catalogue.load(str(tmp_path / "D" / parts[0])).classes == ("0", "1")
+
+
+def test_flat_parts_are_no_classes_either_and_folders_in_one_class_are_none(refused, tmp_path):
+    for part in ("train", "test"):
+        picture(tmp_path / "D" / part / "x.png")
+    with refused(dataset.DataError, "look like the parts", "name "):
+        catalogue.load(str(tmp_path / "D"))
+    for file in ("cat/1/x.png", "cat/2/x.png", "dog/x.png", "test/y.png"):
+        picture(tmp_path / "E" / file)
+    assert catalogue.load(str(tmp_path / "E")).labels.tolist() == [0, 0, 1, 2]
+
+
+def test_files_of_other_endings_are_told_in_one_line(tmp_path):
+    path = Path(image_folder(tmp_path / "pets", (14, 14)))
+    for name in ("cat/a.heic", "dog/b.HEIC", "dog/notes.txt", "dog/more/c", "cat/Thumbs.db", "cat/._x.png"):
+        (path / name).parent.mkdir(exist_ok=True)
+        (path / name).write_text("x")
+    with pytest.warns(UserWarning, match="left out") as caught:
+        loaded = catalogue.load(str(path))
+    (told,) = [str(one.message) for one in caught]
+    assert len(loaded.images) == 2 and "\n" not in told and len(told) <= 300
+    assert "4 files are left out" in told and "(2 .heic, 1 .txt, 1 without ending): 2 images are read" in told
+
+
+def test_jfif_is_jpeg(tmp_path, recwarn):
+    path = Path(image_folder(tmp_path / "pets", (14, 14)))
+    picture(path / "cat/x.jfif", format="JPEG")
+    assert catalogue.load(str(path)).labels.tolist() == [0, 0, 1] and not recwarn.list
+
+
+def png_of_16_bits(colour: int, channels: int) -> bytes:
+    """Return a PNG of 14x14 pixels of 16 bits a channel, which PIL cannot write; every value is 300."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = (b"\0" + np.full(14 * channels, 300, ">u2").tobytes()) * 14
+    header = struct.pack(">IIBBBBB", 14, 14, 16, colour, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+DEEP = {  # name: content of a file of 16 bits a channel
+    "grey.png": png_of_16_bits(0, 1),
+    "colour.png": png_of_16_bits(2, 3),
+    "alpha.png": png_of_16_bits(6, 4),
+    "colour.ppm": b"P6 14 14 65535\n" + np.full(14 * 14 * 3, 300, ">u2").tobytes(),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_16_bits_a_channel_are_refused_in_grey_and_in_colour(name, refused, tmp_path):
+    path = Path(image_folder(tmp_path / "pets", (14, 14)))
+    (path / "cat" / name).write_bytes(DEEP[name])
+    with refused(dataset.DataError, f"{name} has more than 8 bits a pixel", "convert it to 8 bits"):
+        catalogue.load(str(path))
+
+
+def test_an_image_is_read_as_its_pixels_lie_and_classes_are_in_the_order_of_text(tmp_path):
+    for label in range(12):
+        picture(tmp_path / "D" / str(label) / "x.png")
+    image, note = Image.fromarray(np.arange(196 * 3, dtype=np.uint8).reshape(14, 14, 3)), Image.Exif()
+    image.save(tmp_path / "D/0/a.png")
+    note[274] = 6  # turn by 90 degrees
+    image.save(tmp_path / "D/0/b.png", exif=note)
+    loaded = catalogue.load(str(tmp_path / "D"))
+    assert torch.equal(loaded.images[0], loaded.images[1])
+    assert loaded.classes == ("0", "1", "10", "11", "2", "3", "4", "5", "6", "7", "8", "9")
+
+
+def test_a_small_file_that_announces_a_large_image_is_refused(refused, tmp_path, monkeypatch):
+    path = Path(image_folder(tmp_path / "pets", (14, 14)))
+    for side in (2049, 20_000, 60_000):
+        header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+        chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+        (path / "cat/big.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT")
+        with refused(dataset.DataError, f"{path}/cat/big.png"):
+            catalogue.load(str(path))
+    (path / "cat/big.png").unlink()
+    monkeypatch.setattr(foreign, "most_bytes", lambda: 1000)
+    with refused(dataset.DataError, "2 images of shape (3, 14, 14)", "more than half of the memory"):
+        catalogue.load(str(path))
+
+
+def test_pipes_and_programs_are_no_images(refused, tmp_path):
+    path = Path(image_folder(tmp_path / "pets", (14, 14)))
+    os.mkfifo(path / "cat/pipe.png")
+    with refused(dataset.DataError, "pipe.png is not a readable image (it is no regular file)"):
+        catalogue.load(str(path))
+    (path / "cat/pipe.png").unlink()
+    (path / "cat/x.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 14 14\n"
+    )  # PIL would start Ghostscript
+    with refused(dataset.DataError, "x.png is not a readable image", "none of the formats"):
+        catalogue.load(str(path))
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", b"\xff\xfe".decode("utf-8", "surrogateescape")])
+def test_a_class_has_a_name_that_can_be_printed(name, refused, tmp_path):
+    path = Path(image_folder(tmp_path / "pets", (14, 14)))
+    shutil.copytree(path / "cat", path / name)
+    (path / name / "0.png").rename(path / name / "7.png")
+    with refused(dataset.DataError, "the name of this class is not printable", "rename the folder"):
+        catalogue.load(str(path))
+
+
+def test_a_path_that_is_too_long_is_not_there(refused):
+    for name in ("x" * 5000, "x" * 5000 + ".npz"):
+        with refused(dataset.DataError, "dataset = 'xxx", "correct the path"):
+            catalogue.load(name)

@@ -179,10 +179,10 @@ def test_another_process_that_decodes_at_the_same_time_does_no_harm(moment, pets
     assert len(list(keep.iterdir())) == 2  # the pixels and their record: nothing half written
 
 
-def test_the_endings_of_images_are_torchvisions():
+def test_the_endings_of_images_are_torchvisions_and_one_more():
     from torchvision.datasets.folder import IMG_EXTENSIONS
 
-    assert own.IMAGE_ENDINGS == IMG_EXTENSIONS
+    assert own.IMAGE_ENDINGS == (*IMG_EXTENSIONS, ".jfif")
 
 
 def test_a_relative_path_is_looked_for_here_and_then_among_the_data_sets(pets, tmp_path, monkeypatch):

@@ -257,6 +257,8 @@ def keep_until_stopped(path, saves, saving):
         real(handle)
 
     os.fsync = slow
+    for number in (signal.SIGTERM, signal.SIGINT):  # one that comes when the state is saved and the block is left
+        signal.signal(number, lambda *_: None)
     try:
         with Checkpoint(path, INPUTS, keep_last=True, seconds=-1) as saved:
             for number in range(1, 10**9):

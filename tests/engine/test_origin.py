@@ -456,6 +456,7 @@ def test_what_a_run_found_replaces_what_was_committed_of_it(runs):
         ),
         (made_by(CLEAN, other_code={"dcpriv_lib/a.py": [f"1 of {CHANGED}"]}), "changed code that was not committed"),
         (made_by(CLEAN, other_code={"dcpriv_lib/a.py": ["1 of no commit"]}), "code without a commit"),
+        (made_by(CLEAN, other_code={"dcpriv_lib/a.py": ["1 of no commit", f"2 of {CLEAN}"]}), "code without a commit"),
         (made_by(CLEAN, replaces=made_by(CHANGED)), "changed code that was not committed"),
     ],
 )
@@ -470,6 +471,12 @@ def test_results_of_uncommitted_code_are_refused_before_anything_is_deleted(file
         committed.copy()
     for name in ("good", "other"):
         assert [path.name for path in (runs / "figures" / name).iterdir()] == ["before.csv"]
+
+
+def test_code_of_a_state_is_committed_if_another_result_of_the_same_code_is(tmp_path):
+    both = made_by(CLEAN, other_code={"dcpriv_lib/a.py": ["1 of no commit", f"1 of {CLEAN}"]})
+    (tmp_path / "a.json").write_text(json.dumps(both))
+    assert committed.uncommitted(tmp_path / "a.json") == ""
 
 
 @pytest.mark.parametrize("file", ["tables/claims.csv", "condensed_sets.npz"])

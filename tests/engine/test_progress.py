@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pandas as pd
@@ -43,26 +44,106 @@ def test_steps_and_what_nobody_has_said_is_worth_reading(event, level, text, sho
     assert progress.worth_reading(record) is shown
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "RuleException:\nCommand 'set -e; python 'a'.ipynb' returned non-zero exit status 2.",
+            "the step returned non",
+        ),
+        (
+            "RuleException:\nCommand 'python' died with <Signals.SIGTERM: 15>.\n  File",
+            "the step died with <Signals.SIG",
+        ),
+        (
+            "RuleException:\nCommand 'python' died with <Signals.SIGKILL: 9>.",
+            "the step was killed from outside, usually",
+        ),
+        ("RuleException:\nCommand 'python' returned non-zero exit status 137.", "the step was killed from outside"),
+        ("MissingOutputException in rule attack: attacks.csv", "MissingOutputException in rule attack: attacks.csv"),
+    ],
+)
+def test_of_a_step_that_fails_its_end_is_shown_and_not_its_command(text, shown):
+    assert progress.in_words(text).startswith(shown) and "python" not in progress.in_words(text)
+
+
 def test_the_log_file_of_snakemake_keeps_all():
     logger, screen, file = logging.Logger("any"), logging.StreamHandler(), logging.StreamHandler()
     screen.name, file.name = "DefaultStreamHandler", "DefaultLogFileHandler"
     logger.addHandler(screen)
     logger.addHandler(file)
-    progress.attach(logger)
+    progress.attach(logger, "make report")
     assert screen.filters == [progress.worth_reading] and file.filters == []
 
 
-def test_an_unknown_profile_is_named(tmp_path):
-    process = engine(tmp_path, profile="nonsense")
-    said, _ = process.communicate()
-    assert process.returncode and "nonsense" in said and "there is no profile" in said
+FAKE = """#!/bin/sh
+for last; do true; done
+case "$*" in
+*run_notebook*) {notebook} ;;
+*report*) {report} ;;
+esac
+"""
+EVERYTHING = " ".join(f"{name}.npz" for stage in stages.STAGES for name in stage.leaves)
+SUCCEEDS = f'touch "$last"; cd "$(dirname "$last")/.."; touch {EVERYTHING}'
 
 
-def test_results_that_cannot_be_written_do_not_end_in_silence(tmp_path):
-    (tmp_path / "tiny").write_text("a file where the folder of the results should be")
-    process = engine(tmp_path)
-    said, _ = process.communicate()
-    assert process.returncode and "cannot write to the results folder" in said and str(tmp_path / "tiny") in said
+@pytest.mark.parametrize(
+    ("notebook", "report", "said"),
+    [
+        ("echo FAILED: cell 3; exit 1", "true", "FAILED: cell 3"),
+        ("true", "true", "MissingOutputException"),
+        ("kill -9 $$", "true", "the step was killed from outside, usually because memory ran out"),
+        ("kill -9 $PPID", "true", "the step was killed from outside, usually because memory ran out"),
+        ("exit 127", "true", "the step returned non-zero exit status 127"),
+        (SUCCEEDS, "echo No space left on device: page; exit 1", "No space left on device: page"),
+        (SUCCEEDS, "exit 2", "the step returned non-zero exit status 2"),
+    ],
+)
+def test_a_step_that_fails_is_told_in_words_and_with_the_command_that_goes_on(tmp_path, notebook, report, said):
+    """Another program takes the place of python; all steps are run by it, in milliseconds."""
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/python").write_text(FAKE.format(notebook=notebook, report=report))
+    (tmp_path / "tools/python").chmod(0o755)
+    targets = [] if notebook == SUCCEEDS else ["data_split"]
+    process = engine(tmp_path / "results", targets=targets, tools=[tmp_path / "tools"])
+    shown, _ = process.communicate()
+    assert process.returncode == 1 and said in shown
+    assert "What was finished is kept. To go on from there: snakemake --cores 2" in shown
+    assert "set -euo pipefail" not in shown and "Traceback" not in shown
+
+
+@pytest.mark.parametrize(
+    ("results", "options", "said"),
+    [
+        ("", {"profile": "nonsense"}, "there is no profile 'nonsense'"),
+        ("", {"profile": "2024"}, "there is no profile '2024'"),
+        ("", {"config": ["dataset=mnist"]}, "--config dataset=...: expected only profile=NAME; write dataset to"),
+        ("", {"targets": ["no_such_step"]}, "no_such_step"),
+        ("a{ipc}b", {}, "a{ipc}b/tiny: Snakemake cannot work with braces in a path"),
+        ("occupied", {}, "occupied/tiny (File exists): free that path, or set DCPRIV_RESULTS"),
+    ],
+)
+def test_what_cannot_begin_is_told_in_words_and_with_the_command_that_goes_on(tmp_path, results, options, said):
+    (tmp_path / "occupied").mkdir()
+    (tmp_path / "occupied/tiny").write_text("a file where the folder of the results should be")
+    process = engine(tmp_path / results, **options)
+    shown, _ = process.communicate()
+    assert process.returncode == 1 and said in shown and "Traceback" not in shown and 'File "' not in shown
+    assert "What was finished is kept. To go on from there: snakemake --cores 2" in shown
+
+
+def test_a_run_that_was_killed_needs_no_unlocking(tmp_path):
+    """Snakemake's locks are files that a killed one leaves; that two of them name one result is what locks."""
+    locks = tmp_path / ".snakemake/locks"
+    locks.mkdir(parents=True)
+    for kind in ("input", "output"):
+        (locks / f"0.{kind}.lock").write_text(str(tmp_path / "tiny/split.npz") + "\n")
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/python").write_text(FAKE.format(notebook=SUCCEEDS, report="true"))
+    (tmp_path / "tools/python").chmod(0o755)
+    process = engine(tmp_path, targets=["data_split"], tools=[tmp_path / "tools"])
+    shown, _ = process.communicate()
+    assert process.returncode == 0, shown
 
 
 def test_an_error_of_the_engine_itself_is_not_swallowed(tmp_path, monkeypatch):
@@ -87,13 +168,31 @@ def test_a_failure_names_the_cell_and_the_error(tmp_path):
     assert not output.exists() and run_notebook.unfinished(output).exists()
 
 
+def test_a_notebook_that_a_full_disk_cut_off_leaves_the_failure_to_be_told(tmp_path):
+    output = tmp_path / "out.ipynb"
+    for content in ('{"cells": [{"cell_type": "co', "", "[]"):
+        run_notebook.unfinished(output).write_text(content)
+        said = run_notebook.failure(tmp_path / "01_test.ipynb", output, OSError(28, "No space left on device"))
+        assert said.splitlines()[0].startswith("FAILED:") and "No space left on device" in said
+
+
+def test_braces_in_a_path_are_no_parameters(tmp_path, monkeypatch):
+    def execute(source, place, *_, **__):
+        assert str(source).format() == str(tmp_path / "a{ipc}.ipynb"), "as papermill formats it"
+        Path(str(place).format()).write_text("executed")
+
+    monkeypatch.setattr(run_notebook, "execute_notebook", execute)
+    run_notebook.run(tmp_path / "a{ipc}.ipynb", tmp_path / "{b}/out.ipynb", {})
+    assert (tmp_path / "{b}/out.ipynb").read_text() == "executed"
+
+
 def test_a_kernel_that_dies_is_a_failure_that_names_the_cell(tmp_path):
     cells = [new_code_cell("1 + 1"), new_code_cell("import os\nos._exit(9)")]
     nbformat.write(new_notebook(cells=cells, metadata=KERNEL), tmp_path / "01_test.ipynb")
     with pytest.raises(Exception) as caught:  # noqa: PT011 (whatever papermill raises)
         run_notebook.run(tmp_path / "01_test.ipynb", tmp_path / "out.ipynb", {})
     said = run_notebook.failure(tmp_path / "01_test.ipynb", tmp_path / "out.ipynb", caught.value)
-    assert "code cell 2, which begins: import os" in said and "Kernel died" in said
+    assert "code cell 2, which begins: import os" in said and "Kernel died: it was killed from outside" in said
 
 
 def test_a_long_step_says_how_far_it_is_and_how_long_still_and_repeats_warnings(tmp_path):

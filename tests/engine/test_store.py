@@ -183,6 +183,23 @@ def test_an_artefact_of_an_older_version_is_read_and_checked_as_before(tmp_path,
     assert record(path)["inputs"] and store.read_record(path)["provenance"]
 
 
+def test_two_artefacts_of_an_older_version_exchanged_with_their_records_are_noticed_by_their_names(tmp_path, capsys):
+    inputs = [{"profile": "quick", "kind": "target", "key": [target, 0], "ipc": {"10": 1, "2": 0}} for target in "ab"]
+    paths = [store.cached_path(tmp_path / "target", {**one, "ipc": {10: 1, 2: 0}}) for one in inputs]
+    for number, (path, one) in enumerate(zip(paths, inputs)):
+        save_as_older_versions_did(path, {"x": np.array(number)}, one)
+        assert store.load_arrays(path, {"profile": "quick"}, "")["x"] == number
+    for one, other in (paths, map(store.sidecar, paths)):
+        aside = one.rename(tmp_path / "aside")
+        other.rename(one), aside.rename(other)
+    for path in paths:
+        for reader in (lambda: store.load_arrays(path, {"profile": "quick"}, ""), lambda: store.read_record(path)):
+            with pytest.raises(store.DamagedError, match="another result under this name, which ends in"):
+                reader()
+    found = store.cached(tmp_path / "target", {**inputs[0], "ipc": {10: 1, 2: 0}}, lambda _: {"x": np.array(7)})
+    assert found["x"] == 7 and "it is computed again" in capsys.readouterr().err
+
+
 def test_a_save_that_an_older_version_was_killed_in_is_read(tmp_path):
     """It left the new record, which holds that of the file that is still there."""
     path = tmp_path / "a.npz"
@@ -197,3 +214,16 @@ def test_a_table_that_an_older_version_passed_on_is_not_looked_at(tmp_path, monk
     pd.DataFrame({"target": ["original"]}).to_csv(study.folder / "targets.csv", index=False)
     with pytest.raises(store.ArtefactError, match="targets.npz does not exist yet: run notebooks/02_condensation"):
         study.results.load_models("targets")
+
+
+def test_a_copy_may_have_a_name_of_its_own_but_not_that_of_another_result(tmp_path):
+    one, other = ({"seed": seed} for seed in (0, 1))
+    kept = store.cached_path(tmp_path / "set", one)
+    store.save_arrays(kept, {"x": np.arange(3)}, one)
+    for name in ("mine.npz", "set-2026.npz", store.cached_path("other", one).name):
+        (tmp_path / name).write_bytes(kept.read_bytes())
+        assert store.load_arrays(tmp_path / name, {}, "", may_be_renamed=True)["x"].sum() == 3
+    copy = store.cached_path(tmp_path / "set", other)
+    copy.write_bytes(kept.read_bytes())
+    with pytest.raises(store.DamagedError, match=f"{copy.name} is another result under this name, which ends in"):
+        store.load_arrays(copy, {}, "", may_be_renamed=True)

@@ -401,7 +401,7 @@ def test_bad_sets_are_refused(case, study, tmp_path):
     refused(lambda: external_files.synthetic_set(path, study.split), str(path), *words)
 
 
-@pytest.mark.parametrize(("factor", "pixels"), [(1, "raw"), (255, "unit"), (78, "standard")])
+@pytest.mark.parametrize(("factor", "pixels"), [(-1, "raw"), (255, "unit"), (78, "standard")])
 def test_a_scale_that_was_probably_not_meant_is_told(factor, pixels, study, tmp_path):
     good = some_set(study)
     with warnings.catch_warnings():

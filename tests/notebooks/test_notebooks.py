@@ -3,11 +3,11 @@
 import json
 import re
 import subprocess
-import sys
 
 import jupytext
 import nbformat
 import pytest
+import yaml
 
 from dcpriv_lib import profiles, stages
 from dcpriv_lib.engine import paths
@@ -138,9 +138,23 @@ def test_make_help_lists_the_targets():
     assert {"report", "test", "paper"} <= set(re.findall(r"^[\w-]+", shown, flags=re.M))
 
 
-def test_requirements_pin_everything_and_name_no_address():
-    lines = (paths.REPOSITORY / "requirements.txt").read_text().splitlines()
-    pins = [line for line in lines if line and not line.startswith("#")]
-    assert all(re.match(r"[\w.-]+(\[[\w,]+\])?==", line) for line in pins)
-    assert "://" not in "\n".join(lines)
-    assert f"torch=={sys.modules['torch'].__version__.split('+')[0]}" in lines if "torch" in sys.modules else True
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-uv.txt"])
+def test_requirements_pin_everything_by_its_hash_and_name_no_address(name):
+    text = (paths.REPOSITORY / name).read_text()
+    pins = [entry for entry in text.replace(" \\\n    ", " ").splitlines() if not entry.startswith("#")]
+    assert pins
+    for pin in pins:
+        assert re.fullmatch(r"[\w.-]+(\[[\w,]+\])?==[\w.]+( ; [^:]+?)?( --hash=sha256:[0-9a-f]{64})+", pin), pin[:100]
+    assert "://" not in text
+    assert (name == "requirements.txt") == any(pin.startswith("torch==") for pin in pins)
+
+
+def test_every_installation_is_by_hash_or_of_the_project_alone():
+    """A requirements file with hashes is enough for pip and uv to refuse whatever has none."""
+    rule = (paths.REPOSITORY / "Makefile").read_text().partition(".venv/ready:")[2].splitlines()
+    installs = [line for line in rule if "pip install" in line]
+    assert len(installs) == 3
+    for line in installs:
+        assert "--require-hashes" in line or ("--no-deps --no-build-isolation" in line and line.endswith(" ."))
+    environment = yaml.safe_load((paths.REPOSITORY / "environment.yml").read_text())
+    assert environment["dependencies"][-1] == {"pip": ["-r requirements.txt"]}
