@@ -1,7 +1,7 @@
 """A device that is not there: tensors that claim to be elsewhere, hold their values here, and refuse to meet others.
 
-What fails on a GPU and works on a CPU fails here too: tensors of two devices in one operation, a generator of the
-CPU for numbers of the device, `numpy` without `cpu`. Operations on the device are counted as its launches, and copies to
+What fails on a GPU and works on a CPU fails here too: tensors of two devices in one operation, a generator of the CPU
+for numbers of the device, `numpy` without `cpu`. Operations on the device are counted as its launches, and copies to
 the CPU, each of which waits for the device, as its waits.
 
 torch names the device "meta". Only that one can be claimed without a driver by tensors that autograd follows.
@@ -35,7 +35,12 @@ class There(torch.Tensor):
     @staticmethod
     def __new__(cls, held: torch.Tensor):
         there = torch.Tensor._make_wrapper_subclass(
-            cls, held.shape, strides=held.stride(), storage_offset=held.storage_offset(), dtype=held.dtype, device=DEVICE
+            cls,
+            held.shape,
+            strides=held.stride(),
+            storage_offset=held.storage_offset(),
+            dtype=held.dtype,
+            device=DEVICE,
         )
         there.held = held
         return there

@@ -9,12 +9,12 @@ import matplotlib
 
 matplotlib.use("agg")
 
-import pretended_device as pretended  # noqa: E402
-from IPython.core.interactiveshell import InteractiveShell  # noqa: E402
+import pretended_device as pretended
+from IPython.core.interactiveshell import InteractiveShell
 
-from dcpriv_lib import profiles  # noqa: E402
-from dcpriv_lib.engine import paths  # noqa: E402
-from dcpriv_lib.models import training  # noqa: E402
+from dcpriv_lib import profiles
+from dcpriv_lib.engine import paths
+from dcpriv_lib.models import training
 
 
 def run(name: str, parameters: dict) -> None:
