@@ -10,6 +10,8 @@ from pathlib import Path
 from . import stopping, store
 from .paths import shown
 
+stop_others = threading.Event()  # whether computations outside of the main thread, which gets no signals, are to stop
+
 
 class Checkpoint:
     """A file with the last state of the computation inside a ``with`` block.
@@ -49,6 +51,8 @@ class Checkpoint:
     def keep(self, state: dict) -> None:
         """Take `state` (named arrays or tensors that nobody changes afterwards) as the last one."""
         self.state, self.unsaved = state, True
+        if stop_others.is_set() and threading.current_thread() is not threading.main_thread():
+            raise KeyboardInterrupt
         if time.monotonic() - self.saved_at > self.seconds:
             self.busy = True
             self._save()
