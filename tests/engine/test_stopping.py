@@ -129,7 +129,7 @@ def tell_all(number):
 @pytest.mark.parametrize(
     "stop",
     [
-        pytest.param(kill_the_kernel, id="the kernel is killed"),
+        pytest.param(kill_the_kernel, id="the kernel is killed", marks=pytest.mark.slow),
         *(pytest.param(*one.values, id=one.id, marks=pytest.mark.slow) for one in map(tell, SIGNALS)),
         *map(tell_all, SIGNALS),
     ],
