@@ -70,7 +70,9 @@ def training(folder, kind=Endless):
         until(lambda: len(list(folder.glob("begun-*"))) == 2 or process.poll() is not None)
         until(lambda: len(below(process)) == 4)
         everybody += [process, *below(process)]
-        assert len(everybody) == 5, "the fork server, its tracker, and two workers"
+        if len(everybody) != 5:  # not the fork server, its tracker, and two workers
+            process.kill()
+            pytest.fail(f"it has {len(everybody) - 1} processes and said {process.communicate()[0]!r}")
         yield everybody
     finally:
         for one in everybody or [process]:
