@@ -202,8 +202,6 @@ def _check_classes(path: Path, files: list[tuple[str, Path]]) -> None:
 
 def _class_files(folder: Path, left: Counter) -> list[Path]:
     """Return the images of a class; files of other endings are counted in `left`."""
-    if not folder.name.isprintable():
-        raise DataError(f"{shown(folder)}: the name of this class is not printable text: rename the folder")
     below = [file for file in folder.rglob("*") if not any(map(_hidden, file.relative_to(folder).parts))]
     for file in below:
         if file.is_symlink() and file.is_dir():

@@ -599,6 +599,8 @@ def _csv(table: pd.DataFrame) -> bytes:
 
 def _of_csv(content: bytes, dtypes: dict | None = None) -> pd.DataFrame:
     """Return the table of a csv. Only an empty cell is nothing: "NA", "None" and "nan" are somebody's names."""
+    if not content.strip():
+        return pd.DataFrame()  # as it was written: without columns
     return pd.read_csv(io.BytesIO(content), keep_default_na=False, na_values=[""], dtype=dtypes)
 
 

@@ -75,7 +75,7 @@ def test_names_stand_on_the_pages_as_they_are(folder):
     assert set(own) == {foreign_text.plain(name) for name in CLASSES} <= set(header)
     for stage in ("04_attack", "05_results"):
         cells = [" ".join(cell.text.split()) for cell in pages[stage].find_all(["td", "th"])]
-        assert foreign_text.plain(FILE) in cells, stage
+        assert any(cell.startswith(foreign_text.plain(FILE)) for cell in cells), stage  # a doubt may follow
     for page in pages.values():  # a "|" or a line break would make a cell more
         for table in page.find_all("table"):
             rows = [

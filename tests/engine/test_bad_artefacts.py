@@ -231,6 +231,6 @@ def test_notebook_without_its_input_names_the_notebook_to_run_and_leaves_no_arte
     assert (
         done.stderr.strip()
         .splitlines()[-1]
-        .startswith(f"ArtefactError: {tmp_path}/results/quick/split.npz does not exist yet: run {NOTEBOOK} first")
+        .startswith(f"MissingError: {tmp_path}/results/quick/split.npz does not exist yet: run {NOTEBOOK} first")
     )
     assert list(contents(tmp_path)) == [tmp_path / "out.ipynb"]

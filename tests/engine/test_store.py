@@ -227,3 +227,13 @@ def test_a_copy_may_have_a_name_of_its_own_but_not_that_of_another_result(tmp_pa
     copy.write_bytes(kept.read_bytes())
     with pytest.raises(store.DamagedError, match=f"{copy.name} is another result under this name, which ends in"):
         store.load_arrays(copy, {}, "", may_be_renamed=True)
+
+
+def test_a_table_without_columns_is_kept_and_read_again(tmp_path):
+    store.export_table(tmp_path / "a.csv", pd.DataFrame(), {"seed": 0})
+    assert store.read_exported(tmp_path / "a.csv")[0].empty
+    store.save_table(tmp_path / "a.npz", pd.DataFrame(), {"seed": 0})
+    assert store.load_table(tmp_path / "a.npz", {"seed": 0}, "").empty
+    (tmp_path / "a.csv").write_text("")
+    with pytest.raises(store.DamagedError, match="was changed after it was written"):
+        store.read_exported(tmp_path / "a.csv")
