@@ -202,10 +202,11 @@ def follow(stage, parameters: dict, graph: Graph, ahead: bool = False) -> None:
 def of_profile(name: str, cluster: bool) -> Graph:
     """Return the graph of a finished profile, on a cluster or on one machine."""
     from dcpriv_lib import profiles, stages
+    from dcpriv_lib.engine import paths
 
     graph, profile, ends = Graph(cluster), profiles.read(name), {}
-    here = stages.in_profile(profile)
-    for stage in here:
+    executed = paths.results(name) / "notebooks"
+    for stage in (one for one in stages.in_profile(profile) if (executed / f"{one.name}.ipynb").exists()):
         print(f"  {stage.name}", file=sys.stderr)
         waits = [ends[stages.MADE_BY[one]] for one in stage.reads]
         if cluster and stage.ahead:
@@ -248,12 +249,12 @@ def critical(chain: list[Task]) -> list[str]:
 def main() -> None:
     """Print the tables of one profile."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("profile", help="whose run is finished, by this version of the notebooks")
+    parser.add_argument("profile", help="of which notebooks were run, by this version of them; the others are left out")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 16, 128, 1000])
     given = parser.parse_args()
-    import matplotlib as mpl
+    from dcpriv_lib import stages  # before numpy, whose switches it sets
 
-    from dcpriv_lib import stages
+    import matplotlib as mpl  # isort: skip
 
     mpl.use("Agg")
     os.environ[stages.AHEAD] = "yes"  # nothing is kept: all of it is there
