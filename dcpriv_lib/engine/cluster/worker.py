@@ -109,12 +109,16 @@ def do(job, data, token: str) -> str:
     Raises
     ------
     Reschedule
-        If it was stopped, or if this worker does not see the notebook's folder: another one goes on with it.
+        If it was stopped, or if this worker, which then ends, is unfit for it: another one goes on with it.
     JobError
         If it failed for a reason that may not be there the next time.
     """
     checkpoint.stop_others.clear()  # who was told to stop was another
-    if _House.ending.is_set() or not _sees(token):
+    if not _House.ending.is_set() and (reason := _unfit(data, token)):
+        print(f"{reason}. This worker ends", flush=True)
+        _House.ending.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+    if _House.ending.is_set():
         raise distributed.Reschedule
     torch.set_num_threads(1)
     try:
@@ -130,21 +134,17 @@ def do(job, data, token: str) -> str:
     return ""
 
 
-def _sees(token: str) -> bool:
-    """Return whether the folder of results is the notebook's; where it is not, this worker ends."""
-    file, patience = _House.results / meeting.FOLDER / token, time.monotonic() + SEEN
-    while not file.exists():
-        if time.monotonic() > patience:
-            print(
+def _unfit(data, token: str) -> str:
+    """Return why this worker cannot do what the notebook wants; "" if it can."""
+    if data.device.type == "cuda" and not torch.cuda.is_available():
+        return "the notebooks compute on a GPU, and there is none here: ask for one, or set device: cpu in the profile"
+    place, until = _House.results / meeting.FOLDER, time.monotonic() + SEEN
+    while place.exists() and not (place / token).exists():
+        if time.monotonic() > until:
+            return (
                 f"{paths.shown(_House.results)} is not the folder in which the notebooks keep their results: set "
-                "DCPRIV_RESULTS to that one. This worker ends",
-                flush=True,
+                "DCPRIV_RESULTS to that one"
             )
-            os.kill(os.getpid(), signal.SIGTERM)
-            _House.ending.set()
-            return False
-        if not file.parent.exists():
-            return True  # the scheduler has just ended, and so will this worker
-        os.listdir(file.parent)  # makes a network's file system look again
+        os.listdir(place)  # makes a network's file system look again
         time.sleep(0.5)
-    return True
+    return ""
