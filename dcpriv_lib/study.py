@@ -21,7 +21,9 @@ from . import jobs, profiles, stages
 from .condensation import defaults, method
 from .data import split
 from .engine import paths, store, workers
+from .engine.cluster import meeting
 from .engine.seeding import derive, generator
+from .engine.standing import Standing
 from .models import networks, training
 from .models.trained import Models
 from .privacy import noisy_embeddings
@@ -431,13 +433,25 @@ class Study:
     def _made(self, wanted: list[jobs.Job], what: str) -> list[dict]:
         """Return the arrays of every job, computing those that are missing, in as many processes as pays."""
         data, missing = self.data, [job for job in wanted if not job.path(self.folder).exists()]
-        if self.device.type == "cpu" and len(missing) > 1:
-            for _ in tqdm(workers.run(data, missing), desc=what, total=len(missing), delay=2):
-                pass
+        if missing and meeting.is_there(self.folder):
+            from .engine.cluster import driver  # here, because it takes a second, and there mostly is no cluster
+
+            _show(driver.run(data, missing), what, len(missing))
+        elif self.device.type == "cpu" and len(missing) > 1:
+            _show(workers.run(data, missing), what, len(missing))
         else:
             for job in missing:
                 job.result(data, partial(tqdm, desc=job.place, delay=2))
         return [job.result(data) for job in wanted]
+
+
+def _show(standings: Iterator[Standing], what: str, total: int) -> None:
+    """Show how far a population is, in a progress bar."""
+    with tqdm(desc=what, total=total, delay=2) as bar:
+        for standing in standings:
+            bar.set_postfix_str(str(standing), refresh=False)
+            if not bar.update(standing.done - bar.n):
+                bar.refresh()
 
 
 def _key(key) -> tuple:

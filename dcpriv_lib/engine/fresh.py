@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from . import paths
+from .cluster import meeting
 
 OLD = ".old"  # the name of no profile: these begin with a letter or digit
 
@@ -24,8 +25,15 @@ def put_aside(profile: str) -> Path | None:
         If it is not the name of a profile.
     OSError
         If they cannot be moved; they then are where they were.
+    ClusterError
+        If a scheduler of the profile runs.
     """
     paths.check_profile(profile)
+    if meeting.is_there(paths.all_results() / profile):
+        raise meeting.ClusterError(
+            f"a scheduler of {profile} runs, and its workers: stop it first, with Ctrl-C. If none does, remove "
+            f"{paths.shown(paths.all_results() / profile / meeting.FOLDER)}"
+        )
     folder, now = paths.all_results() / profile, datetime.now(UTC)
     if not folder.is_dir() or not any(folder.iterdir()):
         return None
@@ -50,5 +58,5 @@ def main(profile: str) -> str:
 if __name__ == "__main__":
     try:
         print(main(sys.argv[1] if len(sys.argv) > 1 else ""))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, meeting.ClusterError) as error:
         sys.exit(f"{error}\nName the profile that starts anew: make fresh PROFILE=quick")

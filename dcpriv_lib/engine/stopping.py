@@ -5,6 +5,7 @@ The engine starts steps, a step a notebook's kernel, a kernel its workers. To ea
 `checkpoint`). A kill that nobody can handle takes one process: those that it started notice within seconds.
 """
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -52,6 +53,14 @@ def interrupted_once() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)
+
+
+async def told_to_end() -> None:
+    """Wait for one of `SIGNALS`."""
+    told, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in heeded():
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
 
 
 def end_with_the_parent() -> None:

@@ -21,6 +21,22 @@ SWITCHES = {
     "NPY_DISABLE_CPU_FEATURES": "X86_V4,AVX512_ICL,AVX512_SPR",  # numpy's exp and log ("CPU/SIMD Optimizations")
 }
 
+# A process computes with one thread: small networks gain nothing from a second, and results then do not depend on the
+# number of cores. The tunables let glibc keep the memory that every step of a training frees and asks for again.
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
+    ":glibc.malloc.trim_threshold=1073741824",
+}
+
+
+def begin_with_one_thread(command: list[str]) -> None:
+    """Replace this process by `command`, which started it, unless `ONE_THREAD` was set when it began."""
+    if not ONE_THREAD.items() <= os.environ.items():
+        os.execve(command[0], command, os.environ | ONE_THREAD)
+
 
 def switch() -> None:
     """Set the switches that nobody has set, on x86-64; say so on stderr where that is too late for what is loaded.

@@ -18,6 +18,7 @@ import joblib
 import torch
 
 from . import stopping
+from .standing import Standing
 
 
 class WorkerKilledError(RuntimeError):
@@ -27,7 +28,7 @@ class WorkerKilledError(RuntimeError):
 _data = None  # in a worker: what all of its jobs are given
 
 
-def run(data, jobs: list) -> Iterator:
+def run(data, jobs: list) -> Iterator[Standing]:
     """Do ``job.result(data)`` for every job, in as many processes as there are cores.
 
     A job keeps its own result in a file; nothing is returned by it. What it imports late, and slowly, it names in
@@ -37,7 +38,7 @@ def run(data, jobs: list) -> Iterator:
 
     Yields
     ------
-    None, once for each job that is done.
+    How far all of them are, once for each job that is done.
 
     Raises
     ------
@@ -58,8 +59,10 @@ def run(data, jobs: list) -> Iterator:
         try:
             with _nothing_in_main():
                 waiting = [pool.submit(_do, job) for job in jobs]
-            for done in as_completed(waiting):
-                yield done.result()
+            for done, future in enumerate(as_completed(waiting), 1):
+                future.result()
+                running = min(workers, len(jobs) - done)
+                yield Standing(done, running, len(jobs) - done - running, workers)
         except BaseException as error:
             _stop(multiprocessing.active_children(), pool)
             if isinstance(error, BrokenProcessPool):

@@ -1,0 +1,42 @@
+"""``python -m dcpriv_lib.engine.cluster scheduler PROFILE`` and ``... worker PROFILE``."""
+
+import argparse
+import asyncio
+import os
+import sys
+
+from ... import profiles
+from .. import paths, switches
+from . import meeting
+
+
+def main() -> None:
+    """Run a scheduler or a worker, as the command line says; exit with 1 and a sentence if that fails."""
+    parser = argparse.ArgumentParser(prog="python -m dcpriv_lib.engine.cluster")
+    roles = parser.add_subparsers(dest="role", required=True)
+    scheduler, worker = (roles.add_parser(role) for role in ("scheduler", "worker"))
+    for role in (scheduler, worker):
+        role.add_argument("profile")
+    scheduler.add_argument("--listen", default="127.0.0.1", help="address of this machine at which others reach it")
+    scheduler.add_argument("--unencrypted", action="store_true", help="let everybody on the network run code here")
+    given = parser.parse_args()
+    switches.begin_with_one_thread([sys.executable, "-m", "dcpriv_lib.engine.cluster", *sys.argv[1:]])
+    try:
+        profiles.read(given.profile)
+        results = paths.results(given.profile)
+        if given.role == "scheduler":
+            from . import scheduler as role
+
+            asyncio.run(role.run(results, given.listen, not given.unencrypted))
+        else:
+            from . import worker as role
+
+            asyncio.run(role.run(results))
+    except (ValueError, OSError, meeting.ClusterError) as error:
+        sys.exit(str(error))
+    sys.stdout.flush()
+    os._exit(0)  # a job that saves no states is not waited for
+
+
+if __name__ == "__main__":
+    main()

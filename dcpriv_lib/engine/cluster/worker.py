@@ -1,0 +1,150 @@
+"""A worker: it does one job after the other, for whichever notebook of its profile, in one thread."""
+
+import asyncio
+import contextlib
+import os
+import platform
+import signal
+import threading
+import time
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import distributed
+import torch
+
+from .. import checkpoint, paths, stopping, store
+from . import connection, meeting
+
+FINAL = ValueError, TypeError, store.ArtefactError  # another attempt would say the same
+SEEN = 60.0  # seconds until a file that one machine wrote is seen by all of them
+
+
+class JobError(RuntimeError):
+    """A job failed: which one, where, and why."""
+
+
+class _House:
+    """What a worker's process knows besides the job: whose results it keeps, and whether it is ending."""
+
+    results: Path
+    name = f"{platform.node()}-{os.getpid()}"
+    ending = threading.Event()
+
+
+async def run(results: Path) -> None:
+    """Run one worker until it or its scheduler ends; a job is then stopped, and its state saved.
+
+    Raises
+    ------
+    ClusterError
+        If no scheduler of the same code answers.
+    """
+    until = time.monotonic() + SEEN
+    while not meeting.is_there(results) and time.monotonic() < until:
+        time.sleep(0.5)  # both may have been started at the same moment
+    found = meeting.address(results)
+    _House.results = results
+    host = urlsplit(found)
+    try:
+        worker = await distributed.Worker(
+            found,
+            host=f"{host.scheme}://{distributed.utils.get_ip(host.hostname, host.port)}",
+            name=_House.name,
+            nthreads=1,
+            memory_limit=0,  # nothing is moved to a disk: the one job that runs needs what it has
+            dashboard=False,
+            dashboard_address="127.0.0.1:0",
+            security=connection.security(results),
+            death_timeout=connection.PATIENCE,
+            plugins=[_StopsWithItsTask()],
+            local_directory=os.environ.get("TMPDIR") or "/tmp",
+        )
+    except (OSError, ValueError) as error:
+        raise meeting.ClusterError(f"the scheduler at {found} does not answer: start it again ({error})") from None
+    print(f"worker {_House.name} is ready", flush=True)
+    gone, told = (asyncio.ensure_future(one) for one in (worker.finished(), stopping.told_to_end()))
+    await asyncio.wait([gone, told], return_when=asyncio.FIRST_COMPLETED)
+    _House.ending.set()
+    checkpoint.stop_others.set()
+    signal.alarm(stopping.GRACE)  # even where a save hangs
+    if told.done():
+        with contextlib.suppress(OSError):
+            await worker.close_gracefully()
+    else:
+        print(f"the scheduler at {found} has gone: start it, and then me, again", flush=True)
+
+
+class _StopsWithItsTask(distributed.WorkerPlugin):
+    """Stops a job that nobody waits for any more: its notebook was stopped, or has died, or the scheduler has."""
+
+    def transition(self, key, start, finish, **_) -> None:
+        if (start, finish) == ("executing", "released"):
+            checkpoint.stop_others.set()
+
+    def teardown(self, worker) -> None:
+        _House.ending.set()
+        checkpoint.stop_others.set()
+
+
+def same(data):
+    """Return what all jobs of a run are given: a task, so that it can be had again if a worker is lost."""
+    return data
+
+
+def do(job, data, token: str) -> str:
+    """Do ``job.result(data)``; a task.
+
+    Parameters
+    ----------
+    job, data : as in `workers.run`; results are kept in this worker's own folder.
+    token : name of a file in `meeting.FOLDER` that the notebook has written there.
+
+    Returns
+    -------
+    "" if it is done, else in a sentence why no attempt will do it.
+
+    Raises
+    ------
+    Reschedule
+        If it was stopped, or if this worker, which then ends, is unfit for it: another one goes on with it.
+    JobError
+        If it failed for a reason that may not be there the next time.
+    """
+    checkpoint.stop_others.clear()  # who was told to stop was another
+    if not _House.ending.is_set() and (reason := _unfit(data, token)):
+        print(f"{reason}. This worker ends", flush=True)
+        _House.ending.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+    if _House.ending.is_set():
+        raise distributed.Reschedule
+    torch.set_num_threads(1)
+    try:
+        job.result(replace(data, folder=_House.results))
+    except KeyboardInterrupt:
+        raise distributed.Reschedule from None
+    except Exception as error:
+        traceback.print_exc()
+        sentence = f"{job.place}, on worker {_House.name}: {type(error).__name__}: {error}"
+        if isinstance(error, FINAL):
+            return sentence
+        raise JobError(sentence) from None
+    return ""
+
+
+def _unfit(data, token: str) -> str:
+    """Return why this worker cannot do what the notebook wants; "" if it can."""
+    if data.device.type == "cuda" and not torch.cuda.is_available():
+        return "the notebooks compute on a GPU, and there is none here: ask for one, or set device: cpu in the profile"
+    place, until = _House.results / meeting.FOLDER, time.monotonic() + SEEN
+    while place.exists() and not (place / token).exists():
+        if time.monotonic() > until:
+            return (
+                f"{paths.shown(_House.results)} is not the folder in which the notebooks keep their results: set "
+                "DCPRIV_RESULTS to that one"
+            )
+        os.listdir(place)  # makes a network's file system look again
+        time.sleep(0.5)
+    return ""

@@ -1,0 +1,304 @@
+"""Jobs on workers of a scheduler: the same files, whoever is killed on the way; and nobody else is listened to."""
+
+import asyncio
+import contextlib
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cluster_jobs
+import distributed
+import numpy as np
+import psutil
+import pytest
+
+from dcpriv_lib.engine import workers
+from dcpriv_lib.engine.cluster import connection, driver, meeting, worker
+
+slow = pytest.mark.slow
+TESTS = Path(__file__).parents[1]
+SOON = 60  # seconds, on a machine that does other things
+
+
+def start(folder: Path, *command, **popen) -> subprocess.Popen:
+    """Start a scheduler or a worker of the profile tiny, with its results below `folder`."""
+    path = os.pathsep.join([str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, "-m", "dcpriv_lib.engine.cluster", *command],
+        env=os.environ | {"DCPRIV_RESULTS": str(folder), "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **popen,
+    )
+
+
+def wait_for(what, seconds=SOON):
+    """Return what a function returns once that is true."""
+    until = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < until, "it did not come about"
+        time.sleep(0.05)
+    return found
+
+
+def lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
+
+
+@contextlib.contextmanager
+def cluster(folder: Path, n_workers: int):
+    """Run a scheduler and some workers; yields the folder of results and all of these processes."""
+    (folder / "tiny").mkdir(parents=True, exist_ok=True)
+    processes = [start(folder, "scheduler", "tiny")]
+    try:
+        wait_for(lambda: meeting.is_there(folder / "tiny"))
+        processes += [start(folder, "worker", "tiny") for _ in range(n_workers)]
+        for process in processes:
+            assert process.stdout.readline().strip()
+        yield folder / "tiny", processes
+    finally:
+        for process in reversed(processes):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory):
+    with cluster(tmp_path_factory.mktemp("cluster"), 2) as (results, processes):
+        yield results, processes
+
+
+def run(results: Path, *jobs) -> list:
+    """Do the jobs and return where they stood on the way."""
+    return list(driver.run(cluster_jobs.data(results), list(jobs)))
+
+
+def walk_in_a_process(results: Path, job) -> multiprocessing.Process:
+    """Do a job from a process of its own, as a notebook's is, and return that process."""
+    process = multiprocessing.get_context("spawn").Process(target=run, args=(results, job))
+    process.start()
+    return process
+
+
+# ---------------------------------------------------------------- jobs
+
+
+@slow
+def test_two_workers_make_the_files_that_two_processes_make(two_workers, tmp_path):
+    results, processes = two_workers
+    jobs = [cluster_jobs.job(f"who-{i}", cluster_jobs.by_whom, i) for i in range(8)]
+    jobs += [cluster_jobs.job("walk", cluster_jobs.walk, 50, 0.001, str(tmp_path / "log"))]
+    standings = run(results, *jobs)
+    list(workers.run(here := cluster_jobs.data(tmp_path / "here"), jobs))
+
+    assert standings[-1].done == 9 and standings[-1].waiting == 0 and standings[-1].workers == 2
+    found = [job.result(cluster_jobs.data(results)) for job in jobs]
+    assert {int(one["pid"]) for one in found[:8]} == {process.pid for process in processes[1:]}
+    assert {int(one["threads"]) for one in found[:8]} == {1}
+    assert [int(one["number"]) for one in found[:8]] == list(range(8))
+    assert found[8]["sum"] == jobs[8].result(here)["sum"] == sum(np.random.default_rng(i).random() for i in range(50))
+
+
+@slow
+def test_a_slow_worker_does_not_hold_up_the_rest(two_workers):
+    """Three jobs, two workers: the third job does not wait for the long first one behind it."""
+    results, _ = two_workers
+    jobs = [
+        cluster_jobs.job(f"sleep-{i}", cluster_jobs.sleep, seconds) for i, seconds in enumerate([6.0, 0.2, 0.2, 0.2])
+    ]
+    run(results, *jobs)
+    first, *others = (job.result(cluster_jobs.data(results)) for job in jobs)
+    assert max(one["times"][1] for one in others) < first["times"][1]
+
+
+@slow
+def test_as_many_jobs_run_as_there_are_workers(two_workers):
+    results, processes = two_workers
+    run(results, *(jobs := [cluster_jobs.job(f"nap-{i}", cluster_jobs.sleep, 0.5) for i in range(4)]))
+    times = np.array([job.result(cluster_jobs.data(results))["times"] for job in jobs])
+    at_once = [(times[:, 0] <= begun).sum() - (times[:, 1] <= begun).sum() for begun in times[:, 0]]
+    assert max(at_once) == 2
+    assert not [child for process in processes for child in psutil.Process(process.pid).children()]
+
+
+@slow
+@pytest.mark.parametrize(("error", "attempts"), [(RuntimeError, 3), (OSError, 3), (ValueError, 1)])
+def test_a_job_that_fails_fails_the_run_with_its_sentence(two_workers, tmp_path, error, attempts):
+    results, processes = two_workers
+    log = tmp_path / "log"
+    with pytest.raises(worker.JobError, match=rf"^once/f, on worker .*-\d+: {error.__name__}: the disk is full$"):
+        run(results, cluster_jobs.job("f", cluster_jobs.fail, error, "the disk is full", str(log)))
+    assert len(lines(log)) == attempts
+    assert all(process.poll() is None for process in processes)
+
+
+# ---------------------------------------------------------------- who ends on the way
+
+
+@slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_what_a_lost_worker_had_begun_is_taken_up_from_its_state(tmp_path, how):
+    job = cluster_jobs.job("walk", cluster_jobs.walk, 150, 0.02, str(tmp_path / "log"))
+    with cluster(tmp_path, 2) as (results, processes):
+        driving = walk_in_a_process(results, job)
+        doing = int(wait_for(lambda: lines(tmp_path / "log"))[0].split()[0])
+        time.sleep(1)
+        (ended,) = (process for process in processes if process.pid == doing)
+        ended.send_signal(how)
+        assert ended.wait(SOON) == (0 if how == signal.SIGTERM else -how)
+        driving.join(SOON)
+        assert driving.exitcode == 0
+        first, second = (line.split() for line in lines(tmp_path / "log"))
+        assert first[0] != second[0] and int(second[1]) > 0
+        assert job.result(cluster_jobs.data(results))["sum"] == sum(
+            np.random.default_rng(i).random() for i in range(150)
+        )
+
+
+@slow
+def test_a_job_that_ends_three_workers_ends_the_run_and_says_so(tmp_path):
+    what = cluster_jobs.job("die", cluster_jobs.die, str(tmp_path / "log"))
+    said = pytest.raises(meeting.ClusterError, match=r"once/die: 3 workers ended .* too little memory")
+    with cluster(tmp_path, 3) as (results, _), said:
+        run(results, what)
+    assert len(set(lines(tmp_path / "log"))) == 3
+
+
+@slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_workers_of_a_notebook_that_ends_are_idle_and_not_dead(tmp_path, how):
+    job = cluster_jobs.job("walk", cluster_jobs.walk, 100_000, 0.02, str(tmp_path / "log"))
+    with cluster(tmp_path, 1) as (results, processes):
+        driving = walk_in_a_process(results, job)
+        wait_for(lambda: lines(tmp_path / "log"))
+        time.sleep(1)
+        os.kill(driving.pid, how)
+        driving.join(SOON)
+        run(results, other := cluster_jobs.job("other", cluster_jobs.by_whom, 1))
+        assert int(other.result(cluster_jobs.data(results))["pid"]) == processes[1].pid  # it waits for nothing else
+        state = job._state(results) if job.grows_with else next((results / "once").glob("*unfinished*"), None)
+        assert state is not None and len(lines(tmp_path / "log")) == 1
+
+
+@slow
+def test_a_scheduler_that_is_killed_ends_its_workers_and_the_run_which_goes_on_later(tmp_path):
+    job = cluster_jobs.job("walk", cluster_jobs.walk, 200, 0.02, str(tmp_path / "log"))
+    with cluster(tmp_path, 1) as (results, processes):
+        driving = walk_in_a_process(results, job)
+        wait_for(lambda: lines(tmp_path / "log"))
+        time.sleep(1)
+        processes[0].kill()
+        driving.join(SOON)
+        assert driving.exitcode == 1
+        assert processes[1].wait(SOON) == 0
+        assert "has gone: start it" in processes[1].stdout.read()
+        with pytest.raises(meeting.ClusterError, match=r"no scheduler answers .*: start it again"):
+            run(results, job)
+    with cluster(tmp_path, 1) as (results, _):  # in place of what the killed one has left
+        run(results, job)
+        assert int(lines(tmp_path / "log")[1].split()[1]) > 0
+        assert job.result(cluster_jobs.data(results))["sum"] == sum(
+            np.random.default_rng(i).random() for i in range(200)
+        )
+
+
+# ---------------------------------------------------------------- who may take part
+
+
+@slow
+def test_only_the_owner_can_take_part_and_only_from_this_machine(two_workers):
+    results, processes = two_workers
+    place = results / meeting.FOLDER
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert (place / meeting.KEY).stat().st_mode & 0o777 == (place / meeting.CERTIFICATE).stat().st_mode & 0o777 == 0o600
+    listening = [c for p in processes for c in psutil.Process(p.pid).net_connections() if c.status == "LISTEN"]
+    assert len(listening) >= 3 and {c.laddr.ip for c in listening} == {"127.0.0.1"}
+
+    address = meeting.address(results)
+    stranger = distributed.Security.temporary()
+    for place_, security in ((address, stranger), (address.replace("tls", "tcp"), distributed.Security())):
+        with pytest.raises(OSError, match=r".+"):
+            distributed.Client(place_, security=security, timeout=3)
+    for listens in (processes[0], processes[1]):
+        ports = {c.laddr.port for c in psutil.Process(listens.pid).net_connections() if c.status == "LISTEN"}
+        for port in ports:
+            arguments = stranger.get_connection_args("client")
+            with pytest.raises(OSError, match=r".+"):
+                asyncio.run(distributed.comm.connect(f"tls://127.0.0.1:{port}", timeout=3, **arguments))
+    run(results, cluster_jobs.job("after-strangers", cluster_jobs.by_whom, 0))
+
+
+@slow
+def test_a_second_scheduler_is_refused(two_workers):
+    results, _ = two_workers
+    second = start(results.parent, "scheduler", "tiny")
+    assert second.wait(SOON) == 1
+    assert "runs already, at tls://127.0.0.1:" in second.stdout.read()
+    assert meeting.is_there(results)
+
+
+@slow
+def test_a_worker_of_other_code_is_refused(two_workers, tmp_path):
+    results, _ = two_workers
+    other = tmp_path / "tiny" / meeting.FOLDER
+    other.mkdir(parents=True)
+    said = json.loads((results / meeting.FOLDER / meeting.ADDRESS).read_text())
+    (other / meeting.ADDRESS).write_text(json.dumps(said | {"code": "dcpriv_lib 0123"}))
+    refused = start(tmp_path, "worker", "tiny")
+    assert refused.wait(SOON) == 1
+    sentence = refused.stdout.read()
+    assert "runs other code than this process (dcpriv_lib 0123; here dcpriv_lib" in sentence
+    assert "Traceback" not in sentence
+
+
+def test_a_notebook_of_other_code_is_refused(tmp_path, monkeypatch):
+    place = meeting.open_(tmp_path)
+    meeting.announce(tmp_path, "tls://127.0.0.1:9")
+    assert meeting.address(tmp_path) == "tls://127.0.0.1:9" and meeting.is_there(tmp_path)
+    monkeypatch.setattr(meeting, "code", lambda: "dcpriv_lib other")
+    with pytest.raises(meeting.ClusterError, match="start both from the same commit"):
+        run(tmp_path, None)
+    (place / meeting.ADDRESS).write_text("{")
+    with pytest.raises(meeting.ClusterError, match=r"scheduler.json is damaged"):
+        run(tmp_path, None)
+    meeting.close(tmp_path)
+    with pytest.raises(meeting.ClusterError, match=r"start it first \(python -m"):
+        meeting.address(tmp_path)
+
+
+def test_a_worker_that_sees_a_copy_of_the_results_ends(tmp_path, monkeypatch, capsys):
+    told = []
+    monkeypatch.setattr(worker, "SEEN", 0.1)
+    monkeypatch.setattr(worker._House, "results", tmp_path, raising=False)
+    monkeypatch.setattr(worker._House, "ending", worker.threading.Event())
+    monkeypatch.setattr(os, "kill", lambda *how: told.append(how))
+    place = meeting.open_(tmp_path)
+    job = cluster_jobs.job("a", cluster_jobs.by_whom, 1)
+    with pytest.raises(distributed.Reschedule):
+        worker.do(job, cluster_jobs.data(tmp_path / "elsewhere"), "token")
+    assert told == [(os.getpid(), signal.SIGTERM)]
+    assert "is not the folder in which the notebooks keep their results" in capsys.readouterr().out
+
+    worker._House.ending.clear()
+    (place / "token").touch()
+    assert worker.do(job, cluster_jobs.data(tmp_path / "elsewhere"), "token") == ""
+    assert job.path(tmp_path).exists() and not (tmp_path / "elsewhere").exists()
+
+
+@slow
+def test_without_a_certificate_only_who_asks_for_it(tmp_path):
+    open_to_all = start(tmp_path, "scheduler", "tiny", "--unencrypted")
+    try:
+        wait_for(lambda: meeting.is_there(tmp_path / "tiny"))
+        assert meeting.address(tmp_path / "tiny").startswith("tcp://127.0.0.1:")
+        assert not connection.security(tmp_path / "tiny").require_encryption
+    finally:
+        open_to_all.terminate()
+        assert open_to_all.wait(SOON) == 0
+    assert not (tmp_path / "tiny" / meeting.FOLDER).exists()
