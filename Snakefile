@@ -13,6 +13,7 @@ from snakemake.logging import logger
 
 from dcpriv_lib import profiles, stages
 from dcpriv_lib.engine import paths, progress, stopping, store
+from dcpriv_lib.engine.cluster import meeting
 
 MAIN = workflow.is_main_process and not workflow.output_settings.dryrun
 if MAIN:
@@ -25,7 +26,7 @@ try:
     PROFILE = profiles.read(NAME)
     RESULTS = paths.results(NAME)
     STAGES = stages.in_profile(PROFILE)
-    CLUSTER = (RESULTS / stages.SCHEDULER).exists()
+    CLUSTER = meeting.is_there(RESULTS)
     paths.check_braces(paths.REPOSITORY, RESULTS, *stages.made_elsewhere(PROFILE["02_condensation"]))
 
     if MAIN:

@@ -231,7 +231,7 @@ class Study:
         So on a cluster the workers have the jobs of all of them from the beginning. Here one comes after the other,
         each with all cores.
         """
-        if len(calls) < 2 or not (self.folder / stages.SCHEDULER).exists():
+        if len(calls) < 2 or not meeting.is_there(self.folder):
             return {key: call() for key, call in calls.items()}
         pool = ThreadPoolExecutor(len(calls))
         try:
