@@ -22,6 +22,9 @@ if MAIN:
     stopping.stop_steps_on_signals(FAILURES.notice)
     stopping.end_with_the_parent()
 try:
+    if workflow.non_local_exec:
+        raise ValueError(f"--executor {workflow.executor_plugin.name}: the engine runs on one machine and gives models to "
+                         "workers on others: see \"More than one machine\" in README.md")
     NAME = profiles.named(config, sys.argv)
     PROFILE = profiles.read(NAME)
     RESULTS = paths.results(NAME)

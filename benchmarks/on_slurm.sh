@@ -20,7 +20,7 @@ submit() {  # one more argument or more: of sbatch
         "$@" --wrap "python -m dcpriv_lib.engine.cluster worker $profile"
 }
 until_() {  # until a command succeeds, a quarter of an hour at most
-    for _ in $(seq 900); do "$@" && return; sleep 1; done
+    for _ in $(seq 900); do if "$@"; then return; fi; sleep 1; done
     say "waited in vain for: $*"; exit 1
 }
 ready() { grep -q 'is ready' "$folder"/worker-"$1"*.log 2> /dev/null; }
@@ -44,8 +44,8 @@ workers
 say "snakemake --cores $cores --config profile=$profile"
 snakemake --cores "$cores" --config "profile=$profile" > "$folder/run.log" 2>&1 &
 run=$!
-until_ grep -qE 'running, .* waiting|steps .* done' "$folder/run.log"
-sleep 20
+trained() { compgen -G "$DCPRIV_RESULTS/$profile/models/*.npz" > /dev/null; }
+until_ trained
 say "scancel ${array}_1, in the middle of a job"
 scancel "${array}_1"
 short=$(submit --time=1 --requeue)
