@@ -45,6 +45,7 @@ class Screen:
 
     def write(self, text: str) -> None:
         """Print the lines of `text`, each with the notebook's name."""
+        text = text.replace("\x1b[A", "")  # where several bars move, each goes up to its line
         for line in text.replace("\r", "\n").splitlines():
             if line.strip():
                 print(f"  {self.name}: {plain(line, None)}")
