@@ -13,6 +13,7 @@ from snakemake.logging import logger
 
 from dcpriv_lib import profiles, stages
 from dcpriv_lib.engine import paths, progress, stopping, store
+from dcpriv_lib.engine.cluster import meeting
 
 MAIN = workflow.is_main_process and not workflow.output_settings.dryrun
 if MAIN:
@@ -25,6 +26,7 @@ try:
     PROFILE = profiles.read(NAME)
     RESULTS = paths.results(NAME)
     STAGES = stages.in_profile(PROFILE)
+    CLUSTER = meeting.is_there(RESULTS)
     paths.check_braces(paths.REPOSITORY, RESULTS, *stages.made_elsewhere(PROFILE["02_condensation"]))
 
     if MAIN:
@@ -48,6 +50,7 @@ except (ValueError, OSError, RuntimeError) as error:  # a sentence for whoever s
 # long steps show their progress and the time left. `dcpriv_lib`, imported above, has set its switches for every job.
 # A notebook trains models in as many processes as it has threads; one that runs beside another, in half as many; none
 # in more than LOKY_MAX_CPU_COUNT, where that is set. A shell that is told to stop waits for its step, which is told too.
+# Where a cluster trains (`dcpriv_lib.engine.cluster`), notebooks only wait, and all run that can.
 MOST = min(workflow.cores or 1, int(os.environ.get("LOKY_MAX_CPU_COUNT") or sys.maxsize))
 shell.prefix("set -euo pipefail; trap 'exit 1' INT TERM HUP; "
              f"export {stopping.PARENT}={os.getpid()} OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "
@@ -67,7 +70,7 @@ def notebook(stage):
 
 def cores(stage):
     """Return how many cores a notebook keeps from others: none if it runs beside them, else all."""
-    return 0 if stage.beside and PROFILE[stage.name].get("processes", 1) == 1 else workflow.cores
+    return 0 if CLUSTER or stage.beside and PROFILE[stage.name].get("processes", 1) == 1 else workflow.cores
 
 
 onstart:
@@ -94,6 +97,30 @@ rule report:
         "python -m dcpriv_lib.arithmetic {params.arithmetic:q} && " + REPORT
 
 
+def trained_ahead(stage):
+    """Return what is there once a notebook was run ahead; nothing if it is not."""
+    return [RESULTS / "notebooks" / f"ahead-{stage.name}.ipynb"] if CLUSTER and stage.ahead else []
+
+
+for stage in filter(trained_ahead, STAGES):
+
+    rule:
+        name:
+            f"{stage.rule}_ahead"
+        input:
+            paths.NOTEBOOKS / f"{stage.name}.py",
+            RESULTS / stages.file_of("split"),
+        output:
+            temp(trained_ahead(stage)),
+        message:
+            f"{stage.number}. training what waits for no other notebook"
+        threads: 0
+        params:
+            run=notebook(stage),
+        shell:
+            "{params.run} --ahead {output:q}"
+
+
 for stage in STAGES:
 
     rule:
@@ -103,6 +130,7 @@ for stage in STAGES:
             paths.NOTEBOOKS / f"{stage.name}.py",
             [RESULTS / stages.file_of(name) for name in stage.reads],
             stages.made_elsewhere(PROFILE[stage.name]),
+            ancient(trained_ahead(stage)),
         output:
             RESULTS / "notebooks" / f"{stage.name}.ipynb",
             [RESULTS / stages.file_of(name) for name in stage.leaves],

@@ -24,8 +24,11 @@ class Stage:
     ----------
     name : of its file, without suffix; its number is its place among the report's pages.
     message : what it does, for the screen.
-    reads : what it waits for, among what earlier ones leave.
+    reads : what it loads, among what earlier ones leave, and so waits for. The engine's rules follow from it; a test
+        compares it with the notebook.
     leaves : the names under which `Results.save` keeps what it leaves for later ones.
+    ahead : whether it trains models that need nothing of what it reads but the split. On a cluster these are trained
+        as soon as there is one, see `run_notebook`.
     beside : whether it runs beside another one, unless its parameter `processes` asks for more. It goes first where
         both could begin, so that the first pages are there early.
     page_early : whether the report is written after it too, as far as it goes.
@@ -37,6 +40,7 @@ class Stage:
     message: str
     reads: tuple[str, ...] = ()
     leaves: tuple[str, ...] = ()
+    ahead: bool = False
     beside: bool = False
     page_early: bool = False
     needs_own_sets: bool = False
@@ -82,12 +86,14 @@ STAGES = (
         "training reference models, attacking with LiRA and RMIA",
         reads=("targets", "shadows"),
         leaves=("references", "every_model"),
+        ahead=True,
     ),
     Stage(
         "07_controls",
         "checking what protects: controls of equal size and accuracy",
-        reads=("targets", "references", "every_model"),
+        reads=("targets", "every_model"),
         leaves=("controls",),
+        ahead=True,
         needs_own_sets=True,
         verdict=("verdict", "question", "answer"),
     ),
@@ -96,6 +102,7 @@ STAGES = (
         "comparing methods of condensation: accuracy and leak",
         reads=("every_model",),
         leaves=("methods", "leaks"),
+        ahead=True,
     ),
     Stage(
         "10_robustness_and_fairness",
@@ -107,8 +114,9 @@ STAGES = (
     Stage(
         "11_formal_privacy",
         "training and condensing with guarantees, auditing them",
-        reads=("targets", "every_model", "controls"),  # the last trains some of the same models
+        reads=("targets", "every_model"),
         leaves=("formal_privacy",),
+        ahead=True,
         needs_own_sets=True,
         verdict=("formal_verdict", "question", "answer"),
     ),
@@ -125,6 +133,7 @@ APART = Stage("08_the_authors_models", "judging what the paper's authors publish
 PAGES = sorted((*STAGES, APART), key=lambda stage: stage.number)
 MADE_BY = {name: stage.name for stage in STAGES for name in stage.leaves}
 
+AHEAD = "DCPRIV_AHEAD"  # the variable that tells a notebook's kernel that it runs ahead of what it reads
 FILES = ("synthetic_sets", "extra_targets")  # the parameters that name files of what was made elsewhere
 
 

@@ -6,15 +6,18 @@ belongs to it is up to `jobs`; this module says for whom, on which device and in
 
 import copy
 import inspect
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
 
-from . import jobs
+from . import jobs, profiles, stages
 from .condensation import defaults, method
 from .data import split
 from .engine import paths, store, workers
@@ -222,6 +225,21 @@ class Study:
             return Models(table, none, none[:, :0])
         return Models.of(table, answers)
 
+    def at_once(self, calls: dict[Any, Callable[[], Any]]) -> dict:
+        """Return key to what its call returns; the calls make sets or models, and none needs another's results.
+
+        So on a cluster the workers have the jobs of all of them from the beginning. Here one comes after the other,
+        each with all cores.
+        """
+        if len(calls) < 2 or not meeting.is_there(self.folder):
+            return {key: call() for key, call in calls.items()}
+        pool = ThreadPoolExecutor(len(calls))
+        try:
+            waiting = {key: pool.submit(call) for key, call in calls.items()}
+            return {key: one.result() for key, one in waiting.items()}
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
     def members_in_releases(self, kind: str, wanted: dict, sets: dict) -> np.ndarray:
         """Return how much of everybody in the pool is in what was released for `sets`, float64 [sets, n].
 
@@ -370,6 +388,15 @@ class Study:
         data = self.data
         return jobs.function_job(data, name, function, arguments).result(data)
 
+    def made_with(self, name: str) -> dict:
+        """Return the parameters of the notebook that left something under a name.
+
+        A notebook that runs ahead of that one is told what the profile gives it.
+        """
+        if stages.AHEAD in os.environ and not (self.folder / stages.file_of(name)).exists():
+            return profiles.read(self.parameters["profile"])[stages.MADE_BY[name]]
+        return self.results.record_of(name)["inputs"]["parameters"]
+
     def settings_of(self, ipc: int) -> method.Settings:
         """Return how notebook 2 condensed `ipc` images a class for its targets.
 
@@ -380,7 +407,7 @@ class Study:
         ValueError
             If it made no such targets, or took condensed sets that were made elsewhere.
         """
-        made = self.results.record_of("targets")["inputs"]["parameters"]
+        made = self.made_with("targets")
         if made.get("synthetic_sets"):
             raise ValueError(
                 "notebook 2 took the synthetic_sets of a file, and nobody here can condense as their maker did: "

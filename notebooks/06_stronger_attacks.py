@@ -89,7 +89,6 @@ study = Study(**parameters.check(globals()))
 
 # %%
 # NBVAL_CHECK_OUTPUT
-targets, shadows = study.results.load_models("targets"), study.results.load_models("shadows")
 pool, is_member = study.pool, study.is_member            # members, then non-members: [n] each
 member = membership_matrix(len(pool), n_references, study.rng("pool"))  # [models, n]
 print(f"member: {member.shape[0]} models x {member.shape[1]:,} images; "
@@ -115,6 +114,7 @@ models = study.models("reference", each(halves, Training(epochs)))
 study.results.save("references", models)
 
 # %%
+targets, shadows = study.results.load_models("targets"), study.results.load_models("shadows")
 labels, other_labels = study.labels[pool].numpy(), study.labels[study.attacker].numpy()
 references = study.references(member, models, shift)
 

@@ -55,6 +55,7 @@ draws: int = 20             # repetitions when the test is tested
 
 # %%
 from dataclasses import replace
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -79,9 +80,8 @@ study = Study(**parameters.check(globals()))
 # From notebook 2 come the settings of its condensed sets and the length of its trainings.
 
 # %%
-targets = study.results.load_models("targets")
 settings = study.settings_of(control_ipc)                # how notebook 2 condensed
-epochs = targets.settings["parameters"]["epochs"]
+epochs = study.made_with("targets")["epochs"]
 pool, classes = study.pool, study.classes
 limits.check("07_controls", study)                       # all that is too large for these data
 print(f"{settings}, {epochs} epochs of the target")
@@ -152,28 +152,46 @@ study.figure(figure, "canaries_shown")
 # %%
 few = control_ipc * len(classes)                         # as many images as the condensed sets
 halves = {j: pool[member_j] for j, member_j in enumerate(member)}
-models = {"all members": world.models("all", each(halves, Training(epochs)))}
-
-synthetic = {}
-for start in starts:
-    name = f"condensed from {start}"
-    synthetic[start] = world.sets(name, each(halves, replace(settings, start=start)))
-    shown = len(synthetic[start][0]["labels"])           # IDC: 4 x few
-    recipe = Training(epochs_for(steps, shown))
-    models[name] = world.models(name, each(synthetic[start], recipe))
+real = {f"{size} members a class": {j: world.choose_balanced(half, size, "balanced", j)
+                                    for j, half in halves.items()} for size in sorted(sizes)}
+real[f"{few} random members"] = {j: world.choose(half, few, "random", j)
+                                 for j, half in halves.items()}
+chosen = {name: np.stack([np.isin(pool, subset) for subset in subsets.values()])
+          for name, subsets in real.items()}             # who was used: [models, n]
 
 # %%
-chosen = {}                                              # of the real controls, who was used
-for size in sorted(sizes):
-    subsets = {j: world.choose_balanced(half, size, "balanced", j)
-               for j, half in halves.items()}
-    name, length = f"{size} members a class", epochs_for(steps, size * len(classes))
-    models[name] = world.models(name, each(subsets, Training(length)))
-    chosen[name] = np.stack([np.isin(pool, subset) for subset in subsets.values()])
-subsets, name = ({j: world.choose(half, few, "random", j) for j, half in halves.items()},
-                 f"{few} random members")
-models[name] = world.models("random", each(subsets, Training(epochs_for(steps, few))))
-chosen[name] = np.stack([np.isin(pool, subset) for subset in subsets.values()])
+synthetic = {}
+
+def trained_on(sets, kind, world=world):
+    """One model a set, all of them with equally many steps."""
+    first = sets[0]
+    shown = len(first["labels"] if isinstance(first, dict) else first)   # of IDC 4 x few
+    return world.models(kind, each(sets, Training(epochs_for(steps, shown))))
+
+def condensed_from(start):
+    kind = f"condensed from {start}"
+    synthetic[start] = world.sets(kind, each(halves, replace(settings, start=start)))
+    return trained_on(synthetic[start], kind)
+
+to_train = {"all members": partial(world.models, "all", each(halves, Training(epochs)))}
+to_train |= {f"condensed from {start}": partial(condensed_from, start) for start in starts}
+to_train |= {name: partial(trained_on, subsets, "random" if "random" in name else name)
+             for name, subsets in real.items()}
+models = study.at_once(to_train)
+shown = len(synthetic[starts[-1]][0]["labels"])
+
+# %%
+kinds = f"condensed from {starts[0]}", f"{few} random members"
+
+def fewer(dose):
+    some, kept = small_pools[dose]                       # a smaller pool, without canaries
+    members = {j: some.pool[member_j] for j, member_j in enumerate(kept)}
+    chosen = {j: some.choose(of_j, few, "dose", dose, j) for j, of_j in members.items()}
+    sets = some.sets(f"dose {dose}", each(members, replace(settings, start=starts[0])))
+    return [trained_on(of_kind, f"{name}, dose {dose}", some)
+            for name, of_kind in zip(kinds, (sets, chosen))]
+
+of_dose = study.at_once({dose: partial(fewer, dose) for dose in doses})
 
 # %% [markdown]
 # ## What a random subset can give away at most
@@ -394,20 +412,13 @@ def response(name, dose, references, inside, outside):
             "ceiling": controls.ceiling(few, dose) if "random" in name else np.nan
             } | examination.examine_by(best, found, inside, outside)
 
-of_best = {name: suite[name] for name in best.values()}
-kinds, half = (f"condensed from {starts[0]}", f"{few} random members"), len(pool) // 2
+of_best, half = {name: suite[name] for name in best.values()}, len(pool) // 2
 responses = [response(name, half, world.references(member, models[name]), inside, outside)
              for name in kinds]
 for dose in sorted(doses, reverse=True):
-    some, kept = small_pools[dose]                       # a smaller pool, without canaries
-    members = {j: some.pool[member_j] for j, member_j in enumerate(kept)}
-    wanted = each(members, replace(settings, start=starts[0]))
-    chosen = {j: some.choose(of_j, few, "dose", dose, j) for j, of_j in members.items()}
-    small_sets = some.sets(f"dose {dose}", wanted), chosen
-    for name, sets, size in zip(kinds, small_sets, (shown, few)):
-        recipe = Training(epochs_for(steps, size))
-        trained = some.models(f"{name}, dose {dose}", each(sets, recipe))
-        responses.append(response(name, dose, some.references(kept, trained), kept, ~kept))
+    some, kept = small_pools[dose]
+    responses += [response(name, dose, some.references(kept, trained), kept, ~kept)
+                  for name, trained in zip(kinds, of_dose[dose])]
 responses = pd.DataFrame(responses)
 study.table(verdicts.examined_cells(responses.drop(columns="pairs")), "dose_and_response",
             verdicts.luck(responses))

@@ -83,18 +83,12 @@ from dcpriv_lib.study import Study
 study = Study(**parameters.check(globals()))
 
 # %% [markdown]
-# The attacks were chosen in notebook 6, on other models: the best of four there, by the AUC and by the true positive rate.
 # Everything that could be too large for this data set is noticed here, before anything is computed.
 
 # %%
-every_model = study.results.load_table("every_model")
-best = examination.best_attacks(every_model, suites.CANDIDATES)  # by measure
-suite = {name: suites.STRONG[name] for name in dict.fromkeys(best.values())}
-measured = partial(examination.per_model_by, best)       # each measure by its own attack
 pool, classes = study.pool, study.classes
 few = control_ipc * len(classes)                         # images of a condensed set
 limits.check("09_methods", study)
-print(f"the AUC is read by {best['auc']}, rates by {best['tpr']}")
 
 # %% [markdown]
 # Further below, fewer people or fewer classes are condensed. These have smaller pools of their own, divided into halves as often as
@@ -169,11 +163,10 @@ scale = {"width": width, "real_batch": real_batch, "effort": effort}
 to_try = {method: factors if method in defaults.METHODS else [1] for method in methods}
 tried = {(method, factor): (first, settings_of(method, control_ipc, factor=factor, **scale))
          for method in methods for factor in to_try[method]}
-tuning, right = study.sets("tuning", tried), []
-for key, images in tuning.items():
-    recipe = Training(epochs_for(training_steps, len(images["labels"])))
-    trained = study.models("tuning", {key: (images, recipe)})
-    right += list(signals.accuracies(trained.logits[:, second], study.labels[second].numpy()))
+tuning = {key: (images, Training(epochs_for(training_steps, len(images["labels"]))))
+          for key, images in study.sets("tuning", tried).items()}
+right = signals.accuracies(study.models("tuning", tuning).logits[:, second],
+                           study.labels[second].numpy())
 tuned = pd.Series(right, index=pd.MultiIndex.from_tuples(tried, names=["method", "factor"]))
 factor_of = {method: tuned[method].idxmax() for method in methods}
 
@@ -205,8 +198,8 @@ def condensed(world, name, halves, settings):
     trained = world.models(name, each(sets, Training(epochs_for(training_steps, shown))))
     return sets, trained, np.median(world.seconds(name, each(halves, settings)))
 
-made = {method: condensed(world, method, halves, settings_of(
-    method, control_ipc, factor=factor_of[method], **scale)) for method in methods}
+made = study.at_once({method: partial(condensed, world, method, halves, settings_of(
+    method, control_ipc, factor=factor_of[method], **scale)) for method in methods})
 models = {method: trained for method, (_, trained, _) in made.items()}
 
 # %%
@@ -226,15 +219,24 @@ study.figure(figure, "images_of_methods")
 #
 # Random real images, as many of every class (`real_sizes`), give the line that every method is compared with. All models of few
 # images are trained for as many steps. The examination is that of notebook 7: every model is attacked by the others of its method,
-# its partner left out.
+# its partner left out. The attacks were chosen in notebook 6, on other models: the best of four there, by the AUC and by the true
+# positive rate.
 
 # %%
-line, chosen = {}, {}                                    # models; whom they saw, [models, n]
+to_train, chosen = {}, {}                                # models; whom they saw, [models, n]
 for size in sorted(real_sizes):
     subsets = {j: world.choose_balanced(half, size, "line", j) for j, half in halves.items()}
     chosen[size] = np.stack([np.isin(pool, subset) for subset in subsets.values()])
     recipe = Training(epochs_for(training_steps, size * len(classes)))
-    line[size] = world.models(f"{size} real", each(subsets, recipe))
+    to_train[size] = partial(world.models, f"{size} real", each(subsets, recipe))
+line = study.at_once(to_train)
+
+# %%
+every_model = study.results.load_table("every_model")
+best = examination.best_attacks(every_model, suites.CANDIDATES)  # by measure
+suite = {name: suites.STRONG[name] for name in dict.fromkeys(best.values())}
+measured = partial(examination.per_model_by, best)       # each measure by its own attack
+print(f"the AUC is read by {best['auc']}, rates by {best['tpr']}")
 
 def examined(world, member, trained, inside, outside):
     """The accuracy of every model on its non-members, the attacks' scores, and the leak."""
@@ -403,26 +405,31 @@ study.table(verdicts.examined_cells(of_shown).drop(columns="pairs"), "methods_sh
 # were chosen on the attacker's images and not by their results here.
 
 # %%
+sizes = [(method, ipc) for ipc in sorted({control_ipc, *other_ipc})
+         for method in [*more_of, "random"]]
+condensed_to = study.at_once({(method, ipc): partial(
+    condensed, world, method if ipc == control_ipc else f"{method} {ipc}", halves,
+    settings_of(method, ipc, factor=factor_of.get(method, 1), **scale))
+    for method, ipc in sizes})
+
+# %%
 seconds = [(method, control_ipc, took) for method, (_, _, took) in made.items()]
 by_ipc, sets_of, right_of, rows, intervals = {}, {}, dict(accuracy), [], []
 leaks = {(method, control_ipc): scores[method] for method in methods}        # attack: scores
-for ipc in sorted({control_ipc, *other_ipc}):
-    for method in [*more_of, "random"]:
-        settings = settings_of(method, ipc, factor=factor_of.get(method, 1), **scale)
-        sets_of[method, ipc], trained, took = condensed(
-            world, method if ipc == control_ipc else f"{method} {ipc}", halves, settings)
-        right, leaks[method, ipc], own = examined(world, member, trained, inside, outside)
-        by_ipc[method, ipc] = own["auc"]
-        if ipc == control_ipc:
-            right_of[method] = right
-        else:
-            seconds.append((method, ipc, took))
-        found, above = beside_real(right, own)
-        intervals += above
-        most = controls.ceiling(ipc * len(classes), members) if method == "random" else np.nan
-        rows.append({"method": method, "images per class": ipc, "ceiling": most,
-                     "accuracy": verdicts.rate_cell(right)}
-                    | examination.examine_by(best, leaks[method, ipc], inside, outside) | found)
+for method, ipc in sizes:
+    sets_of[method, ipc], trained, took = condensed_to[method, ipc]
+    right, leaks[method, ipc], own = examined(world, member, trained, inside, outside)
+    by_ipc[method, ipc] = own["auc"]
+    if ipc == control_ipc:
+        right_of[method] = right
+    else:
+        seconds.append((method, ipc, took))
+    found, above = beside_real(right, own)
+    intervals += above
+    most = controls.ceiling(ipc * len(classes), members) if method == "random" else np.nan
+    rows.append({"method": method, "images per class": ipc, "ceiling": most,
+                 "accuracy": verdicts.rate_cell(right)}
+                | examination.examine_by(best, leaks[method, ipc], inside, outside) | found)
 
 # %%
 of_ipc = pd.DataFrame(rows)
@@ -510,10 +517,12 @@ study.table(pd.DataFrame(rows), "two_evaluations")
 factor = {"factor": factor_of[factor_method], **scale}
 usual = settings_of(factor_method, control_ipc, **factor)
 by_start, rows = {}, []
-for start in factor_starts:
-    settings = settings_of(factor_method, control_ipc, start=start, **factor)
-    _, trained, _ = condensed(world, factor_method if settings == usual else
-                              f"{factor_method} from {start}", halves, settings)
+from_start = {start: settings_of(factor_method, control_ipc, start=start, **factor)
+              for start in factor_starts}
+of_factor = study.at_once({start: partial(
+    condensed, world, factor_method if settings == usual else f"{factor_method} from {start}",
+    halves, settings) for start, settings in from_start.items()})
+for start, (_, trained, _) in of_factor.items():
     right, of_start, own = examined(world, member, trained, inside, outside)
     by_start[start] = own["auc"]
     rows.append({"start": start, "accuracy": verdicts.rate_cell(right)}
@@ -527,10 +536,13 @@ study.table(verdicts.examined_cells(starts), "methods_start", verdicts.luck(star
 
 # %%
 everybody = len(classes), int(member[0].sum())
+of_smaller = study.at_once({key: partial(
+    condensed, some, "{2}, {1} {0}".format(*key, factor_method),
+    {j: some.pool[of_half] for j, of_half in enumerate(kept[key])}, usual)
+    for key, some in smaller.items()})
 by_pool = {everybody: (accuracy[factor_method], scores[factor_method], inside, outside)}
 for key, some in smaller.items():
-    own = {j: some.pool[of_half] for j, of_half in enumerate(kept[key])}
-    _, trained, _ = condensed(some, "{2}, {1} {0}".format(*key, factor_method), own, usual)
+    _, trained, _ = of_smaller[key]
     right, of_pool, _ = examined(some, kept[key], trained, kept[key], ~kept[key])
     size = len(np.unique(some.labels[some.pool])), int(kept[key][0].sum())
     by_pool[size] = right, of_pool, kept[key], ~kept[key]
@@ -594,14 +606,18 @@ kinds = ("ConvNet", "PaperCNN")
 across = study.sets("across", {kind: (first, settings_of(
     factor_method, control_ipc, network=kind, **factor)) for kind in kinds})
 across["random choice"] = study.choose_balanced(first, control_ipc, "across")
-rows = []
+to_train, rows = {}, []
 for made_with, images in across.items():
-    row = {"made with": made_with}
     shown = len(images["labels"] if made_with in kinds else images)
     for kind in parameters.NETWORKS:
         recipe = Training(epochs_for(training_steps, shown), network=kind)
-        trained = study.models(f"{made_with} for {kind}",
-                               dict.fromkeys(range(3), (images, recipe)))
+        to_train[made_with, kind] = partial(study.models, f"{made_with} for {kind}",
+                                            dict.fromkeys(range(3), (images, recipe)))
+of_across = study.at_once(to_train)
+for made_with in across:
+    row = {"made with": made_with}
+    for kind in parameters.NETWORKS:
+        trained = of_across[made_with, kind]
         row[f"{kind}, accuracy (%)"] = tables.spread(pd.Series(signals.accuracies(
             trained.logits[:, second], study.labels[second].numpy())))
     rows.append(row)

@@ -58,6 +58,8 @@ rivals: int = 2             # wrong classes that its others aim at; its authors:
 extra_targets: list = []    # files of answers or weights of models made elsewhere
 
 # %%
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -106,23 +108,31 @@ limits.check("10_robustness_and_fairness", study, control_ipc=made["control_ipc"
              other_ipc=made["other_ipc"])
 scale = {name: made[name] for name in ("width", "real_batch", "effort")}
 steps_each, sizes = made["training_steps"], sorted(made["real_sizes"])
-for name, (method, ipc, factor) in examined[["method", "ipc", "factor"]].iterrows():
-    settings = settings_of(method, ipc, factor=factor, **scale)
+
+def condensed(name, settings):
+    """Models of sets that were made of all members."""
     sets = study.sets(name, dict.fromkeys(range(runs), (M, settings)))
     recipe = Training(epochs_for(steps_each, len(sets[0]["labels"])))
-    models[name] = study.models(name, each(sets, recipe))
+    return study.models(name, each(sets, recipe))
+
+to_train = {}
+for name, (method, ipc, factor) in examined[["method", "ipc", "factor"]].iterrows():
+    settings = settings_of(method, ipc, factor=factor, **scale)
+    to_train[name] = partial(condensed, name, settings)
     made_of[name] = "real" if method in parameters.CORESETS else "condensed"
+models |= study.at_once(to_train)
 
 # %% [markdown]
 # A less accurate model has less to lose. So there must also be models of few *real* images, as many of every class, that
 # reach the accuracies in between. They are trained here, for as many optimiser steps as those of the methods.
 
 # %%
-few_real = {size: f"{size} a class" for size in sizes}
+few_real, to_train = {size: f"{size} a class" for size in sizes}, {}
 for size, name in few_real.items():
     few = {run: study.choose_balanced(M, size, "real", size, run) for run in range(runs)}
     recipe = Training(epochs_for(steps_each, size * len(classes)))
-    models[name] = study.models(f"real images, {size}", each(few, recipe))
+    to_train[name] = partial(study.models, f"real images, {size}", each(few, recipe))
+models |= study.at_once(to_train)
 made_of |= dict.fromkeys(few_real.values(), "real")
 elsewhere = extra_targets, study.split, study.device
 answers, checksums = files.targets(*elsewhere)           # (name, 0) to what it answers
@@ -208,8 +218,8 @@ print(f"epsilon = {epsilon:g} of a pixel from 0 to 1: {255 * epsilon:.1f} grey l
 pictures = study.choose_balanced(N, n_pictures, "attacked")
 picture_labels = study.labels[pictures].numpy()
 how = {"epsilons": epsilons, "steps": pgd_steps}
-found = {name: study.attacked(some, pictures, robustness.examine, **how)
-         for name, some in models.items()}               # arrays [runs, ..., pictures]
+found = study.at_once({name: partial(study.attacked, some, pictures, robustness.examine, **how)
+                       for name, some in models.items()})  # arrays [runs, ..., pictures]
 for name, network in files.networks_on_pixels(*elsewhere)[0].items():
     if network is None:
         print(f"{name} has answers and no weights: its robustness is left out")
@@ -272,9 +282,10 @@ study.figure(figure, "deepfool_distances")
 
 # %%
 few = pictures[np.linspace(0, len(pictures) - 1, strong_pictures).astype(int)]
-last = {name: study.attacked(some[:1], few, robustness.strongest, epsilon=epsilon,
-                             steps=pgd_steps, queries=queries, rivals=rivals)
-        for name, some in models.items()}                # arrays [1, few]
+last = study.at_once({name: partial(
+    study.attacked, some[:1], few, robustness.strongest, epsilon=epsilon,
+    steps=pgd_steps, queries=queries, rivals=rivals)
+    for name, some in models.items()})                   # arrays [1, few]
 
 # %%
 checks = []

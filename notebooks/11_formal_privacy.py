@@ -74,6 +74,7 @@ effort: float = 0.1         # of the library's usual number of their iterations
 # %%
 from bisect import bisect_right
 from dataclasses import replace
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -103,9 +104,8 @@ people, per_class = len(pool) // 2, len(pool) / 2 / len(classes)   # public: how
 limits.check("11_formal_privacy", study)
 rate = dp.sampling_rate(dp_batch, people)                # everybody's chance to be in a batch
 dm_rate = dp.sampling_rate(dm_batch, per_class)          # the same, in a release of DM
-targets = study.results.load_models("targets")
 settings = study.settings_of(control_ipc)                # how notebook 2 condensed
-epochs = targets.settings["parameters"]["epochs"]
+epochs = study.made_with("targets")["epochs"]
 print(f"{people:,} members in every model, {per_class:.0f} a class; q = {rate:.3f}")
 
 # %% [markdown]
@@ -296,9 +296,10 @@ def sgd(epsilon, T, n=people, noise=1.0):
 
 tried = {(epsilon, T): sgd(epsilon, T, len(train_on)) for epsilon in levels for T in dp_steps}
 of_sgd = pd.DataFrame(index=pd.MultiIndex.from_tuples(tried, names=["epsilon", "steps"]))
-for network, on in (("PaperCNN", ""), ("ConvNet", " on ConvNet")):
-    rehearsed = study.models(f"rehearsal DP-SGD{on}", {
-        key: (train_on, PrivateTraining(one, network)) for key, one in tried.items()})
+rehearsals = study.at_once({network: partial(study.models, f"rehearsal DP-SGD{on}", {
+    key: (train_on, PrivateTraining(one, network)) for key, one in tried.items()})
+    for network, on in (("PaperCNN", ""), ("ConvNet", " on ConvNet"))})
+for network, rehearsed in rehearsals.items():
     of_sgd[network] = signals.accuracies(rehearsed.logits[:, test_on], study.labels[test_on])
 of_sgd.unstack().round(3)
 
@@ -316,7 +317,7 @@ of_sgd.unstack().round(3)
 
 # %%
 best_T = of_sgd["PaperCNN"].unstack().idxmax(axis=1)
-recipes, models, scores = {}, {}, {}
+recipes, models = {}, {}
 
 def claim(method, epsilon, **more):
     """The name of a recipe, under which all that is made by it is kept."""
@@ -328,18 +329,20 @@ of_dp_sgd = {claim("DP-SGD", epsilon, shares="a model"): sgd(epsilon, int(best_T
              for epsilon in levels}
 of_dp_sgd[claim("DP-SGD", strictest, shares="a model", noise=0.1)] = sgd(
     strictest, int(best_T[strictest]), noise=0.1)
-for name, of_method in of_dp_sgd.items():
-    models[name] = world.models(name, each(halves, PrivateTraining(of_method)), is_member)
-    scores[name] = models[name].scores
+models |= study.at_once({name: partial(
+    world.models, name, each(halves, PrivateTraining(of_method)), is_member)
+    for name, of_method in of_dp_sgd.items()})
+scores = {name: trained.scores for name, trained in models.items()}
 
 # %%
 best_T = of_sgd["ConvNet"].unstack().idxmax(axis=1)
-for epsilon in dp_epsilons:
-    name = claim("DP-SGD", epsilon, shares="a model", network="ConvNet")
-    of_dp_sgd[name] = sgd(epsilon, int(best_T[epsilon]))
-    recipe = PrivateTraining(of_dp_sgd[name], "ConvNet")
-    models[name] = world.models(name, each(halves, recipe), is_member)
-    scores[name] = models[name].scores
+on_convnet = {claim("DP-SGD", epsilon, shares="a model", network="ConvNet"):
+              sgd(epsilon, int(best_T[epsilon])) for epsilon in dp_epsilons}
+of_dp_sgd |= on_convnet
+models |= study.at_once({name: partial(
+    world.models, name, each(halves, PrivateTraining(of_method, "ConvNet")), is_member)
+    for name, of_method in on_convnet.items()})
+scores |= {name: models[name].scores for name in on_convnet}
 
 # %% [markdown]
 # ## Condensing with a guarantee
@@ -428,11 +431,18 @@ matched[claim("PSG", strictest, noise=0.1)] = replace(strict, sigma=0.1 * strict
 
 # %%
 shared = {name: FittedRelease(release, fit) for name, release in asked.items()} | matched
-synthetic = {}
-for name, recipe in shared.items():
-    synthetic[name] = world.sets(name, each(halves, recipe), is_member)
-    scores[name] = np.stack([made["scores"] for made in synthetic[name].values()])
-    models[name] = world.models(name, each(synthetic[name], Training(length)))
+
+def shared_by(name, recipe):
+    """The sets of all halves, and the models trained on them."""
+    made = world.sets(name, each(halves, recipe), is_member)
+    return made, world.models(name, each(made, Training(length)))
+
+made = study.at_once({name: partial(shared_by, name, recipe)
+                      for name, recipe in shared.items()})
+synthetic = {name: sets for name, (sets, _) in made.items()}
+models |= {name: trained for name, (_, trained) in made.items()}
+scores |= {name: np.stack([one["scores"] for one in sets.values()])
+           for name, sets in synthetic.items()}
 
 # %%
 figure, axes = plt.subplots(3, len(levels), figsize=(3.3 * len(levels), 3.3), squeeze=False)
@@ -475,14 +485,22 @@ both = {"lr": 1e-3, "width": 128}
 adversarial = gan.Settings(drawn_per_class, gan_steps, batch=64, **both)
 fitted = gan.Settings(drawn_per_class, generator_steps, batch=200, **both)
 of_drawn = Training(training.epochs_for(steps, drawn_per_class * len(classes)))
-synthetic["GAN"] = world.sets("GAN", each(halves, adversarial))
+
+def drawn(name, *sets):
+    """The sets of all halves, and the models trained on them."""
+    made = world.sets(*sets)
+    return made, world.models(name, each(made, of_drawn))
+
+to_draw = {}
 for epsilon in levels:
     name, source = claim("DP-MERF", epsilon), f"mean embedding, epsilon {epsilon:g}"
     asked[name], scores[name] = asked[source], scores[source]
     recipe = FittedRelease(asked[source], fitted)
-    synthetic[name] = world.sets(source, each(halves, recipe), is_member)
-    models[name] = world.models(name, each(synthetic[name], of_drawn))
-models[claim("GAN", None)] = world.models("GAN", each(synthetic["GAN"], of_drawn))
+    to_draw[name] = partial(drawn, name, source, each(halves, recipe), is_member)
+to_draw[claim("GAN", None)] = partial(drawn, "GAN", "GAN", each(halves, adversarial))
+made = study.at_once(to_draw)
+synthetic |= {name: sets for name, (sets, _) in made.items()}
+models |= {name: trained for name, (_, trained) in made.items()}
 
 # %%
 shown_sets = ["GAN", *(f"DP-MERF, epsilon {epsilon:g}" for epsilon in reversed(levels))]
@@ -713,27 +731,33 @@ subset, architectures = f"{few} random members", {"": "PaperCNN", " on ConvNet":
 free = {own: settings} | {method: settings_of(
     method, control_ipc, width=settings.width, real_batch=settings.real_batch, effort=effort)
     for method in rival_methods}
-tried = study.sets("rehearsal rivals", {name: (train_on, one) for name, one in free.items()})
+rehearsal = {name: (train_on, one) for name, one in free.items()}
+made = study.at_once({"rehearsal": partial(study.sets, "rehearsal rivals", rehearsal)} | {
+    name: partial(world.sets, name, each(halves, one)) for name, one in free.items()})
+tried = made.pop("rehearsal")
 long = {name: training.epochs_for(steps, len(one["labels"])) for name, one in tried.items()}
 tried[subset] = study.choose(train_on, few, "rehearsal rivals")
 long[subset] = training.epochs_for(steps, few)
 of_rivals = {}
-for name, images in tried.items():
-    trained = study.models(f"rehearsal {name}", {0: (images, Training(long[name]))})
+rehearsed = study.at_once({name: partial(
+    study.models, f"rehearsal {name}", {0: (images, Training(long[name]))})
+    for name, images in tried.items()})
+for name, trained in rehearsed.items():
     right = signals.accuracies(trained.logits[:, test_on], study.labels[test_on])
     of_rivals[name] = round(float(right[0]), 3)
 rival = max(of_rivals, key=of_rivals.get)
 print(of_rivals, "->", rival)
 
 # %%
-all_of_them = each(halves, Training(epochs))
-models[claim("all members", None, shares="a model")] = world.models("all", all_of_them)
-made = {name: world.sets(name, each(halves, one)) for name, one in free.items()}
+to_train = {claim("all members", None, shares="a model"): partial(
+    world.models, "all", each(halves, Training(epochs)))}
 made[subset] = {j: world.choose(half, few, subset, j) for j, half in halves.items()}
 for name, sets in made.items():
     for on, network in architectures.items():
         recipe = each(sets, Training(long[name], network))
-        models[claim(name, None, network=network)] = world.models(name + on, recipe)
+        to_train[claim(name, None, network=network)] = partial(
+            world.models, name + on, recipe)
+models |= study.at_once(to_train)
 accuracy = {name: signals.accuracies(trained.logits[:, pool], labels, ~member & ~canary)
             for name, trained in models.items()}         # on the non-members of each model
 

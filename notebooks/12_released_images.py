@@ -69,6 +69,7 @@ short_gan_steps: int = 250  # steps of the GAN
 
 # %%
 from dataclasses import replace
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -146,7 +147,8 @@ def settings(name, ipc=control_ipc):
     return defaults.settings_of(method, ipc, width=width, real_batch=real_batch, effort=effort,
                                 factor=factor_of.get(name, 1), start=start or None)
 
-sets = {name: world.sets(name, each(halves, settings(name))) for name in released}
+sets = study.at_once({name: partial(world.sets, name, each(halves, settings(name)))
+                      for name in released})
 
 # %%
 shown = [made[0]["images"][::len(made[0]["images"]) // len(classes)] for made in sets.values()]
@@ -279,16 +281,19 @@ by_set.reindex([*found[looked_at]])[released]
 # %%
 strong = {name: suites.STRONG[name] for name in suites.CANDIDATES}
 
-def of_models(world, name, sets, member):
-    """What the attacks find by asking one model of each set, and the models' answers."""
+def models_of(world, name, sets):
+    """One model of each set."""
     recipe = Training(epochs_for(training_steps, len(sets[0]["labels"])))
-    references = world.references(member, world.models(name, each(sets, recipe)))
-    return examination.leave_pair_out(references, strong), references
+    return world.models(name, each(sets, recipe))
+
+trained = study.at_once({name: partial(models_of, world, name, made)
+                         for name, made in sets.items()})
 
 # %%
 TOGETHER, doors, accuracy = calibration.TOGETHER, [], {}
 for name, made in sets.items():
-    scores, references = of_models(world, name, made, member)
+    references = world.references(member, trained[name])
+    scores = examination.leave_pair_out(references, strong)
     accuracy[name] = signals.accuracies(references.logits[:, :, 0], references.labels, outside)
     at_model, best = released_sets.strongest(scores, inside, outside)
     both = {"model": scores[at_model], "images": found[name][TOGETHER]}
@@ -417,12 +422,14 @@ marked = membership_matrix(len(pool), n_sets, study.rng("special people's halves
 for kind, others in copied.items():                      # copies go where the person goes
     marked[:, others] = marked[:, kind_of[kind], None]
 own = {j: pool[one] for j, one in enumerate(marked)}
-betrayed = {name: special.sets(f"{name}, special people", each(own, settings(name)))
-            for name in dict.fromkeys([looked_at, factor_method])}
+betrayed = study.at_once({name: partial(
+    special.sets, f"{name}, special people", each(own, settings(name)))
+    for name in dict.fromkeys([looked_at, factor_method])})
 of_special, rows = special.scores(betrayed, suite.SWIFT), []
 for name, made in betrayed.items():
     of_set = calibration.together(of_special[name], marked)
-    of_model, _ = of_models(special, f"{name}, special people", made, marked)
+    trained_on = models_of(special, f"{name}, special people", made)
+    of_model = examination.leave_pair_out(special.references(marked, trained_on), strong)
     for kind in kinds:
         who = np.isin(np.arange(len(pool)), kind_of[kind])
         groups = marked & who, ~marked & who
@@ -450,10 +457,12 @@ study.table(verdicts.examined_cells(noticed).drop(columns="pairs"), "special_peo
 
 # %%
 swift = [name for name in suite.SWIFT if "networks" not in name]
-by_start, started, now = {}, {}, {}
+by_start, now = {}, {}
+started = study.at_once({start: partial(
+    world.sets, name, each(halves, settings(name)))
+    for start in factor_starts for name in [f"{factor_method} from {start}"]})
 for start in factor_starts:
     name = f"{factor_method} from {start}"
-    started[start] = world.sets(name, each(halves, settings(name)))
     for place, iteration in enumerate(condense.snapshot_iterations(settings(name).iterations)):
         now[start, iteration] = {j: one | {"images": one["snapshots"][place]}
                                  for j, one in started[start].items()}
@@ -509,18 +518,29 @@ if len(rows):                                            # else no start is nois
 # AUC of $\frac12 + \frac{n}{2N}$ at most, by the theorem of notebook 7; for condensed images there is no such ceiling.
 
 # %%
-by_ipc = {ipc: sets[looked_at] if ipc == control_ipc else world.sets(
-    f"{looked_at} {ipc}", each(halves, settings(looked_at, ipc)))
-    for ipc in sorted({control_ipc, *other_ipc})}
+crowd_of = {}
+for crowd in sorted(crowds):
+    some = study.subset(2 * crowd)
+    kept = membership_matrix(len(some.pool), n_sets, study.rng("methods", "members", crowd))
+    crowd_of[crowd] = some, kept, {j: some.pool[one] for j, one in enumerate(kept)}
+to_make = {ipc: partial(
+    world.sets, f"{looked_at} {ipc}", each(halves, settings(looked_at, ipc)))
+    for ipc in other_ipc if ipc != control_ipc}
+to_make |= {f"{looked_at}, {crowd} members": partial(
+    some.sets, f"{looked_at}, {crowd} members", each(own, settings(looked_at)))
+    for crowd, (some, _, own) in crowd_of.items()}
+fewer = study.at_once(to_make)
+
+# %%
+by_ipc = {ipc: sets[looked_at] if ipc == control_ipc else fewer[ipc]
+          for ipc in sorted({control_ipc, *other_ipc})}
 of_ipc = world.scores({f"{looked_at} {ipc}": made for ipc, made in by_ipc.items()}, swift)
 rows = [{"members": member[0].sum(), "images a class": ipc} | examination.examine(
     calibration.together(scores, member), inside, outside)
     for ipc, scores in zip(by_ipc, of_ipc.values())]
-for crowd in sorted(crowds):
-    some, name = study.subset(2 * crowd), f"{looked_at}, {crowd} members"
-    kept = membership_matrix(len(some.pool), n_sets, study.rng("methods", "members", crowd))
-    own = {j: some.pool[one] for j, one in enumerate(kept)}
-    scores = some.scores({name: some.sets(name, each(own, settings(looked_at)))}, swift)
+for crowd, (some, kept, _) in crowd_of.items():
+    name = f"{looked_at}, {crowd} members"
+    scores = some.scores({name: fewer[name]}, swift)
     rows.append({"members": crowd, "images a class": control_ipc} | examination.examine(
         calibration.together(scores[name], kept), kept, ~kept))
 
@@ -547,14 +567,14 @@ rate = dp.sampling_rate(dm_batch, members / len(classes))
 fit = noisy_embeddings.FitSettings(control_ipc, updates, lr=0.1)
 levels = {f"DM, epsilon {epsilon:g}": epsilon for epsilon in dp_epsilons}
 levels |= {"DM, no noise": np.inf}
-others = {}
+how = {}
 for name, epsilon in levels.items():
     sigma = dp.noise_multiplier(epsilon, rate, releases_once, delta)
-    release = noisy_embeddings.ReleaseSettings(
-        releases=releases_once, rate=rate, sigma=sigma, size=width)
-    others[name] = world.sets(f"released {name}", each(halves, FittedRelease(release, fit)))
-adversarial = gan.Settings(control_ipc, short_gan_steps, batch=64, lr=1e-3, width=128)
-others["GAN"] = world.sets("released GAN", each(halves, adversarial))
+    how[name] = FittedRelease(noisy_embeddings.ReleaseSettings(
+        releases=releases_once, rate=rate, sigma=sigma, size=width), fit)
+how["GAN"] = gan.Settings(control_ipc, short_gan_steps, batch=64, lr=1e-3, width=128)
+others = study.at_once({name: partial(world.sets, f"released {name}", each(halves, recipe))
+                        for name, recipe in how.items()})
 strict = f"DM, epsilon {min(dp_epsilons):g}"
 broken, first = f"{strict}, with examples", np.arange(len(classes)) * control_ipc
 others[broken] = {}
@@ -640,18 +660,21 @@ def accuracy_of(name, made):
 # %%
 base, kept, judged = settings(looked_at), "as it is", max(6, n_sets // 4 * 2)
 public = tuple(study.choose_balanced(study.attacker, control_ipc, "public").tolist())
-changed = {kept: sets[looked_at]}
-for change, recipe in {
-        "start: noise": replace(base, start="noise"),
-        "a quarter of the iterations": replace(base, iterations=max(1, base.iterations // 4)),
-        }.items():
-    changed[change] = world.sets(f"{looked_at}, {change}", each(halves, recipe))
+to_make = {change: partial(world.sets, f"{looked_at}, {change}", each(halves, recipe))
+           for change, recipe in {
+               "start: noise": replace(base, start="noise"),
+               "a quarter of the iterations": replace(
+                   base, iterations=max(1, base.iterations // 4))}.items()}
 if not condense.METHODS[base.method].decode:             # IDC and IDM want tiles
-    changed["start: images of other people"] = world.sets(
-        f"{looked_at}, other people", each(halves, StartedElsewhere(base, public)))
+    to_make["start: images of other people"] = partial(
+        world.sets, f"{looked_at}, other people", each(halves, StartedElsewhere(base, public)))
 if f"{base.method}-labels" in condense.METHODS:
     learned = replace(base, method=f"{base.method}-labels")
-    changed["labels learned too"] = world.sets(f"{looked_at}-labels", each(halves, learned))
+    to_make["labels learned too"] = partial(
+        world.sets, f"{looked_at}-labels", each(halves, learned))
+
+# %%
+changed = {kept: sets[looked_at]} | study.at_once(to_make)
 span = white - black
 changed["4 grey levels"] = {j: made | {"images": black + span / 3 * np.round(
     (np.clip(made["images"], black, white) - black) * 3 / span)}

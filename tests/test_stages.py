@@ -26,8 +26,9 @@ def test_every_notebook_has_its_place():
 def test_a_notebook_loads_what_its_stage_waits_for_and_saves_what_it_leaves(stage):
     source = (paths.NOTEBOOKS / f"{stage.name}.py").read_text()
     earlier = {name for other in stages.STAGES if other.number < stage.number for name in other.leaves}
-    loaded = set(re.findall(r"study\.results\.(?:load\w*|record_of)\(\"(\w+)\"", source)) & stages.MADE_BY.keys()
-    assert loaded - set(stage.leaves) <= set(stage.reads) <= earlier
+    loaded = set(re.findall(r"\b(?:results|kept|study)\.(?:load\w*|record_of|made_with)\(\"(\w+)\"", source))
+    loaded &= stages.MADE_BY.keys()
+    assert loaded - set(stage.leaves) - {"split"} == set(stage.reads) - {"split"} <= earlier, "it waits for no more"
     saved = set(re.findall(r"study\.results\.save\w*\(\"(\w+)\"", source))
     assert set(stage.leaves) <= (saved | {"split"} if "Study.divide(" in source else saved)
 

@@ -3,6 +3,10 @@
 SIGTERM and SIGHUP stop it as Ctrl-C does: papermill that is interrupted interrupts its kernel, which saves
 its state (see `checkpoint`); papermill that is terminated leaves the kernel to be killed. Clusters
 terminate.
+
+With ``--ahead`` a notebook that has to wait for others' results is run as far as it comes without them: what it trains
+until then is kept, and found when it is run as a whole. No cell that fails is an error then, and nothing is kept but
+models and sets.
 """
 
 import argparse
@@ -18,8 +22,10 @@ import nbformat  # noqa: E402
 import yaml  # noqa: E402
 from nbclient.exceptions import DeadKernelError  # noqa: E402
 from papermill import execute_notebook  # noqa: E402
+from papermill.exceptions import PapermillExecutionError  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
+from ..stages import AHEAD  # noqa: E402
 from . import checksums, stopping, store  # noqa: E402
 from .foreign_text import plain  # noqa: E402
 from .paths import shown  # noqa: E402
@@ -48,8 +54,10 @@ class Screen:
         sys.stdout.flush()
 
 
-def run(notebook: Path, output: Path, parameters: dict) -> None:
+def run(notebook: Path, output: Path, parameters: dict, ahead: bool = False) -> None:
     """Execute a notebook; `output` exists only once all of it has been executed.
+
+    With `ahead` that is as far as it comes: a cell that fails, for want of what others leave, is left out.
 
     Raises
     ------
@@ -57,7 +65,7 @@ def run(notebook: Path, output: Path, parameters: dict) -> None:
         Whatever stopped it; the notebook as far as it came then lies at `unfinished` (`output`).
     """
     # What the kernel itself says helps nobody: that it does not encrypt, that it was interrupted to end it.
-    config = Config(NotebookClient={"extra_arguments": ["--log-level=CRITICAL"]})
+    config = Config(NotebookClient={"extra_arguments": ["--log-level=CRITICAL"], "allow_errors": ahead})
     os.environ.setdefault("TQDM_MININTERVAL", EVERY)
     how = {"progress_bar": False, "stderr_file": Screen(notebook.stem), "config": config}
     place = unfinished(output)
@@ -65,17 +73,25 @@ def run(notebook: Path, output: Path, parameters: dict) -> None:
     if wrong := store.misplaced(place):
         raise wrong
     place.unlink(missing_ok=True)  # a named pipe there would have no reader
-    checksums.begin(output)
+    if ahead:
+        os.environ[AHEAD] = "yes"
+    else:
+        checksums.begin(output)
     # papermill takes braces for the places of parameters
     source, target = (Path(str(path).replace("{", "{{").replace("}", "}}")) for path in (notebook, place))
     for attempt in range(ATTEMPTS):
         try:
             execute_notebook(source, target, parameters, **how)
             break
+        except PapermillExecutionError:
+            if not ahead:
+                raise
+            break
         except RuntimeError as error:
             if UNBORN not in str(error) or attempt == ATTEMPTS - 1:
                 raise
-    checksums.end(output, place)
+    if not ahead:
+        checksums.end(output, place)
     os.replace(place, output)
 
 
@@ -113,6 +129,7 @@ def main() -> None:
     parser.add_argument("notebook", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("-y", "--yaml", default="{}", type=yaml.safe_load, help="parameters, as YAML")
+    parser.add_argument("--ahead", action="store_true", help="run what needs no other notebook's results")
     given = parser.parse_args()
     logging.getLogger(
         "asyncio"
@@ -120,7 +137,7 @@ def main() -> None:
     stopping.end_with_the_parent()
     try:
         with stopping.interrupted_once():
-            run(given.notebook, given.output, given.yaml)
+            run(given.notebook, given.output, given.yaml, given.ahead)
     except KeyboardInterrupt:
         print(f"{given.notebook.stem} was stopped; what it was computing is saved", flush=True)
         sys.exit(1)

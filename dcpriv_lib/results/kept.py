@@ -1,5 +1,9 @@
-"""What one notebook keeps under a name, and the notebooks that follow find: models, tables, arrays, figures."""
+"""What one notebook keeps under a name, and the notebooks that follow find: models, tables, arrays, figures.
 
+A notebook that runs ahead of what it reads keeps nothing here: it runs again, as a whole.
+"""
+
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +12,7 @@ import pandas as pd
 
 from ..engine import checksums, paths, store
 from ..models.trained import Models
-from ..stages import MADE_BY
+from ..stages import AHEAD, MADE_BY
 from . import tables
 
 
@@ -31,6 +35,8 @@ class Results:
 
     def save(self, name: str, content: Models | pd.DataFrame | dict[str, np.ndarray], **settings) -> None:
         """Keep models, a table or a dict of arrays for the notebooks that follow; `settings` are recorded with it."""
+        if AHEAD in os.environ:
+            return
         inputs, path = self._recorded(settings), self._file(name)
         if isinstance(content, dict):
             store.save_arrays(path, content, inputs)
@@ -66,12 +72,15 @@ class Results:
     def table(self, frame: pd.DataFrame, name: str, note: str = ""):
         """Keep the numbers of a report's table, and return it in words, with a note below it, to be shown."""
         path = self.folder / "tables" / f"{name}.csv"
-        tables.keep(path, frame, self._recorded({}), note)
-        checksums.add(path)
+        if AHEAD not in os.environ:
+            tables.keep(path, frame, self._recorded({}), note)
+            checksums.add(path)
         return tables.shown(frame, note)
 
     def figure(self, figure, name: str) -> None:
         """Keep a figure of the report as .png."""
+        if AHEAD in os.environ:
+            return
         from . import plots  # here, because worker processes would wait for matplotlib
 
         plots.save(figure, self.folder, name)

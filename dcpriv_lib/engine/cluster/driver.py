@@ -10,7 +10,7 @@ from pathlib import Path
 import distributed
 from dask._task_spec import Task, TaskRef
 
-from .. import paths, stopping
+from .. import paths, stopping, store
 from ..standing import Standing
 from . import connection, meeting, worker
 
@@ -47,8 +47,8 @@ def run(data, jobs: list) -> Iterator[Standing]:
 
 def _submit(client: distributed.Client, data, jobs: list, token: str) -> list[distributed.Future]:
     """Return a future a job. Each is marked as one that begins: only these wait at the scheduler, and not at a worker
-    that is busy."""
-    shared = Task(f"data-{token}", worker.same, data)
+    that is busy. The data are one task for all who want the same, or each worker would keep them once a population."""
+    shared = Task(f"data-{store.fingerprint(data.inputs | {'device': str(data.device)})}", worker.same, data)
     tasks = [
         Task(f"{job.place}-{token}-{i}", worker.do, job, TaskRef(shared.key), token, _data_producer=True)
         for i, job in enumerate(jobs)

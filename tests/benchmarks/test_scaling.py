@@ -1,0 +1,74 @@
+"""The simulated cluster, against graphs whose times are known."""
+
+import sys
+
+import pytest
+from hypothesis import given, strategies as st
+
+from dcpriv_lib.engine import paths
+
+sys.path.insert(0, str(paths.REPOSITORY / "benchmarks"))
+from scaling import Graph, Task, critical, simulate, table
+
+
+def chain(seconds):
+    names = [f"c{number}" for number in range(len(seconds))]
+    return [Task(name, one, (before,) if before else ()) for name, one, before in zip(names, seconds, [None, *names])]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 1000])
+def test_a_chain_takes_as_long_on_any_number_of_workers(workers):
+    seconds, found = simulate(chain([3, 1, 4]), workers)
+    assert seconds == 8 and [task.name for task in found] == ["c0", "c1", "c2"]
+
+
+@pytest.mark.parametrize(("workers", "seconds"), [(1, 24), (2, 12), (5, 6), (12, 2), (1000, 2)])
+def test_a_fan_of_equal_jobs_takes_so_many_rounds(workers, seconds):
+    fan = [Task(f"f{number}", 2) for number in range(12)]
+    assert simulate(fan, workers)[0] == seconds
+    assert table(fan, [workers])[0]["efficiency"] == pytest.approx(24 / seconds / workers)
+
+
+@pytest.mark.parametrize(("workers", "seconds"), [(1, 10), (2, 8), (3, 8)])
+def test_of_a_diamond_the_longer_side_counts(workers, seconds):
+    diamond = [Task("top", 1), Task("left", 2, ("top",)), Task("right", 6, ("top",)), Task("end", 1, ("left", "right"))]
+    found, path = simulate(diamond, workers)
+    assert found == seconds
+    assert workers == 1 or [task.name for task in path] == ["top", "right", "end"]
+
+
+def test_what_a_notebook_computes_takes_no_worker():
+    both = [Task("job", 5), Task("of one notebook", 5, (), False), Task("of another", 5, (), False)]
+    assert simulate(both, 1)[0] == 5
+
+
+def test_tasks_that_need_each_other_are_refused():
+    with pytest.raises(ValueError, match="without cycles"):
+        simulate([Task("a", 1, ("b",)), Task("b", 1, ("a",))], 2)
+
+
+tasks = st.lists(st.tuples(st.integers(1, 9), st.sets(st.integers(0, 9), max_size=3)), min_size=1, max_size=12).map(
+    lambda drawn: [
+        Task(str(number), seconds, tuple(str(need % number) for need in needs) if number else ())
+        for number, (seconds, needs) in enumerate(drawn)
+    ]
+)
+
+
+@given(tasks, st.integers(1, 5))
+def test_no_time_is_better_than_possible_or_worse_than_grahams_bound(drawn, workers):
+    """Graham (1969): at most the work divided by the workers, and the longest chain in what they are not all busy."""
+    work, (longest, _), (seconds, _) = sum(one.seconds for one in drawn), simulate(drawn, 99), simulate(drawn, workers)
+    assert max(longest, work / workers) <= seconds <= work / workers + longest * (1 - 1 / workers) + 1e-9
+    assert simulate(drawn, 1)[0] == work
+
+
+def test_a_job_that_two_notebooks_want_is_done_once_and_both_wait_for_it():
+    graph = Graph(cluster=True)
+    graph.add_jobs({"a": 7.0})
+    graph.after = ()
+    graph.add("another notebook", 1.0)
+    graph.add_jobs({"a": 7.0, "b": 2.0})
+    graph.add("its end", 1.0)
+    found, path = simulate(graph.tasks.values(), 9)
+    assert found == 8.0 and critical(path) == ["       7.0 s  worker: a", "       1.0 s  notebook its end"]
