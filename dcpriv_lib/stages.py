@@ -6,6 +6,7 @@ it.
 
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -226,7 +227,8 @@ def _damaged_pages(notebook: Path, stage: Stage) -> dict[Path, str]:
         return checksums.damaged(notebook)
     wrong, source = {}, (paths.NOTEBOOKS / f"{stage.name}.py").read_text()
     tables = [path for path in notebook.parents[1].glob("tables/*.csv") if f'"{path.stem}"' in source]
-    for check, path in [(checksums.executed, notebook), *((store.check, path) for path in tables)]:
+    checks: list[tuple[Callable[[Path], object], Path]] = [(checksums.executed, notebook)]
+    for check, path in checks + [(store.check, path) for path in tables]:
         try:
             check(path)
         except store.DamagedError as error:

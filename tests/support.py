@@ -1,9 +1,11 @@
 """What several files of tests need: the engine as a process, and something that must never be unpickled."""
 
+import contextlib
 import io
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,9 @@ import pandas as pd
 
 from dcpriv_lib.condensation import method
 from dcpriv_lib.engine import paths
+
+TESTS = Path(__file__).parent
+SOON = 60  # seconds, on a machine that does other things
 
 SETTINGS = method.Settings(ipc=1, iterations=1, outer=2, inner=1, width=4, real_batch=16, image_lr=1.0)
 
@@ -69,3 +74,42 @@ def artefacts_in(folder):
         set(folder.rglob("*.csv")) - set(folder.rglob("methods_seconds.csv"))
     )
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def cluster_process(folder: Path, *command, **popen) -> subprocess.Popen:
+    """Start a scheduler or a worker of the profile tiny, with its results below `folder`."""
+    path = os.pathsep.join([str(TESTS), str(paths.REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, "-m", "dcpriv_lib.engine.cluster", *command],
+        env=os.environ | {"DCPRIV_RESULTS": str(folder), "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **popen,
+    )
+
+
+def wait_for(what, seconds=SOON):
+    """Return what a function returns once that is true."""
+    until = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < until, "it did not come about"
+        time.sleep(0.05)
+    return found
+
+
+@contextlib.contextmanager
+def cluster(folder: Path, n_workers: int):
+    """Run a scheduler and some workers; yields the folder of results and all of these processes."""
+    (folder / "tiny").mkdir(parents=True, exist_ok=True)
+    processes = [cluster_process(folder, "scheduler", "tiny")]
+    try:
+        assert "waits for workers" in processes[0].stdout.readline()
+        processes += [cluster_process(folder, "worker", "tiny") for _ in range(n_workers)]
+        for process in processes[1:]:
+            assert "is ready" in process.stdout.readline()
+        yield folder / "tiny", processes
+    finally:
+        for process in reversed(processes):
+            process.kill()
+            process.wait()

@@ -26,7 +26,7 @@ from dcpriv_lib.engine import paths, store
 from dcpriv_lib.engine.seeding import derive
 from dcpriv_lib.evaluation import examination
 from dcpriv_lib.results import findings, tables
-from support import artefacts_in, engine, passed_on
+from support import artefacts_in, cluster, engine, passed_on
 
 pytestmark = pytest.mark.slow
 
@@ -317,6 +317,19 @@ def test_a_killed_run_goes_on_and_ends_in_identical_artefacts(tiny, tmp_path):
     assert again.keys() == first.keys()
     assert [name for name in first if again[name] != first[name]] == []
     assert all((tmp_path / "tiny" / name).stat().st_mtime_ns == stamp for name, stamp in times.items())
+
+
+def test_workers_of_a_cluster_leave_the_same_bytes(tiny, tmp_path):
+    """The notebooks up to the reference models, with every model trained by one of two workers."""
+    with cluster(tmp_path, 2) as (results, workers):
+        output, _ = engine(tmp_path, targets=[results / "notebooks/06_stronger_attacks.ipynb"]).communicate()
+        assert (results / "notebooks/06_stronger_attacks.ipynb").exists(), output[-3000:]
+        for worker in workers[1:]:
+            worker.terminate()
+            assert "models/reference-" in worker.communicate()[0]
+    there, first = artefacts_in(results), artefacts_in(tiny)
+    assert {"references.npz", "targets.npz"} < there.keys() < first.keys()
+    assert [name for name in there if there[name] != first[name]] == []
 
 
 def test_what_other_settings_left_behind_is_not_taken_for_the_profiles(tiny, tmp_path):

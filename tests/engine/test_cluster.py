@@ -1,13 +1,10 @@
 """Jobs on workers of a scheduler: the same files, whoever is killed on the way; and nobody else is listened to."""
 
 import asyncio
-import contextlib
 import json
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,53 +16,13 @@ import pytest
 
 from dcpriv_lib.engine import workers
 from dcpriv_lib.engine.cluster import connection, driver, meeting, worker
+from support import SOON, cluster, cluster_process, wait_for
 
 slow = pytest.mark.slow
-TESTS = Path(__file__).parents[1]
-SOON = 60  # seconds, on a machine that does other things
-
-
-def start(folder: Path, *command, **popen) -> subprocess.Popen:
-    """Start a scheduler or a worker of the profile tiny, with its results below `folder`."""
-    path = os.pathsep.join([str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
-    return subprocess.Popen(
-        [sys.executable, "-m", "dcpriv_lib.engine.cluster", *command],
-        env=os.environ | {"DCPRIV_RESULTS": str(folder), "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        **popen,
-    )
-
-
-def wait_for(what, seconds=SOON):
-    """Return what a function returns once that is true."""
-    until = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < until, "it did not come about"
-        time.sleep(0.05)
-    return found
 
 
 def lines(file: Path) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
-
-
-@contextlib.contextmanager
-def cluster(folder: Path, n_workers: int):
-    """Run a scheduler and some workers; yields the folder of results and all of these processes."""
-    (folder / "tiny").mkdir(parents=True, exist_ok=True)
-    processes = [start(folder, "scheduler", "tiny")]
-    try:
-        wait_for(lambda: meeting.is_there(folder / "tiny"))
-        processes += [start(folder, "worker", "tiny") for _ in range(n_workers)]
-        for process in processes:
-            assert process.stdout.readline().strip()
-        yield folder / "tiny", processes
-    finally:
-        for process in reversed(processes):
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -197,10 +154,11 @@ def test_a_scheduler_that_is_killed_ends_its_workers_and_the_run_which_goes_on_l
         driving.join(SOON)
         assert driving.exitcode == 1
         assert processes[1].wait(SOON) == 0
-        assert "has gone: start it" in processes[1].stdout.read()
+        assert "the scheduler has gone: start it" in processes[1].stdout.read()
         with pytest.raises(meeting.ClusterError, match=r"no scheduler answers .*: start it again"):
             run(results, job)
-    with cluster(tmp_path, 1) as (results, _):  # in place of what the killed one has left
+    early = cluster_process(tmp_path, "worker", "tiny")  # it meets what the killed one has left, and waits
+    with early, cluster(tmp_path, 0) as (results, _):
         run(results, job)
         assert int(lines(tmp_path / "log")[1].split()[1]) > 0
         assert job.result(cluster_jobs.data(results))["sum"] == sum(
@@ -237,7 +195,7 @@ def test_only_the_owner_can_take_part_and_only_from_this_machine(two_workers):
 @slow
 def test_a_second_scheduler_is_refused(two_workers):
     results, _ = two_workers
-    second = start(results.parent, "scheduler", "tiny")
+    second = cluster_process(results.parent, "scheduler", "tiny")
     assert second.wait(SOON) == 1
     assert "runs already, at tls://127.0.0.1:" in second.stdout.read()
     assert meeting.is_there(results)
@@ -250,7 +208,7 @@ def test_a_worker_of_other_code_is_refused(two_workers, tmp_path):
     other.mkdir(parents=True)
     said = json.loads((results / meeting.FOLDER / meeting.ADDRESS).read_text())
     (other / meeting.ADDRESS).write_text(json.dumps(said | {"code": "dcpriv_lib 0123"}))
-    refused = start(tmp_path, "worker", "tiny")
+    refused = cluster_process(tmp_path, "worker", "tiny")
     assert refused.wait(SOON) == 1
     sentence = refused.stdout.read()
     assert "runs other code than this process (dcpriv_lib 0123; here dcpriv_lib" in sentence
@@ -293,7 +251,7 @@ def test_a_worker_that_sees_a_copy_of_the_results_ends(tmp_path, monkeypatch, ca
 
 @slow
 def test_without_a_certificate_only_who_asks_for_it(tmp_path):
-    open_to_all = start(tmp_path, "scheduler", "tiny", "--unencrypted")
+    open_to_all = cluster_process(tmp_path, "scheduler", "tiny", "--unencrypted")
     try:
         wait_for(lambda: meeting.is_there(tmp_path / "tiny"))
         assert meeting.address(tmp_path / "tiny").startswith("tcp://127.0.0.1:")

@@ -25,13 +25,13 @@ def main() -> None:
         profiles.read(given.profile)
         results = paths.results(given.profile)
         if given.role == "scheduler":
-            from . import scheduler as role
+            from .scheduler import run as schedule  # each of them takes seconds to import
 
-            asyncio.run(role.run(results, given.listen, not given.unencrypted))
+            asyncio.run(schedule(results, given.listen, not given.unencrypted))
         else:
-            from . import worker as role
+            from .worker import run as work
 
-            asyncio.run(role.run(results))
+            asyncio.run(work(results))
     except (ValueError, OSError, meeting.ClusterError) as error:
         sys.exit(str(error))
     sys.stdout.flush()

@@ -24,6 +24,10 @@ class ClusterError(RuntimeError):
     """Nobody answers, or somebody must not take part."""
 
 
+class AbsentError(ClusterError):
+    """No scheduler has begun."""
+
+
 def is_there(results: Path) -> bool:
     """Return whether a scheduler of this folder of results has begun, and has not said that it ended."""
     return (results / FOLDER / ADDRESS).exists()
@@ -57,7 +61,7 @@ def address(results: Path) -> str:
     """
     start = f"python -m dcpriv_lib.engine.cluster scheduler {results.name}"
     if not is_there(results):
-        raise ClusterError(f"no scheduler runs for {paths.shown(results)}: start it first ({start})")
+        raise AbsentError(f"no scheduler runs for {paths.shown(results)}: start it first ({start})")
     try:
         said = json.loads((results / FOLDER / ADDRESS).read_text())
         found, its_code = str(said["address"]), said["code"]

@@ -28,9 +28,14 @@ async def run(results: Path, listen: str, encrypted: bool) -> None:
     try:
         if encrypted:
             connection.make_certificate(place)
-        how = {"dashboard": False, "dashboard_address": "127.0.0.1:0", "security": connection.security(results)}
         try:
-            scheduler = await distributed.Scheduler(host=f"{'tls' if encrypted else 'tcp'}://{listen}", port=0, **how)
+            scheduler = await distributed.Scheduler(
+                host=f"{'tls' if encrypted else 'tcp'}://{listen}",
+                port=0,
+                dashboard=False,
+                dashboard_address="127.0.0.1:0",
+                security=connection.security(results),
+            )
         except OSError as error:
             raise meeting.ClusterError(f"--listen {listen}: this machine has no such address ({error})") from None
         async with scheduler:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import platform
 import signal
+import tempfile
 import threading
 import time
 import traceback
@@ -40,30 +41,11 @@ async def run(results: Path) -> None:
     Raises
     ------
     ClusterError
-        If no scheduler of the same code answers.
+        If no scheduler answers, or one of other code.
     """
-    until = time.monotonic() + SEEN
-    while not meeting.is_there(results) and time.monotonic() < until:
-        time.sleep(0.5)  # both may have been started at the same moment
-    found = meeting.address(results)
     _House.results = results
-    host = urlsplit(found)
-    try:
-        worker = await distributed.Worker(
-            found,
-            host=f"{host.scheme}://{distributed.utils.get_ip(host.hostname, host.port)}",
-            name=_House.name,
-            nthreads=1,
-            memory_limit=0,  # nothing is moved to a disk: the one job that runs needs what it has
-            dashboard=False,
-            dashboard_address="127.0.0.1:0",
-            security=connection.security(results),
-            death_timeout=connection.PATIENCE,
-            plugins=[_StopsWithItsTask()],
-            local_directory=os.environ.get("TMPDIR") or "/tmp",
-        )
-    except (OSError, ValueError) as error:
-        raise meeting.ClusterError(f"the scheduler at {found} does not answer: start it again ({error})") from None
+    worker = await _begin(results)
+    _House.ending.clear()  # as attempts did that met nobody
     print(f"worker {_House.name} is ready", flush=True)
     gone, told = (asyncio.ensure_future(one) for one in (worker.finished(), stopping.told_to_end()))
     await asyncio.wait([gone, told], return_when=asyncio.FIRST_COMPLETED)
@@ -74,7 +56,40 @@ async def run(results: Path) -> None:
         with contextlib.suppress(OSError):
             await worker.close_gracefully()
     else:
-        print(f"the scheduler at {found} has gone: start it, and then me, again", flush=True)
+        print("the scheduler has gone: start it, and then me, again", flush=True)
+
+
+async def _begin(results: Path) -> distributed.Worker:
+    """Return a worker that the scheduler knows.
+
+    Both may have been started at the same moment, and a scheduler that was killed has left its address: for a minute
+    it tries again.
+    """
+    until = time.monotonic() + SEEN
+    while True:
+        try:
+            return await _worker(results, meeting.address(results))
+        except (OSError, ValueError, meeting.AbsentError) as error:
+            if time.monotonic() > until:
+                raise meeting.ClusterError(f"no scheduler answers ({error}): start it again") from None
+            await asyncio.sleep(1)
+
+
+async def _worker(results: Path, scheduler: str) -> distributed.Worker:
+    host = urlsplit(scheduler)
+    return await distributed.Worker(
+        scheduler,
+        host=f"{host.scheme}://{distributed.utils.get_ip(host.hostname, host.port)}",
+        name=_House.name,
+        nthreads=1,
+        memory_limit=0,  # nothing is moved to a disk: the one job that runs needs what it has
+        dashboard=False,
+        dashboard_address="127.0.0.1:0",
+        security=connection.security(results),
+        death_timeout=connection.PATIENCE,
+        plugins=(_StopsWithItsTask(),),
+        local_directory=tempfile.gettempdir(),
+    )
 
 
 class _StopsWithItsTask(distributed.WorkerPlugin):
@@ -121,6 +136,7 @@ def do(job, data, token: str) -> str:
     if _House.ending.is_set():
         raise distributed.Reschedule
     torch.set_num_threads(1)
+    begun = time.monotonic()
     try:
         job.result(replace(data, folder=_House.results))
     except KeyboardInterrupt:
@@ -131,6 +147,7 @@ def do(job, data, token: str) -> str:
         if isinstance(error, FINAL):
             return sentence
         raise JobError(sentence) from None
+    print(f"{job.place} took {time.monotonic() - begun:.0f} s", flush=True)
     return ""
 
 
