@@ -48,6 +48,10 @@ class There(torch.Tensor):
     def __repr__(self):
         return f"There({self.held!r})"
 
+    def __format__(self, spec):
+        """Return the text of a single number; the device is waited for."""
+        return format(self.item(), spec) if self.dim() == 0 else repr(self)
+
     def tolist(self):
         """Return the values; the device is waited for."""
         return self.cpu().tolist()

@@ -40,4 +40,4 @@ if __name__ == "__main__":
                 run(name, profile[name])
             except BaseException:
                 print(name, "FAILED", flush=True)
-                traceback.print_exc(limit=-8)
+                traceback.print_exc(limit=-14)

@@ -9,7 +9,14 @@ import pretended_device as pretended
 import pytest
 import torch
 
-from dcpriv_lib.condensation import condense, defaults, gradient_matching
+from dcpriv_lib.condensation import (
+    condense,
+    defaults,
+    distribution_matching,
+    gradient_matching,
+    method,
+    multi_formation,
+)
 from dcpriv_lib.engine.seeding import generator
 from dcpriv_lib.models import augmentation, networks
 
@@ -88,48 +95,52 @@ def test_every_method_condenses_there_as_here(name, request):
         torch.testing.assert_close(found[part].cpu(), here[part], rtol=1e-4, atol=1e-5)
 
 
-def matching(network, images, synthetic, augmented=False):
-    """Return what `matching_step` does in two classes of ten images and more."""
-    draw, classes = generator(5), len(synthetic)
-    labels = torch.arange(len(images)).remainder(classes).to(images.device)
-    return gradient_matching.matching_step(
-        network,
-        images,
-        labels,
-        synthetic,
-        lambda label: torch.arange(label, len(images), classes),
-        (lambda: augmentation.siamese(draw)) if augmented else None,
-    )
+# ---------------------------------------------------------------- all classes at once
 
 
-@pytest.mark.parametrize("augmented", [False, True])
-@pytest.mark.parametrize("name", ["ConvNet", "PaperCNN"])
-def test_all_classes_at_once_are_the_classes_one_by_one(name, augmented, monkeypatch):
-    network = networks.build(name, (1, 16, 5), 6, True).double()
-    images, synthetic = pictures(35, 1, 16, 16).double(), pictures(5, 2, 1, 16, 16).double()
-    one_by_one, loss = matching(network, images, synthetic, augmented)
-    monkeypatch.setattr(gradient_matching, "_class_by_class", gradient_matching._classes_at_once)
-    at_once, same_loss = matching(network, images, synthetic, augmented)
-    assert one_by_one.abs().max() > 1e-4
-    torch.testing.assert_close(at_once, one_by_one, rtol=1e-9, atol=1e-12)
-    assert same_loss == pytest.approx(loss, rel=1e-12)
+def one_update(name, sizes, size=16, ipc=2, width=6, kind="ConvNet", device="cpu", dtype=torch.float64):
+    """Return the gradient of the synthetic images and the loss of one update, of classes with so many images."""
+    network = networks.build(kind, (1, size, len(sizes)), width, True)
+    network = networks.initialise(network, generator(4)).to(dtype).to(device)
+    images, synthetic = pictures(sum(sizes), 1, size, size), pictures(len(sizes), ipc, 1, size, size)
+    images, synthetic = (one.to(dtype).to(device) for one in (images, synthetic))
+    labels = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    real, draw = method.Real.of(images, labels), generator(5)
+    rows = [real.some(label, 8, draw) for label in range(len(sizes))]
+    if name == "IDC":
+        return multi_formation.matching_gradient(network, real, rows, synthetic, draw)
+    if name in ("DC", "DSA"):
+        change = (lambda: augmentation.siamese(draw)) if name == "DSA" else None
+        return gradient_matching.matching_step(network, images, labels, synthetic, rows.__getitem__, change)
+    changes = [augmentation.siamese(draw) for _ in sizes] if name == "DM-DSA" else None
+    means = distribution_matching.class_means(network.requires_grad_(False), real, 8, draw, changes)
+    return distribution_matching.matching_gradient(network, means, synthetic)
 
 
-def test_an_update_of_gradient_matching_is_a_few_hundred_launches_and_one_wait(there):
-    network = networks.build("ConvNet", (1, 28, 10), 8, True).to(pretended.DEVICE)
-    images, synthetic = (one.to(pretended.DEVICE) for one in (pictures(80, 1, 28, 28), pictures(10, 2, 1, 28, 28)))
-    there.counts.clear()
-    matching(network, images, synthetic)
-    assert there.counts["launches"] <= 600 and there.counts["waits"] == 1
+UPDATES = "DC", "DSA", "IDC", "DM", "DM-DSA"
 
 
-def test_classes_of_unequal_sizes_are_matched_there_one_by_one(request):
-    network = networks.build("ConvNet", (1, 16, 3), 4, True)
-    images, synthetic = pictures(8, 1, 16, 16), pictures(3, 1, 1, 16, 16)
-    here, loss = matching(network, images, synthetic)
+@pytest.mark.parametrize("kind", ["ConvNet", "PaperCNN"])
+@pytest.mark.parametrize("sizes", [[9] * 7, [9, 3, 8, 1, 5]], ids=["equal classes", "unequal classes"])
+@pytest.mark.parametrize("name", UPDATES)
+def test_all_classes_at_once_are_the_classes_one_by_one(name, sizes, kind, request):
+    one_by_one, loss = one_update(name, sizes, kind=kind)
     request.getfixturevalue("there")
-    found, same_loss = matching(
-        network.to(pretended.DEVICE), images.to(pretended.DEVICE), synthetic.to(pretended.DEVICE)
-    )
-    torch.testing.assert_close(found.cpu(), here, rtol=1e-4, atol=1e-6)
-    assert same_loss == pytest.approx(loss, rel=1e-4)
+    at_once, same_loss = one_update(name, sizes, kind=kind, device=pretended.DEVICE)
+    assert one_by_one.abs().max() > 1e-5
+    torch.testing.assert_close(at_once.cpu(), one_by_one, rtol=1e-6, atol=1e-6 * one_by_one.abs().max().item())
+    assert same_loss == pytest.approx(loss, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name, most", [("DC", 600), ("DSA", 800), ("IDC", 800), ("DM", 150), ("DM-DSA", 250)]
+)
+def test_an_update_is_a_few_hundred_launches_and_one_wait_for_any_number_of_classes(name, most, there):
+    launches = []
+    for classes in (5, 10, 15):
+        there.counts.clear()
+        one_update(name, [9] * classes, size=28, device=pretended.DEVICE, dtype=torch.float32)
+        launches.append(there.counts["launches"])
+        assert there.counts["waits"] == 1
+    print(launches)
+    assert launches[1] <= most
