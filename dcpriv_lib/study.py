@@ -408,8 +408,7 @@ class Study:
             for _ in tqdm(workers.run(data, missing), desc=what, total=len(missing), delay=2):
                 pass
         else:
-            for job in missing:
-                job.result(data, partial(tqdm, desc=job.place, delay=2))
+            jobs.do_on_device(data, wanted, lambda what: partial(tqdm, desc=what, delay=2))
         return [job.result(data) for job in wanted]
 
 
