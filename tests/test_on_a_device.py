@@ -18,10 +18,13 @@ from dcpriv_lib.condensation import (
     gradient_matching,
     method,
     multi_formation,
+    starts,
 )
 from dcpriv_lib.engine import devices, origin, provenance, store
 from dcpriv_lib.engine.seeding import generator
-from dcpriv_lib.models import augmentation, networks, training
+from dcpriv_lib.evaluation import robustness
+from dcpriv_lib.models import augmentation, networks, published_protocol, training
+from dcpriv_lib.privacy import dp_sgd, gan, noisy_embeddings, psg
 from dcpriv_lib.study import Study
 
 LABELS = torch.arange(24) % 3
@@ -235,6 +238,115 @@ def test_models_of_a_study_are_trained_there_together_and_kept_apart_from_those_
     second.unlink()
     study.models("population", wanted)
     assert second.read_bytes() == before, "trained again with the same others"
+
+
+# ---------------------------------------------------------------- other trainings, private sets, attacks
+
+
+def new(kind="PaperCNN", device="cpu"):
+    return networks.initialise(networks.build(kind, (1, 14, 3), 4), generator(2)).to(device)
+
+
+def people(device):
+    return pictures(24, 1, 14, 14).to(device), LABELS.to(device)
+
+
+COINS = torch.tensor([True, False, True])
+QUERY = {name: noisy_embeddings.ReleaseSettings(2, 0.5, 1.0, name, 6) for name in noisy_embeddings.EMBEDDINGS}
+GAN = gan.Settings(drawn=1, updates=2, lr=1e-3, batch=6, width=8)
+FIT = noisy_embeddings.FitSettings(ipc=1, updates=3, lr=0.1)
+
+
+def sums_of(query):
+    length = noisy_embeddings.embedding((1, 14, 3), query, 5, 0)(pictures(1, 1, 14, 14)).shape[1]
+    return torch.randn(2, 3, length, generator=generator(3))
+
+
+def trained(device):
+    network = new(device=device)
+    return {"loss": training.train(network, *people(device), epochs=2, generator=generator(4), batch_size=8)} | {
+        "weights": weights_of(network),
+        "logits": training.predict(network, pictures(5, 1, 14, 14)),
+    }
+
+
+def trained_as_published(device):
+    network = new("ConvNet", device)
+    published_protocol.train(network, *people(device), 1, generator(5))
+    return {"weights": weights_of(network)}
+
+
+def trained_privately(device):
+    network, settings = new(device=device), dp_sgd.Settings(steps=2, batch=8, clip=0.5, sigma=1.0, lr=0.1)
+    scores = dp_sgd.train(network, *people(device), settings, seed=7, is_member=COINS)
+    return {"scores": scores, "weights": weights_of(network)}
+
+
+def condensed_privately(device):
+    settings = psg.Settings(1, 2, 2, batch=8, clip=0.5, sigma=1.0, image_lr=0.5, size=4, network_steps=1)
+    return psg.condense(*people(device), 3, settings, seed=7, is_member=COINS)
+
+
+def attacked(device):
+    network = networks.OnPixels(new(device=device), torch.full((1, 1, 1, 1), 120.0), torch.full((1, 1, 1, 1), 60.0))
+    images, labels = torch.rand(9, 1, 14, 14, generator=generator(8)).to(device), LABELS[:9].to(device)
+    found = robustness.examine(network, images, labels, epsilons=[0.05, 0.3], steps=2, generator=generator(9))
+    how = {"epsilon": 0.05, "steps": 2, "queries": 3, "rivals": 1, "generator": generator(9)}
+    return found | {
+        f"strongest {name}": of for name, of in robustness.strongest(network, images, labels, **how).items()
+    }
+
+
+PIECES = {
+    "training": trained,
+    "published protocol": trained_as_published,
+    "DP-SGD": trained_privately,
+    "PSG": condensed_privately,
+    "GAN": lambda device: gan.train(*people(device), 3, GAN, seed=3),
+    "adversarial images": attacked,
+}
+for _name, _query in QUERY.items():
+    PIECES |= {
+        f"release of {_name}": lambda device, query=_query: noisy_embeddings.release(
+            *people(device), 3, query, seed=5, is_member=COINS
+        ),
+        f"fit to {_name}": lambda device, query=_query: noisy_embeddings.fit(
+            sums_of(query).to(device), (1, 14, 3), 8.0, query, FIT, seed=5
+        ),
+        f"generator network of {_name}": lambda device, query=_query: gan.fit(
+            sums_of(query).to(device), (1, 14, 3), 8.0, query, GAN, seed=5
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_what_else_computes_does_so_there_as_here(name, request):
+    here = PIECES[name]("cpu")
+    device = request.getfixturevalue("there")
+    found = PIECES[name](pretended.DEVICE)
+    assert device.counts["launches"] > 50, "it computed on the CPU"
+    for part, expected in here.items():
+        ours, theirs = (torch.as_tensor(one).cpu().double() for one in (found[part], expected))
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("start", starts.STARTS)
+def test_every_start_is_made_there_as_here(start, request):
+    real, make = method.Real.of(*people("cpu")), lambda: networks.build("ConvNet", (1, 14, 3), 4, True)
+    here = starts.starting_images(real, 2, start, 3, make)
+    request.getfixturevalue("there")
+    found = starts.starting_images(method.Real.of(*people(pretended.DEVICE)), 2, start, 3, make)
+    torch.testing.assert_close(found[0], here[0])
+    assert torch.equal(found[1], here[1])
+
+
+def test_pictures_of_the_cpu_meet_a_network_there(there):
+    """As notebook 10 and its solutions show them."""
+    network = networks.OnPixels(new(device=pretended.DEVICE), torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1))
+    shown, labels = torch.rand(4, 1, 14, 14, generator=generator(8)), LABELS[:4]
+    assert not isinstance(network(shown), pretended.There)
+    moved = robustness.pgd(network, shown, labels, 0.1, steps=2, generator=generator(1))
+    assert not isinstance(moved, pretended.There) and (moved - shown).abs().max() == pytest.approx(0.1)
 
 
 # ---------------------------------------------------------------- settings and records
