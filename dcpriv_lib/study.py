@@ -440,8 +440,7 @@ class Study:
         elif self.device.type == "cpu" and len(missing) > 1:
             _show(workers.run(data, missing), what, len(missing))
         else:
-            for job in missing:
-                job.result(data, partial(tqdm, desc=job.place, delay=2))
+            jobs.do_on_device(data, wanted, lambda what: partial(tqdm, desc=what, delay=2))
         return [job.result(data) for job in wanted]
 
 

@@ -8,12 +8,17 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+from . import devices
 from .paths import REPOSITORY
 from .switches import SWITCHES
 
 
 def of_this_process(seconds: float | None = None) -> dict:
-    """Return when, where and with what this process computes (JSON-serialisable)."""
+    """Return when, where and with what this process computes (JSON-serialisable).
+
+    "device", with its settings, is there only where it is not the CPU (see `devices.settings`); "gpu" is one that is
+    present, whether it is used or not.
+    """
     import torch  # here, because importing it takes seconds and reading an artefact does without
 
     return {
@@ -22,6 +27,7 @@ def of_this_process(seconds: float | None = None) -> dict:
         **_environment(),
         "threads": torch.get_num_threads(),
         "switches": {name: os.environ.get(name) for name in SWITCHES},
+        **({"device": device} if (device := devices.settings()) else {}),
     }
 
 
