@@ -134,6 +134,7 @@ PAGES = sorted((*STAGES, APART), key=lambda stage: stage.number)
 MADE_BY = {name: stage.name for stage in STAGES for name in stage.leaves}
 
 AHEAD = "DCPRIV_AHEAD"  # the variable that tells a notebook's kernel that it runs ahead of what it reads
+LISTS_SINCE = "2026-12"  # every step leaves a list of checksums
 FILES = ("synthetic_sets", "extra_targets")  # the parameters that name files of what was made elsewhere
 
 
@@ -223,7 +224,8 @@ def _damaged_pages(notebook: Path, stage: Stage) -> dict[Path, str]:
 
     Before 2026-12 there were no lists: then the notebook must be one, and each table that its source names be whole.
     """
-    if os.path.lexists(checksums.of(notebook)):
+    place = checksums.of(notebook)
+    if os.path.lexists(place):
         return checksums.damaged(notebook)
     wrong, source = {}, (paths.NOTEBOOKS / f"{stage.name}.py").read_text()
     tables = [path for path in notebook.parents[1].glob("tables/*.csv") if f'"{path.stem}"' in source]
@@ -233,7 +235,15 @@ def _damaged_pages(notebook: Path, stage: Stage) -> dict[Path, str]:
             check(path)
         except store.DamagedError as error:
             wrong[error.path] = error.wrong
+    if not wrong and _begun(notebook) >= LISTS_SINCE:
+        wrong[place] = "is gone"
     return wrong
+
+
+def _begun(notebook: Path) -> str:
+    """Return when an executed notebook was begun, in UTC, as papermill notes it: "2026-12-01T09:00:00"; "" if it is not
+    on record."""
+    return str(checksums.executed(notebook).metadata.get("papermill", {}).get("start_time") or "")
 
 
 def _differs(path: Path, wanted: dict) -> bool:

@@ -517,7 +517,8 @@ study.figure(figure, "roc_log")
 # marks a member, a cross a false accusation. A guesser names five members of ten on average.
 
 # %%
-accusers = [name for name in first.index if name.startswith(("original", "condensed"))][:2]
+ours = [name for name in targets.table["target"].unique() if not name.startswith("subset")]
+accusers = [name for name in first.index if name in ours][:2]
 figure, axes = plt.subplots(len(accusers), 1, figsize=(8, 1.7 * len(accusers)), squeeze=False)
 for ax, target in zip(axes.flat, accusers):
     ten = np.argsort(-scores[target, first[target], "Bayesian LiRA"])[:10]

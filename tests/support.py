@@ -30,10 +30,10 @@ class Bomb:
         return Path.touch, (self.marker,)
 
 
-def engine(folder, profile="tiny", targets=(), tools=(), config=(), **popen):
+def engine(folder, profile="tiny", targets=(), tools=(), config=(), cores=2, **popen):
     """Start the engine with its results in `folder`; its own state stays in `folder` too. Without targets: all of
     it. `tools` are folders whose programs take the place of others; `config` more of --config."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
         "DCPRIV_RESULTS": str(folder),
         "PATH": os.pathsep.join([*map(str, tools), os.path.dirname(sys.executable), os.environ["PATH"]]),
@@ -42,7 +42,7 @@ def engine(folder, profile="tiny", targets=(), tools=(), config=(), **popen):
         [
             "snakemake",
             "--cores",
-            "2",
+            str(cores),
             "--directory",
             str(folder),
             "--snakefile",

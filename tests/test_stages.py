@@ -192,6 +192,19 @@ def test_results_without_lists_are_looked_through_as_far_as_they_tell(left):
     assert removed == {"split.npz", "notebooks/01_data_split.ipynb"} | FIFTH
 
 
+def test_a_list_that_is_gone_is_a_damage_where_there_was_one(left):
+    folder, profile = left
+    notebook = folder / "notebooks/05_results.ipynb"
+    executed = nbformat.read(notebook, 4)
+    (folder / "notebooks/05_results.sha256").unlink()
+    for begun, lines in (("2026-11-30T23:59:59+00:00", 0), ("2026-12-01T00:00:00+00:00", 1), (None, 0)):
+        executed.metadata["papermill"] = {"start_time": begun}
+        nbformat.write(executed, notebook)
+        found, removed = remove_damaged(folder, profile)
+        assert len(found) == lines and removed == (FIFTH if lines else set())
+        assert all("05_results.sha256, left by notebook 5, is gone: the notebook runs again" in one for one in found)
+
+
 def test_what_a_notebook_left_by_hand_with_other_settings_is_no_damage(left):
     folder, profile = left
     inputs = store.inputs_of(folder / "targets.npz")

@@ -82,7 +82,7 @@ def claims(targets: pd.DataFrame, mean: pd.DataFrame) -> pd.DataFrame:
     svm = mean.xs("SVM", level="attack")
     accuracy = {target: runs["non_members"] for target, runs in targets.groupby("target")}
     rows = [("The attack recognises members of the original model", "original", *attack_works(svm, "original"))]
-    for condensed in [target for target in svm.index if target.startswith("condensed") and target in accuracy]:
+    for condensed in [target for target in svm.index if target.startswith("condensed-") and target in accuracy]:
         subset = condensed.replace("condensed", "subset")
         rows += [
             (
