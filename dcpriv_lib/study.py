@@ -62,7 +62,8 @@ class Study:
     def __init__(self, profile: str, dataset: str, seed: int, device: str = "auto", **others):
         self.parameters = {"profile": profile, "dataset": dataset, "seed": seed, "device": device} | others
         self.device, self.seed, self.folder = training.device(device), seed, paths.results(profile)
-        self.split = split.load_split(self.folder, profile=profile, dataset=dataset, seed=seed)
+        with stages.naming_all_that_is_missing(self.folder):
+            self.split = split.load_split(self.folder, profile=profile, dataset=dataset, seed=seed)
         self.inputs, self.files = self.split.inputs, {}
         torch.set_num_threads(1)
         self.members, self.non_members, self.attacker = (self.split.indices[part] for part in split.PARTS)

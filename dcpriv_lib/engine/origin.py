@@ -209,12 +209,20 @@ def _of_this_process() -> dict[str, str]:
     """Return the code of a notebook or script and of what it imports; else of all modules that are loaded."""
     executed, main = _executed(), Path(getattr(sys.modules["__main__"], "__file__", None) or "/")
     if executed:
-        whole = next((path for path in _notebooks() if executed <= set(_cells(path.read_text()))), None)
+        whole = running_notebook()
         text = whole.read_text() if whole else "\n".join(sorted(executed))
         return {shown(whole) if whole else BY_HAND: digest(_cells(text))} | _hashes(imported(text) | {"results.tables"})
     if main.parent == paths.REPOSITORY / "benchmarks":
         return {shown(main): digest(normalised(main.read_text()))} | _hashes(imported(main.read_text()))
     return _hashes(name.removeprefix("dcpriv_lib.") for name in list(sys.modules))
+
+
+def running_notebook() -> Path | None:
+    """Return which notebook has what this process has executed so far; None outside of one, or if it was changed."""
+    executed = _executed()
+    if not executed:
+        return None
+    return next((path for path in _notebooks() if executed <= set(_cells(path.read_text()))), None)
 
 
 def _executed() -> set[str]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..engine import checksums, paths, store
 from ..models.trained import Models
-from ..stages import AHEAD, MADE_BY
+from ..stages import AHEAD, MADE_BY, naming_all_that_is_missing
 from . import tables
 
 
@@ -59,15 +59,18 @@ class Results:
 
     def load_table(self, name: str) -> pd.DataFrame:
         """Return a table that was kept; ArtefactError as `load_models`."""
-        return store.load_table(self._file(name), self.inputs, _made_by(name))
+        with naming_all_that_is_missing(self.folder):
+            return store.load_table(self._file(name), self.inputs, _made_by(name))
 
     def load_arrays(self, name: str) -> dict[str, np.ndarray]:
         """Return arrays that were kept; ArtefactError as `load_models`."""
-        return store.load_arrays(self._file(name), self.inputs, _made_by(name))
+        with naming_all_that_is_missing(self.folder):
+            return store.load_arrays(self._file(name), self.inputs, _made_by(name))
 
     def record_of(self, name: str) -> dict:
         """Return the inputs and the provenance of models or a table that were kept."""
-        return store.read_record(self._file(name), _made_by(name))
+        with naming_all_that_is_missing(self.folder):
+            return store.read_record(self._file(name), _made_by(name))
 
     def table(self, frame: pd.DataFrame, name: str, note: str = ""):
         """Keep the numbers of a report's table, and return it in words, with a note below it, to be shown."""

@@ -156,7 +156,7 @@ def executed(stage: str, notebooks: Path):
     """Return a notebook as it was run; None if it was not run, or if it is damaged, which is said.
 
     `stages.APART` is run for all profiles at once, beside them; without such a run it is shown as committed, and says
-    so.
+    so. `stages.ALONE` is of no profile and always shown as committed.
     """
     for folder in [notebooks] + [notebooks.parent.parent / "authors/notebooks"] * (stage == stages.APART.name):
         if os.path.lexists(folder / f"{stage}.ipynb"):
@@ -164,9 +164,11 @@ def executed(stage: str, notebooks: Path):
                 return checksums.executed(folder / f"{stage}.ipynb", f"notebooks/{stage}.ipynb")
             except store.ArtefactError as error:
                 print(f"{error}; until then the report leaves it out", file=sys.stderr)
-    if stage != stages.APART.name:
+    if stage not in (stages.APART.name, stages.ALONE.name):
         return None
     notebook = as_committed(stage)
+    if stage == stages.ALONE.name:
+        return notebook
     title, _, text = notebook.cells[0].source.partition("\n")
     notebook.cells[0].source = f"{title}\n\n*As committed with the report; `make authors` runs it here.*\n{text}"
     return notebook
