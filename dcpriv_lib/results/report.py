@@ -100,7 +100,11 @@ def prepare(source: Path, notebooks: Path, tables: Path, figures: Path, run: boo
     if (paths.NOTEBOOKS / f"{LECTURE}.ipynb").exists():
         committed = {LECTURE: as_committed(LECTURE)} | committed
         there = {LECTURE: executed(LECTURE, notebooks) or committed[LECTURE]} | there
-    solutions = {path.stem: nbformat.read(path, 4) for path in sorted(paths.NOTEBOOKS.glob("solutions/*.ipynb"))}
+    solutions = {
+        path.stem: nbformat.read(path, 4)
+        for path in sorted(paths.NOTEBOOKS.glob("solutions/*.ipynb"))
+        if any(name.startswith(path.stem[:3]) for name in there)
+    }
     for name, notebook in (there | solutions).items():
         own = AUTHORS if name == stages.APART.name else tables
         page = sources.page(notebook, name, source, own, set(solutions))

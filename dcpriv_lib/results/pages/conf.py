@@ -31,6 +31,7 @@ html_use_index = False
 html_show_search_summary = False  # it would be fetched, which browsers refuse without a server
 html_show_copyright = False
 html_show_sphinx = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "dcpriv"},
     "home_page_in_toc": True,

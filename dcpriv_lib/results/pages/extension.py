@@ -23,8 +23,8 @@ TABLE = "text_html"  # the class of what `sources` has cleaned
 THEME = re.compile(
     r"\s*(?:"
     r"DOCUMENTATION_OPTIONS\.\w+ = (?:true|false|'[\w./-]*')\s*;?"
-    r'|document\.documentElement\.dataset\.mode = localStorage\.getItem\("mode"\) \|\| "";\s*'
-    r'document\.documentElement\.dataset\.theme = localStorage\.getItem\("theme"\) \|\| "";'
+    r'|document\.documentElement\.dataset\.mode = localStorage\.getItem\("mode"\) \|\| "auto";\s*'
+    r'document\.documentElement\.dataset\.theme = localStorage\.getItem\("theme"\) \|\| "auto";'
     r"|// Activate the search field on page load\s*"
     r'let searchInput = document\.querySelector\("form\.bd-search input"\);\s*'
     r"if \(searchInput\) \{\s*searchInput\.focus\(\);\s*searchInput\.select\(\);\s*"
@@ -102,10 +102,16 @@ def with_policy(page: str) -> str:
     return re.sub(r"<head>", lambda head: f"{head[0]}\n    {meta}", page, count=1)
 
 
-def _write_policies(app, error):
+def readable(page: str) -> str:
+    """Return a page on which a screen reader names every fold by what it says, where the theme gives another name."""
+    page = page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    return page.replace('<summary><span class="toctree-toggle"', '<summary aria-label="its pages"><span class="toctree-toggle"')
+
+
+def _finish(app, error):
     if not error:
         for page in Path(app.outdir).rglob("*.html"):
-            page.write_text(with_policy(page.read_text()))
+            page.write_text(with_policy(readable(page.read_text())))
 
 
 def _buttons(app, pagename, templatename, context, doctree):
@@ -124,5 +130,5 @@ def setup(app):
     app.add_transform(OnlyOurMarkup)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
     app.connect("html-page-context", _buttons, priority=950)
-    app.connect("build-finished", _write_policies, priority=950)
+    app.connect("build-finished", _finish, priority=950)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

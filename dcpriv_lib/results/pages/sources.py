@@ -77,14 +77,16 @@ class _Page:
     def code(self, cell: NotebookNode) -> Iterator[NotebookNode]:
         """Yield a cell's code with its outputs; each picture becomes a numbered figure, each table gets a link to its
         numbers."""
-        names = [name for name in re.findall(r'"(\w+)"', cell.source) if name in self.tables and name not in self.kept]
-        names = list(dict.fromkeys(names))
+        others = re.findall(r'committed\("([\w-]+)", "(\w+)"\)', cell.source)
+        own = re.sub(r'committed\(.*?\)', "", cell.source)
+        names = [name for name in re.findall(r'"(\w+)"', own) if name in self.tables and name not in self.kept]
+        names = [*dict.fromkeys(names), *("/".join(one) for one in others)]
         self.kept += names
-        metadata = {"anchors": [f"table-{name}" for name in names]}
+        metadata = {"anchors": [f"table-{name.replace('/', '-')}" for name in names]}
         if folded := cell.metadata.get("folded"):
             prompts = {f"code_prompt_{verb.lower()}": f"{verb} {folded}" for verb in ("Show", "Hide")}
             metadata |= {"tags": ["hide-input"], "mystnb": prompts}
-        source, outputs = cell.source, []
+        source, outputs = cell.source.removeprefix("# NBVAL_CHECK_OUTPUT\n"), []
         for output in _joined(cell.get("outputs", [])):
             picture = output.get("data", {}).get(PNG)
             if picture is None:
@@ -176,7 +178,8 @@ def _clean(output: NotebookNode) -> NotebookNode:
         output.data = NotebookNode({kind: output.data[kind] for kind in SHOWN if kind in output.data})
         if HTML in output.data:
             inside = re.sub(r"(?s)<style.*?</style>", "", output.data[HTML])
-            output.data[HTML] = _printable(bleach.clean(inside, **TABLE, strip=True))
+            table = bleach.clean(inside, **TABLE, strip=True)
+            output.data[HTML] = _printable(table.replace("<th></th>", "<td></td>"))  # a corner heads nothing
         for kind in {"text/plain", "text/markdown"} & output.data.keys():
             output.data[kind] = _printable(strip_ansi(output.data[kind]))
     return output
