@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pandas as pd
+from bs4 import BeautifulSoup
 
 from dcpriv_lib.condensation import method
-from dcpriv_lib.engine import paths
+from dcpriv_lib.engine import paths, store
 
 SETTINGS = method.Settings(ipc=1, iterations=1, outer=2, inner=1, width=4, real_batch=16, image_lr=1.0)
 
@@ -69,3 +71,19 @@ def artefacts_in(folder):
         set(folder.rglob("*.csv")) - set(folder.rglob("methods_seconds.csv"))
     )
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def rendered(cells, folder, name="06_page", **options):
+    """Return the page that the report's own Sphinx makes of a notebook's cells, and what it warned of.
+
+    `options` are more of Sphinx's, with "__" for ".".
+    """
+    from dcpriv_lib.results import report
+    from dcpriv_lib.results.pages import sources
+
+    page = sources.page(nbformat.v4.new_notebook(cells=cells), name, folder / "source", folder / "tables", set())
+    store.write(folder / f"source/{name}.ipynb", nbformat.writes(page).encode())
+    store.write(folder / "source/index.md", f"# Index\n\n```{{toctree}}\n{name}\n```\n".encode())
+    options = {key.replace("__", "."): value for key, value in options.items()}
+    warnings = report.sphinx(folder / "source", folder / "built", options)
+    return BeautifulSoup((folder / f"built/{name}.html").read_text(), "html.parser"), warnings

@@ -46,8 +46,8 @@ LAUNCH = {"colab_url": "https://colab.research.google.com", "binderhub_url": "ht
 # The picture of the front page: its committed copy, and what is seen there.
 ACCUSED, ACCUSED_ALT, ACCUSED_CAPTION = (
     paths.FIGURES / "paper/accused.png",
-    "Two rows of ten handwritten digits, each marked by a tick for a member or a cross for a false accusation: ten ticks "
-    "for the original model, seven for the condensed one.",
+    "Two rows of ten handwritten digits, each marked by a tick for a member or a cross for a false accusation: ten "
+    "ticks for the original model, seven for the condensed one.",
     "The ten people whom an attacker is surest of, among 15,000 members and 15,000 others. Above, the attacker asked a "
     "model that was trained as usual: all ten were members. Below, a model of a hundred condensed images: seven were, "
     "where chance gives five.",
@@ -94,7 +94,10 @@ def write(folder: Path, notebooks: Path, tables: Path, figures: Path, run: bool 
 
 
 def prepare(source: Path, notebooks: Path, tables: Path, figures: Path, run: bool = False) -> dict:
-    """Write what Sphinx makes the pages of; return its options that only this call knows. The arguments are `write`'s."""
+    """Write what Sphinx makes the pages of, and return the options that only this call knows.
+
+    The arguments are those of `write`.
+    """
     committed = {stage.name: as_committed(stage.name) for stage in stages.PAGES}
     there = {stage: notebook for stage in committed if (notebook := executed(stage, notebooks))}
     if (paths.NOTEBOOKS / f"{LECTURE}.ipynb").exists():

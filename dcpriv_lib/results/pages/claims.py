@@ -122,8 +122,8 @@ ANSWER = (
     ),
     Sentence(
         "A guarantee takes noise.",
-        "With one (epsilon 1) a model is right on {} and a data set gives {}; the best set of ten images a class without "
-        "one gives {}.",
+        "With one (epsilon 1) a model is right on {} and a data set gives {}; the best set of ten images a class "
+        "without one gives {}.",
         (PRIVATE_MODEL, PRIVATE_SET, NO_GUARANTEE),
     ),
 )

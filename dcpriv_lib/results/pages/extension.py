@@ -105,7 +105,9 @@ def with_policy(page: str) -> str:
 def readable(page: str) -> str:
     """Return a page on which a screen reader names every fold by what it says, where the theme gives another name."""
     page = page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
-    return page.replace('<summary><span class="toctree-toggle"', '<summary aria-label="its pages"><span class="toctree-toggle"')
+    return page.replace(
+        '<summary><span class="toctree-toggle"', '<summary aria-label="its pages"><span class="toctree-toggle"'
+    )
 
 
 def _finish(app, error):
@@ -118,7 +120,9 @@ def _buttons(app, pagename, templatename, context, doctree):
     """Offer the notebook itself on each page of one, and to launch it where it needs no other's files."""
     if pagename in app.config.dcpriv_notebooks:
         button = {"type": "link", "url": f"notebooks/{pagename}.ipynb", "text": ".ipynb", "icon": "fas fa-download"}
-        context["header_buttons"].insert(0, button | {"tooltip": "Download this notebook", "label": "download-notebook"})
+        context["header_buttons"].insert(
+            0, button | {"tooltip": "Download this notebook", "label": "download-notebook"}
+        )
     if pagename not in app.config.dcpriv_self_contained:
         context["header_buttons"] = [one for one in context["header_buttons"] if one.get("label") != "launch-buttons"]
 

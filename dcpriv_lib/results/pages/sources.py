@@ -78,7 +78,7 @@ class _Page:
         """Yield a cell's code with its outputs; each picture becomes a numbered figure, each table gets a link to its
         numbers."""
         others = re.findall(r'committed\("([\w-]+)", "(\w+)"\)', cell.source)
-        own = re.sub(r'committed\(.*?\)', "", cell.source)
+        own = re.sub(r"committed\(.*?\)", "", cell.source)
         names = [name for name in re.findall(r'"(\w+)"', own) if name in self.tables and name not in self.kept]
         names = [*dict.fromkeys(names), *("/".join(one) for one in others)]
         self.kept += names
@@ -93,7 +93,7 @@ class _Page:
                 outputs.append(_clean(output))
                 continue
             yield from _code(source, outputs, metadata)
-            source, outputs, metadata = "", [], {"tags": ["remove-input"]}
+            source, outputs, metadata = "", [], {}
             yield self.figure(picture, output.metadata.get(PNG, {}))
         yield from _code(source, outputs, metadata)
         if names:
@@ -132,11 +132,11 @@ class _Page:
         return LINK.sub(self._target, text)
 
     def _target(self, found: re.Match) -> str:
-        """Return a link's end; a file of the repository that is no page here goes into the site's data."""
-        name = Path(found[1]).stem
+        """Return a link's end: to a page here instead of its notebook, to the site's copy of a committed table."""
         if found[1].endswith(".ipynb"):
-            return f"]({name}.ipynb)"
-        return f"](file-of-site:data/{Path(found[1]).name})" if name in self.tables else f"]({found[1]})"
+            return f"]({Path(found[1]).stem}.ipynb)"
+        committed = re.fullmatch(r"(?:\.\./)*figures/([\w-]+/\w+\.csv)", found[1])
+        return f"](file-of-site:data/{committed[1]})" if committed else found[0]
 
     def end(self) -> list[NotebookNode]:
         """Return what stands below a notebook: the numbers of all its tables."""
@@ -147,7 +147,9 @@ class _Page:
 
 
 def _code(source: str, outputs: list, metadata: dict) -> Iterator[NotebookNode]:
-    if source or outputs:
+    if not source.strip():  # myst-nb leaves out cells without code, and their outputs with them
+        source, metadata = "...", metadata | {"tags": ["remove-input"]}
+    if outputs or source != "...":
         yield new_code_cell(source, outputs=outputs, metadata=metadata)
 
 
