@@ -47,8 +47,9 @@ CELLS = [
         ],
     ),
     new_markdown_cell(
-        "## Exercises\n\n1. (easy) Do.\n2. (hard) Do more.\n\nSolutions: `solutions/06_solutions.ipynb`.\n\n## References\n\n"
-        "- R. Shokri et al., *Membership inference attacks against machine\n  learning models*, 2017.\n- *Another work of ours*."
+        "## Exercises\n\n1. (easy) Do.\n2. (hard) Do more.\n\nSolutions: `solutions/06_solutions.ipynb`.\n\n"
+        "## References\n\n- R. Shokri, *Membership inference attacks against machine\n  learning models*, 2017.\n"
+        "- *Another work of ours*."
     ),
 ]
 
