@@ -86,7 +86,7 @@ figures: .venv/ready  ## copy what every finished profile found to figures/, or 
 	@python -m dcpriv_lib.results.committed $(PROFILE)
 
 site: .venv/ready  ## the report's pages in site/, from the notebooks as they are committed; runs nothing
-	python -m dcpriv_lib.results.report
+	@python -m dcpriv_lib.results.report
 
 sync: .venv/ready  ## bring each notebook's .py and .ipynb in step
 	jupytext --sync notebooks/*.py notebooks/solutions/*.py

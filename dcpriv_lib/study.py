@@ -377,9 +377,9 @@ class Study:
         """Keep a table of the report and return it to be shown, see `Results.table`."""
         return self.results.table(frame, name, note)
 
-    def figure(self, figure, name: str) -> None:
-        """Keep a figure of the report, see `Results.figure`."""
-        self.results.figure(figure, name)
+    def figure(self, figure, name: str, alt: str) -> None:
+        """Keep a figure of the report and show it, see `Results.figure`."""
+        self.results.figure(figure, name, alt)
 
     def computed_once(self, name: str, function: Callable[..., dict], *arguments) -> dict:
         """Return ``function(*arguments)``, a dict of arrays; computed once and loaded ever after.

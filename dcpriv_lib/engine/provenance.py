@@ -38,7 +38,7 @@ def _environment() -> dict:
     packages = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in packages},
         "platform": platform.platform(),
@@ -48,7 +48,7 @@ def _environment() -> dict:
     }
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
     """Return the commit, with ``+changes`` if library, notebooks, profiles or benchmarks differ from it."""
 
     def git(*command):

@@ -80,14 +80,27 @@ class Results:
             checksums.add(path)
         return tables.shown(frame, note)
 
-    def figure(self, figure, name: str) -> None:
-        """Keep a figure of the report as .png."""
+    def figure(self, figure, name: str, alt: str) -> None:
+        """Keep a figure of the report as .png, and show it with a sentence for those who do not see it.
+
+        Parameters
+        ----------
+        alt : what is seen there, in one sentence. It is the picture's alternative text in the notebook, and its caption
+            on the report's page.
+
+        Raises
+        ------
+        ValueError
+            If `alt` is empty; then nothing is kept.
+        """
         if AHEAD in os.environ:
             return
         from . import plots  # here, because worker processes would wait for matplotlib
 
+        plots.check_alt(name, alt)
         plots.save(figure, self.folder, name)
         checksums.add(self.folder / "figures" / f"{name}.png")
+        plots.show(figure, name, alt)
 
     def _recorded(self, settings: dict) -> dict:
         """Return the inputs that are recorded with what is kept."""

@@ -16,8 +16,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from dcpriv_lib import stages
-from dcpriv_lib.engine import paths, progress, run_notebook
+from dcpriv_lib.engine import progress, run_notebook
 from dcpriv_lib.results import report
+from dcpriv_lib.results.pages import sources
 from support import engine
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
@@ -230,10 +231,12 @@ def test_the_front_page_holds_what_there_is(tmp_path):
     sha256 = hashlib.sha256((tmp_path / "tables/claims.csv").read_bytes()).hexdigest()
     record = {"inputs": inputs, "provenance": made, "sha256": sha256}
     (tmp_path / "tables/claims.csv.json").write_text(json.dumps(record))
-    html = report.write(tmp_path / "pages", paths.NOTEBOOKS, tmp_path / "tables", tmp_path).read_text()
+    front = report.write(tmp_path / "pages", tmp_path, tmp_path / "tables", tmp_path)
+    html = front.with_name("verdicts.html").read_text()
     assert "A &lt;claim&gt; (original)" in html and "run on 2026-01-01 on cpu, commit unknown" in html
-    bare = report.write(tmp_path / "bare", tmp_path, tmp_path, tmp_path).read_text()
-    assert "have not been run yet" in bare and bare.count("(not run yet)") == len(stages.STAGES) and "<img" not in bare
+    assert front.read_text().count("(not run yet)") == len(stages.STAGES) + 1, "the first is named twice"
+    bare = report.TEMPLATES.get_template("verdicts.md.j2")
+    assert "have not been run yet" in bare.render(apart={"there": False, "number": 8}, paper="", run="", verdicts=[])
 
 
 def test_a_notebook_that_the_engine_does_not_run_is_shown_as_committed_until_it_is_run(tmp_path):
@@ -257,7 +260,7 @@ def test_plumbing_is_folded_and_the_lesson_is_not():
         new_code_cell("lesson"),
         new_code_cell("keep()", metadata={"tags": ["plumbing"]}),
     ]
-    folded = [cell.metadata.get("folded") for cell in report.fold(new_notebook(cells=cells)).cells]
+    folded = [cell.metadata.get("folded") for cell in sources.fold(new_notebook(cells=cells)).cells]
     assert folded == [None, "parameters", "imports and set-up", None, None, "code"]
 
 
