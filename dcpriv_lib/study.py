@@ -356,9 +356,9 @@ class Study:
         """Keep a table of the report and return it to be shown, see `Results.table`."""
         return self.results.table(frame, name, note)
 
-    def figure(self, figure, name: str) -> None:
+    def figure(self, figure, name: str, alt: str) -> None:
         """Keep a figure of the report, see `Results.figure`."""
-        self.results.figure(figure, name)
+        self.results.figure(figure, name, alt)
 
     def computed_once(self, name: str, function: Callable[..., dict], *arguments) -> dict:
         """Return ``function(*arguments)``, a dict of arrays; computed once and loaded ever after.

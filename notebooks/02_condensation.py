@@ -113,7 +113,9 @@ for ax, name, degrees in zip(axes, ("before", "after some steps"), (80, 20)):
     plots.two_directions(ax, degrees, ("gradient on the real images", "on the synthetic ones"))
     apart = 1 - np.cos(np.radians(degrees))
     ax.set_title(f"{name}: angle {degrees}°, $1 - \\cos$ = {apart:.2f}")
-study.figure(figure, "gradient_directions")
+study.figure(figure, "gradient_directions",
+             "Two pairs of arrows: 80 degrees apart before matching, 20 degrees after some "
+             "steps.")
 
 # %% [markdown]
 # Zhao, Mopuri and Bilen (2021) look for the images whose gradients agree, class by class, over many
@@ -174,14 +176,17 @@ for _ in range(20):
     distance = D(gradient(M_c), gradient(moved, create_graph=True))
     moved = moved - 5 * torch.autograd.grad(distance, moved)[0]
 
+of_units = {name: cosines(gradient(M_c), gradient(images.detach()))
+            for name, images in (("noise", S_c), ("20 steps", moved))}
 figure, ax = plt.subplots(figsize=(6, 2.8))
-for images, name, colour in ((S_c, "noise", plots.ATTACKER),
-                             (moved, "20 steps", plots.SYNTHETIC)):
-    of_units = cosines(gradient(M_c), gradient(images.detach()))
-    ax.hist(of_units, np.linspace(-1, 1, 41), alpha=0.7, color=colour, label=name)
+for (name, values), colour in zip(of_units.items(), (plots.ATTACKER, plots.SYNTHETIC)):
+    ax.hist(values, np.linspace(-1, 1, 41), alpha=0.7, color=colour, label=name)
 ax.set(xlabel="cosine of the two gradients of a unit", ylabel="units")
 ax.legend(loc="upper left")
-study.figure(figure, "cosines_by_hand")
+study.figure(figure, "cosines_by_hand",
+             "Two histograms of the units' cosines: of noise with a median of "
+             f"{np.median(of_units['noise']):.2f}, after 20 steps of "
+             f"{np.median(of_units['20 steps']):.2f}.")
 
 # %% [markdown]
 # Most units have come to agree, for this one network. Note what flows into the images: nothing but
@@ -241,7 +246,10 @@ loss = "D" if method == "DC" else "the loss"
 ax.set(xlabel="iteration", ylabel=f"mean of {loss} per class and update", yscale="log")
 ax.xaxis.get_major_locator().set_params(integer=True)
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-study.figure(figure, "matching_loss")
+study.figure(figure, "matching_loss",
+             f"{loss} over the iterations, a line for each of {len(condensed)} synthetic sets"
+             + (", beside two level lines: noise, and two halves of the members."
+                if method == "DC" else "."))
 
 # %% [markdown]
 # Real images begin far below noise. At the quick scale the distance hardly falls any more: every iteration meets a
@@ -279,7 +287,10 @@ for n, synthetic in sorted(first_sets.items()):
                      + (f", {times:.0f} x as bright" if times > 1 else ""))
     plots.name_rows(axes[0, 0], study.classes)
     figure.suptitle(f"{n} images per class" + (", the first ten of them" if n > 10 else ""))
-    study.figure(figure, f"figure4_condensed_{n}_ipc")
+    study.figure(figure, f"figure4_condensed_{n}_ipc",
+                 f"Synthetic images of {len(study.classes)} classes, a row each, "
+                 + ("as they were made elsewhere." if given else
+                    f"after {', '.join(map(str, columns))} iterations."))
 
 # %% [markdown]
 # At the quick scale somebody's handwriting is still there: the person whom the image started from. From noise no
@@ -406,7 +417,10 @@ for i, n in enumerate(settings):
     ax.axhline(rival, color=f"C{i}", linestyle=":", label=f"subset-{n}")
 ax.set(xlabel="updates of the synthetic images", ylabel="accuracy on non-members (%)")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-study.figure(figure, "accuracy_by_iterations")
+study.figure(figure, "accuracy_by_iterations",
+             "Accuracy over the updates, from the start to the end: " + "; ".join(
+    f"condensed-{n}, set {k}, {100 * accuracy[n, k, min(kept)]:.1f} to "
+    f"{100 * accuracy[n, k, max(kept)]:.1f} %" for (n, k), kept in stages.items()) + ".")
 
 # %% [markdown]
 # Each point is one network, so a point may be a little lucky or unlucky. Where a curve still rises at its end, a longer

@@ -72,7 +72,9 @@ ax.text(7.3, 1.55, "softmax of the query image", fontsize=8, va="center")
 plots.arrow(ax, (8.35, 0.7), (9.0, 0.7))
 ax.text(9.05, 0.7, "member?", va="center")
 ax.set_title("Figure 3. Condensation, target model and attack")
-study.figure(figure, "figure3_pipeline")
+study.figure(figure, "figure3_pipeline",
+             "Diagram: the owner condenses the members and trains a target; the attacker "
+             "trains shadow models and attack models, and asks the target about one image.")
 
 # %% [markdown]
 # ## Table 1: accuracy of the target models
@@ -105,7 +107,10 @@ for part, colour, offset in (("members", plots.MEMBER, 0.12),
 ax.plot(says, range(len(mean))[::-1], "x", color="0.2", markersize=8, label="paper (MNIST)")
 ax.set(xlabel="accuracy of the target (%)")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-study.figure(figure, "table1")
+study.figure(figure, "table1",
+             "Accuracy on members and on non-members, with crosses where the paper has a "
+             "number. On non-members: " + ", ".join(
+    f"{name} {one:.1f} %" for name, one in mean["non_members"].items()) + ".")
 
 # %% [markdown]
 # Where a row differs from the paper, look at the scale first; the last section of this notebook states it. Fewer

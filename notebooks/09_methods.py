@@ -215,7 +215,8 @@ shown = [sets[0]["images"][::len(sets[0]["images"]) // len(classes)]
 figure, ax = plt.subplots(figsize=(6.5, 0.62 * len(methods)))
 plots.images(ax, study.split.grey_levels(np.concatenate(shown)), len(classes))
 plots.name_rows(ax, methods)
-study.figure(figure, "images_of_methods")
+study.figure(figure, "images_of_methods",
+             "One image of every class, a row for each method: " + ", ".join(methods) + ".")
 
 # %% [markdown]
 # One image of every class. Which of them could you mistake for a person's handwriting? Few updates leave the start visible,
@@ -325,7 +326,10 @@ places = [(x, y) for (x, *_), (y, *_) in ends.values()] + [
     (x, 100 * leak[size]["auc"].mean()) for x, size in zip(right_of, line)]
 colours = [plots.MEMBER if name in parameters.CORESETS else plots.SYNTHETIC for name in methods]
 plots.name_points(ax, places, [*methods, *map(str, line)], colours + ["0.4"] * len(line))
-study.figure(figure, "methods")
+study.figure(figure, "methods",
+             "A point a method, accuracy to the right and AUC upwards: " + "; ".join(
+    f"{method} {x:.1f} and {y:.1f} %" for method, ((x, *_), (y, *_)) in ends.items())
+    + ". A grey line joins random real images.")
 
 # %% [markdown]
 # Blue circles are real images, green squares are condensed ones.
@@ -557,7 +561,11 @@ for ax, points, title, what in ((axes[0], of_size, more_of[0], "images per class
     ax.set_xticks(list(points), [f"{x:,}" for x in points])
     ax.minorticks_off()
 axes[0].set(ylabel="AUC of the attack (%)")
-study.figure(figure, "methods_factors")
+study.figure(figure, "methods_factors",
+             f"AUC against images per class ({more_of[0]}): " + ", ".join(
+    f"{ipc} {100 * of.mean():.1f} %" for ipc, of in of_size.items())
+    + f"; against members condensed ({factor_method}): " + ", ".join(
+    f"{size:,} {100 * of.mean():.1f} %" for size, of in of_crowd.items()) + ".")
 
 # %% [markdown]
 # What these runs say to each of Chen et al.'s sentences follows by a fixed rule: the AUC at one end less the AUC at the other, with

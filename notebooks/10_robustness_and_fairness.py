@@ -169,7 +169,9 @@ for ax, (e, moved) in zip(axes[1:], steps.items()):
         p = theta(moved).softmax(1)[0]
     says = f"\"{plots.in_figure(classes[p.argmax()])}\", {p.max():.0%}"
     plots.images(ax, moved, 1, f"$\\varepsilon$ = {e:g}\n{says}")
-study.figure(figure, "one_adversarial_image")
+study.figure(figure, "one_adversarial_image",
+             f"The direction of the step, and one image at {len(steps)} values of epsilon from "
+             f"0 to {max(steps):g}, with what the model says above each.")
 
 # %% [markdown]
 # In the left picture white pixels are to become lighter and black ones darker; grey ones do not matter. Above the others stands
@@ -208,6 +210,8 @@ print(f"epsilon = {epsilon:g} of a pixel from 0 to 1: {255 * epsilon:.1f} grey l
 pictures = study.choose_balanced(N, n_pictures, "attacked")
 picture_labels = study.labels[pictures].numpy()
 how = {"epsilons": epsilons, "steps": pgd_steps}
+
+# %%
 found = {name: study.attacked(some, pictures, robustness.examine, **how)
          for name, some in models.items()}               # arrays [runs, ..., pictures]
 for name, network in files.networks_on_pixels(*elsewhere)[0].items():
@@ -237,7 +241,12 @@ for name in shown:
         ax.set_xticks(range(len(left)), [f"{e:g}" for e in [0, *epsilons]])
 axes[0].set_ylabel("right (%)")
 explain(axes[-1])
-study.figure(figure, "accuracy_by_epsilon")
+study.figure(figure, "accuracy_by_epsilon",
+             f"Curves of {len(shown)} training sets that fall with epsilon, by FGSM and by "
+             "PGD. Of the original's pictures "
+             f"{100 * found['original']['PGD'][:, 0].mean():.0f} % are right after PGD at "
+             f"{epsilons[0]:g}, and {100 * found['original']['PGD'][:, -1].mean():.0f} % at "
+             f"{epsilons[-1]:g}.")
 
 # %% [markdown]
 # Every curve falls to zero: none of these models was trained to withstand anything. PGD lies below FGSM, as a stronger attack
@@ -256,7 +265,10 @@ for name in shown:
             markevery=0.1, markersize=4, alpha=0.8, color=colour[made_of[name]], linewidth=1)
 ax.set(xlabel="distance of the adversarial picture", ylabel="right pictures (%)")
 explain(ax)
-study.figure(figure, "deepfool_distances")
+study.figure(figure, "deepfool_distances",
+             f"Curves of {len(shown)} training sets: the share of right pictures that DeepFool "
+             "moves over a boundary within a distance; half of the original's within "
+             f"{np.nanmedian(distances['original']):.2f}.")
 
 # %% [markdown]
 # ## Did the attacks work?
@@ -332,7 +344,9 @@ ax.set(xlabel="right without an attack (%)", ylabel="right after PGD (%)", xlim=
 plots.name_points(ax, [(100 * of["clean"].mean(), 100 * pgd[name].mean())
                        for name, of in found.items()], [*found],
                   [colour[made_of[name]] for name in found])
-study.figure(figure, "robustness_and_accuracy")
+study.figure(figure, "robustness_and_accuracy",
+             f"A point for each of {len(found)} training sets: right without an attack to the "
+             "right, right after PGD upwards, and a line through real images.")
 
 # %% [markdown]
 # ## Fairness: right for everybody alike?
@@ -356,7 +370,9 @@ for ax, name in zip(axes, brought):
                         markersize=4)
     ax.set(title=plots.in_figure(name), xlabel="right (%)")
 axes[0].set_ylabel("class")
-study.figure(figure, "accuracy_by_class")
+study.figure(figure, "accuracy_by_class",
+             f"Accuracy in each class with intervals, a panel for each of {len(brought)} "
+             "training sets, beside the original in grey.")
 
 # %% [markdown]
 # All training sets in one picture: how many points each class is above (blue) or below (red) the same class of the original.
@@ -374,7 +390,9 @@ ax.set_xticks(range(len(classes)), map(plots.in_figure, classes),
               rotation=30 * (max(map(len, classes)) > 2))
 ax.set(xlabel="class")
 ax.grid(False)
-study.figure(figure, "classes_against_the_original")
+study.figure(figure, "classes_against_the_original",
+             "A grid of points above or below the original, a row a training set and a column "
+             f"a class, from {above.min():+.0f} to {above.max():+.0f}.")
 
 # %% [markdown]
 # One number for it is the *spread*, the standard deviation of the accuracies $a_c$ over the $C$ classes, with the mean $\bar a$:
@@ -484,7 +502,9 @@ for row, measure, title in zip(axes, (accuracy, withstand), ("right", "right aft
         ax.axhline(0, color="0.6", linestyle=":", linewidth=1)
         ax.set(title=plots.in_figure(name), xlabel=f"{title} (%)")
     row[0].set_ylabel("AUC above luck (points)")
-study.figure(figure, "classes_joined")
+study.figure(figure, "classes_joined",
+             "Panels with a sign for each class: leak upwards, accuracy to the right above, "
+             "robustness to the right below; one column each for " + ", ".join(joined) + ".")
 
 # %% [markdown]
 # Each panel is a training set and each sign a class; on top the classes' accuracy, below how many of them withstand PGD. If the
@@ -582,7 +602,10 @@ for ax, (measure, which) in zip(axes, better.items()):
            yticklabels=map(plots.in_figure, properties["trained on"]),
            xlabel={"leak": "AUC (%)", "spread": "points"}.get(measure, "%"))
 axes[1].axvline(50, color="0.6", linestyle=":", linewidth=1)
-study.figure(figure, "four_properties")
+study.figure(figure, "four_properties",
+             f"Intervals of accuracy, leak, robustness and spread, a row for each of "
+             f"{len(properties)} training sets; grey is the original, blue real, green "
+             "condensed.")
 
 # %% [markdown]
 # Grey is the original, blue are real images, green are condensed ones. Read a row from left to right: that is what this training

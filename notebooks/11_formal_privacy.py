@@ -146,7 +146,9 @@ for ax, sigma in zip(axes, (0.2, 1, 4)):
     ax.lines[-1].set_visible(False)                      # there is no target in this picture
     ax.set(title=rf"$\sigma$ = {sigma}", xlabel="released sum, others subtracted")
 axes[2].legend(axes[2].lines[:2], ["without you", "with you"], fontsize=7)
-study.figure(figure, "two_sums")
+study.figure(figure, "two_sums",
+             "Two bell curves, without you and with you, at three strengths of noise: far "
+             "apart, half over each other, and nearly the same.")
 
 # %% [markdown]
 # On the left everybody can tell whether you were there. On the right nobody can, however clever: no attack separates two curves
@@ -192,7 +194,10 @@ for ax, epsilon in zip(axes, (1, 10)):
            xlim=(0, 1), ylim=(0, 1))
 axes[0].set_ylabel("true positive rate")
 axes[1].legend(loc="lower right", fontsize=8)
-study.figure(figure, "forbidden_region")
+study.figure(figure, "forbidden_region",
+             "Two squares of true against false positive rates. With epsilon 1 most of the "
+             "upper half is forbidden to every attack, with epsilon 10 only a sliver at the "
+             "edge.")
 
 # %% [markdown]
 # $\varepsilon = 1$ (with $\delta = 10^{-5}$) is a strong promise: whoever accuses 1 % of the innocent finds at most 2.7 % of the
@@ -228,7 +233,10 @@ assert (by["pld"] <= by["rdp"]).all()
 ax.set(xscale="log", yscale="log", xlabel="releases T",
        ylabel=rf"$\varepsilon$ at $\delta$ = {delta:g}")
 ax.legend(fontsize=8)
-study.figure(figure, "composition")
+study.figure(figure, "composition",
+             f"Epsilon against the number of releases. After {steps_shown[-1]} with sigma 2 it "
+             f"is {dp.epsilon(2, 1, steps_shown[-1], delta):.1f} with everybody in each, and "
+             f"{by['pld'][-1]:.1f} with a sample of {rate:.0%}.")
 
 # %% [markdown]
 # *Who is counted together?* A person has one label. In a sum a class only one row moves when they come or go, so releases about
@@ -442,7 +450,9 @@ for row, method in zip(axes, ("DM", "mean embedding", "PSG")):
         some = images.unflatten(0, (len(classes), -1))[:, :2].transpose(0, 1).flatten(0, 1)
         plots.images(ax, study.split.grey_levels(some), len(classes),
                      rf"{method}, $\varepsilon$ = {epsilon:g}".replace("inf", r"$\infty$"))
-study.figure(figure, "private_images")
+study.figure(figure, "private_images",
+             "Two synthetic images of each class, a row for each method and a column for each "
+             "epsilon, from the strictest to none.")
 
 # %% [markdown]
 # Two synthetic images of each class. The more noise, the less is left of the digits; what looks like texture is noise that the
@@ -492,7 +502,9 @@ for ax, name in zip(axes, shown_sets):
     some = images.unflatten(0, (len(classes), -1))[:, :3].transpose(0, 1).flatten(0, 1)
     plots.images(ax, study.split.grey_levels(some), len(classes),
                  recipes[name].label.replace("epsilon", r"$\varepsilon$ ="))
-study.figure(figure, "generated_images")
+study.figure(figure, "generated_images",
+             f"Three images of each class, drawn by {len(shown_sets)} generators: a GAN, and "
+             "DP-MERF with less noise and with more.")
 
 # %% [markdown]
 # Three images of each class. A GAN tends to draw the same image again and again (*mode collapse*): nothing in its loss asks for
@@ -536,7 +548,10 @@ for epsilon in dp_epsilons:
     ax.text(needed, 101, rf"$\varepsilon$ = {epsilon:g}", ha="center", fontsize=8)
 ax.set(xscale="log", xlabel="deviation of the noise on every weight", ylabel="accuracy (%)",
        ylim=(0, 100))
-study.figure(figure, "output_perturbation")
+study.figure(figure, "output_perturbation",
+             "Accuracy against the noise on every weight, from "
+             f"{100 * accuracies[0].mean():.0f} % to {100 * accuracies[-1].mean():.0f} %, and "
+             "dashed lines at the noise that one person would need.")
 
 # %% [markdown]
 # The dashed lines are the noise that hides *this* person at each $\varepsilon$; a proof for everybody takes more. Where the model
@@ -597,7 +612,9 @@ for ax, epsilon in zip(axes[0], dp_epsilons):
             label="by the releases themselves")
     ax.set(title=name.replace("epsilon", r"$\varepsilon$ ="), xlim=(1e-3, 1), ylim=(1e-3, 1))
     ax.legend(loc="lower right", fontsize=7)
-study.figure(figure, "trade_offs")
+study.figure(figure, "trade_offs",
+             "ROC curves of the audit on logarithmic axes, a panel for each epsilon, below "
+             "three curves of what epsilon, mu, and the releases themselves allow.")
 
 # %% [markdown]
 # (Two bell curves $\mu$ apart have an AUC of $\Phi(\mu / \sqrt 2)$; no attack on the releases, or on anything made of them, has a
@@ -627,7 +644,9 @@ for ax, epsilon, b in zip(axes, levels, of_people):
     ax.set(xlabel="$b$ by least squares", yticks=[],
            title=rf"mean embedding, $\varepsilon$ = {epsilon:g}".replace("inf", r"$\infty$"))
 axes[0].legend(["members", "others"], fontsize=8)
-study.figure(figure, "least_squares")
+study.figure(figure, "least_squares",
+             "Histograms of what least squares finds for members and for others, a panel for "
+             "each epsilon, without noise in the last.")
 
 # %% [markdown]
 # Sums look harmless, and without noise they give the members away, if they have more coordinates than there are people in
@@ -693,7 +712,11 @@ ax.set(xscale="log", xlabel="noise that is added, as a part of what is accounted
        ylabel="refuted (% of audits)", ylim=(-3, 103))
 ax.set_xticks([0.05, 0.1, 0.2, 0.5, 1], ["0.05", "0.1", "0.2", "0.5", "1"])
 ax.legend(fontsize=8)
-study.figure(figure, "power_of_the_audit")
+study.figure(figure, "power_of_the_audit",
+             "How many audits refute a guarantee against the noise that was added. A tenth of "
+             "it: "
+             + ", ".join(f"{method} {100 * caught.iloc[np.abs(parts - 0.1).argmin()]:.0f} %"
+                         for method, caught in power.items()) + ".")
 
 # %% [markdown]
 # At the right end all of the noise is there, and nothing should be refuted. A tenth of it should be caught nearly always: that
@@ -797,7 +820,9 @@ for ax, end in zip(axes, (f"epsilon {strictest:g}", "a tenth of the noise")):
     ax.set(title=end, xlim=(1e-3, 1), ylim=(1e-3, 1))
 axes[1].set_ylabel("")
 axes[0].legend(loc="lower right", fontsize=8)
-study.figure(figure, "roc_and_forbidden_region")
+study.figure(figure, "roc_and_forbidden_region",
+             "ROC curves of the audit beside the region that the guarantee forbids: on the "
+             "left with all of the noise, on the right with a tenth of it.")
 
 # %% [markdown]
 # At the left end of a curve a handful of canaries decide; a band that reaches out of the region refutes nothing.
@@ -828,7 +853,10 @@ ax.set(yscale="log", xlabel="accuracy on non-members (%)",
 ax.set_yticks([bottom, 0.1, 1, largest, 10, top],
               ["0", "0.1", "1", "most\nto show", "10", "no guarantee"])
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=6)
-study.figure(figure, "accuracy_and_epsilon")
+study.figure(figure, "accuracy_and_epsilon",
+             f"Accuracy to the right and epsilon upwards for {len(compared)} recipes; open "
+             "marks are guarantees, filled ones what the audit showed, crosses those it "
+             f"refuted: {(compared['guarantee'] == auditing.REFUTED).sum()}.")
 
 # %% [markdown]
 # ### The attacker who only sees outputs

@@ -119,7 +119,9 @@ plots.arrow(ax, (2.05, 1.6), (3.15, 1.6), "condense")
 plots.arrow(ax, (5.25, 1.75), (6.3, 2.5), "train")
 plots.arrow(ax, (8.1, 2.6), (8.8, 2.6), "ask")
 plots.arrow(ax, (5.25, 1.45), (8.8, 0.65), "hand over")
-study.figure(figure, "two_doors")
+study.figure(figure, "two_doors",
+             "Diagram: members are condensed to synthetic images. One attacker may ask a model "
+             "that was trained on them, the other holds the images.")
 
 # %% [markdown]
 # ## The sets
@@ -153,7 +155,8 @@ shown = [made[0]["images"][::len(made[0]["images"]) // len(classes)] for made in
 figure, ax = plt.subplots(figsize=(6.5, 0.62 * len(sets)))
 plots.images(ax, study.split.grey_levels(np.concatenate(shown)), len(classes))
 plots.name_rows(ax, sets)
-study.figure(figure, "released_shown")
+study.figure(figure, "released_shown",
+             "One image of every class, a row for each released set: " + ", ".join(sets) + ".")
 
 # %% [markdown]
 # ## What the eye sees
@@ -168,7 +171,9 @@ for ax, (name, made) in zip(axes, sets.items()):
                for rows in (pool[member[0]], pool[~member[0]])]
     rows = torch.stack([S, *nearest], 1).flatten(0, 1)
     plots.images(ax, study.split.grey_levels(rows), 3, name.replace(" from", "\nfrom"))
-study.figure(figure, "what_the_eye_sees")
+study.figure(figure, "what_the_eye_sees",
+             "Five released images of every set, each beside the member and the non-member "
+             "that look most like it.")
 
 # %% [markdown]
 # In each panel: a released image on the left, its nearest member in the middle, its nearest non-member on the right. Where the left
@@ -208,7 +213,10 @@ bars.bar(np.arange(1, 13), w[order], width=0.6,
          color=np.where(of_member, plots.MEMBER, plots.NON_MEMBER))
 bars.plot(np.arange(1, 13)[started], w[order][started] + 0.02, "k*", clip_on=False)
 bars.set(xlim=(-0.5, 12.5), xticks=[], ylabel="weight", ylim=(0, None))
-study.figure(figure, "unmixing_by_hand")
+study.figure(figure, "unmixing_by_hand",
+             "A released image, the twelve people with most weight in it, and their weights as "
+             f"bars: {of_member.sum()} are members, {started.sum()} have a star, which marks a "
+             "real ingredient.")
 
 # %% [markdown]
 # Blue bars are members, orange ones are not; a star marks a person whose image the condensation really started from. The mixture gives
@@ -247,7 +255,9 @@ for ax, one in zip(axes, np.flatnonzero(~canary)[:3]):
     plots.with_and_without(ax, score[member[:, one], one], score[~member[:, one], one])
     plots.inset(ax, study.split.grey_levels(study.images[pool[[one]]]))
     ax.set(xlabel="score of this person")
-study.figure(figure, "scores_of_three")
+study.figure(figure, "scores_of_three",
+             "Histograms of one score for three people, blue over the sets that were made with "
+             "them, orange over those without.")
 
 # %% [markdown]
 # The three have scores far apart, whether or not they were condensed; what membership adds is small beside that. So the attacker
@@ -340,7 +350,10 @@ axes[0].axvline(50, color="0.6", linestyle=":", linewidth=1)
 names = ["ask one model", "hold the images"]
 figure.legend(axes[1].get_legend_handles_labels()[0], names, loc="outside upper center",
               ncols=2, fontsize=8)
-study.figure(figure, "two_doors_compared")
+study.figure(figure, "two_doors_compared",
+             "AUC by one model and by the images: " + "; ".join(
+    f"{row['released']} {100 * row['model']['auc']:.1f} and "
+    f"{100 * row['images']['auc']:.1f} %" for row in doors) + ".")
 
 # %% [markdown]
 # The right picture is about the canaries, people with a wrong label: how many of them score above every canary who was left out?
@@ -370,7 +383,9 @@ pair = torch.cat([faces, torch.as_tensor(made["images"][far.argmin(1)])])
 plots.images(ax, study.split.grey_levels(pair), 8)
 plots.ticks_and_crosses(ax, member[0][sure])
 plots.name_rows(ax, ["people", "nearest image"])
-study.figure(figure, "worst_off")
+study.figure(figure, "worst_off",
+             "The eight people accused first, ticked if they were condensed: "
+             f"{member[0][sure].sum()}; below each the released image nearest to them.")
 print(f"{member[0][sure].sum()} of these 8 were condensed, {canary[sure].sum()} are canaries")
 
 # %% [markdown]
@@ -410,7 +425,9 @@ figure, ax = plt.subplots(figsize=(7, 2.6))
 some = torch.cat([X[kind_of[kind][:8]] for kind in kinds])
 plots.images(ax, study.split.grey_levels(some), 8)
 plots.name_rows(ax, kinds)
-study.figure(figure, "special_people")
+study.figure(figure, "special_people",
+             "Eight images of each kind: wrong labels, images with a small patch of random "
+             "pixels, people who are there four times, and near-duplicates.")
 
 # %%
 marked = membership_matrix(len(pool), n_sets, study.rng("special people's halves"))
@@ -481,7 +498,11 @@ ax.set(xticks=range(len(steps)), xticklabels=steps, xlabel="iterations",
        ylabel="AUC (%), images")
 ax.axhline(50, color="0.6", linestyle=":", linewidth=1)
 ax.legend(title=f"{factor_method} from", fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-study.figure(figure, "released_updates")
+study.figure(figure, "released_updates",
+             "AUC of the images over the iterations, from the start to the end: " + "; ".join(
+    f"{start} {100 * by_start[start, 0].mean():.1f} to "
+    f"{100 * by_start[start, steps[-1]].mean():.1f} %"
+    for start in factor_starts) + ".")
 
 # %% [markdown]
 # ### An attacker who knows the start

@@ -70,8 +70,8 @@ class Results:
         checksums.add(path)
         return tables.shown(frame, note)
 
-    def figure(self, figure, name: str) -> None:
-        """Keep a figure of the report as .png."""
+    def figure(self, figure, name: str, alt: str) -> None:
+        """Keep a figure of the report as .png; `alt` is a sentence that says what is seen."""
         from . import plots  # here, because worker processes would wait for matplotlib
 
         plots.save(figure, self.folder, name)
