@@ -75,7 +75,7 @@ from dcpriv_lib.condensation.method import Settings
 from dcpriv_lib.engine import errors
 from dcpriv_lib.external import files
 from dcpriv_lib.jobs import Training, each
-from dcpriv_lib.results import plots, tables
+from dcpriv_lib.results import plots, tables, voice
 from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study
 
@@ -365,6 +365,9 @@ if given:                    # condensed elsewhere: whose file, and what is doub
     file = {f"condensed-{n}": name for (n, _), name in zip(given, checksums)}
     shown["file"] = [file.get(target, "-") for target in shown.index]
 shown
+
+# %%
+voice.shown("targets", targets.table)
 
 # %% [markdown]
 # **The gap.** Look at the two accuracies of `original`: the model is better on the images that it was

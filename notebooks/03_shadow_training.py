@@ -57,7 +57,7 @@ from dcpriv_lib import limits, parameters
 from dcpriv_lib.attacks import attack, signals
 from dcpriv_lib.attacks.shadow_models import shadow_split
 from dcpriv_lib.jobs import Training, each
-from dcpriv_lib.results import plots
+from dcpriv_lib.results import plots, voice
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -108,6 +108,9 @@ accuracy = {part: [signals.accuracies(answers[None, own], study.labels[own])[0]
 shadows.table = shadows.table.assign(**accuracy)
 study.results.save("shadows", shadows)
 shadows.table[list(parts)].describe().loc[["mean", "std", "min", "max"]].round(3)
+
+# %%
+voice.shown("shadows", shadows.table)
 
 # %% [markdown]
 # The table shows the accuracy over the shadow models. They know their members by heart and do worse on the others: the

@@ -58,7 +58,7 @@ from dcpriv_lib.attacks.attack import Answers, Rehearsal
 from dcpriv_lib.attacks.shadow_models import shadow_split
 from dcpriv_lib.evaluation import attack_results
 from dcpriv_lib.external import files
-from dcpriv_lib.results import attack_tables, plots
+from dcpriv_lib.results import attack_tables, plots, voice
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -242,6 +242,7 @@ mean["accuracy, text"].unstack("attack").reindex(**order)
 # %%
 told = mean.index[mean["accuracy_low"] > 0.5]
 print("above 50 %:", "; ".join(f"{attack} on {target}" for target, attack in told) or "none")
+voice.shown("table2", mean["accuracy, text"].rename("accuracy").reset_index())
 
 # %% [markdown]
 # The interval does *not* shrink with the number of runs, since all runs are judged on the same people. Of so
@@ -272,7 +273,11 @@ study.figure(figure, "attack_accuracy",
 # members. Members and non-members are equally many, so a guesser's precision is one half. For its SVM:
 
 # %%
-mean.xs("SVM", level="attack")[["precision, text", "recall, text"]]
+of_svm = mean.xs("SVM", level="attack")[["precision, text", "recall, text"]]
+of_svm
+
+# %%
+voice.shown("recall", of_svm.set_axis(["precision", "recall"], axis=1).reset_index())
 
 # %% [markdown]
 # Recall moves a lot from target to target while precision stays near one half. *Recall alone says nothing*: an attack

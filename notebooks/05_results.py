@@ -44,6 +44,7 @@ import pandas as pd
 from dcpriv_lib import metrics, parameters
 from dcpriv_lib.results import against_the_paper, attack_tables, literature, plots, tables
 from dcpriv_lib.results.kept import committed
+from dcpriv_lib.results.voice import shown as in_words
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -134,6 +135,9 @@ mean = attack_tables.mean_over_runs(judged)
 table_2 = against_the_paper.table_2(targets, mean, papers_data)
 study.table(table_2, "table2")
 tables.shown(table_2.drop(columns=["image updates", "precision", "recall"]))
+
+# %%
+in_words("table2", table_2)
 
 # %% [markdown]
 # Compare the condensed targets with the random subsets of the same size, and both with the control. Is there a row of which

@@ -69,7 +69,7 @@ from dcpriv_lib.evaluation import attack_results, examination
 from dcpriv_lib.external import files
 from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.privacy import auditing
-from dcpriv_lib.results import attack_tables, plots, tables, verdicts
+from dcpriv_lib.results import attack_tables, plots, tables, verdicts, voice
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -462,6 +462,9 @@ for key in asked:
 mean = attack_tables.mean_over_runs(judged)
 order = {"index": list(suite), "columns": mean.index.unique("target")}
 mean["auc, text"].unstack("target").reindex(**order).fillna("-")
+
+# %%
+voice.shown("attacked_targets", mean["auc, text"].rename("AUC").reset_index())
 
 # %% [markdown]
 # Rows that leave 50 % in the last column do so by luck: nothing can leak from a model that saw nobody here. Allow for the same

@@ -86,7 +86,7 @@ from dcpriv_lib.evaluation import canaries, controls, examination, released_sets
 from dcpriv_lib.jobs import FittedRelease, StartedElsewhere, Training, each
 from dcpriv_lib.models.training import epochs_for
 from dcpriv_lib.privacy import accounting as dp, auditing, gan, noisy_embeddings
-from dcpriv_lib.results import comparison, plots, tables, verdicts
+from dcpriv_lib.results import comparison, plots, tables, verdicts, voice
 from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study
 
@@ -275,6 +275,9 @@ texts = verdicts.examined_cells(average)
 study.table(texts.drop(columns="pairs"), "released_attacks", verdicts.luck(average))
 by_set = texts.pivot(index="attack", columns="released", values="AUC")
 by_set.reindex([*found[looked_at]])[released]
+
+# %%
+voice.shown("released_attacks", texts)
 
 # %% [markdown]
 # Read a column from top to bottom: which idea fits which method? Where a method started from real images and kept them, looks are

@@ -64,11 +64,14 @@ class Results:
         return store.read_record(self._file(name), _made_by(name))
 
     def table(self, frame: pd.DataFrame, name: str, note: str = ""):
-        """Keep the numbers of a report's table, and return it in words, with a note below it, to be shown."""
+        """Keep the numbers of a report's table, and return it in words to be shown, with a note and what it says
+        (`voice`)."""
+        from . import voice  # here, because worker processes have nothing to say
+
         path = self.folder / "tables" / f"{name}.csv"
         tables.keep(path, frame, self._recorded({}), note)
         checksums.add(path)
-        return tables.shown(frame, note)
+        return tables.shown(frame, note, voice.markdown(name, frame))
 
     def figure(self, figure, name: str, alt: str) -> None:
         """Keep a figure of the report as .png; `alt` is a sentence that says what is seen."""
