@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 1. Who holds what: members, non-members and the attacker
 #
+# > *Where we are.* Part I, the experiment: **1** 2 3 4 5; part II, the doubt: 6 7 8; part III, further: 9 10 11 12.<br>
+# > **This time** we settle whose images are whose, and how small a leak they can show. **Next time** the owner condenses the members
+# > and trains the models that will be attacked.
+#
 # **Question.** A hospital trains a model on its patients. Can somebody who may only *use* the
 # model find out who was among those patients? That is *membership inference*, and this report
 # asks whether *dataset condensation*, training on a few synthetic images instead of the real
@@ -125,7 +129,7 @@ study.figure(figure, "members",
 # target's, and `train_test_split(test_size=0.5, random_state=42)` halves them into 15,000
 # and 15,000. Other data are shuffled first: a folder is ordered by class, and the digits by
 # writer. The digits set is so small that the target gets two thirds of it; otherwise a class would
-# have fewer than the 50 members that 50 synthetic images a class need.
+# have fewer than 50 members.
 
 # %%
 # NBVAL_CHECK_OUTPUT

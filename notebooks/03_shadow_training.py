@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 3. Shadow models: rehearsing the attack
 #
+# > *Where we are.* Part I, the experiment: 1 2 **3** 4 5; part II, the doubt: 6 7 8; part III, further: 9 10 11 12.<br>
+# > **Last time** the owner trained the targets; **this time** the attacker trains models of their own, to learn what membership looks
+# > like. **Next time** they attack the targets with what they have learned.
+#
 # **Question.** The attacker never sees who was a member of the target. How can they learn what membership
 # looks like?
 #

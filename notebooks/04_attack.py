@@ -18,6 +18,9 @@
 # %% [markdown]
 # # 4. The attack: member or not?
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 **4** 5; part II, the doubt: 6 7 8; part III, further: 9 10 11 12.<br>
+# > **Last time** the attacker rehearsed; **this time** three attacks meet the targets. **Next time** the results stand beside the paper's.
+#
 # **Question.** Given a model's output for an image, and the rehearsal of notebook 3: was the image a
 # member?
 #

@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 5. Results: what the paper says, what we got
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 4 **5**; part II, the doubt: 6 7 8; part III, further: 9 10 11 12.<br>
+# > **Last time** three attacks met the targets; **this time** the results stand beside the paper's, claim by claim. **Next time** stronger
+# > attacks ask whether these were blind.
+#
 # **Question.** The paper concludes that condensation protects the members. Does this follow from its numbers, or from ours?
 #
 # **In this notebook you will learn**

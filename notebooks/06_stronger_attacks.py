@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 6. Stronger attacks
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: **6** 7 8; part III, further: 9 10 11 12.<br>
+# > **Last time** the paper's attacks found little; **this time** stronger ones compare each image with itself. **Next time** we ask whether
+# > it is the condensing that protects.
+#
 # **Question.** The attacks of notebook 4 were right about half of the time. Was there nothing to find, or did they not
 # know how to look?
 #
@@ -78,8 +82,28 @@ study = Study(**parameters.check(globals()))
 # ## Reference models and their membership matrix
 #
 # The shadow models of notebook 3 were trained on the attacker's own images. A *reference model* is a shadow model that is
-# trained on half of the pool, and so on some of the very people in question. The attacker shuffles the pool
-# and trains two models, one on each half; then shuffles again, and so on. The *membership matrix* `member` remembers who was
+# trained on half of the pool, and so on some of the very people who are asked about. Three kinds of models, side by side:
+
+# %% tags=["plumbing"]
+figure, ax = plots.diagram(11.2, 3.4)
+for y, whose, model, known, colour in (
+        (2.9, "the members", "target model", "who was a member\nis the question", plots.MEMBER),
+        (1.7, "attacker's images", "shadow model", "its members are known,\nnone is asked about",
+         plots.ATTACKER),
+        (0.5, "half of the pool", "reference model", "its members are known,\nand are asked about",
+         plots.NON_MEMBER)):
+    plots.box(ax, (1.3, y), whose, colour, (2.2, 0.8))
+    plots.box(ax, (5.0, y), model, colour, (2.2, 0.8))
+    plots.box(ax, (9.2, y), known, size=(3.2, 0.9))
+    plots.arrow(ax, (2.45, y), (3.85, y), "owner" if y > 2 else "attacker")
+    plots.arrow(ax, (6.15, y), (7.55, y))
+study.figure(figure, "three_models",
+             "Diagram of three kinds of models: the target, of the owner's members; a shadow "
+             "model, of other people's images; a reference model, of half of the people who "
+             "are asked about.")
+
+# %% [markdown]
+# For reference models the attacker shuffles the pool and trains two models, one on each half; then shuffles again, and so on. The *membership matrix* `member` remembers who was
 # where:
 #
 # $$\mathrm{member}_{jx} = 1 \iff \text{image } x \text{ was a member of reference model } j .$$
@@ -469,8 +493,8 @@ voice.shown("attacked_targets", mean["auc, text"].rename("AUC").reset_index())
 # %% [markdown]
 # Rows that leave 50 % in the last column do so by luck: nothing can leak from a model that saw nobody here. Allow for the same
 # luck in the other columns. (These are many questions about one split. The verdict of the table before this one is over
-# many splits, and corrected.) At the quick scale the column `condensed-50` is near that of `subset-50`, and `condensed-10` near
-# `subset-10`. So it matters how many images a model saw. Whether condensing matters too, notebook 7 asks.
+# many splits, and corrected.) Compare every condensed column with the subset's of the same size: it matters how many images a
+# model saw. Whether condensing matters too, notebook 7 asks.
 #
 # How well could a threshold do at best? Suppose somebody *knows* who is a member and chooses the threshold by that. Its
 # balanced accuracy is no attack, and always a little above one half, but no threshold on these scores can do better:

@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 7. Controls: is it the condensation that protects?
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: 6 **7** 8; part III, further: 9 10 11 12.<br>
+# > **Last time** stronger attacks found what the usual ones miss; **this time** condensed images meet their rivals, fewer real ones. **Next
+# > time** the authors' own models are asked.
+#
 # **Question.** Models of condensed images give little away. Is that because the images were condensed? Or does a model of a
 # hundred training images, or one of modest accuracy, give little away anyway? And who is worst off?
 #

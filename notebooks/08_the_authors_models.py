@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 8. The authors' own models
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: 6 7 **8**; part III, further: 9 10 11 12.<br>
+# > **Last time** our own models met their controls; **this time** we ask the models that the paper's authors published. **Next time** eight
+# > methods of condensing are compared.
+#
 # **Question.** The authors of the paper published their models beside it. Which sentence of the paper do these models support?
 #
 # The other notebooks repeat the paper's experiment, and cut its condensation short because it takes days. This one repeats

@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 10. Robustness and fairness
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: 6 7 8; part III, further: 9 **10** 11 12.<br>
+# > **Last time** methods were compared by accuracy and leak; **this time** robustness and fairness join them. **Next time** we ask for a
+# > guarantee instead of an attack that fails.
+#
 # **Question.** What else changes when a model is trained on condensed images? Is it easier to fool, is it right less evenly over
 # the classes, and is the class that suffers also the one that leaks?
 #

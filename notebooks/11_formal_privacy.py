@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 11. Formal privacy: a guarantee beside every attack
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: 6 7 8; part III, further: 9 10 **11** 12.<br>
+# > **Last time** attacks measured what models show; **this time** a proof limits what any attack can find. **Next time** the attacker is
+# > handed the images.
+#
 # **Question.** Attacks can only refute: who is not recognised today may be recognised tomorrow. Differential privacy turns this
 # round and *proves* how well anybody can be recognised at most. What does the proof cost, does it hold when it is put to the
 # test, and what does condensing look like beside it?

@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 12. You are handed the images
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: 6 7 8; part III, further: 9 10 11 **12**.<br>
+# > **Last time** a proof limited every attacker; so far all others could only ask a model. **This time**, the last, the attacker holds the
+# > images themselves.
+#
 # **Question.** Whoever condenses in order to *share* hands over the images, and not a model that one may ask. What do the images
 # say about the people who were condensed?
 #
@@ -342,7 +346,7 @@ study.table(texts, "two_doors", f"{verdicts.luck(of_images)} "
 figure, axes = plt.subplots(1, 2, figsize=(9, 0.42 * len(doors) + 1.3), sharey=True,
                             layout="constrained")
 for ax, measure, title in zip(axes, ("auc", "above_all"), (
-        "AUC (%), the average person", "canaries above all left out (%)")):
+        "AUC (%), the average person", "above every non-member canary (%)")):
     for door, colour, offset in (("model", plots.NON_MEMBER, 0.12),
                                  ("images", plots.SYNTHETIC, -0.12)):
         rows = [row[door] if measure == "auc" else row["worst"][door] for row in doors]
@@ -731,8 +735,8 @@ verdict = pd.DataFrame(verdict, columns=["question", "this run", "answer"])
 study.table(verdict, "released_verdict", verdicts.luck(of_images))
 
 # %% [markdown]
-# **How to read it.** "Recognised" says that the average person is told from people who were left out, by somebody who holds the images
-# and condenses as the owner did. "No leak detected" is about these attacks and this many people, and comes with what would have been
+# **How to read it.** "Recognised" says that the average person is recognised among people who were left out, by somebody who holds the
+# images and condenses as the owner did. "No leak detected" is about these attacks and this many people, and comes with what would have been
 # found. It is no proof. A proof needs noise, and the rows with a guarantee show what it costs at this size. No model of the images can know
 # more than the images do, so what nobody could read off the images, no model could say. The reverse is false, as this notebook shows;
 # and these attacks are not all that anybody could think of.

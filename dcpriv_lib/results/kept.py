@@ -95,5 +95,12 @@ def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:
     return tables.read(path), record["provenance"]
 
 
+def committed_figure(profile: str, name: str, alt: str):
+    """Return a figure of a run whose results are committed with this report, to be shown; `alt` says what is seen."""
+    from IPython.display import Image  # here, because only notebooks have it to show anything
+
+    return Image(store.read(paths.FIGURES / profile / f"{name}.png"), alt=alt)
+
+
 def _made_by(name: str) -> str:
     return f"notebooks/{MADE_BY[name]}.ipynb"
