@@ -653,8 +653,8 @@ study.figure(figure, "least_squares",
              "each epsilon, without noise in the last.")
 
 # %% [markdown]
-# Sums look harmless, and without noise they give the members away, if they have more coordinates than there are people in
-# question.
+# Sums look harmless, and without noise they give the members away, if they have more coordinates than there are people who
+# are asked about.
 #
 # With noise, real people are a poor test. They look alike, and much of what one contributes is contributed by others too. An audit
 # that asks about them would find a broken guarantee sound. That is what the canaries with a direction of their own are for.

@@ -41,7 +41,7 @@ FIGURES = {
     ): "How much models leak (up) and how accurate they are (right): condensed ones beside those of real images.",
     (
         "two_doors_compared",
-    ): "How well members are told from others by whoever may ask one model, and by whoever holds the images.",
+    ): "How well members are recognised by whoever may ask one model, and by whoever holds the images.",
 }
 TEMPLATES = jinja2.FileSystemLoader(Path(__file__).parent)
 
