@@ -219,8 +219,8 @@ figure, axes = plt.subplots(1, len(film), figsize=(10, 1.2))
 for ax, (step, images) in zip(axes, film.items()):
     plots.images(ax, study.split.grey_levels(images), 4, f"after {step} steps")
 study.figure(figure, "from_noise",
-             f"Four images of noise after {', '.join(map(str, film))} steps. The distance D falls "
-             f"from {distances[0]:.0f} to {np.mean(distances[-10:]):.1f} meanwhile.")
+             f"Four images of noise after {', '.join(map(str, film))} steps. The distance D "
+             f"falls from {distances[0]:.0f} to {np.mean(distances[-10:]):.1f} meanwhile.")
 
 # %% [markdown]
 # Nobody drew these images, and no member's image was copied: noise was moved until it pulls networks where the members pull
@@ -329,8 +329,8 @@ for n, synthetic in sorted(first_sets.items()):
 
 # %%
 committed_figure("paper", "figure4_condensed_10_ipc",
-                 "Synthetic images of ten classes, a row each: noise at first, rough digits after "
-                 "one iteration, clear ones after 40.")
+                 "Synthetic images of ten classes, a row each: noise at first, rough digits "
+                 "after one iteration, clear ones after 40.")
 
 # %% [markdown]
 # From noise no picture is a photograph of a particular digit, and it is tempting to conclude that nobody's image is in

@@ -87,10 +87,10 @@ study = Study(**parameters.check(globals()))
 # %% tags=["plumbing"]
 figure, ax = plots.diagram(11.2, 3.4)
 for y, whose, model, known, colour in (
-        (2.9, "the members", "target model", "who was a member\nis the question", plots.MEMBER),
-        (1.7, "attacker's images", "shadow model", "its members are known,\nnone is asked about",
+        (2.9, "the members", "target model", "members: the question", plots.MEMBER),
+        (1.7, "attacker's images", "shadow model", "members: known,\nnot asked about",
          plots.ATTACKER),
-        (0.5, "half of the pool", "reference model", "its members are known,\nand are asked about",
+        (0.5, "half of the pool", "reference model", "members: known,\nand asked about",
          plots.NON_MEMBER)):
     plots.box(ax, (1.3, y), whose, colour, (2.2, 0.8))
     plots.box(ax, (5.0, y), model, colour, (2.2, 0.8))

@@ -76,7 +76,7 @@ from dcpriv_lib.evaluation import attack_results, controls, examination, fairnes
 from dcpriv_lib.external import files
 from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models.training import epochs_for
-from dcpriv_lib.results import against_chen, attack_tables, comparison, plots, tables
+from dcpriv_lib.results import against_chen, attack_tables, comparison, plots, tables, voice
 from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study
 
@@ -92,6 +92,7 @@ study = Study(**parameters.check(globals()))
 targets, M, N = study.results.load_models("targets"), study.members, study.non_members
 y, classes = study.labels[N].numpy(), study.classes      # labels of the evaluation set, [n]
 names = list(targets.table["target"].unique())
+at_the_end = {}                                          # tables, under "All tables"
 models = {name: targets[(targets.table["target"] == name).to_numpy()] for name in names}
 made_of = {name: "all" if name == "original" else "real" if name.startswith("subset") else
            "condensed" for name in names}                # of each training set: of whose images
@@ -303,10 +304,11 @@ for name in last:
     checks.append({"trained on": name, "pictures": len(few)}
                   | {title: tables.percent(*rate) for title, rate in kept.items()}
                   | {"gradients": robustness.gradients(first, strong)})
-study.table(pd.DataFrame(checks), "gradient_checks")
+at_the_end["masked gradients"] = study.table(pd.DataFrame(checks), "gradient_checks")
+voice.shown("gradient_checks", pd.DataFrame(checks))
 
 # %% [markdown]
-# Each attack in a row gets the pictures that the one before left right, at the $\varepsilon$ of the tables. Where the gradients are
+# Each attack in a row of the table (under "All tables") gets the pictures that the one before left right, at the $\varepsilon$ of the tables. Where the gradients are
 # "sound" and AutoAttack finds little that PGD missed, the curves above can be believed. (With so few pictures the rule is mild: it
 # calls a model masked only if more than luck speaks for it, and it is asked once for every row.)
 #
@@ -329,7 +331,8 @@ for name, of in found.items():
     rows.append({"trained on": name, "runs": len(of["clean"])}
                 | {title: tables.percent(*share) for title, share in shares.items()}
                 | {"median distance": tables.number(*middle)})
-study.table(pd.DataFrame(rows), "robustness")
+at_the_end["robustness"] = study.table(pd.DataFrame(rows), "robustness")
+voice.shown("robustness", pd.DataFrame(rows))
 
 # %%
 line = [*few_real.values(), *(name for name in names if name == "original")]
@@ -427,10 +430,33 @@ for name, of in right.items():
                  "amplification": "-" if name == names[0] else tables.number(*amplified[name])}
                 | {title: "unknown" if np.isnan(share) else tables.plain(share, "{:.1 %}")
                    for title, share in luck.items()})
-study.table(pd.DataFrame(rows), "fairness")
+spreads = pd.DataFrame(rows)
+at_the_end["fairness"] = study.table(spreads, "fairness")
+voice.shown("fairness", spreads)
 
 # %% [markdown]
-# The last three columns are shares of the squared spread of one run. With sixty images a class the evaluation set alone makes a
+# How large a part of each spread is luck? In the picture every bar is the squared spread of one run, as three shares.
+
+# %%
+parts = ["luck of the run", "luck of the evaluation set", "classes"]
+known = spreads[[not isinstance(one, str) for one in spreads[parts[0]]]]
+shares = known[parts].map(lambda cell: 100 * cell.numbers[0])
+figure, ax = plt.subplots(figsize=(7, 0.28 * len(known) + 0.9))
+left = np.zeros(len(known))
+for part, tint in zip(parts, (plots.NON_MEMBER, "0.75", plots.MEMBER)):
+    ax.barh(range(len(known))[::-1], shares[part], left=left, color=tint, label=part)
+    left += shares[part].to_numpy()
+ax.set_yticks(range(len(known))[::-1], map(plots.in_figure, known["trained on"]), fontsize=7)
+ax.set(xlabel="share of the squared spread (%)", xlim=(0, 100))
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+study.figure(figure, "shares_of_the_spread",
+             f"A bar in three parts for each of {len(known)} training sets: luck of the run is "
+             f"{shares[parts[0]].min():.0f} to {shares[parts[0]].max():.0f} % of the squared "
+             f"spread, luck of the evaluation set {shares[parts[1]].min():.0f} to "
+             f"{shares[parts[1]].max():.0f} %.")
+
+# %% [markdown]
+# With sixty images a class the evaluation set alone makes a
 # spread of several points, so small differences mean nothing. Where all runs share one condensed set (`condensed_sets = 1` in
 # notebook 2), "luck of the run" is that of the training alone; what another condensation would have changed is counted with the
 # classes. And models of few images are less accurate, which by itself leaves more room for a spread: an amplification is a
@@ -525,7 +551,22 @@ related = {(name, title): fairness.rank_correlation(a[name], b[name])
 rows = [{"trained on": name} | {
     title: tables.number(*related[name, title]) if (name, title) in related else "-"
     for title in pairs} for name in judged_names]
-study.table(pd.DataFrame(rows), "rank_correlations", comparison.luck(related.values()))
+at_the_end["rank correlations"] = study.table(
+    pd.DataFrame(rows), "rank_correlations", comparison.luck(related.values()))
+voice.shown("rank_correlations", pd.DataFrame(rows))
+
+# %%
+above = {}                                               # intervals above 0
+figure, axes = plt.subplots(1, len(pairs), figsize=(10, 0.28 * len(judged_names) + 0.9))
+for ax, title in zip(axes, pairs):
+    of = {name: one for (name, which), one in related.items() if which == title}
+    above[title] = sum(low > 0 for _, low, _ in of.values())
+    plots.intervals(ax, *np.array([*of.values()]).T, [*of], plots.MEMBER, markersize=4)
+    ax.axvline(0, color="0.6", linestyle=":", linewidth=1)
+    ax.set(xlabel=f"rank correlation of\n{title}", xlim=(-1, 1))
+study.figure(figure, "correlations_of_classes",
+             "Intervals of three rank correlations over the classes, a row a training set. "
+             + "; ".join(f"{title}: {n} lie above 0" for title, n in above.items()) + ".")
 
 # %% [markdown]
 # **What it does not show.** Ten classes are ten points, and an interval over ten points is wide: only a very strong relation can
@@ -557,7 +598,8 @@ for name in (name for name in shown if made_of[name] == "condensed"):
         "spread, equal": controls.above_as_accurate(
             right[name], right[name], of_real, spread, y, rng)}
 claims = against_chen.chen_claims(measured)
-study.table(claims, "chen_claims_by_set", against_chen.chen_luck(measured))
+at_the_end["Chen et al., set by set"] = study.table(claims, "chen_claims_by_set",
+                                                    against_chen.chen_luck(measured))
 
 # %% [markdown]
 # In short, for how many training sets which verdict was given. (Look at the controls, too: what holds for real images at equal
@@ -685,3 +727,13 @@ tables.shown(committed("cifar-small", "chen_claims")[0])
 # - F. Croce, M. Hein, *Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks*, ICML 2020
 #   (AutoAttack).
 # - D. Bonett, T. Wright, *Sample size requirements for estimating Pearson, Kendall and Spearman correlations*, Psychometrika 2000.
+
+# %% [markdown]
+# ## All tables
+#
+# Those of which the text above gave a sentence or a picture only.
+
+# %%
+for name, table in at_the_end.items():
+    print(name)
+    display(table)

@@ -95,7 +95,7 @@ from dcpriv_lib.models import training
 from dcpriv_lib.privacy import accounting as dp, auditing, dp_sgd, gan, noisy_embeddings, psg
 from dcpriv_lib.privacy.mechanism import assert_releases, clip
 from dcpriv_lib.privacy.recipe import Recipe
-from dcpriv_lib.results import comparison, literature, plots, tables, verdicts
+from dcpriv_lib.results import comparison, literature, plots, tables, verdicts, voice
 from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study
 
@@ -105,6 +105,7 @@ study = Study(**parameters.check(globals()))
 pool, classes = study.pool, study.classes
 people, per_class = len(pool) // 2, len(pool) / 2 / len(classes)   # public: how many members
 limits.check("11_formal_privacy", study)
+at_the_end = {}                                          # tables, under "All tables"
 rate = dp.sampling_rate(dp_batch, people)                # everybody's chance to be in a batch
 dm_rate = dp.sampling_rate(dm_batch, per_class)          # the same, in a release of DM
 targets = study.results.load_models("targets")
@@ -598,7 +599,8 @@ for name, (sigma, q, T) in mechanisms.items():
                 zip(("epsilon", "mu", "the whole curve"), allowed)}
     promised.append({"method": recipe.family, "T": T} | {
         title: tables.plain(*one) for title, one in numbers.items()})
-study.table(pd.DataFrame(promised), "formal_promises")
+at_the_end["promises"] = study.table(pd.DataFrame(promised), "formal_promises")
+voice.shown("formal_promises", pd.DataFrame(promised))
 
 # %%
 figure, axes = plt.subplots(1, len(dp_epsilons), figsize=(4.5 * len(dp_epsilons), 4),
@@ -641,6 +643,8 @@ study.figure(figure, "trade_offs",
 alone = {epsilon: (halves[0], FittedRelease(asked[f"mean embedding, epsilon {epsilon:g}"], fit))
          for epsilon in levels}
 of_people = world.members_in_releases("sums", alone, world.sets("sums", alone))
+
+# %%
 figure, axes = plt.subplots(1, len(levels), figsize=(3.3 * len(levels), 2.6))
 for ax, epsilon, b in zip(axes, levels, of_people):
     for who, colour in ((member[0], plots.MEMBER), (~member[0], plots.NON_MEMBER)):
@@ -803,11 +807,12 @@ texts = pd.DataFrame({
 unit = f"Every epsilon is for delta = {delta:g}, one image more or less, and a secret seed."
 note = (f"{unit} The audit has {m:,} artificial people and {guesses:,} guesses. It cannot show "
         f"more than {largest:.2f}, so larger claims cannot be tested.")
-study.table(texts, "formal_privacy", note)
+at_the_end["all methods"] = study.table(texts, "formal_privacy", note)
+voice.shown("formal_privacy", texts)
 
 # %% [markdown]
-# How to read the bounds. They are what *this* attacker showed with so many canaries. Against a correct proof they stay below the
-# guarantee; how far below says as much about the attacker as about the training. The bound against Gaussian noise takes the claim
+# The table is under "All tables", at the end. How to read its bounds: they are what *this* attacker showed with so many canaries.
+# Against a correct proof they stay below the guarantee; how far below says as much about the attacker as about the training. The bound against Gaussian noise takes the claim
 # for the whole curve of a Gaussian mechanism, which forbids more, and so it is larger.
 #
 # The same as curves, with logarithmic axes. Left, what is claimed and done; right, the broken variants, which claim the same.
@@ -867,7 +872,7 @@ study.figure(figure, "accuracy_and_epsilon",
 #
 # Beside this attacker stands that of notebook 7, who sees nothing but a model's outputs, with the attacks that were the best in
 # notebook 6. That is no test of a guarantee: a guarantee is about everything that is released. It shows what the noise protects
-# from in practice. Every row says which leak would have been detected. The column A/A compares members with members and should
+# from in practice. Every row of the table (at the end) says which leak would have been detected. The column A/A compares members with members and should
 # hold 50 %. The canaries with a wrong label are few, so for them the last column says how large an AUC would have had to be.
 
 # %%
@@ -886,7 +891,8 @@ texts = verdicts.examined_cells(seen.drop(columns="pairs")).assign(**{
     "canaries: AUC": tables.rates(worst_off, "auc"),
     "detectable": tables.plain_column(
         worst_off["auc_detectable"].where(lambda auc: auc < 1), "{:.0 %}", "none")})
-study.table(texts, "formal_outputs", verdicts.luck(seen))
+at_the_end["outputs"] = study.table(texts, "formal_outputs", verdicts.luck(seen))
+voice.shown("formal_outputs", texts)
 
 # %% [markdown]
 # "No leak detected" is worth what stands behind it. Where only an AUC far from 50 % would have been detected, as among the
@@ -975,13 +981,11 @@ print(f"grey levels of all images: mean {mean:.2f}, deviation {deviation:.2f}; "
 # models. $\delta = 10^{-5}$, and the unit is one image, added or removed:
 
 # %%
-tables.shown(committed("mnist-small", "formal_privacy")[0])
-
-# %%
+at_the_end["all methods, MNIST"] = tables.shown(committed("mnist-small", "formal_privacy")[0])
 tables.shown(committed("mnist-small", "formal_verdict")[0])
 
 # %% [markdown]
-# The condensed images in these two tables are those of notebook 2, by gradient matching in a hundred updates. That is not what an
+# The condensed images in this table, and in that of all methods at the end, are those of notebook 2, by gradient matching in a hundred updates. That is not what an
 # owner would choose. Put like beside like, with the best sets of notebook 9 from the same profile:
 
 # %%
@@ -1101,3 +1105,13 @@ tables.shown(pd.DataFrame([
 #   K. Chaudhuri, *Auditing f-differential privacy in one run*, ICML 2025.
 # - N. Carlini, V. Feldman, M. Nasr, *No free lunch in "Privacy for free"*, 2022.
 # - T. Dockhorn, T. Cao, A. Vahdat, K. Kreis, *Differentially private diffusion models*, TMLR 2023 (of DPGEN, in an appendix).
+
+# %% [markdown]
+# ## All tables
+#
+# Those of which the text above gave a sentence or a picture only.
+
+# %%
+for name, table in at_the_end.items():
+    print(name)
+    display(table)

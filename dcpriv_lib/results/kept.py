@@ -98,8 +98,14 @@ def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:
 def committed_figure(profile: str, name: str, alt: str):
     """Return a figure of a run whose results are committed with this report, to be shown; `alt` says what is seen."""
     from IPython.display import Image  # here, because only notebooks have it to show anything
+    from PIL.Image import open as read
 
-    return Image(store.read(paths.FIGURES / profile / f"{name}.png"), alt=alt)
+    from . import plots
+
+    with read(paths.FIGURES / profile / f"{name}.png") as drawn:
+        width = min(drawn.width, 1000)  # as wide as a page
+        small = drawn.convert("RGB").resize((width, round(drawn.height * width / drawn.width)))
+    return Image(plots.palette(small), alt=alt)
 
 
 def _made_by(name: str) -> str:

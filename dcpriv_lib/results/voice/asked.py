@@ -36,7 +36,8 @@ def rivals(runs: pd.DataFrame) -> Sentence:
             f"no difference detected (detectable: {100 * detectable_at(error, test.df):.1f} points)",
         )
         parts.append(f"{text}: {verdict}")
-    return sentence("; ".join(parts))
+    compared = any("better" in part or "detected" in part for part in parts)
+    return sentence("; ".join(parts) + (" (by intervals over the trainings)" if compared else ""))
 
 
 def shadows(table: pd.DataFrame) -> Sentence:

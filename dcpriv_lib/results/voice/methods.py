@@ -6,6 +6,35 @@ from .controls import ASKED, examined
 from .wording import Sentence, beside, by_verdict, interval, names, percent, sentence, sentences, side
 
 
+def step_sizes(table: pd.DataFrame) -> Sentence:
+    """Of the step sizes that were tried on the attacker's images: which was chosen for each method."""
+    tried = [column for column in table if column.startswith("accuracy (%) at x ")]
+    chosen = {str(one): list(rows["method"]) for one, rows in table.groupby(table["chosen"].map(str), sort=False)}
+    return sentence(
+        f"of {len(tried)} multiples of a method's usual step, tried on nobody's images, the best was "
+        + "; ".join(f"{factor} for {names(which)}" for factor, which in chosen.items())
+    )
+
+
+def seconds(table: pd.DataFrame) -> Sentence:
+    """Of how long one core works on one set."""
+    took = table["seconds"].map(lambda cell: cell.numbers[0])
+    parts = [
+        f"{table['seconds'][row]} s by {table['method'][row]} ({table['images per class'][row]} a class)"
+        for row in (took.idxmin(), took.idxmax())
+    ]
+    return sentence(f"one core works on one set from {' to '.join(parts)}")
+
+
+def across(table: pd.DataFrame) -> Sentence:
+    """Of networks: which images are best for which, without an interval that would name a winner."""
+    suffix, parts = ", accuracy (%)", []
+    for column in (column for column in table if column.endswith(suffix)):
+        of = [f"{row[column]} on images of {row['made with']}" for _, row in table.iterrows()]
+        parts.append(f"{column.removesuffix(suffix)}: {', '.join(of)}")
+    return sentence("accuracy in per cent, mean and deviation of three models, for " + "; for ".join(parts))
+
+
 def average(table: pd.DataFrame) -> Sentence:
     """Of every method, the average person."""
     return examined(table, "method")
