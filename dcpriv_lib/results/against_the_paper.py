@@ -129,7 +129,7 @@ def recall_alone(svm: pd.DataFrame, target: str) -> tuple[tables.Cell, str]:
 
 
 def attack_verdict(says: dict | None, row: pd.Series, papers_data: bool) -> str:
-    """Return the `verdict` on an attack's accuracy, but "both at chance" where neither can be told from it."""
+    """Return the `verdict` on an attack's accuracy, but "both at chance" where neither is distinguishable from it."""
     found = verdict(says and says["accuracy"], row["accuracy_low"], row["accuracy_high"], 0, papers_data)
     if found != "agrees":
         return found

@@ -73,12 +73,15 @@ class Results:
             return store.read_record(self._file(name), _made_by(name))
 
     def table(self, frame: pd.DataFrame, name: str, note: str = ""):
-        """Keep the numbers of a report's table, and return it in words, with a note below it, to be shown."""
+        """Keep the numbers of a report's table, and return it in words to be shown, with a note and what it says
+        (`voice`)."""
+        from . import voice  # here, because worker processes have nothing to say
+
         path = self.folder / "tables" / f"{name}.csv"
         if AHEAD not in os.environ:
             tables.keep(path, frame, self._recorded({}), note)
             checksums.add(path)
-        return tables.shown(frame, note)
+        return tables.shown(frame, note, voice.markdown(name, frame))
 
     def figure(self, figure, name: str, alt: str) -> None:
         """Keep a figure of the report as .png, and show it with a sentence for those who do not see it.
@@ -115,6 +118,19 @@ def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:
     path = paths.FIGURES / profile / f"{name}.csv"
     _, record = store.read_exported(path, f"make {profile} figures")
     return tables.read(path), record["provenance"]
+
+
+def committed_figure(profile: str, name: str, alt: str):
+    """Return a figure of a run whose results are committed with this report, to be shown; `alt` says what is seen."""
+    from IPython.display import Image  # here, because only notebooks have it to show anything
+    from PIL.Image import open as read
+
+    from . import plots
+
+    with read(paths.FIGURES / profile / f"{name}.png") as drawn:
+        width = min(drawn.width, 1000)  # as wide as a page
+        small = drawn.convert("RGB").resize((width, round(drawn.height * width / drawn.width)))
+    return Image(plots.palette(small), alt=alt)
 
 
 def _made_by(name: str) -> str:

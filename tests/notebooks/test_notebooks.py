@@ -102,6 +102,17 @@ def test_notebook_has_every_part_a_reader_looks_for(path):
 
 
 @every_stage
+def test_the_map_on_top_says_where_the_reader_is(path):
+    top = nbformat.read(path, 4).cells[0].source
+    here = int(path.stem[:2])
+    (where,) = re.findall(r"\*Where we are\.\* (.*)<br>", top)
+    numbers = re.findall(r"\d+", where)
+    assert numbers == [str(int(one.stem[:2])) for one in STAGES] and re.findall(r"\*\*(\d+)\*\*", where) == [str(here)]
+    assert top.startswith(f"# {here}. ") and "this time" in top.lower()
+    assert ("**Last time**" in top) == (here > 1) and ("**Next" in top) == (here < len(STAGES))
+
+
+@every_stage
 def test_parameters_are_typed_and_commented(path):
     (cell,) = [c for c in code_cells(path) if "parameters" in c.metadata.get("tags", [])]
     for line in cell.source.splitlines():
