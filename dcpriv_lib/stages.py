@@ -136,7 +136,6 @@ ALONE = Stage("00_one_lecture", "one lecture")
 PAGES = sorted((*STAGES, APART, ALONE), key=lambda stage: stage.number)
 MADE_BY = {name: stage.name for stage in STAGES for name in stage.leaves}
 
-AHEAD = "DCPRIV_AHEAD"  # the variable that tells a notebook's kernel that it runs ahead of what it reads
 LISTS_SINCE = "2026-12"  # every step leaves a list of checksums
 FILES = ("synthetic_sets", "extra_targets")  # the parameters that name files of what was made elsewhere
 

@@ -35,8 +35,8 @@ def use(device) -> None:
     import torch
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # "Results Reproducibility" in the guide of cuBLAS
-    for precision in (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn):
-        precision.fp32_precision = "ieee"
+    for precision in (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn):  # type: ignore[attr-defined]
+        precision.fp32_precision = "ieee"  # type: ignore[union-attr]
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -57,7 +57,7 @@ def settings() -> dict:
     return {
         "device": _used,
         "precision of products": torch.backends.cuda.matmul.fp32_precision,
-        "precision of convolutions": torch.backends.cudnn.conv.fp32_precision,
+        "precision of convolutions": torch.backends.cudnn.conv.fp32_precision,  # type: ignore[attr-defined]
         "deterministic": torch.are_deterministic_algorithms_enabled() and torch.backends.cudnn.deterministic,
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version() if torch.cuda.is_available() else None,
