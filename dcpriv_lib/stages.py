@@ -133,7 +133,6 @@ APART = Stage("08_the_authors_models", "judging what the paper's authors publish
 PAGES = sorted((*STAGES, APART), key=lambda stage: stage.number)
 MADE_BY = {name: stage.name for stage in STAGES for name in stage.leaves}
 
-AHEAD = "DCPRIV_AHEAD"  # the variable that tells a notebook's kernel that it runs ahead of what it reads
 FILES = ("synthetic_sets", "extra_targets")  # the parameters that name files of what was made elsewhere
 
 

@@ -25,7 +25,6 @@ from papermill import execute_notebook  # noqa: E402
 from papermill.exceptions import PapermillExecutionError  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
-from ..stages import AHEAD  # noqa: E402
 from . import checksums, stopping, store  # noqa: E402
 from .foreign_text import plain  # noqa: E402
 from .paths import shown  # noqa: E402
@@ -75,7 +74,7 @@ def run(notebook: Path, output: Path, parameters: dict, ahead: bool = False) -> 
         raise wrong
     place.unlink(missing_ok=True)  # a named pipe there would have no reader
     if ahead:
-        os.environ[AHEAD] = "yes"
+        os.environ[checksums.AHEAD] = "yes"
     else:
         checksums.begin(output)
     # papermill takes braces for the places of parameters

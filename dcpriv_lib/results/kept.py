@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..engine import checksums, paths, store
 from ..models.trained import Models
-from ..stages import AHEAD, MADE_BY
+from ..stages import MADE_BY
 from . import tables
 
 
@@ -35,7 +35,7 @@ class Results:
 
     def save(self, name: str, content: Models | pd.DataFrame | dict[str, np.ndarray], **settings) -> None:
         """Keep models, a table or a dict of arrays for the notebooks that follow; `settings` are recorded with it."""
-        if AHEAD in os.environ:
+        if checksums.AHEAD in os.environ:
             return
         inputs, path = self._recorded(settings), self._file(name)
         if isinstance(content, dict):
@@ -72,14 +72,14 @@ class Results:
     def table(self, frame: pd.DataFrame, name: str, note: str = ""):
         """Keep the numbers of a report's table, and return it in words, with a note below it, to be shown."""
         path = self.folder / "tables" / f"{name}.csv"
-        if AHEAD not in os.environ:
+        if checksums.AHEAD not in os.environ:
             tables.keep(path, frame, self._recorded({}), note)
             checksums.add(path)
         return tables.shown(frame, note)
 
     def figure(self, figure, name: str) -> None:
         """Keep a figure of the report as .png."""
-        if AHEAD in os.environ:
+        if checksums.AHEAD in os.environ:
             return
         from . import plots  # here, because worker processes would wait for matplotlib
 

@@ -1,4 +1,4 @@
-"""Ahead of what it reads: what a notebook trains as soon as it can, what it leaves undone, and the order of all of it."""
+"""Ahead of what it reads: what a notebook trains as soon as it can, and what it leaves undone; the order of all."""
 
 import os
 import threading
@@ -60,7 +60,7 @@ def test_on_a_cluster_calls_wait_for_their_jobs_at_the_same_time_and_here_in_tur
 def test_a_notebook_that_runs_ahead_is_told_its_profiles_settings_and_keeps_nothing_under_a_name(study, monkeypatch):
     with pytest.raises(store.MissingError):
         study.settings_of(2)
-    monkeypatch.setenv(stages.AHEAD, "yes")
+    monkeypatch.setenv(checksums.AHEAD, "yes")
     assert study.made_with("targets") == profiles.read("tiny")["02_condensation"]
     assert (study.settings_of(2).ipc, study.settings_of(2).width) == (2, 4)
     before = set(study.folder.rglob("*"))
@@ -68,9 +68,9 @@ def test_a_notebook_that_runs_ahead_is_told_its_profiles_settings_and_keeps_noth
     study.results.save("controls", table)
     study.table(table, "controls")
     assert set(study.folder.rglob("*")) == before
-    monkeypatch.delenv(stages.AHEAD)
+    monkeypatch.delenv(checksums.AHEAD)
     study.results.save("targets", table)
-    monkeypatch.setenv(stages.AHEAD, "yes")
+    monkeypatch.setenv(checksums.AHEAD, "yes")
     assert study.made_with("targets") == study.parameters, "what was left tells more than the profile"
 
 
@@ -86,7 +86,7 @@ def test_cells_that_fail_are_left_out_ahead_and_no_list_says_that_the_notebook_w
     checksums.of(output).unlink()
     run_notebook.run(notebook, output, {}, ahead=True)
     assert output.exists() and (tmp_path / "last").exists() and not checksums.of(output).exists()
-    del os.environ[stages.AHEAD]
+    del os.environ[checksums.AHEAD]
 
 
 def test_on_a_cluster_notebooks_that_can_train_begin_with_the_split_and_nothing_runs_twice(tmp_path, monkeypatch):
