@@ -19,7 +19,7 @@ endef
 # what is empty is left out
 option = $(if $($(1)),--$(2) "$($(1))")
 
-.PHONY: audit help lint check report fresh lab mnist-small paper authors published test check-notebooks check-library notebooks figures site sync clean
+.PHONY: audit help lint check report fresh lab lecture mnist-small paper authors published test check-notebooks check-library notebooks figures site sync clean
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -32,6 +32,9 @@ fresh: .venv/ready  ## start a profile anew: make fresh PROFILE=quick; what it h
 
 lab: .venv/ready  ## open the first notebook in JupyterLab
 	jupyter lab notebooks/01_data_split.ipynb
+
+lecture: .venv/ready  ## the slides of notebook 0 in site/; a browser needs the network to show them
+	jupyter nbconvert --to slides --no-input --output-dir site notebooks/00_one_lecture.ipynb
 
 mnist-small: .venv/ready  ## real MNIST at a reduced scale: hours on two cores
 	@$(call run,mnist-small)
@@ -83,7 +86,7 @@ figures: .venv/ready  ## copy what every finished profile found to figures/, or 
 	@python -m dcpriv_lib.results.committed $(PROFILE)
 
 site: .venv/ready  ## the report's pages in site/, from the notebooks as they are committed; runs nothing
-	python -m dcpriv_lib.results.report
+	@python -m dcpriv_lib.results.report
 
 sync: .venv/ready  ## bring each notebook's .py and .ipynb in step
 	jupytext --sync notebooks/*.py notebooks/solutions/*.py

@@ -28,9 +28,11 @@ try:
     NAME = profiles.named(config, sys.argv)
     PROFILE = profiles.read(NAME)
     RESULTS = paths.results(NAME)
+    if workflow.cores == 0:  # Snakemake would wait for ever
+        raise ValueError("--cores 0: expected 1 or more, or all")
     STAGES = stages.in_profile(PROFILE)
     CLUSTER = meeting.is_there(RESULTS)
-    paths.check_braces(paths.REPOSITORY, RESULTS, *stages.made_elsewhere(PROFILE["02_condensation"]))
+    paths.check_for_the_engine(paths.REPOSITORY, RESULTS, *stages.made_elsewhere(PROFILE["02_condensation"]))
 
     if MAIN:
         if left_out := [str(stage.number) for stage in stages.STAGES if stage not in STAGES]:

@@ -7,7 +7,7 @@ whose images it is given, is up to `study`.
 
 import functools
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from .attacks.released import released_set, suite
 from .condensation import condense as condensation, method
 from .data.split import Split
-from .engine import store
+from .engine import devices, store
 from .engine.seeding import derive
 from .models import networks, published_protocol, training
 from .privacy import dp_sgd, gan, noisy_embeddings, psg
@@ -47,6 +47,11 @@ class Data:
     split: Split
     images: torch.Tensor
     labels: torch.Tensor
+
+    @property
+    def key(self) -> dict:
+        """`inputs`, and on another device than the CPU its name: results of two devices have two names."""
+        return self.inputs | devices.key(self.device)
 
     @property
     def classes(self) -> int:
@@ -104,6 +109,7 @@ class Job:
         """Return the arrays, computed and kept unless they are there already."""
 
         def compute(unfinished: Path) -> dict:
+            devices.use(data.device)
             state = self._state(data.folder) if self.grows_with else unfinished
             return self.make(data, *self.arguments, seed=self.seed, checkpoint=state, progress=progress)
 
@@ -180,6 +186,73 @@ def each(training_sets: dict, recipe) -> dict:
     return {key: (training_set, recipe) for key, training_set in training_sets.items()}
 
 
+# ---------------------------------------------------------------- on a device
+
+TOGETHER = 32  # models that are trained at once, at most
+TOGETHER_BYTES = 2**31  # of their images, at most
+
+
+@dataclass(eq=False)
+class Population:
+    """Models that a device trains at once (see `training.train_together`), when the first of them is asked for."""
+
+    jobs: list[Job]
+    networks: list[torch.nn.Module] = field(default_factory=list)
+
+    def state(self, data: Data) -> Path:
+        """Return the file of the state of the training, which outlives it: until all answers are kept."""
+        members = {"trained together": [job.path(data.folder).name for job in self.jobs]}
+        return store.cached_path(data.folder / "models" / f"{store.STATE}together", members)
+
+    def train(self, data: Data, progress: Callable) -> None:
+        """Train all of the networks."""
+        recipe = self.jobs[0].arguments[1]
+        examples = [data.on_device(job.arguments[0]) for job in self.jobs]
+        self.networks = [new_network(data, recipe.network, job.seed) for job in self.jobs]
+        training.train_together(
+            self.networks,
+            torch.stack([images for images, _ in examples]),
+            torch.stack([labels for _, labels in examples]),
+            epochs=recipe.epochs,
+            generators=[torch.Generator().manual_seed(job.arguments[2]) for job in self.jobs],
+            checkpoint=self.state(data),
+            progress=progress,
+        )
+
+
+def populations(data: Data, wanted: list[Job]) -> list[list[Job]]:
+    """Return jobs in the groups in which a device does them: trainings of one recipe on as many images, and all other
+    jobs alone.
+
+    Groups are of what is wanted, done before or not: what is made again has the same last digits.
+    """
+    alike: dict[tuple, list[Job]] = {}
+    for number, job in enumerate(wanted):
+        kind: tuple = (number,)
+        if job.make is train and job.arguments[1].protocol == "paper":
+            images, labels = data.examples(job.arguments[0])
+            kind = (job.arguments[1], images.shape, labels.shape, labels.dtype)
+        alike.setdefault(kind, []).append(job)
+    found = []
+    for kind, group in alike.items():
+        most = 1 if len(kind) == 1 else max(1, min(TOGETHER, TOGETHER_BYTES // (4 * kind[1].numel())))
+        found += [group[first : first + most] for first in range(0, len(group), most)]
+    return found
+
+
+def do_on_device(data: Data, wanted: list[Job], progress: Callable) -> None:
+    """Do the jobs that are not done yet; ``progress(what)`` returns what wraps the steps of one or of a population."""
+    for group in populations(data, wanted):
+        together = Population(group)
+        for number, job in enumerate(group):
+            if job.path(data.folder).exists():
+                continue
+            if len(group) > 1:  # to the same file, whoever trains it
+                job = replace(job, make=answer_together, arguments=(together, number))
+            job.result(data, progress(job.place if len(group) == 1 else f"{len(group)} models as {job.place}"))
+        together.state(data).unlink(missing_ok=True)
+
+
 # ---------------------------------------------------------------- from recipes to jobs
 
 
@@ -232,7 +305,7 @@ def _chosen(makers: dict, recipe, is_member: np.ndarray | None) -> Callable[...,
 
 def _job(data: Data, folder: str, kind: str, key: tuple, make: Callable, arguments: tuple, inputs: dict, **more) -> Job:
     name = "-".join([kind, *map(str, key)]).replace(" ", "_")
-    inputs = data.inputs | inputs | {"kind": kind, "key": key}
+    inputs = data.key | inputs | {"kind": kind, "key": key}
     return Job(f"{folder}/{name}", inputs, make, arguments, derive(data.seed, kind, *key), **more)
 
 
@@ -321,7 +394,7 @@ def attack_job(data: Data, file: str, examine: Callable[..., dict], rows: np.nda
     name = examine.__name__
     return Job(
         f"attacked/{name}-{Path(file).stem}",
-        data.inputs | {"model": file, "examine": name, "rows": store.digest(rows), "how": settings},
+        data.key | {"model": file, "examine": name, "rows": store.digest(rows), "how": settings},
         attack_pixels,
         (file, examine, rows, settings),
         derive(data.seed, "attacked", name, file),
@@ -346,7 +419,7 @@ def score_job(
     shown = {part: np.asarray(released[part]) for part in ("images", "labels")}
     if suite.NEEDS_START & set(attacks):
         shown["start"] = np.asarray(released["snapshots"][0])
-    inputs = data.inputs | {
+    inputs = data.key | {
         "kind": kind,
         "key": key,
         "released": store.digest(*shown.values()),
@@ -363,7 +436,7 @@ def score_job(
 def function_job(data: Data, name: str, function: Callable[..., dict], arguments: tuple) -> Job:
     """Return the job that calls any function; its arguments are arrays, or what JSON can hold."""
     identity = [store.digest(value) if isinstance(value, np.ndarray) else value for value in arguments]
-    inputs = data.inputs | {"arguments": identity}
+    inputs = data.key | {"arguments": identity}
     return Job(f"once/{name}", inputs, call, (function, *arguments), by=(function,))
 
 
@@ -436,6 +509,13 @@ def train(data: Data, training_set, recipe: Training, order: int, *, seed: int, 
         how = {"epochs": recipe.epochs, "generator": draw, "checkpoint": checkpoint, "progress": progress}
         training.train(network, images, labels, **how)
     return answers(data, network)
+
+
+def answer_together(data: Data, together: Population, number: int, *, progress, **_) -> dict:
+    """Return the `answers` of one of the models that are trained together; the first one's seconds are those of all."""
+    if not together.networks:
+        together.train(data, progress)
+    return answers(data, together.networks[number])
 
 
 def train_privately(data: Data, rows: np.ndarray, recipe: PrivateTraining, is_member: np.ndarray, **run) -> dict:

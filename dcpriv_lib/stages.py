@@ -4,6 +4,7 @@ This is the only list of them: the engine's rules, the profiles, the report and 
 it.
 """
 
+import contextlib
 import io
 import os
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .engine import checksums, paths, store
+from .engine import checksums, origin, paths, store
 from .engine.errors import as_list
 
 
@@ -130,9 +131,12 @@ STAGES = (
 )
 # It reads what others made and none of the above, so it is no part of a profile: `make authors` runs it.
 APART = Stage("08_the_authors_models", "judging what the paper's authors published")
-PAGES = sorted((*STAGES, APART), key=lambda stage: stage.number)
+# It stands alone: it reads nothing, leaves nothing and imports nothing of this library. It is shown as it is committed.
+ALONE = Stage("00_one_lecture", "one lecture")
+PAGES = sorted((*STAGES, APART, ALONE), key=lambda stage: stage.number)
 MADE_BY = {name: stage.name for stage in STAGES for name in stage.leaves}
 
+LISTS_SINCE = "2026-12"  # every step leaves a list of checksums
 FILES = ("synthetic_sets", "extra_targets")  # the parameters that name files of what was made elsewhere
 
 
@@ -155,6 +159,56 @@ def in_profile(profile: dict) -> list[Stage]:
 def made_elsewhere(parameters: dict) -> list[Path]:
     """Return the files that a notebook's parameters name in `FILES`."""
     return [paths.REPOSITORY / paths.of_user(file) for name in FILES for file in as_list(parameters.get(name, []))]
+
+
+def to_run_first(notebook: Path, folder: Path) -> list[Stage]:
+    """Return the stages, in order, that must run before a notebook: what they leave and it needs is not in a folder.
+
+    Parameters
+    ----------
+    notebook : a stage's, or its solutions, which need what the stage itself leaves, too.
+    folder : of a profile's results.
+    """
+    of = [stage for stage in STAGES if stage.number == int(notebook.stem[:2])]
+    waiting = of if notebook.parent.name == "solutions" else _before(of)
+    needed: list[Stage] = []
+    while waiting:
+        needed += waiting
+        waiting = [stage for stage in _before(waiting) if stage not in needed]
+    return [
+        stage
+        for stage in STAGES
+        if stage in needed and not all((folder / file_of(one)).exists() for one in stage.leaves)
+    ]
+
+
+def _before(some: list[Stage]) -> list[Stage]:
+    """Return the stages that leave what some of them read."""
+    return [stage for stage in STAGES if any(set(one.reads) & set(stage.leaves) for one in some)]
+
+
+@contextlib.contextmanager
+def naming_all_that_is_missing(folder: Path):
+    """Let a MissingError name all notebooks that have to run before the one that runs, and a command that runs them."""
+    try:
+        yield
+    except store.MissingError as error:
+        notebook = origin.running_notebook()
+        first = to_run_first(notebook, folder) if notebook else []
+        if not first:
+            raise
+        lines = [
+            str(error),
+            f"{paths.shown(notebook)} needs what these leave, which is not there: "
+            f"{origin.listed([f'{stage.name}.ipynb' for stage in first])}.",
+        ]
+        if (profile := paths.PROFILES / f"{folder.name}.yaml").exists():
+            rules = " ".join(stage.rule for stage in first)
+            lines.append(
+                f"With the parameters of {paths.shown(profile)}, this makes it: "
+                f"snakemake {rules} --cores all --config profile={folder.name}"
+            )
+        raise store.MissingError("\n".join(lines)) from error
 
 
 def remove_damaged(folder: Path, profile: dict) -> list[str]:
@@ -222,7 +276,8 @@ def _damaged_pages(notebook: Path, stage: Stage) -> dict[Path, str]:
 
     Before 2026-12 there were no lists: then the notebook must be one, and each table that its source names be whole.
     """
-    if os.path.lexists(checksums.of(notebook)):
+    place = checksums.of(notebook)
+    if os.path.lexists(place):
         return checksums.damaged(notebook)
     wrong, source = {}, (paths.NOTEBOOKS / f"{stage.name}.py").read_text()
     tables = [path for path in notebook.parents[1].glob("tables/*.csv") if f'"{path.stem}"' in source]
@@ -232,7 +287,15 @@ def _damaged_pages(notebook: Path, stage: Stage) -> dict[Path, str]:
             check(path)
         except store.DamagedError as error:
             wrong[error.path] = error.wrong
+    if not wrong and _begun(notebook) >= LISTS_SINCE:
+        wrong[place] = "is gone"
     return wrong
+
+
+def _begun(notebook: Path) -> str:
+    """Return when an executed notebook was begun, in UTC, as papermill notes it: "2026-12-01T09:00:00"; "" if it is not
+    on record."""
+    return str(checksums.executed(notebook).metadata.get("papermill", {}).get("start_time") or "")
 
 
 def _differs(path: Path, wanted: dict) -> bool:

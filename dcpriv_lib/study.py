@@ -62,7 +62,8 @@ class Study:
     def __init__(self, profile: str, dataset: str, seed: int, device: str = "auto", **others):
         self.parameters = {"profile": profile, "dataset": dataset, "seed": seed, "device": device} | others
         self.device, self.seed, self.folder = training.device(device), seed, paths.results(profile)
-        self.split = split.load_split(self.folder, profile=profile, dataset=dataset, seed=seed)
+        with stages.naming_all_that_is_missing(self.folder):
+            self.split = split.load_split(self.folder, profile=profile, dataset=dataset, seed=seed)
         self.inputs, self.files = self.split.inputs, {}
         torch.set_num_threads(1)
         self.members, self.non_members, self.attacker = (self.split.indices[part] for part in split.PARTS)
@@ -381,9 +382,9 @@ class Study:
         """Keep a table of the report and return it to be shown, see `Results.table`."""
         return self.results.table(frame, name, note)
 
-    def figure(self, figure, name: str) -> None:
-        """Keep a figure of the report, see `Results.figure`."""
-        self.results.figure(figure, name)
+    def figure(self, figure, name: str, alt: str) -> None:
+        """Keep a figure of the report and show it, see `Results.figure`."""
+        self.results.figure(figure, name, alt)
 
     def computed_once(self, name: str, function: Callable[..., dict], *arguments) -> dict:
         """Return ``function(*arguments)``, a dict of arrays; computed once and loaded ever after.
@@ -445,8 +446,7 @@ class Study:
         elif self.device.type == "cpu" and len(missing) > 1:
             _show(workers.run(data, missing), what, len(missing))
         else:
-            for job in missing:
-                job.result(data, partial(tqdm, desc=job.place, delay=2))
+            jobs.do_on_device(data, wanted, lambda what: partial(tqdm, desc=what, delay=2))
         return [job.result(data) for job in wanted]
 
 

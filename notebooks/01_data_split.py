@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 1. Who holds what: members, non-members and the attacker
 #
+# > *Where we are.* Part I, the experiment: **1** 2 3 4 5; part II, the doubt: 6 7 8; part III, further: 9 10 11 12.<br>
+# > **This time** we settle whose images are whose, and how small a leak they can show. **Next time** the owner condenses the members
+# > and trains the models that will be attacked.
+#
 # **Question.** A hospital trains a model on its patients. Can somebody who may only *use* the
 # model find out who was among those patients? That is *membership inference*, and this report
 # asks whether *dataset condensation*, training on a few synthetic images instead of the real
@@ -86,7 +90,9 @@ plots.arrow(ax, (4.4, 1.2), (4.4, 2.0))
 plots.arrow(ax, (5.0, 2.0), (5.0, 1.2))
 ax.text(4.3, 1.6, "query", ha="right", va="center", fontsize=8, color="0.25")
 ax.text(5.1, 1.6, "output: a probability for each class", va="center", fontsize=8, color="0.25")
-study.figure(figure, "the_game")
+study.figure(figure, "the_game",
+             "Diagram: the owner trains a model on the members; the judge shows the attacker "
+             "an image, the attacker asks the model and says member or not, the judge counts.")
 
 # %% [markdown]
 # Whoever wins this game much more often than half of the time has learned something that the owner did not mean to
@@ -104,7 +110,8 @@ study.figure(figure, "the_game")
 figure, ax = plt.subplots(figsize=(7, 1.8))
 thirty = study.images[study.members[:30]]                          # [30, C, H, W]
 plots.images(ax, study.split.grey_levels(thirty), columns=15, title="Thirty members")
-study.figure(figure, "members")
+study.figure(figure, "members",
+             "Thirty members' images in two rows.")
 
 # %% [markdown]
 # ## The split
@@ -122,7 +129,7 @@ study.figure(figure, "members")
 # target's, and `train_test_split(test_size=0.5, random_state=42)` halves them into 15,000
 # and 15,000. Other data are shuffled first: a folder is ordered by class, and the digits by
 # writer. The digits set is so small that the target gets two thirds of it; otherwise a class would
-# have fewer than the 50 members that 50 synthetic images a class need.
+# have fewer than 50 members.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -139,7 +146,9 @@ for name, rows in (("members M", M), ("non-members N", N), ("attacker A", A)):
 figure, ax = plt.subplots(figsize=(7, 1.3))
 plots.shares(ax, {"members": len(M), "non-members": len(N), "attacker": len(A)},
              [plots.MEMBER, plots.NON_MEMBER, plots.ATTACKER])
-study.figure(figure, "who_holds_what")
+study.figure(figure, "who_holds_what",
+             f"One bar in three parts: {len(M):,} members, {len(N):,} non-members, {len(A):,} "
+             "images of the attacker.")
 
 # %% [markdown]
 # ## Checks
@@ -191,7 +200,9 @@ ax.hist(100 / n * right, 100 / n * edges, color=plots.ATTACKER)
 for end in (low, high):
     ax.axvline(end, color=plots.NON_MEMBER, linestyle="--")
 ax.set(xlabel="accuracy of an attacker who tosses a coin (%)", ylabel="attackers of 1,000")
-study.figure(figure, "guessers")
+study.figure(figure, "guessers",
+             "Histogram of a thousand attackers who toss coins, around 50 %: the middle 950 "
+             f"are right in {low:.1f} to {high:.1f} % of the cases.")
 
 # %% [markdown]
 # Between the dashed lines lie the middle 950 of the thousand. No simulation is needed to know where they are: the

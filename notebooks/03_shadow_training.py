@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 3. Shadow models: rehearsing the attack
 #
+# > *Where we are.* Part I, the experiment: 1 2 **3** 4 5; part II, the doubt: 6 7 8; part III, further: 9 10 11 12.<br>
+# > **Last time** the owner trained the targets; **this time** the attacker trains models of their own, to learn what membership looks
+# > like. **Next time** they attack the targets with what they have learned.
+#
 # **Question.** The attacker never sees who was a member of the target. How can they learn what membership
 # looks like?
 #
@@ -57,7 +61,7 @@ from dcpriv_lib import limits, parameters
 from dcpriv_lib.attacks import attack, signals
 from dcpriv_lib.attacks.shadow_models import shadow_split
 from dcpriv_lib.jobs import Training, each
-from dcpriv_lib.results import plots
+from dcpriv_lib.results import plots, voice
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -89,7 +93,9 @@ for y, name in ((3.0, "1"), (1.8, "2"), (0.6, "k")):
 plots.box(ax, (11.3, 1.8), "attack model\nof each class:\nmember?", plots.NON_MEMBER,
           (2.2, 1.5))
 ax.set_title("Figure 2. Training the shadow models and the attack models")
-study.figure(figure, "figure2_shadow_training")
+study.figure(figure, "figure2_shadow_training",
+             "Diagram: shuffles of the attacker's images train shadow models, whose outputs "
+             "with known membership train an attack model for each class.")
 
 # %%
 numbers = range(n_shadows)
@@ -106,6 +112,9 @@ accuracy = {part: [signals.accuracies(answers[None, own], study.labels[own])[0]
 shadows.table = shadows.table.assign(**accuracy)
 study.results.save("shadows", shadows)
 shadows.table[list(parts)].describe().loc[["mean", "std", "min", "max"]].round(3)
+
+# %%
+voice.shown("shadows", shadows.table)
 
 # %% [markdown]
 # The table shows the accuracy over the shadow models. They know their members by heart and do worse on the others: the
@@ -127,6 +136,7 @@ def answers_of_first(part):
     return rows, shadows.logits[0][rows], study.labels[rows].numpy()
 
 # %%
+sure = {}                                                # the probability of the true class
 figure, axes = plt.subplots(2, 4, figsize=(9.5, 4.4), width_ratios=(1, 2.4, 1, 2.4))
 for row, (q, name) in zip(axes, ((0.5, "median"), (0.99, "99th percentile"))):
     for pair, part, colour in zip((row[:2], row[2:]), parts, (plots.MEMBER, plots.NON_MEMBER)):
@@ -138,7 +148,10 @@ for row, (q, name) in zip(axes, ((0.5, "median"), (0.99, "99th percentile"))):
         plots.images(pair[0], study.split.grey_levels(study.images[rows[[i]]]), 1,
                      f"a {plots.in_figure(study.classes[y])}")
         plots.probabilities(pair[1], p, y, colour, f"{who}, {name}: $p_y$ = {p[y]:.3f}")
-study.figure(figure, "figure1_softmax")
+        sure[f"the {who}, {name}"] = p[y]
+study.figure(figure, "figure1_softmax",
+             "Four images, each beside its ten probabilities. The true class has "
+             + "; ".join(f"{p:.3f} for {who}" for who, p in sure.items()) + ".")
 
 # %% [markdown]
 # The hatched bar is the true class, whose probability $p_y$ stands in the title. In the median there is nothing to
@@ -161,7 +174,10 @@ losses = signals.losses(known.logits, known.labels)
 figure, ax = plt.subplots(figsize=(6, 3.2))
 plots.loss_histogram(ax, losses[known.is_member], losses[~known.is_member],
                      f"{len(shadows)} shadow models")
-study.figure(figure, "shadow_losses")
+study.figure(figure, "shadow_losses",
+             "Two overlapping histograms of the loss. Above 1 lie "
+             f"{(losses[known.is_member] > 1).mean():.1%} of the members' and "
+             f"{(losses[~known.is_member] > 1).mean():.1%} of the non-members'.")
 
 # %% [markdown]
 # Two distributions that overlap almost everywhere, each shown in per cent of its own examples. The members' (solid)

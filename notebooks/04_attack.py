@@ -18,6 +18,9 @@
 # %% [markdown]
 # # 4. The attack: member or not?
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 **4** 5; part II, the doubt: 6 7 8; part III, further: 9 10 11 12.<br>
+# > **Last time** the attacker rehearsed; **this time** three attacks meet the targets. **Next time** the results stand beside the paper's.
+#
 # **Question.** Given a model's output for an image, and the rehearsal of notebook 3: was the image a
 # member?
 #
@@ -58,7 +61,7 @@ from dcpriv_lib.attacks.attack import Answers, Rehearsal
 from dcpriv_lib.attacks.shadow_models import shadow_split
 from dcpriv_lib.evaluation import attack_results
 from dcpriv_lib.external import files
-from dcpriv_lib.results import attack_tables, plots
+from dcpriv_lib.results import attack_tables, plots, voice
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -131,7 +134,10 @@ figure, ax = plt.subplots(figsize=(6, 3))
 plots.loss_histogram(ax, shadow_losses[known.is_member], shadow_losses[~known.is_member])
 ax.axvline(tau, color="0.3", linestyle=":", label=rf"$\tau$ = {tau:.2g}")
 ax.legend(loc="upper right")
-study.figure(figure, "loss_threshold")
+study.figure(figure, "loss_threshold",
+             f"Two histograms of the loss and a dotted line at {tau:.2g}. To its left lie "
+             f"{(shadow_losses[known.is_member] <= tau).mean():.1%} of the members and "
+             f"{(shadow_losses[~known.is_member] <= tau).mean():.1%} of the non-members.")
 
 # %% [markdown]
 # Everybody to the left of the dotted line is called a member, and most people are there, members or not. The attack
@@ -156,7 +162,9 @@ ax.set(xscale="log", yscale="log", xlabel="1 - probability of the true class",
        ylabel="largest other probability",
        title=f"outputs of the shadow models, class {plots.in_figure(study.classes[c])}")
 ax.legend()
-study.figure(figure, "what_attack_models_see")
+study.figure(figure, "what_attack_models_see",
+             f"{of_c.sum()} outputs for one class on two logarithmic axes: dots are members', "
+             "crosses are non-members'.")
 
 # %% [markdown]
 # The two kinds lie on top of each other, except in the upper right corner, where the model was wrong. A classifier
@@ -237,6 +245,7 @@ mean["accuracy, text"].unstack("attack").reindex(**order)
 # %%
 told = mean.index[mean["accuracy_low"] > 0.5]
 print("above 50 %:", "; ".join(f"{attack} on {target}" for target, attack in told) or "none")
+voice.shown("table2", mean["accuracy, text"].rename("accuracy").reset_index())
 
 # %% [markdown]
 # The interval does *not* shrink with the number of runs, since all runs are judged on the same people. Of so
@@ -258,14 +267,20 @@ for i, attack in enumerate(suite):
 ax.axvline(50, color="0.6", linestyle=":", linewidth=1)
 ax.set(xlabel="accuracy of the attack (%); dotted: guessing")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-study.figure(figure, "attack_accuracy")
+study.figure(figure, "attack_accuracy",
+             f"Intervals of the accuracy of {len(suite)} attacks on every target: {len(told)} "
+             f"of {len(mean)} lie above the dotted line of guessing.")
 
 # %% [markdown]
 # The paper judges by **precision**, how often "member" is true, and by **recall**, how many of the members are called
 # members. Members and non-members are equally many, so a guesser's precision is one half. For its SVM:
 
 # %%
-mean.xs("SVM", level="attack")[["precision, text", "recall, text"]]
+of_svm = mean.xs("SVM", level="attack")[["precision, text", "recall, text"]]
+of_svm
+
+# %%
+voice.shown("recall", of_svm.set_axis(["precision", "recall"], axis=1).reset_index())
 
 # %% [markdown]
 # Recall moves a lot from target to target while precision stays near one half. *Recall alone says nothing*: an attack
@@ -298,7 +313,10 @@ for attack in suite:
     plots.roc(ax, scores[*some, attack], study.is_member, attack)
 ax.set_title(f"{plots.in_figure(some[0])}, run {some[1]}")
 ax.legend(loc="lower right", fontsize=8)
-study.figure(figure, "roc_plain")
+areas = judged.set_index(["target", "run", "attack"])["auc"][some]
+study.figure(figure, "roc_plain",
+             "ROC curves on one target beside the diagonal, with areas of " + ", ".join(
+    f"{100 * area:.1f} % ({attack})" for attack, area in areas.items()) + ".")
 
 # %% [markdown]
 # On the diagonal both rates are equal, whatever the threshold: guessing. The AUCs of all targets, mean over the runs:
@@ -322,7 +340,9 @@ for ax, attack in zip(axes, suite):
     ax.set_title(attack)
 axes[0].set_ylabel("true minus false positive rate (points)")
 axes[-1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
-study.figure(figure, "roc")
+study.figure(figure, "roc",
+             f"A panel for each attack: how far the curves of {len(first)} targets lie above "
+             "the diagonal, and a grey band that holds 95 % of guessers.")
 
 # %% [markdown]
 # A curve inside the band is not distinguishable from guessing. Where all targets stay inside, the original included,

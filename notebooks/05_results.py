@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 5. Results: what the paper says, what we got
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 4 **5**; part II, the doubt: 6 7 8; part III, further: 9 10 11 12.<br>
+# > **Last time** three attacks met the targets; **this time** the results stand beside the paper's, claim by claim. **Next time** stronger
+# > attacks ask whether these were blind.
+#
 # **Question.** The paper concludes that condensation protects the members. Does this follow from its numbers, or from ours?
 #
 # **In this notebook you will learn**
@@ -44,6 +48,7 @@ import pandas as pd
 from dcpriv_lib import metrics, parameters
 from dcpriv_lib.results import against_the_paper, attack_tables, literature, plots, tables
 from dcpriv_lib.results.kept import committed
+from dcpriv_lib.results.voice import shown as in_words
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -72,7 +77,9 @@ ax.text(7.3, 1.55, "softmax of the query image", fontsize=8, va="center")
 plots.arrow(ax, (8.35, 0.7), (9.0, 0.7))
 ax.text(9.05, 0.7, "member?", va="center")
 ax.set_title("Figure 3. Condensation, target model and attack")
-study.figure(figure, "figure3_pipeline")
+study.figure(figure, "figure3_pipeline",
+             "Diagram: the owner condenses the members and trains a target; the attacker "
+             "trains shadow models and attack models, and asks the target about one image.")
 
 # %% [markdown]
 # ## Table 1: accuracy of the target models
@@ -105,7 +112,10 @@ for part, colour, offset in (("members", plots.MEMBER, 0.12),
 ax.plot(says, range(len(mean))[::-1], "x", color="0.2", markersize=8, label="paper (MNIST)")
 ax.set(xlabel="accuracy of the target (%)")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-study.figure(figure, "table1")
+study.figure(figure, "table1",
+             "Accuracy on members and on non-members, with crosses where the paper has a "
+             "number. On non-members: " + ", ".join(
+    f"{name} {one:.1f} %" for name, one in mean["non_members"].items()) + ".")
 
 # %% [markdown]
 # Where a row differs from the paper, look at the scale first; the last section of this notebook states it. Fewer
@@ -129,6 +139,9 @@ mean = attack_tables.mean_over_runs(judged)
 table_2 = against_the_paper.table_2(targets, mean, papers_data)
 study.table(table_2, "table2")
 tables.shown(table_2.drop(columns=["image updates", "precision", "recall"]))
+
+# %%
+in_words("table2", table_2)
 
 # %% [markdown]
 # Compare the condensed targets with the random subsets of the same size, and both with the control. Is there a row of which

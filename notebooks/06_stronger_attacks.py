@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 6. Stronger attacks
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: **6** 7 8; part III, further: 9 10 11 12.<br>
+# > **Last time** the paper's attacks found little; **this time** stronger ones compare each image with itself. **Next time** we ask whether
+# > it is the condensing that protects.
+#
 # **Question.** The attacks of notebook 4 were right about half of the time. Was there nothing to find, or did they not
 # know how to look?
 #
@@ -69,7 +73,7 @@ from dcpriv_lib.evaluation import attack_results, examination
 from dcpriv_lib.external import files
 from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.privacy import auditing
-from dcpriv_lib.results import attack_tables, plots, tables, verdicts
+from dcpriv_lib.results import attack_tables, plots, tables, verdicts, voice
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -78,8 +82,28 @@ study = Study(**parameters.check(globals()))
 # ## Reference models and their membership matrix
 #
 # The shadow models of notebook 3 were trained on the attacker's own images. A *reference model* is a shadow model that is
-# trained on half of the pool, and so on some of the very people in question. The attacker shuffles the pool
-# and trains two models, one on each half; then shuffles again, and so on. The *membership matrix* `member` remembers who was
+# trained on half of the pool, and so on some of the very people who are asked about. Three kinds of models, side by side:
+
+# %% tags=["plumbing"]
+figure, ax = plots.diagram(11.2, 3.4)
+for y, whose, model, known, colour in (
+        (2.9, "the members", "target model", "members: the question", plots.MEMBER),
+        (1.7, "attacker's images", "shadow model", "members: known,\nnot asked about",
+         plots.ATTACKER),
+        (0.5, "half of the pool", "reference model", "members: known,\nand asked about",
+         plots.NON_MEMBER)):
+    plots.box(ax, (1.3, y), whose, colour, (2.2, 0.8))
+    plots.box(ax, (5.0, y), model, colour, (2.2, 0.8))
+    plots.box(ax, (9.2, y), known, size=(3.2, 0.9))
+    plots.arrow(ax, (2.45, y), (3.85, y), "owner" if y > 2 else "attacker")
+    plots.arrow(ax, (6.15, y), (7.55, y))
+study.figure(figure, "three_models",
+             "Diagram of three kinds of models: the target, of the owner's members; a shadow "
+             "model, of other people's images; a reference model, of half of the people who "
+             "are asked about.")
+
+# %% [markdown]
+# For reference models the attacker shuffles the pool and trains two models, one on each half; then shuffles again, and so on. The *membership matrix* `member` remembers who was
 # where:
 #
 # $$\mathrm{member}_{jx} = 1 \iff \text{image } x \text{ was a member of reference model } j .$$
@@ -99,7 +123,9 @@ figure, ax = plt.subplots(figsize=(6, 2.2))
 ax.imshow(member[:16, :60], cmap="Greys", aspect="auto", interpolation="nearest")
 ax.set(xlabel="image in the pool (the first 60)", ylabel="reference model",
        title="black: the image was a member")
-study.figure(figure, "membership_matrix")
+study.figure(figure, "membership_matrix",
+             f"A grid of {min(16, len(member))} models and 60 images, black where the image "
+             "was a member. Of every two rows one is the negative of the other.")
 
 # %% [markdown]
 # Look at two neighbouring rows, 0 and 1 for instance: where one is black, the other is white. Models come in
@@ -133,6 +159,7 @@ references = study.references(member, models, shift)
 # same spread.
 
 # %%
+close = []                               # share near the mean
 figure, axes = plt.subplots(1, 2, figsize=(8, 2.4))
 for ax, values, name in zip(axes, (references.p, references.phi), ("$p_y$", r"$\phi$")):
     without = np.where(member, np.nan, values[:, :, 0])  # [models, n]
@@ -142,7 +169,11 @@ for ax, values, name in zip(axes, (references.p, references.phi), ("$p_y$", r"$\
     bell = np.exp(-(grid / apart.std())**2 / 2) / np.sqrt(2 * np.pi) / apart.std()
     ax.plot(grid, bell, color="0.2", linewidth=1.2)
     ax.set(xlabel=f"{name} less its mean for the image", yticks=[])
-study.figure(figure, "two_scales")
+    close.append((np.abs(apart) < 0.1 * apart.std()).mean())
+study.figure(figure, "two_scales",
+             f"Two histograms with bell curves: {close[0]:.0%} of the probabilities and "
+             f"{close[1]:.0%} of the phi lie within a tenth of a deviation of 0, where a bell "
+             "curve has 8 %.")
 
 # %% [markdown]
 # On the left nearly everything is one spike, and the bell curve does not describe it. On the right it does, roughly. That
@@ -169,7 +200,10 @@ for (above, below), x in zip(axes.T, [*most, *least]):
 axes[1, 0].set_ylabel("reference models")
 axes[1, 0].legend(["with it", "without it"], fontsize=6)
 figure.suptitle("Left: the four images with the largest gap. Right: four with a gap near zero.")
-study.figure(figure, "vulnerable_images")
+study.figure(figure, "vulnerable_images",
+             "Eight images above histograms of phi, with and without the image: of four the "
+             f"means lie {gap[most].min():.1f} spreads apart or more, of four "
+             f"{np.abs(gap[least]).max():.1f} or less.")
 
 # %% [markdown]
 # On the left are unusual images: a model knows them only if it has seen them. On the right are images that every model
@@ -184,7 +218,9 @@ study.figure(figure, "vulnerable_images")
 # %% tags=["plumbing"]
 figure, ax = plt.subplots(figsize=(6, 2.6))
 plots.two_gaussians(ax, (1.0, 1.5), (4.0, 1.5), 4.5).legend(fontsize=8)
-study.figure(figure, "likelihood_ratio")
+study.figure(figure, "likelihood_ratio",
+             "Two bell curves of phi, without and with the image, and a line at the target's "
+             "output, where the curve of models with it is the higher one.")
 
 # %% [markdown]
 # **LiRA** (Carlini et al. 2022) does this for every image. It fits a Gaussian to each of the two distributions and takes the
@@ -216,7 +252,10 @@ for ax, (name, x) in zip(axes, people.items()):
     plots.inset(ax, study.split.grey_levels(study.images[pool[[x]]]))
     ax.set_title(name)
 axes[-1].legend(loc="upper right", fontsize=7)
-study.figure(figure, "lira_on_one_person")
+study.figure(figure, "lira_on_one_person",
+             "Two bell curves each for three people, and the target's output. Their means lie "
+             + ", ".join(f"{gap[x]:z.1f} spreads apart ({name})"
+                         for name, x in people.items()) + ".")
 
 # %%
 pd.DataFrame({name: {"phi of the target": target_phi[x].round(2),
@@ -257,7 +296,9 @@ for ax, some, name in zip(axes, (slice(None), four), (f"{n_references} models", 
     ax.set(title=name, xlabel=r"$\phi$", ylim=(-25, 25))
 axes[0].set_ylabel("score")
 axes[0].legend(fontsize=8)
-study.figure(figure, "bayesian_lira")
+study.figure(figure, "bayesian_lira",
+             f"The score against phi from {n_references} models and from four, a curve with "
+             "the image's own variance and one with priors, and a line at the target's phi.")
 
 # %% [markdown]
 # Both say "member" where the score is above 0. With four models, two with the image and two without, a variance from two
@@ -307,7 +348,9 @@ beaten = np.mean(ratio_z < ratio_x)
 ax.axvline(ratio_x, color=plots.MEMBER, label=f"the member's: beats {beaten:.1%}")
 ax.set(xlabel=r"$p_y(\cdot \mid \theta)\, /\, p(\cdot)$", ylabel="images", yscale="log")
 ax.legend(fontsize=8)
-study.figure(figure, "rmia_on_one_person")
+study.figure(figure, "rmia_on_one_person",
+             f"Histogram of other people's ratios, and a line at the member's {ratio_x:.2f}, "
+             f"which is larger than {beaten:.1%} of them.")
 
 # %% [markdown]
 # ## All attacks, ready
@@ -392,7 +435,10 @@ for ax, (measure, name) in zip(axes, measures.items()):
     plots.intervals(ax, *found.to_numpy().T, examined["attack"], plots.MEMBER)
     ax.axvline(100 * examined[measure + "_chance"][0], color="0.6", linestyle=":", linewidth=1)
     ax.set_xlabel(f"{name} (%)")
-study.figure(figure, "every_model")
+study.figure(figure, "every_model",
+             "Intervals of every attack, a panel for each measure. The AUC goes from "
+             f"{examined['auc'].min():.1%} to {examined['auc'].max():.1%}, TPR at 1 % FPR from "
+             f"{examined['tpr'].min():.1%} to {examined['tpr'].max():.1%}.")
 
 # %%
 best = examined.loc[examined["auc"].idxmax()]
@@ -441,11 +487,14 @@ mean = attack_tables.mean_over_runs(judged)
 order = {"index": list(suite), "columns": mean.index.unique("target")}
 mean["auc, text"].unstack("target").reindex(**order).fillna("-")
 
+# %%
+voice.shown("attacked_targets", mean["auc, text"].rename("AUC").reset_index())
+
 # %% [markdown]
 # Rows that leave 50 % in the last column do so by luck: nothing can leak from a model that saw nobody here. Allow for the same
 # luck in the other columns. (These are many questions about one split. The verdict of the table before this one is over
-# many splits, and corrected.) At the quick scale the column `condensed-50` is near that of `subset-50`, and `condensed-10` near
-# `subset-10`. So it matters how many images a model saw. Whether condensing matters too, notebook 7 asks.
+# many splits, and corrected.) Compare every condensed column with the subset's of the same size: it matters how many images a
+# model saw. Whether condensing matters too, notebook 7 asks.
 #
 # How well could a threshold do at best? Suppose somebody *knows* who is a member and chooses the threshold by that. Its
 # balanced accuracy is no attack, and always a little above one half, but no threshold on these scores can do better:
@@ -475,7 +524,9 @@ for ax, scale in zip(axes, ("linear", "log")):
     ax.set(xscale=scale, yscale=scale, xlabel="false positive rate",
            ylabel="true positive rate")
 axes[0].legend(fontsize=8)
-study.figure(figure, "same_auc")
+study.figure(figure, "same_auc",
+             "Two made-up ROC curves of the same area. On logarithmic axes one stays at 20 % "
+             "at the left end, and the other falls to nearly nothing.")
 
 # %% [markdown]
 # On ordinary axes the two look alike. On logarithmic axes the second stays at 20 % however few false alarms are allowed.
@@ -505,7 +556,9 @@ for ax, (target, run) in zip(axes, first.items()):
             plots.roc_log(ax, scores[target, run, attack], is_member, attack)
     ax.set_title(plots.in_figure(target))
 axes[min(2, len(first) - 1)].legend(loc="upper left", bbox_to_anchor=(1, 1))
-study.figure(figure, "roc_log")
+study.figure(figure, "roc_log",
+             f"ROC curves of {len(shown)} attacks on logarithmic axes, a panel for each of "
+             f"{len(first)} targets, with 95 % bands and the dotted line of guessing.")
 
 # %% [markdown]
 # The band is the pointwise 95 % interval, and on the dotted line an attack is guessing. A curve that is above the line at its
@@ -517,15 +570,20 @@ study.figure(figure, "roc_log")
 # marks a member, a cross a false accusation. A guesser names five members of ten on average.
 
 # %%
-accusers = [name for name in first.index if name.startswith(("original", "condensed"))][:2]
+ours = [name for name in targets.table["target"].unique() if not name.startswith("subset")]
+accusers = [name for name in first.index if name in ours][:2]
+right = {}                                               # members of the ten
 figure, axes = plt.subplots(len(accusers), 1, figsize=(8, 1.7 * len(accusers)), squeeze=False)
 for ax, target in zip(axes.flat, accusers):
     ten = np.argsort(-scores[target, first[target], "Bayesian LiRA"])[:10]
     plots.images(ax, study.split.grey_levels(study.images[pool[ten]]), 10)
     plots.ticks_and_crosses(ax, is_member[ten])
-    ax.set_title(f"{plots.in_figure(target)}: {is_member[ten].sum()} of 10 are members",
+    right[target] = is_member[ten].sum()
+    ax.set_title(f"{plots.in_figure(target)}: {right[target]} of 10 are members",
                  fontsize=9, pad=18)
-study.figure(figure, "accused")
+study.figure(figure, "accused",
+             "The ten people accused first, a tick for each member: " + "; ".join(
+    f"{name}, {ticks} of 10" for name, ticks in right.items()) + ".")
 
 # %% [markdown]
 # ## If members are rare
@@ -575,7 +633,9 @@ for attack in ("Bayesian LiRA", "loss threshold per class"):
     score = scores["original", first["original"], attack]
     plots.roc(ax, score, is_member, f"original: {attack}")
 ax.legend(loc="lower right", fontsize=7)
-study.figure(figure, "epsilon_walls")
+study.figure(figure, "epsilon_walls",
+             "ROC curves of two attacks on the original, and three grey walls, those of "
+             "epsilon 1, 2 and 4, above which a training with this guarantee allows no curve.")
 
 # %% [markdown]
 # Each grey line is the wall of one $\varepsilon$: a private training allows no curve above it. An attack that crosses a wall,

@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 7. Controls: is it the condensation that protects?
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: 6 **7** 8; part III, further: 9 10 11 12.<br>
+# > **Last time** stronger attacks found what the usual ones miss; **this time** condensed images meet their rivals, fewer real ones. **Next
+# > time** the authors' own models are asked.
+#
 # **Question.** Models of condensed images give little away. Is that because the images were condensed? Or does a model of a
 # hundred training images, or one of modest accuracy, give little away anyway? And who is worst off?
 #
@@ -112,7 +116,9 @@ for y, what, colour in ((2.9, "all of it", plots.MEMBER), (1.7, "some at random"
     plots.box(ax, (8.4, y), "model", plots.NON_MEMBER, (1.8, 0.8))
     plots.arrow(ax, (2.3, 1.7 + (y - 1.7) / 4), (3.85, y), "condense" if y < 1 else "")
     plots.arrow(ax, (6.2, y), (7.4, y), "train")
-study.figure(figure, "recipes")
+study.figure(figure, "recipes",
+             "Diagram: half of the pool goes three ways to a model, all of it, some at random, "
+             "or condensed to synthetic images.")
 
 # %% [markdown]
 # That settles what an attacker needs who "condenses too": the reference models of the condensing recipe *are* such an
@@ -139,7 +145,8 @@ eight = np.flatnonzero(canary)[:8]
 plots.images(ax, study.split.grey_levels(study.images[pool[eight]]), 8)
 named = ", ".join(plots.in_figure(classes[label]) for label in labels[eight])
 ax.set_title(f"canaries, said to be: {named}")
-study.figure(figure, "canaries_shown")
+study.figure(figure, "canaries_shown",
+             "Eight images of the pool, each with the wrong label that it was given.")
 
 # %% [markdown]
 # ## The recipes
@@ -295,7 +302,10 @@ ticks = [tick for tick in (50, 55, 60, 65, 70, 80, 90, 100) if tick <= ax.get_yl
 ax.set_yticks(ticks, ticks)
 ax.minorticks_off()
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-study.figure(figure, "leak_and_accuracy")
+study.figure(figure, "leak_and_accuracy",
+             "A point a recipe, accuracy to the right and AUC upwards: " + "; ".join(
+    f"{name} {100 * accuracy[name].mean():.1f} and {100 * leak['auc'][name].mean():.1f} %"
+    for name in models) + ". A line joins real images, dashes are their ceilings.")
 
 # %% [markdown]
 # The same as numbers: how far each condensing recipe is above (+) or below (-) the line at its own accuracy, with an
@@ -343,7 +353,11 @@ for ax, measure, guess in zip(axes, ("auc", "above_all"), (0.5, chance)):
     ax.axvline(100 * guess, color="0.6", linestyle=":", linewidth=1)
 axes[0].set(xlabel="AUC on canaries (%)")
 axes[1].set(xlabel="above every non-member canary (%)")
-study.figure(figure, "canaries")
+study.figure(figure, "canaries",
+             "Intervals on canaries for every recipe. Above every non-member canary stand "
+             + ", ".join(f"{100 * one:.0f} % ({name})" for name, one in
+                         zip(canaries["trained on"], canaries["above_all"]))
+             + f", where chance gives {100 * chance:.1f} %.")
 
 # %% [markdown]
 # The intervals are meant for canaries like these, and not for these alone: the spread over canaries is added to that over models.
@@ -438,7 +452,10 @@ if doses:                                                # with one dose there i
     ax.set_xticks(share, share.round(1).map("{:g}".format))
     ax.minorticks_off()
     ax.legend()
-    study.figure(figure, "dose_and_response")
+    study.figure(figure, "dose_and_response",
+                 "AUC against members per training image, for " + " and for ".join(
+        f"{name} from {found['auc'].iloc[-1]:.1%} to {found['auc'].iloc[0]:.1%}" for name, found
+        in responses.groupby("trained on", sort=False)) + ", beside the ceiling of a subset.")
 
 # %% [markdown]
 # The fewer people share a training image, the more it says about each of them. For real images that is the theorem. For condensed
@@ -488,7 +505,9 @@ for ax, start in zip(axes.flat, starts):
     strip = np.concatenate([S, study.images[halves[0][to_in.argmin(1)]]])
     plots.images(ax, study.split.grey_levels(strip), len(S),
                  f"from {start}: synthetic, nearest member")
-study.figure(figure, "nearest_images")
+study.figure(figure, "nearest_images",
+             "Pairs of rows of images, one image a class: a synthetic set above, the members "
+             f"nearest to it below, for a start from {' and from '.join(starts)}.")
 
 # %% [markdown]
 # With as many members as non-members, half of the synthetic images should be nearer to a member if nothing of a single image
@@ -559,7 +578,11 @@ for ax, kind, label in zip(axes, ("everybody", "a few"), (
     ax.set(xlabel=label)
 axes[0].set(ylabel="recognised (% of repetitions)", ylim=(-3, 103))
 axes[0].legend(loc="upper left", fontsize=8)
-study.figure(figure, "power")
+study.figure(figure, "power",
+             f"How many of {draws} repetitions recognise a planted leak, by the verdict: "
+             + "; ".join(
+    f"{kind} at {size:.1%}, {100 * repeated[kind, size][:, 0].mean():.0f} %"
+    for kind, size in planted) + ".")
 
 # %% [markdown]
 # The leftmost point of the left picture should be near zero: there is nothing to find. Where a curve reaches 80 % is the smallest leak
@@ -584,7 +607,10 @@ for ax, (who, frame) in zip(axes, people.items()):
     plots.intervals(ax, *found.to_numpy().T, frame["trained on"], plots.MEMBER)
     ax.axvline(50, color="0.6", linestyle=":", linewidth=1)
     ax.set(xlabel=f"AUC (%), {who}")
-study.figure(figure, "verdict")
+study.figure(figure, "verdict",
+             "Intervals of the AUC for every recipe. The average person: " + ", ".join(
+    f"{100 * one:.1f} % ({name})" for name, one in zip(
+        of_average["trained on"], of_average["auc"])) + "; on the right the canaries.")
 
 # %%
 asked = pd.concat(people.values(), keys=people, names=["who"]).reset_index("who")

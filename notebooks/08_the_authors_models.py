@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 8. The authors' own models
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: 6 7 **8**; part III, further: 9 10 11 12.<br>
+# > **Last time** our own models met their controls; **this time** we ask the models that the paper's authors published. **Next time** eight
+# > methods of condensing are compared.
+#
 # **Question.** The authors of the paper published their models beside it. Which sentence of the paper do these models support?
 #
 # The other notebooks repeat the paper's experiment, and cut its condensation short because it takes days. This one repeats
@@ -137,7 +141,11 @@ for ax, seed, title in zip(axes, (0, 1), ("the paper's seeds", "other seeds")):
     ax.set(title=title, xlabel="shadow model", xticks=range(len(shadows)))
 axes[0].set_ylabel("accuracy (%)")
 axes[1].legend(loc="upper left", bbox_to_anchor=(1, 1))
-study.figure(figure, "shadow_lists")
+study.figure(figure, "shadow_lists",
+             "Accuracy of ten shadow models on two lists. With the paper's seeds on members "
+             f"{100 * accuracy_of_lists(0)[:, 0].mean():.2f} % and on non-members "
+             f"{100 * accuracy_of_lists(0)[:, 1].mean():.2f} %; with other seeds the lists "
+             "look alike.")
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -311,7 +319,10 @@ for ax, measure, guess, title in zip(axes, ("auc", "tpr_at_0.001"), (50, 0.1),
     ax.axvline(guess, color="0.6", linestyle=":", linewidth=1)
     ax.set_xlabel(title)
     ax.locator_params(axis="x", nbins=5)
-study.figure(figure, "authors_models")
+study.figure(figure, "authors_models",
+             "Intervals of every attack on every target: AUC, and members found at 0.1 % FPR. "
+             f"The largest AUC is {shown['auc'].max():.1%} "
+             f"({': '.join(shown['auc'].idxmax())}).")
 
 # %% [markdown]
 # - **The original leaks more than the paper's attack shows.** In the same measure: the AUC is 52.4 % [51.8, 53.0] with the
@@ -344,7 +355,8 @@ for ax, (ipc, synthetic) in zip(axes, condensed.items()):
     pictures = synthetic["images"][first]
     low, high = (f(pictures, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
     plots.images(ax, (pictures - low) / (high - low), 10, f"{ipc} images per class")
-study.figure(figure, "authors_condensed")
+study.figure(figure, "authors_condensed",
+             "Two rows of ten images, one a class, from the authors' sets of ten and of fifty.")
 
 # %% [markdown]
 # Networks that learned from these small numbers are then asked about images a hundred times as bright. They are still
@@ -377,7 +389,10 @@ for ax, ipc in zip(axes, condensed):
     ax.set(title=f"{ipc} images a class", xlabel="accuracy on non-members (%)",
            yticks=range(3), yticklabels=kinds.values(), ylim=(2.5, -0.5))
 axes[1].legend(loc="upper left", bbox_to_anchor=(1, 1))
-study.figure(figure, "authors_retrained")
+study.figure(figure, "authors_retrained",
+             f"Accuracy of {n_runs} models of condensed, random and balanced images, a dot "
+             "each, at ten and at fifty images a class, and a cross for the authors' own "
+             "model.")
 
 # %% [markdown]
 # With the authors' set of ten images a class the paper's sentence is right, and by far, also against the fairer rival with the

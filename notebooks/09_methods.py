@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 9. Methods: which one gives the most accuracy for the least leak?
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: 6 7 8; part III, further: **9** 10 11 12.<br>
+# > **Last time** the doubt was about one way to condense; **this time** eight methods and four choices of real images are compared. **Next
+# > time** we look at what else changes: robustness and fairness.
+#
 # **Question.** So far there was one way to condense, gradient matching. Others give better images in less time. Do they also give
 # away more about the people whom they condense? And do they beat real images that were chosen with care?
 #
@@ -76,7 +80,7 @@ from dcpriv_lib.evaluation import controls, examination
 from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models import published_protocol
 from dcpriv_lib.models.training import epochs_for
-from dcpriv_lib.results import comparison, literature, plots, tables, verdicts
+from dcpriv_lib.results import comparison, literature, plots, tables, verdicts, voice
 from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study
 
@@ -99,6 +103,7 @@ smaller = {("members", crowd): study.subset(2 * crowd) for crowd in sorted(crowd
 smaller |= {("classes", count): study.of_classes(count) for count in sorted(class_counts)}
 kept = {key: membership_matrix(len(some.pool), n_per_method, study.rng("methods", *key))
         for key, some in smaller.items()}
+at_the_end = {}                                          # tables, under "All tables"
 
 # %% [markdown]
 # ## Five ideas
@@ -118,6 +123,34 @@ kept = {key: membership_matrix(len(some.pool), n_per_method, study.rng("methods"
 # | KIP, kernel inducing points | $\frac12 \lVert y_M - K_{MS} (K_{SS} + \lambda I)^{-1} y_S \rVert^2$: regression with the kernel of an infinitely wide network |
 # | KIP-labels | the same, and the labels $y_S$ move too |
 #
+# The same as pictures: agreeing directions, agreeing means, agreeing ends of two ways, a curve through few points that is right
+# about many, and a choice.
+
+# %% tags=["plumbing"]
+figure, axes = plt.subplots(1, 5, figsize=(11, 2.4))
+x = study.rng("five ideas").normal(size=(40, 2))
+few_x = np.array([[-0.8, 0.5], [0.2, -0.9], [0.9, 0.6]])
+plots.two_directions(axes[0], 25, ("real", "synthetic"))
+for ax in (axes[1], axes[4]):
+    ax.plot(*x.T, ".", color=plots.MEMBER, alpha=0.6)
+axes[1].plot(*few_x.T, "s", color=plots.SYNTHETIC)
+axes[1].plot(*x.mean(0), "P", color=plots.MEMBER, markersize=11)
+axes[1].plot(*few_x.mean(0), "X", color=plots.SYNTHETIC, markersize=11)
+axes[4].plot(*x[:4].T, "o", color=plots.MEMBER, markersize=9, markerfacecolor="none")
+t = np.linspace(0, 1, 21)
+axes[2].plot(t, np.sqrt(t) + 0.08 * np.sin(9 * t), ".-", color=plots.MEMBER)
+axes[2].plot([0, 0.5, 1], [0, 0.55, 1.03], "s-", color=plots.SYNTHETIC)
+axes[3].plot(x[:, 0], np.tanh(x[:, 0]) + 0.15 * x[:, 1], ".", color=plots.MEMBER, alpha=0.6)
+axes[3].plot(np.sort(x[:, 0]), np.tanh(np.sort(x[:, 0])), color=plots.SYNTHETIC)
+axes[3].plot([-1.5, 0, 1.5], np.tanh([-1.5, 0, 1.5]), "s", color=plots.SYNTHETIC)
+for ax, title in zip(axes, ("DC: gradients", "DM: mean features", "MTT: ways of training",
+                            "KIP: a regression", "a choice of real ones")):
+    ax.set(title=title, xticks=[], yticks=[])
+study.figure(figure, "five_ideas",
+             "Five sketches, real in blue, synthetic in green: arrows that nearly agree, two "
+             "means, two ways with one end, a curve through three points, circled points.")
+
+# %% [markdown]
 # The quick scale compares four of them; all are in the run on MNIST below. Beside them stand real images: `random` ones of every
 # class; `herding`, whose mean features come near to the class mean; `k-center`, chosen so that no image of the class is far from
 # all of them; and `tiles`, random ones that are cut to half their side, four of them in place of one. IDC and IDM begin with
@@ -175,7 +208,9 @@ by_factor = tuned.unstack("factor").reindex(methods)
 chosen = pd.DataFrame({f"accuracy (%) at x {factor:g}": tables.plain_column(
     column, "{:.1 of 100}") for factor, column in by_factor.items()}, by_factor.index)
 chosen["chosen"] = [tables.plain(factor_of[method], "x {:.1f}") for method in methods]
-study.table(chosen.rename_axis("method").reset_index(), "step_sizes")
+chosen = chosen.rename_axis("method").reset_index()
+at_the_end["step sizes"] = study.table(chosen, "step_sizes")
+voice.shown("step_sizes", chosen)
 
 # %% [markdown]
 # These are accuracies of one model each. They serve to choose, and nothing else is concluded from them.
@@ -208,7 +243,8 @@ shown = [sets[0]["images"][::len(sets[0]["images"]) // len(classes)]
 figure, ax = plt.subplots(figsize=(6.5, 0.62 * len(methods)))
 plots.images(ax, study.split.grey_levels(np.concatenate(shown)), len(classes))
 plots.name_rows(ax, methods)
-study.figure(figure, "images_of_methods")
+study.figure(figure, "images_of_methods",
+             "One image of every class, a row for each method: " + ", ".join(methods) + ".")
 
 # %% [markdown]
 # One image of every class. Which of them could you mistake for a person's handwriting? Few updates leave the start visible,
@@ -327,7 +363,10 @@ places = [(x, y) for (x, *_), (y, *_) in ends.values()] + [
     (x, 100 * leak[size]["auc"].mean()) for x, size in zip(right_of, line)]
 colours = [plots.MEMBER if name in parameters.CORESETS else plots.SYNTHETIC for name in methods]
 plots.name_points(ax, places, [*methods, *map(str, line)], colours + ["0.4"] * len(line))
-study.figure(figure, "methods")
+study.figure(figure, "methods",
+             "A point a method, accuracy to the right and AUC upwards: " + "; ".join(
+    f"{method} {x:.1f} and {y:.1f} %" for method, ((x, *_), (y, *_)) in ends.items())
+    + ". A grey line joins random real images.")
 
 # %% [markdown]
 # Blue circles are real images, green squares are condensed ones.
@@ -433,8 +472,11 @@ for method, ipc in sizes:
 
 # %%
 of_ipc = pd.DataFrame(rows)
-study.table(verdicts.examined_cells(of_ipc).drop(columns="pairs"), "methods_ipc",
-            f"{verdicts.luck(of_ipc)} Beside real images: {comparison.luck(intervals)}")
+texts = verdicts.examined_cells(of_ipc).drop(columns="pairs")
+at_the_end["more images, or fewer"] = study.table(
+    texts, "methods_ipc",
+    f"{verdicts.luck(of_ipc)} Beside real images: {comparison.luck(intervals)}")
+voice.shown("methods_ipc", texts)
 
 # %% [markdown]
 # Every leak is kept for notebook 10, class by class too, beside how the images were made.
@@ -452,8 +494,9 @@ study.results.save("leaks", pd.DataFrame([
 
 # %%
 clock = pd.DataFrame(seconds, columns=["method", "images per class", "seconds"])
-study.table(clock.assign(seconds=tables.plain_column(clock["seconds"], "{:.1f}")),
-            "methods_seconds")
+clock["seconds"] = tables.plain_column(clock["seconds"], "{:.1f}")
+at_the_end["seconds"] = study.table(clock, "methods_seconds")
+voice.shown("methods_seconds", clock)
 
 # %% [markdown]
 # ## How much better than random images? It depends on who trains
@@ -528,7 +571,9 @@ for start, (_, trained, _) in of_factor.items():
     rows.append({"start": start, "accuracy": verdicts.rate_cell(right)}
                 | examination.examine_by(best, of_start, inside, outside))
 starts = pd.DataFrame(rows)
-study.table(verdicts.examined_cells(starts), "methods_start", verdicts.luck(starts))
+texts = verdicts.examined_cells(starts)
+at_the_end["starts"] = study.table(texts, "methods_start", verdicts.luck(starts))
+voice.shown("methods_start", texts)
 
 # %% [markdown]
 # Now how many people are condensed into the same number of images, and the number of classes. (The last row is
@@ -552,14 +597,19 @@ rows = [{"classes": count, "members": members, "accuracy": verdicts.rate_cell(ri
         | examination.examine_by(best, *of_pool)
         for (count, members), (right, *of_pool) in sorted(by_pool.items())]
 crowded = pd.DataFrame(rows)
-study.table(verdicts.examined_cells(crowded), "methods_crowds", verdicts.luck(crowded))
+texts = verdicts.examined_cells(crowded)
+at_the_end["people and classes"] = study.table(texts, "methods_crowds",
+                                               verdicts.luck(crowded))
+voice.shown("methods_crowds", texts)
 
 # %%
 of_crowd = {members: measured(*of_pool)["auc"]
             for (count, members), (_, *of_pool) in sorted(by_pool.items())
             if count == len(classes)}
 of_size = {ipc: values for (method, ipc), values in by_ipc.items() if method == more_of[0]}
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
+
+# %%
+figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), sharey=True)
 for ax, points, title, what in ((axes[0], of_size, more_of[0], "images per class"),
                                 (axes[1], of_crowd, factor_method, "members condensed")):
     y, low, high = 100 * np.array([*map(examination.over_pairs, points.values())]).T
@@ -568,8 +618,19 @@ for ax, points, title, what in ((axes[0], of_size, more_of[0], "images per class
     ax.set(xscale="log", xlabel=what, title=title)
     ax.set_xticks(list(points), [f"{x:,}" for x in points])
     ax.minorticks_off()
+y, low, high = 100 * np.array([*map(examination.over_pairs, by_start.values())]).T
+axes[2].errorbar(range(len(y)), y, [y - low, high - y], fmt="o", capsize=3)
+axes[2].axhline(50, color="0.6", linestyle=":", linewidth=1)
+axes[2].set(title=factor_method, xlabel="start", xlim=(-0.5, len(y) - 0.5))
+axes[2].set_xticks(range(len(y)), by_start)
 axes[0].set(ylabel="AUC of the attack (%)")
-study.figure(figure, "methods_factors")
+study.figure(figure, "methods_factors",
+             f"AUC against images per class ({more_of[0]}): " + ", ".join(
+    f"{ipc} {100 * of.mean():.1f} %" for ipc, of in of_size.items())
+    + f"; against members condensed ({factor_method}): " + ", ".join(
+    f"{size:,} {100 * of.mean():.1f} %" for size, of in of_crowd.items())
+    + "; by start: " + ", ".join(
+    f"{start} {100 * of.mean():.1f} %" for start, of in by_start.items()) + ".")
 
 # %% [markdown]
 # What these runs say to each of Chen et al.'s sentences follows by a fixed rule: the AUC at one end less the AUC at the other, with
@@ -621,7 +682,8 @@ for made_with in across:
         row[f"{kind}, accuracy (%)"] = tables.spread(pd.Series(signals.accuracies(
             trained.logits[:, second], study.labels[second].numpy())))
     rows.append(row)
-study.table(pd.DataFrame(rows), "across_networks")
+at_the_end["another network"] = study.table(pd.DataFrame(rows), "across_networks")
+voice.shown("across_networks", pd.DataFrame(rows))
 
 # %% [markdown]
 # ## On MNIST
@@ -635,7 +697,7 @@ study.table(pd.DataFrame(rows), "across_networks")
 tables.shown(committed("mnist-small", "methods")[0])
 
 # %%
-tables.shown(committed("mnist-small", "methods_seconds")[0])
+at_the_end["seconds, MNIST"] = tables.shown(committed("mnist-small", "methods_seconds")[0])
 
 # %% [markdown]
 # The three that were best in the table of step sizes, with 1, 10 and 50 images a class:
@@ -753,3 +815,13 @@ plt.show()
 # - M. Welling, *Herding dynamical weights to learn*, ICML 2009. O. Sener, S. Savarese, *Active learning for convolutional neural
 #   networks: a core-set approach* (k-center), ICLR 2018.
 # - Z. Chen et al., *A comprehensive study on dataset distillation: performance, privacy, robustness and fairness*, 2023.
+
+# %% [markdown]
+# ## All tables
+#
+# Those of which the text above gave a sentence or a picture only.
+
+# %%
+for name, table in at_the_end.items():
+    print(name)
+    display(table)

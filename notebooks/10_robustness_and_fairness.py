@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 10. Robustness and fairness
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: 6 7 8; part III, further: 9 **10** 11 12.<br>
+# > **Last time** methods were compared by accuracy and leak; **this time** robustness and fairness join them. **Next time** we ask for a
+# > guarantee instead of an attack that fails.
+#
 # **Question.** What else changes when a model is trained on condensed images? Is it easier to fool, is it right less evenly over
 # the classes, and is the class that suffers also the one that leaks?
 #
@@ -74,7 +78,7 @@ from dcpriv_lib.evaluation import attack_results, controls, examination, fairnes
 from dcpriv_lib.external import files
 from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models.training import epochs_for
-from dcpriv_lib.results import against_chen, attack_tables, comparison, plots, tables
+from dcpriv_lib.results import against_chen, attack_tables, comparison, plots, tables, voice
 from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study
 
@@ -90,6 +94,7 @@ study = Study(**parameters.check(globals()))
 targets, M, N = study.results.load_models("targets"), study.members, study.non_members
 y, classes = study.labels[N].numpy(), study.classes      # labels of the evaluation set, [n]
 names = list(targets.table["target"].unique())
+at_the_end = {}                                          # tables, under "All tables"
 models = {name: targets[(targets.table["target"] == name).to_numpy()] for name in names}
 made_of = {name: "all" if name == "original" else "real" if name.startswith("subset") else
            "condensed" for name in names}                # of each training set: of whose images
@@ -179,7 +184,9 @@ for ax, (e, moved) in zip(axes[1:], steps.items()):
         p = theta(moved).softmax(1)[0]
     says = f"\"{plots.in_figure(classes[p.argmax()])}\", {p.max():.0%}"
     plots.images(ax, moved, 1, f"$\\varepsilon$ = {e:g}\n{says}")
-study.figure(figure, "one_adversarial_image")
+study.figure(figure, "one_adversarial_image",
+             f"The direction of the step, and one image at {len(steps)} values of epsilon from "
+             f"0 to {max(steps):g}, with what the model says above each.")
 
 # %% [markdown]
 # In the left picture white pixels are to become lighter and black ones darker; grey ones do not matter. Above the others stands
@@ -218,6 +225,8 @@ print(f"epsilon = {epsilon:g} of a pixel from 0 to 1: {255 * epsilon:.1f} grey l
 pictures = study.choose_balanced(N, n_pictures, "attacked")
 picture_labels = study.labels[pictures].numpy()
 how = {"epsilons": epsilons, "steps": pgd_steps}
+
+# %%
 found = study.at_once({name: partial(study.attacked, some, pictures, robustness.examine, **how)
                        for name, some in models.items()})  # arrays [runs, ..., pictures]
 for name, network in files.networks_on_pixels(*elsewhere)[0].items():
@@ -247,7 +256,12 @@ for name in shown:
         ax.set_xticks(range(len(left)), [f"{e:g}" for e in [0, *epsilons]])
 axes[0].set_ylabel("right (%)")
 explain(axes[-1])
-study.figure(figure, "accuracy_by_epsilon")
+study.figure(figure, "accuracy_by_epsilon",
+             f"Curves of {len(shown)} training sets that fall with epsilon, by FGSM and by "
+             "PGD. Of the original's pictures "
+             f"{100 * found['original']['PGD'][:, 0].mean():.0f} % are right after PGD at "
+             f"{epsilons[0]:g}, and {100 * found['original']['PGD'][:, -1].mean():.0f} % at "
+             f"{epsilons[-1]:g}.")
 
 # %% [markdown]
 # Every curve falls to zero: none of these models was trained to withstand anything. PGD lies below FGSM, as a stronger attack
@@ -266,7 +280,10 @@ for name in shown:
             markevery=0.1, markersize=4, alpha=0.8, color=colour[made_of[name]], linewidth=1)
 ax.set(xlabel="distance of the adversarial picture", ylabel="right pictures (%)")
 explain(ax)
-study.figure(figure, "deepfool_distances")
+study.figure(figure, "deepfool_distances",
+             f"Curves of {len(shown)} training sets: the share of right pictures that DeepFool "
+             "moves over a boundary within a distance; half of the original's within "
+             f"{np.nanmedian(distances['original']):.2f}.")
 
 # %% [markdown]
 # ## Did the attacks work?
@@ -298,10 +315,11 @@ for name in last:
     checks.append({"trained on": name, "pictures": len(few)}
                   | {title: tables.percent(*rate) for title, rate in kept.items()}
                   | {"gradients": robustness.gradients(first, strong)})
-study.table(pd.DataFrame(checks), "gradient_checks")
+at_the_end["masked gradients"] = study.table(pd.DataFrame(checks), "gradient_checks")
+voice.shown("gradient_checks", pd.DataFrame(checks))
 
 # %% [markdown]
-# Each attack in a row gets the pictures that the one before left right, at the $\varepsilon$ of the tables. Where the gradients are
+# Each attack in a row of the table (under "All tables") gets the pictures that the one before left right, at the $\varepsilon$ of the tables. Where the gradients are
 # "sound" and AutoAttack finds little that PGD missed, the curves above can be believed. (With so few pictures the rule is mild: it
 # calls a model masked only if more than luck speaks for it, and it is asked once for every row.)
 #
@@ -324,7 +342,8 @@ for name, of in found.items():
     rows.append({"trained on": name, "runs": len(of["clean"])}
                 | {title: tables.percent(*share) for title, share in shares.items()}
                 | {"median distance": tables.number(*middle)})
-study.table(pd.DataFrame(rows), "robustness")
+at_the_end["robustness"] = study.table(pd.DataFrame(rows), "robustness")
+voice.shown("robustness", pd.DataFrame(rows))
 
 # %%
 line = [*few_real.values(), *(name for name in names if name == "original")]
@@ -343,7 +362,9 @@ ax.set(xlabel="right without an attack (%)", ylabel="right after PGD (%)", xlim=
 plots.name_points(ax, [(100 * of["clean"].mean(), 100 * pgd[name].mean())
                        for name, of in found.items()], [*found],
                   [colour[made_of[name]] for name in found])
-study.figure(figure, "robustness_and_accuracy")
+study.figure(figure, "robustness_and_accuracy",
+             f"A point for each of {len(found)} training sets: right without an attack to the "
+             "right, right after PGD upwards, and a line through real images.")
 
 # %% [markdown]
 # ## Fairness: right for everybody alike?
@@ -367,7 +388,9 @@ for ax, name in zip(axes, brought):
                         markersize=4)
     ax.set(title=plots.in_figure(name), xlabel="right (%)")
 axes[0].set_ylabel("class")
-study.figure(figure, "accuracy_by_class")
+study.figure(figure, "accuracy_by_class",
+             f"Accuracy in each class with intervals, a panel for each of {len(brought)} "
+             "training sets, beside the original in grey.")
 
 # %% [markdown]
 # All training sets in one picture: how many points each class is above (blue) or below (red) the same class of the original.
@@ -385,7 +408,9 @@ ax.set_xticks(range(len(classes)), map(plots.in_figure, classes),
               rotation=30 * (max(map(len, classes)) > 2))
 ax.set(xlabel="class")
 ax.grid(False)
-study.figure(figure, "classes_against_the_original")
+study.figure(figure, "classes_against_the_original",
+             "A grid of points above or below the original, a row a training set and a column "
+             f"a class, from {above.min():+.0f} to {above.max():+.0f}.")
 
 # %% [markdown]
 # One number for it is the *spread*, the standard deviation of the accuracies $a_c$ over the $C$ classes, with the mean $\bar a$:
@@ -416,10 +441,33 @@ for name, of in right.items():
                  "amplification": "-" if name == names[0] else tables.number(*amplified[name])}
                 | {title: "unknown" if np.isnan(share) else tables.plain(share, "{:.1 %}")
                    for title, share in luck.items()})
-study.table(pd.DataFrame(rows), "fairness")
+spreads = pd.DataFrame(rows)
+at_the_end["fairness"] = study.table(spreads, "fairness")
+voice.shown("fairness", spreads)
 
 # %% [markdown]
-# The last three columns are shares of the squared spread of one run. With sixty images a class the evaluation set alone makes a
+# How large a part of each spread is luck? In the picture every bar is the squared spread of one run, as three shares.
+
+# %%
+parts = ["luck of the run", "luck of the evaluation set", "classes"]
+known = spreads[[not isinstance(one, str) for one in spreads[parts[0]]]]
+shares = known[parts].map(lambda cell: 100 * cell.numbers[0])
+figure, ax = plt.subplots(figsize=(7, 0.28 * len(known) + 0.9))
+left = np.zeros(len(known))
+for part, tint in zip(parts, (plots.NON_MEMBER, "0.75", plots.MEMBER)):
+    ax.barh(range(len(known))[::-1], shares[part], left=left, color=tint, label=part)
+    left += shares[part].to_numpy()
+ax.set_yticks(range(len(known))[::-1], map(plots.in_figure, known["trained on"]), fontsize=7)
+ax.set(xlabel="share of the squared spread (%)", xlim=(0, 100))
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+study.figure(figure, "shares_of_the_spread",
+             f"A bar in three parts for each of {len(known)} training sets: luck of the run is "
+             f"{shares[parts[0]].min():.0f} to {shares[parts[0]].max():.0f} % of the squared "
+             f"spread, luck of the evaluation set {shares[parts[1]].min():.0f} to "
+             f"{shares[parts[1]].max():.0f} %.")
+
+# %% [markdown]
+# With sixty images a class the evaluation set alone makes a
 # spread of several points, so small differences mean nothing. Where all runs share one condensed set (`condensed_sets = 1` in
 # notebook 2), "luck of the run" is that of the training alone; what another condensation would have changed is counted with the
 # classes. And models of few images are less accurate, which by itself leaves more room for a spread: an amplification is a
@@ -495,7 +543,9 @@ for row, measure, title in zip(axes, (accuracy, withstand), ("right", "right aft
         ax.axhline(0, color="0.6", linestyle=":", linewidth=1)
         ax.set(title=plots.in_figure(name), xlabel=f"{title} (%)")
     row[0].set_ylabel("AUC above luck (points)")
-study.figure(figure, "classes_joined")
+study.figure(figure, "classes_joined",
+             "Panels with a sign for each class: leak upwards, accuracy to the right above, "
+             "robustness to the right below; one column each for " + ", ".join(joined) + ".")
 
 # %% [markdown]
 # Each panel is a training set and each sign a class; on top the classes' accuracy, below how many of them withstand PGD. If the
@@ -512,7 +562,22 @@ related = {(name, title): fairness.rank_correlation(a[name], b[name])
 rows = [{"trained on": name} | {
     title: tables.number(*related[name, title]) if (name, title) in related else "-"
     for title in pairs} for name in judged_names]
-study.table(pd.DataFrame(rows), "rank_correlations", comparison.luck(related.values()))
+at_the_end["rank correlations"] = study.table(
+    pd.DataFrame(rows), "rank_correlations", comparison.luck(related.values()))
+voice.shown("rank_correlations", pd.DataFrame(rows))
+
+# %%
+above = {}                                               # intervals above 0
+figure, axes = plt.subplots(1, len(pairs), figsize=(10, 0.28 * len(judged_names) + 0.9))
+for ax, title in zip(axes, pairs):
+    of = {name: one for (name, which), one in related.items() if which == title}
+    above[title] = sum(low > 0 for _, low, _ in of.values())
+    plots.intervals(ax, *np.array([*of.values()]).T, [*of], plots.MEMBER, markersize=4)
+    ax.axvline(0, color="0.6", linestyle=":", linewidth=1)
+    ax.set(xlabel=f"rank correlation of\n{title}", xlim=(-1, 1))
+study.figure(figure, "correlations_of_classes",
+             "Intervals of three rank correlations over the classes, a row a training set. "
+             + "; ".join(f"{title}: {n} lie above 0" for title, n in above.items()) + ".")
 
 # %% [markdown]
 # **What it does not show.** Ten classes are ten points, and an interval over ten points is wide: only a very strong relation can
@@ -544,7 +609,8 @@ for name in (name for name in shown if made_of[name] == "condensed"):
         "spread, equal": controls.above_as_accurate(
             right[name], right[name], of_real, spread, y, rng)}
 claims = against_chen.chen_claims(measured)
-study.table(claims, "chen_claims_by_set", against_chen.chen_luck(measured))
+at_the_end["Chen et al., set by set"] = study.table(claims, "chen_claims_by_set",
+                                                    against_chen.chen_luck(measured))
 
 # %% [markdown]
 # In short, for how many training sets which verdict was given. (Look at the controls, too: what holds for real images at equal
@@ -593,7 +659,10 @@ for ax, (measure, which) in zip(axes, better.items()):
            yticklabels=map(plots.in_figure, properties["trained on"]),
            xlabel={"leak": "AUC (%)", "spread": "points"}.get(measure, "%"))
 axes[1].axvline(50, color="0.6", linestyle=":", linewidth=1)
-study.figure(figure, "four_properties")
+study.figure(figure, "four_properties",
+             f"Intervals of accuracy, leak, robustness and spread, a row for each of "
+             f"{len(properties)} training sets; grey is the original, blue real, green "
+             "condensed.")
 
 # %% [markdown]
 # Grey is the original, blue are real images, green are condensed ones. Read a row from left to right: that is what this training
@@ -669,3 +738,13 @@ tables.shown(committed("cifar-small", "chen_claims")[0])
 # - F. Croce, M. Hein, *Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks*, ICML 2020
 #   (AutoAttack).
 # - D. Bonett, T. Wright, *Sample size requirements for estimating Pearson, Kendall and Spearman correlations*, Psychometrika 2000.
+
+# %% [markdown]
+# ## All tables
+#
+# Those of which the text above gave a sentence or a picture only.
+
+# %%
+for name, table in at_the_end.items():
+    print(name)
+    display(table)

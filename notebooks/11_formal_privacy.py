@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 11. Formal privacy: a guarantee beside every attack
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: 6 7 8; part III, further: 9 10 **11** 12.<br>
+# > **Last time** attacks measured what models show; **this time** a proof limits what any attack can find. **Next time** the attacker is
+# > handed the images.
+#
 # **Question.** Attacks can only refute: who is not recognised today may be recognised tomorrow. Differential privacy turns this
 # round and *proves* how well anybody can be recognised at most. What does the proof cost, does it hold when it is put to the
 # test, and what does condensing look like beside it?
@@ -92,7 +96,7 @@ from dcpriv_lib.models import training
 from dcpriv_lib.privacy import accounting as dp, auditing, dp_sgd, gan, noisy_embeddings, psg
 from dcpriv_lib.privacy.mechanism import assert_releases, clip
 from dcpriv_lib.privacy.recipe import Recipe
-from dcpriv_lib.results import comparison, literature, plots, tables, verdicts
+from dcpriv_lib.results import comparison, literature, plots, tables, verdicts, voice
 from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study
 
@@ -102,6 +106,7 @@ study = Study(**parameters.check(globals()))
 pool, classes = study.pool, study.classes
 people, per_class = len(pool) // 2, len(pool) / 2 / len(classes)   # public: how many members
 limits.check("11_formal_privacy", study)
+at_the_end = {}                                          # tables, under "All tables"
 rate = dp.sampling_rate(dp_batch, people)                # everybody's chance to be in a batch
 dm_rate = dp.sampling_rate(dm_batch, per_class)          # the same, in a release of DM
 settings = study.settings_of(control_ipc)                # how notebook 2 condensed
@@ -146,7 +151,9 @@ for ax, sigma in zip(axes, (0.2, 1, 4)):
     ax.lines[-1].set_visible(False)                      # there is no target in this picture
     ax.set(title=rf"$\sigma$ = {sigma}", xlabel="released sum, others subtracted")
 axes[2].legend(axes[2].lines[:2], ["without you", "with you"], fontsize=7)
-study.figure(figure, "two_sums")
+study.figure(figure, "two_sums",
+             "Two bell curves, without you and with you, at three strengths of noise: far "
+             "apart, half over each other, and nearly the same.")
 
 # %% [markdown]
 # On the left everybody can tell whether you were there. On the right nobody can, however clever: no attack separates two curves
@@ -192,7 +199,10 @@ for ax, epsilon in zip(axes, (1, 10)):
            xlim=(0, 1), ylim=(0, 1))
 axes[0].set_ylabel("true positive rate")
 axes[1].legend(loc="lower right", fontsize=8)
-study.figure(figure, "forbidden_region")
+study.figure(figure, "forbidden_region",
+             "Two squares of true against false positive rates. With epsilon 1 most of the "
+             "upper half is forbidden to every attack, with epsilon 10 only a sliver at the "
+             "edge.")
 
 # %% [markdown]
 # $\varepsilon = 1$ (with $\delta = 10^{-5}$) is a strong promise: whoever accuses 1 % of the innocent finds at most 2.7 % of the
@@ -228,7 +238,10 @@ assert (by["pld"] <= by["rdp"]).all()
 ax.set(xscale="log", yscale="log", xlabel="releases T",
        ylabel=rf"$\varepsilon$ at $\delta$ = {delta:g}")
 ax.legend(fontsize=8)
-study.figure(figure, "composition")
+study.figure(figure, "composition",
+             f"Epsilon against the number of releases. After {steps_shown[-1]} with sigma 2 it "
+             f"is {dp.epsilon(2, 1, steps_shown[-1], delta):.1f} with everybody in each, and "
+             f"{by['pld'][-1]:.1f} with a sample of {rate:.0%}.")
 
 # %% [markdown]
 # *Who is counted together?* A person has one label. In a sum a class only one row moves when they come or go, so releases about
@@ -452,7 +465,9 @@ for row, method in zip(axes, ("DM", "mean embedding", "PSG")):
         some = images.unflatten(0, (len(classes), -1))[:, :2].transpose(0, 1).flatten(0, 1)
         plots.images(ax, study.split.grey_levels(some), len(classes),
                      rf"{method}, $\varepsilon$ = {epsilon:g}".replace("inf", r"$\infty$"))
-study.figure(figure, "private_images")
+study.figure(figure, "private_images",
+             "Two synthetic images of each class, a row for each method and a column for each "
+             "epsilon, from the strictest to none.")
 
 # %% [markdown]
 # Two synthetic images of each class. The more noise, the less is left of the digits; what looks like texture is noise that the
@@ -510,7 +525,9 @@ for ax, name in zip(axes, shown_sets):
     some = images.unflatten(0, (len(classes), -1))[:, :3].transpose(0, 1).flatten(0, 1)
     plots.images(ax, study.split.grey_levels(some), len(classes),
                  recipes[name].label.replace("epsilon", r"$\varepsilon$ ="))
-study.figure(figure, "generated_images")
+study.figure(figure, "generated_images",
+             f"Three images of each class, drawn by {len(shown_sets)} generators: a GAN, and "
+             "DP-MERF with less noise and with more.")
 
 # %% [markdown]
 # Three images of each class. A GAN tends to draw the same image again and again (*mode collapse*): nothing in its loss asks for
@@ -554,7 +571,10 @@ for epsilon in dp_epsilons:
     ax.text(needed, 101, rf"$\varepsilon$ = {epsilon:g}", ha="center", fontsize=8)
 ax.set(xscale="log", xlabel="deviation of the noise on every weight", ylabel="accuracy (%)",
        ylim=(0, 100))
-study.figure(figure, "output_perturbation")
+study.figure(figure, "output_perturbation",
+             "Accuracy against the noise on every weight, from "
+             f"{100 * accuracies[0].mean():.0f} % to {100 * accuracies[-1].mean():.0f} %, and "
+             "dashed lines at the noise that one person would need.")
 
 # %% [markdown]
 # The dashed lines are the noise that hides *this* person at each $\varepsilon$; a proof for everybody takes more. Where the model
@@ -597,7 +617,8 @@ for name, (sigma, q, T) in mechanisms.items():
                 zip(("epsilon", "mu", "the whole curve"), allowed)}
     promised.append({"method": recipe.family, "T": T} | {
         title: tables.plain(*one) for title, one in numbers.items()})
-study.table(pd.DataFrame(promised), "formal_promises")
+at_the_end["promises"] = study.table(pd.DataFrame(promised), "formal_promises")
+voice.shown("formal_promises", pd.DataFrame(promised))
 
 # %%
 figure, axes = plt.subplots(1, len(dp_epsilons), figsize=(4.5 * len(dp_epsilons), 4),
@@ -615,7 +636,9 @@ for ax, epsilon in zip(axes[0], dp_epsilons):
             label="by the releases themselves")
     ax.set(title=name.replace("epsilon", r"$\varepsilon$ ="), xlim=(1e-3, 1), ylim=(1e-3, 1))
     ax.legend(loc="lower right", fontsize=7)
-study.figure(figure, "trade_offs")
+study.figure(figure, "trade_offs",
+             "ROC curves of the audit on logarithmic axes, a panel for each epsilon, below "
+             "three curves of what epsilon, mu, and the releases themselves allow.")
 
 # %% [markdown]
 # (Two bell curves $\mu$ apart have an AUC of $\Phi(\mu / \sqrt 2)$; no attack on the releases, or on anything made of them, has a
@@ -638,6 +661,8 @@ study.figure(figure, "trade_offs")
 alone = {epsilon: (halves[0], FittedRelease(asked[f"mean embedding, epsilon {epsilon:g}"], fit))
          for epsilon in levels}
 of_people = world.members_in_releases("sums", alone, world.sets("sums", alone))
+
+# %%
 figure, axes = plt.subplots(1, len(levels), figsize=(3.3 * len(levels), 2.6))
 for ax, epsilon, b in zip(axes, levels, of_people):
     for who, colour in ((member[0], plots.MEMBER), (~member[0], plots.NON_MEMBER)):
@@ -645,11 +670,13 @@ for ax, epsilon, b in zip(axes, levels, of_people):
     ax.set(xlabel="$b$ by least squares", yticks=[],
            title=rf"mean embedding, $\varepsilon$ = {epsilon:g}".replace("inf", r"$\infty$"))
 axes[0].legend(["members", "others"], fontsize=8)
-study.figure(figure, "least_squares")
+study.figure(figure, "least_squares",
+             "Histograms of what least squares finds for members and for others, a panel for "
+             "each epsilon, without noise in the last.")
 
 # %% [markdown]
-# Sums look harmless, and without noise they give the members away, if they have more coordinates than there are people in
-# question.
+# Sums look harmless, and without noise they give the members away, if they have more coordinates than there are people who
+# are asked about.
 #
 # With noise, real people are a poor test. They look alike, and much of what one contributes is contributed by others too. An audit
 # that asks about them would find a broken guarantee sound. That is what the canaries with a direction of their own are for.
@@ -711,7 +738,11 @@ ax.set(xscale="log", xlabel="noise that is added, as a part of what is accounted
        ylabel="refuted (% of audits)", ylim=(-3, 103))
 ax.set_xticks([0.05, 0.1, 0.2, 0.5, 1], ["0.05", "0.1", "0.2", "0.5", "1"])
 ax.legend(fontsize=8)
-study.figure(figure, "power_of_the_audit")
+study.figure(figure, "power_of_the_audit",
+             "How many audits refute a guarantee against the noise that was added. A tenth of "
+             "it: "
+             + ", ".join(f"{method} {100 * caught.iloc[np.abs(parts - 0.1).argmin()]:.0f} %"
+                         for method, caught in power.items()) + ".")
 
 # %% [markdown]
 # At the right end all of the noise is there, and nothing should be refuted. A tenth of it should be caught nearly always: that
@@ -800,11 +831,12 @@ texts = pd.DataFrame({
 unit = f"Every epsilon is for delta = {delta:g}, one image more or less, and a secret seed."
 note = (f"{unit} The audit has {m:,} artificial people and {guesses:,} guesses. It cannot show "
         f"more than {largest:.2f}, so larger claims cannot be tested.")
-study.table(texts, "formal_privacy", note)
+at_the_end["all methods"] = study.table(texts, "formal_privacy", note)
+voice.shown("formal_privacy", texts)
 
 # %% [markdown]
-# How to read the bounds. They are what *this* attacker showed with so many canaries. Against a correct proof they stay below the
-# guarantee; how far below says as much about the attacker as about the training. The bound against Gaussian noise takes the claim
+# The table is under "All tables", at the end. How to read its bounds: they are what *this* attacker showed with so many canaries.
+# Against a correct proof they stay below the guarantee; how far below says as much about the attacker as about the training. The bound against Gaussian noise takes the claim
 # for the whole curve of a Gaussian mechanism, which forbids more, and so it is larger.
 #
 # The same as curves, with logarithmic axes. Left, what is claimed and done; right, the broken variants, which claim the same.
@@ -821,7 +853,9 @@ for ax, end in zip(axes, (f"epsilon {strictest:g}", "a tenth of the noise")):
     ax.set(title=end, xlim=(1e-3, 1), ylim=(1e-3, 1))
 axes[1].set_ylabel("")
 axes[0].legend(loc="lower right", fontsize=8)
-study.figure(figure, "roc_and_forbidden_region")
+study.figure(figure, "roc_and_forbidden_region",
+             "ROC curves of the audit beside the region that the guarantee forbids: on the "
+             "left with all of the noise, on the right with a tenth of it.")
 
 # %% [markdown]
 # At the left end of a curve a handful of canaries decide; a band that reaches out of the region refutes nothing.
@@ -852,14 +886,17 @@ ax.set(yscale="log", xlabel="accuracy on non-members (%)",
 ax.set_yticks([bottom, 0.1, 1, largest, 10, top],
               ["0", "0.1", "1", "most\nto show", "10", "no guarantee"])
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=6)
-study.figure(figure, "accuracy_and_epsilon")
+study.figure(figure, "accuracy_and_epsilon",
+             f"Accuracy to the right and epsilon upwards for {len(compared)} recipes; open "
+             "marks are guarantees, filled ones what the audit showed, crosses those it "
+             f"refuted: {(compared['guarantee'] == auditing.REFUTED).sum()}.")
 
 # %% [markdown]
 # ### The attacker who only sees outputs
 #
 # Beside this attacker stands that of notebook 7, who sees nothing but a model's outputs, with the attacks that were the best in
 # notebook 6. That is no test of a guarantee: a guarantee is about everything that is released. It shows what the noise protects
-# from in practice. Every row says which leak would have been detected. The column A/A compares members with members and should
+# from in practice. Every row of the table (at the end) says which leak would have been detected. The column A/A compares members with members and should
 # hold 50 %. The canaries with a wrong label are few, so for them the last column says how large an AUC would have had to be.
 
 # %%
@@ -878,7 +915,8 @@ texts = verdicts.examined_cells(seen.drop(columns="pairs")).assign(**{
     "canaries: AUC": tables.rates(worst_off, "auc"),
     "detectable": tables.plain_column(
         worst_off["auc_detectable"].where(lambda auc: auc < 1), "{:.0 %}", "none")})
-study.table(texts, "formal_outputs", verdicts.luck(seen))
+at_the_end["outputs"] = study.table(texts, "formal_outputs", verdicts.luck(seen))
+voice.shown("formal_outputs", texts)
 
 # %% [markdown]
 # "No leak detected" is worth what stands behind it. Where only an AUC far from 50 % would have been detected, as among the
@@ -967,13 +1005,11 @@ print(f"grey levels of all images: mean {mean:.2f}, deviation {deviation:.2f}; "
 # models. $\delta = 10^{-5}$, and the unit is one image, added or removed:
 
 # %%
-tables.shown(committed("mnist-small", "formal_privacy")[0])
-
-# %%
+at_the_end["all methods, MNIST"] = tables.shown(committed("mnist-small", "formal_privacy")[0])
 tables.shown(committed("mnist-small", "formal_verdict")[0])
 
 # %% [markdown]
-# The condensed images in these two tables are those of notebook 2, by gradient matching in a hundred updates. That is not what an
+# The condensed images in this table, and in that of all methods at the end, are those of notebook 2, by gradient matching in a hundred updates. That is not what an
 # owner would choose. Put like beside like, with the best sets of notebook 9 from the same profile:
 
 # %%
@@ -1093,3 +1129,13 @@ tables.shown(pd.DataFrame([
 #   K. Chaudhuri, *Auditing f-differential privacy in one run*, ICML 2025.
 # - N. Carlini, V. Feldman, M. Nasr, *No free lunch in "Privacy for free"*, 2022.
 # - T. Dockhorn, T. Cao, A. Vahdat, K. Kreis, *Differentially private diffusion models*, TMLR 2023 (of DPGEN, in an appendix).
+
+# %% [markdown]
+# ## All tables
+#
+# Those of which the text above gave a sentence or a picture only.
+
+# %%
+for name, table in at_the_end.items():
+    print(name)
+    display(table)

@@ -18,6 +18,10 @@
 # %% [markdown]
 # # 12. You are handed the images
 #
+# > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: 6 7 8; part III, further: 9 10 11 **12**.<br>
+# > **Last time** a proof limited every attacker; so far all others could only ask a model. **This time**, the last, the attacker holds the
+# > images themselves.
+#
 # **Question.** Whoever condenses in order to *share* hands over the images, and not a model that one may ask. What do the images
 # say about the people who were condensed?
 #
@@ -87,7 +91,7 @@ from dcpriv_lib.evaluation import canaries, controls, examination, released_sets
 from dcpriv_lib.jobs import FittedRelease, StartedElsewhere, Training, each
 from dcpriv_lib.models.training import epochs_for
 from dcpriv_lib.privacy import accounting as dp, auditing, gan, noisy_embeddings
-from dcpriv_lib.results import comparison, plots, tables, verdicts
+from dcpriv_lib.results import comparison, plots, tables, verdicts, voice
 from dcpriv_lib.results.kept import committed
 from dcpriv_lib.study import Study
 
@@ -120,7 +124,9 @@ plots.arrow(ax, (2.05, 1.6), (3.15, 1.6), "condense")
 plots.arrow(ax, (5.25, 1.75), (6.3, 2.5), "train")
 plots.arrow(ax, (8.1, 2.6), (8.8, 2.6), "ask")
 plots.arrow(ax, (5.25, 1.45), (8.8, 0.65), "hand over")
-study.figure(figure, "two_doors")
+study.figure(figure, "two_doors",
+             "Diagram: members are condensed to synthetic images. One attacker may ask a model "
+             "that was trained on them, the other holds the images.")
 
 # %% [markdown]
 # ## The sets
@@ -155,7 +161,8 @@ shown = [made[0]["images"][::len(made[0]["images"]) // len(classes)] for made in
 figure, ax = plt.subplots(figsize=(6.5, 0.62 * len(sets)))
 plots.images(ax, study.split.grey_levels(np.concatenate(shown)), len(classes))
 plots.name_rows(ax, sets)
-study.figure(figure, "released_shown")
+study.figure(figure, "released_shown",
+             "One image of every class, a row for each released set: " + ", ".join(sets) + ".")
 
 # %% [markdown]
 # ## What the eye sees
@@ -170,7 +177,9 @@ for ax, (name, made) in zip(axes, sets.items()):
                for rows in (pool[member[0]], pool[~member[0]])]
     rows = torch.stack([S, *nearest], 1).flatten(0, 1)
     plots.images(ax, study.split.grey_levels(rows), 3, name.replace(" from", "\nfrom"))
-study.figure(figure, "what_the_eye_sees")
+study.figure(figure, "what_the_eye_sees",
+             "Five released images of every set, each beside the member and the non-member "
+             "that look most like it.")
 
 # %% [markdown]
 # In each panel: a released image on the left, its nearest member in the middle, its nearest non-member on the right. Where the left
@@ -210,7 +219,10 @@ bars.bar(np.arange(1, 13), w[order], width=0.6,
          color=np.where(of_member, plots.MEMBER, plots.NON_MEMBER))
 bars.plot(np.arange(1, 13)[started], w[order][started] + 0.02, "k*", clip_on=False)
 bars.set(xlim=(-0.5, 12.5), xticks=[], ylabel="weight", ylim=(0, None))
-study.figure(figure, "unmixing_by_hand")
+study.figure(figure, "unmixing_by_hand",
+             "A released image, the twelve people with most weight in it, and their weights as "
+             f"bars: {of_member.sum()} are members, {started.sum()} have a star, which marks a "
+             "real ingredient.")
 
 # %% [markdown]
 # Blue bars are members, orange ones are not; a star marks a person whose image the condensation really started from. The mixture gives
@@ -249,7 +261,9 @@ for ax, one in zip(axes, np.flatnonzero(~canary)[:3]):
     plots.with_and_without(ax, score[member[:, one], one], score[~member[:, one], one])
     plots.inset(ax, study.split.grey_levels(study.images[pool[[one]]]))
     ax.set(xlabel="score of this person")
-study.figure(figure, "scores_of_three")
+study.figure(figure, "scores_of_three",
+             "Histograms of one score for three people, blue over the sets that were made with "
+             "them, orange over those without.")
 
 # %% [markdown]
 # The three have scores far apart, whether or not they were condensed; what membership adds is small beside that. So the attacker
@@ -267,6 +281,9 @@ texts = verdicts.examined_cells(average)
 study.table(texts.drop(columns="pairs"), "released_attacks", verdicts.luck(average))
 by_set = texts.pivot(index="attack", columns="released", values="AUC")
 by_set.reindex([*found[looked_at]])[released]
+
+# %%
+voice.shown("released_attacks", texts)
 
 # %% [markdown]
 # Read a column from top to bottom: which idea fits which method? Where a method started from real images and kept them, looks are
@@ -334,7 +351,7 @@ study.table(texts, "two_doors", f"{verdicts.luck(of_images)} "
 figure, axes = plt.subplots(1, 2, figsize=(9, 0.42 * len(doors) + 1.3), sharey=True,
                             layout="constrained")
 for ax, measure, title in zip(axes, ("auc", "above_all"), (
-        "AUC (%), the average person", "canaries above all left out (%)")):
+        "AUC (%), the average person", "above every non-member canary (%)")):
     for door, colour, offset in (("model", plots.NON_MEMBER, 0.12),
                                  ("images", plots.SYNTHETIC, -0.12)):
         rows = [row[door] if measure == "auc" else row["worst"][door] for row in doors]
@@ -345,7 +362,10 @@ axes[0].axvline(50, color="0.6", linestyle=":", linewidth=1)
 names = ["ask one model", "hold the images"]
 figure.legend(axes[1].get_legend_handles_labels()[0], names, loc="outside upper center",
               ncols=2, fontsize=8)
-study.figure(figure, "two_doors_compared")
+study.figure(figure, "two_doors_compared",
+             "AUC by one model and by the images: " + "; ".join(
+    f"{row['released']} {100 * row['model']['auc']:.1f} and "
+    f"{100 * row['images']['auc']:.1f} %" for row in doors) + ".")
 
 # %% [markdown]
 # The right picture is about the canaries, people with a wrong label: how many of them score above every canary who was left out?
@@ -375,7 +395,9 @@ pair = torch.cat([faces, torch.as_tensor(made["images"][far.argmin(1)])])
 plots.images(ax, study.split.grey_levels(pair), 8)
 plots.ticks_and_crosses(ax, member[0][sure])
 plots.name_rows(ax, ["people", "nearest image"])
-study.figure(figure, "worst_off")
+study.figure(figure, "worst_off",
+             "The eight people accused first, ticked if they were condensed: "
+             f"{member[0][sure].sum()}; below each the released image nearest to them.")
 print(f"{member[0][sure].sum()} of these 8 were condensed, {canary[sure].sum()} are canaries")
 
 # %% [markdown]
@@ -415,7 +437,9 @@ figure, ax = plt.subplots(figsize=(7, 2.6))
 some = torch.cat([X[kind_of[kind][:8]] for kind in kinds])
 plots.images(ax, study.split.grey_levels(some), 8)
 plots.name_rows(ax, kinds)
-study.figure(figure, "special_people")
+study.figure(figure, "special_people",
+             "Eight images of each kind: wrong labels, images with a small patch of random "
+             "pixels, people who are there four times, and near-duplicates.")
 
 # %%
 marked = membership_matrix(len(pool), n_sets, study.rng("special people's halves"))
@@ -490,7 +514,11 @@ ax.set(xticks=range(len(steps)), xticklabels=steps, xlabel="iterations",
        ylabel="AUC (%), images")
 ax.axhline(50, color="0.6", linestyle=":", linewidth=1)
 ax.legend(title=f"{factor_method} from", fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-study.figure(figure, "released_updates")
+study.figure(figure, "released_updates",
+             "AUC of the images over the iterations, from the start to the end: " + "; ".join(
+    f"{start} {100 * by_start[start, 0].mean():.1f} to "
+    f"{100 * by_start[start, steps[-1]].mean():.1f} %"
+    for start in factor_starts) + ".")
 
 # %% [markdown]
 # ### An attacker who knows the start
@@ -730,8 +758,8 @@ verdict = pd.DataFrame(verdict, columns=["question", "this run", "answer"])
 study.table(verdict, "released_verdict", verdicts.luck(of_images))
 
 # %% [markdown]
-# **How to read it.** "Recognised" says that the average person is told from people who were left out, by somebody who holds the images
-# and condenses as the owner did. "No leak detected" is about these attacks and this many people, and comes with what would have been
+# **How to read it.** "Recognised" says that the average person is recognised among people who were left out, by somebody who holds the
+# images and condenses as the owner did. "No leak detected" is about these attacks and this many people, and comes with what would have been
 # found. It is no proof. A proof needs noise, and the rows with a guarantee show what it costs at this size. No model of the images can know
 # more than the images do, so what nobody could read off the images, no model could say. The reverse is false, as this notebook shows;
 # and these attacks are not all that anybody could think of.

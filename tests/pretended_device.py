@@ -15,6 +15,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from dcpriv_lib.engine import devices
+
 DEVICE = torch.device("meta")
 aten = torch.ops.aten
 MOVES = aten._to_copy.default, aten.copy_.default
@@ -47,6 +49,10 @@ class There(torch.Tensor):
 
     def __repr__(self):
         return f"There({self.held!r})"
+
+    def __format__(self, spec):
+        """Return the text of a single number; the device is waited for."""
+        return format(self.item(), spec) if self.dim() == 0 else repr(self)
 
     def tolist(self):
         """Return the values; the device is waited for."""
@@ -109,19 +115,30 @@ class Device(TorchDispatchMode):
 
 
 class _Made(TorchFunctionMode):
-    """Values of Python become tensors here, and are then sent to the device: torch itself would lose them there."""
+    """Values of Python become tensors here, and are then sent to the device: torch itself would lose them there.
+
+    It would also exchange what a tensor claims to be without what it holds, where its ``data`` are set.
+    """
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
         if function in (torch.tensor, torch.as_tensor) and kwargs.get("device") is not None:
             device = kwargs.pop("device")
             return function(*args, **kwargs).to(device)
+        if function == torch.Tensor.data.__set__ and isinstance(args[0], There):
+            args[0].held = args[1].held
         return function(*args, **kwargs)
 
 
 @contextlib.contextmanager
 def entered():
-    """Enter `Device`, and let `Module.to` replace parameters, which it does not where tensors change their class."""
+    """Enter `Device`, and let `Module.to` replace parameters, which it does not where tensors change their class.
+
+    What `devices.use` sets is afterwards as it was.
+    """
+    precisions = torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+    before = [one.fp32_precision for one in precisions], torch.are_deterministic_algorithms_enabled(), devices._used
+    cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
     overwrites = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     try:
@@ -129,3 +146,8 @@ def entered():
             yield device
     finally:
         torch.__future__.set_overwrite_module_params_on_conversion(overwrites)
+        for one, precision in zip(precisions, before[0]):
+            one.fp32_precision = precision
+        torch.use_deterministic_algorithms(before[1])
+        devices._used = before[2]
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn

@@ -8,11 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pandas as pd
+from bs4 import BeautifulSoup
 
 from dcpriv_lib.condensation import method
-from dcpriv_lib.engine import paths
+from dcpriv_lib.engine import paths, store
 
 TESTS = Path(__file__).parent
 SOON = 60  # seconds, on a machine that does other things
@@ -30,10 +32,10 @@ class Bomb:
         return Path.touch, (self.marker,)
 
 
-def engine(folder, profile="tiny", targets=(), tools=(), config=(), **popen):
+def engine(folder, profile="tiny", targets=(), tools=(), config=(), cores=2, **popen):
     """Start the engine with its results in `folder`; its own state stays in `folder` too. Without targets: all of
     it. `tools` are folders whose programs take the place of others; `config` more of --config."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
         "DCPRIV_RESULTS": str(folder),
         "PATH": os.pathsep.join([*map(str, tools), os.path.dirname(sys.executable), os.environ["PATH"]]),
@@ -42,7 +44,7 @@ def engine(folder, profile="tiny", targets=(), tools=(), config=(), **popen):
         [
             "snakemake",
             "--cores",
-            "2",
+            str(cores),
             "--directory",
             str(folder),
             "--snakefile",
@@ -113,3 +115,19 @@ def cluster(folder: Path, n_workers: int):
         for process in reversed(processes):
             process.kill()
             process.wait()
+
+
+def rendered(cells, folder, name="06_page", **options):
+    """Return the page that the report's own Sphinx makes of a notebook's cells, and what it warned of.
+
+    `options` are more of Sphinx's, with "__" for ".".
+    """
+    from dcpriv_lib.results import report
+    from dcpriv_lib.results.pages import sources
+
+    page = sources.page(nbformat.v4.new_notebook(cells=cells), name, folder / "source", folder / "tables", set())
+    store.write(folder / f"source/{name}.ipynb", nbformat.writes(page).encode())
+    store.write(folder / "source/index.md", f"# Index\n\n```{{toctree}}\n{name}\n```\n".encode())
+    options = {key.replace("__", "."): value for key, value in options.items()}
+    warnings = report.sphinx(folder / "source", folder / "built", options)
+    return BeautifulSoup((folder / f"built/{name}.html").read_text(), "html.parser"), warnings

@@ -40,7 +40,7 @@ def profile(tmp_path, monkeypatch):
         ("image_lr: 1e-1", ["image_lr = '1e-1'", "this is text, write {image_lr: 0.1}"]),  # YAML 1.1 wants 1.0e-1
         ("image_lr: .inf", ["image_lr = inf", "expected a number from 1e-09 to 10000"]),
         ("dataset: 5", ["dataset = 5", "expected the name of a data set"]),
-        ("iterations: [3, 4, 5]", ["iterations = [3, 4, 5]", "one number, or 2, one for each of ipc = [10, 50]"]),
+        ("iterations: [3, 4, 5]", ["iterations = [3, 4, 5]", "one number, or 2, one for each of ipc = [10, 20]"]),
         ("condensed_sets: 0", ["condensed_sets = 0", "expected a whole number from 1"]),
         ("ipc: [ten]", ["ipc = ['ten']", "expected a whole number from 1 to 10,000, or a list"]),
         ("ipc: [20]", ["control_ipc = 10", "expected one of ipc = [20]"]),

@@ -12,7 +12,8 @@ from dcpriv_lib.results import tables
 README = (paths.REPOSITORY / "README.md").read_text()
 BRACKETED = re.compile(r"[\d.]+ (?:%|points) \[[-\d., ]+\]")
 QUOTED = BRACKETED.findall(" ".join(README.split()))
-CLAIMS = README[README.index("| claim |") : README.index("## The notebooks")].splitlines()[2:-1]
+CLAIMS = re.findall(r"^\| .*\|$", README[README.index("| claim |") : README.index("## Cite")], re.MULTILINE)[1:]
+FIRST_SCREEN = re.sub(r"!\[.*?\]\(.*?\)", "", README[README.index("\n") : README.index("## Claims")])
 LINKS = sorted(set(re.findall(r"\]\(([^)#:]+)\)", README)))
 
 
@@ -39,6 +40,17 @@ def test_the_numbers_of_a_claim_are_in_the_tables_that_it_names(claim):
     where = [paths.REPOSITORY / link for link in re.findall(r"\]\(([^)]+)\)", claim)]
     sources = "".join(map(words, where))
     assert where and all(number in sources for number in BRACKETED.findall(claim)), claim
+
+
+@pytest.mark.parametrize(("number", "link"), re.findall(r"\[([\d.]+ %)\]\((\S+)\)", README))
+def test_a_number_that_is_a_link_is_in_the_table_that_it_leads_to(number, link):
+    assert re.search(rf"(?<![\d.]){number} \[", words(paths.REPOSITORY / link)), number
+
+
+def test_the_answer_is_short_and_each_claim_has_few_numbers():
+    shown = re.sub(r"\]\(.*?\)", "]", FIRST_SCREEN)
+    assert len(re.findall(r"[A-Za-z]+", shown)) <= 120 and len(re.findall(r"\d[\d.,]*(?= %)", shown)) <= 5
+    assert all(len(BRACKETED.findall(claim)) <= 2 for claim in CLAIMS) and len(CLAIMS) > 20
 
 
 @pytest.mark.parametrize("link", LINKS)

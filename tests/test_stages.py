@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+import subprocess
+import sys
 
 import nbformat
 import numpy as np
@@ -192,6 +194,19 @@ def test_results_without_lists_are_looked_through_as_far_as_they_tell(left):
     assert removed == {"split.npz", "notebooks/01_data_split.ipynb"} | FIFTH
 
 
+def test_a_list_that_is_gone_is_a_damage_where_there_was_one(left):
+    folder, profile = left
+    notebook = folder / "notebooks/05_results.ipynb"
+    executed = nbformat.read(notebook, 4)
+    (folder / "notebooks/05_results.sha256").unlink()
+    for begun, lines in (("2026-11-30T23:59:59+00:00", 0), ("2026-12-01T00:00:00+00:00", 1), (None, 0)):
+        executed.metadata["papermill"] = {"start_time": begun}
+        nbformat.write(executed, notebook)
+        found, removed = remove_damaged(folder, profile)
+        assert len(found) == lines and removed == (FIFTH if lines else set())
+        assert all("05_results.sha256, left by notebook 5, is gone: the notebook runs again" in one for one in found)
+
+
 def test_what_a_notebook_left_by_hand_with_other_settings_is_no_damage(left):
     folder, profile = left
     inputs = store.inputs_of(folder / "targets.npz")
@@ -217,3 +232,71 @@ def test_what_was_left_with_other_settings_is_removed_and_nothing_else(tmp_path)
     assert [stage.number for stage in stages.remove_other(tmp_path, profile)] == [2, 4]
     assert kept.exists() and not other.exists() and not unknown.exists()
     assert stages.remove_other(tmp_path, profile) == []
+
+
+# ---------------------------------------------------------------- one notebook alone
+
+
+def notebook(name: str):
+    return paths.NOTEBOOKS / f"{name}.ipynb"
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "first"),
+    [
+        ("01_data_split", [], []),
+        ("05_results", [], [1, 2, 3, 4]),
+        ("05_results", ["split", "shadows"], [2, 4]),
+        ("02_condensation", ["split"], []),
+        ("08_the_authors_models", [], []),
+        ("solutions/02_solutions", [], [1, 2]),
+        ("solutions/02_solutions", ["split", "targets"], [2]),  # it leaves its synthetic sets, too
+        ("solutions/05_solutions", ["split", "targets", "condensed_sets", "shadows", "attacks"], []),
+    ],
+)
+def test_a_notebook_alone_is_told_which_others_run_before_it(tmp_path, name, there, first):
+    for one in there:
+        (tmp_path / stages.file_of(one)).touch()
+    assert [stage.number for stage in stages.to_run_first(notebook(name), tmp_path)] == first
+
+
+@every_stage
+def test_what_runs_first_leaves_all_that_a_notebook_waits_for(stage, tmp_path):
+    first = stages.to_run_first(notebook(stage.name), tmp_path)
+    left = {name for one in first for name in one.leaves}
+    assert all(set(one.reads) <= left for one in [*first, stage])
+    assert all(one.number < stage.number for one in first)
+
+
+@pytest.mark.parametrize(("profile", "command"), [("quick", True), ("nobody-wrote-one", False)])
+def test_what_is_missing_is_named_at_once_with_one_command(tmp_path, monkeypatch, profile, command):
+    monkeypatch.setattr(stages.origin, "running_notebook", lambda: notebook("05_results"))
+    with pytest.raises(store.MissingError) as told, stages.naming_all_that_is_missing(tmp_path / profile):
+        store.load_arrays(tmp_path / profile / "split.npz", {}, "notebooks/01_data_split.ipynb")
+    said = str(told.value).splitlines()
+    assert "split.npz does not exist yet: run notebooks/01_data_split.ipynb first" in said[0]
+    assert said[1] == (
+        "notebooks/05_results.ipynb needs what these leave, which is not there: 01_data_split.ipynb, "
+        "02_condensation.ipynb, 03_shadow_training.ipynb and 04_attack.ipynb."
+    )
+    wanted = "snakemake data_split condensation shadow_training attack --cores all --config profile=quick"
+    assert said[2:] == [f"With the parameters of profiles/quick.yaml, this makes it: {wanted}"] * command
+
+
+def test_nothing_is_added_to_what_is_no_missing_file_and_outside_of_a_notebook(tmp_path, monkeypatch):
+    with pytest.raises(store.MissingError) as told, stages.naming_all_that_is_missing(tmp_path):
+        raise store.MissingError("as it was")
+    assert str(told.value) == "as it was"
+    monkeypatch.setattr(stages.origin, "running_notebook", lambda: notebook("05_results"))
+    with pytest.raises(store.ArtefactError, match="^of another seed$"), stages.naming_all_that_is_missing(tmp_path):
+        raise store.ArtefactError("of another seed")
+
+
+@pytest.mark.slow
+def test_a_notebook_that_is_run_alone_says_so_itself(tmp_path):
+    asked = [sys.executable, "-m", "dcpriv_lib.engine.run_notebook", notebook("05_results"), tmp_path / "out.ipynb"]
+    environment = os.environ | {"DCPRIV_RESULTS": str(tmp_path)}
+    ran = subprocess.run(asked, capture_output=True, text=True, env=environment)
+    assert ran.returncode == 1
+    assert "02_condensation.ipynb, 03_shadow_training.ipynb and 04_attack.ipynb." in ran.stdout
+    assert "snakemake data_split condensation shadow_training attack --cores all --config profile=quick" in ran.stdout

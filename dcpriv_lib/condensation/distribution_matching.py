@@ -10,6 +10,7 @@ from torch import nn
 
 from ..models import augmentation
 from ..models.training import momentum_step
+from . import side_by_side
 from .method import Real, Settings, State
 
 CPU_CHUNK = 2**20  # activations of the first layer in one pass on CPUs, 4 MiB: what stays in the cache
@@ -24,13 +25,18 @@ def features(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def class_means(
-    network: nn.Module, real: Real, size: int, draw: torch.Generator, changes: list[Callable] | None = None
+    network: nn.Module, real: Real, size: int, draw: torch.Generator, changes: list[augmentation.Siamese] | None = None
 ) -> torch.Tensor:
     """Return the mean of `features` over `size` random real images of each class, float [classes, n].
 
     `changes` has a function of images for each class, which is applied first; None leaves them as they are.
     """
-    batches = [real.images[real.some(label, size, draw)] for label in range(len(real.by_class))]
+    rows = [real.some(label, size, draw) for label in range(len(real.by_class))]
+    if real.images.device.type != "cpu":
+        images, counts = side_by_side.chosen(real.images, rows)
+        found = features(network, side_by_side.changed(changes, images).flatten(0, 1))
+        return (counts[:, None] @ found.unflatten(0, counts.shape))[:, 0]
+    batches = [real.images[own] for own in rows]
     if changes:
         batches = [change(images) for change, images in zip(changes, batches)]
     return torch.stack([features(network, images).mean(0) for images in batches])
@@ -76,6 +82,8 @@ def match_distributions(
     means = class_means(network, real, settings.real_batch, draw, changes)
 
     def changed(images):
+        if images.device.type != "cpu":
+            return side_by_side.changed(changes, images)[:, :, None]
         return torch.stack([change(own) for change, own in zip(changes, images)])[:, :, None]
 
     for _ in range(settings.outer):

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ..models import augmentation
 from ..models.training import momentum_step
+from . import side_by_side
 from .method import Real, Settings, State
 
 NETWORK_LR = 0.01
@@ -90,26 +91,18 @@ def matching_step(
     augmentations : called once a class, returns a function of images that changes the real and the
         synthetic ones alike; None leaves them as they are.
     """
-    chosen, augmented = [], []
+    rows, changes = [], []
     for label in range(len(synthetic)):
-        chosen.append(batch(label))
-        augmented.append(augmentations() if augmentations else _as_they_are)
-    # A device waits for each of the few operations on a class; a CPU is as fast class by class, with less memory.
-    at_once = synthetic.device.type != "cpu" and len({len(rows) for rows in chosen}) == 1
-    if at_once:
-        return _classes_at_once(network, images[torch.stack(chosen)], synthetic, augmented)
-    return _class_by_class(network, [images[rows] for rows in chosen], synthetic, augmented)
-
-
-def _as_they_are(images: torch.Tensor) -> torch.Tensor:
-    return images
-
-
-def _class_by_class(network, real, synthetic, augmented) -> tuple[torch.Tensor, float]:
+        rows.append(batch(label))
+        changes += [augmentations()] if augmentations else []
+    if synthetic.device.type != "cpu":
+        matrices = [name for name, weight in network.named_parameters() if weight.ndim > 1]
+        real = side_by_side.chosen(images, rows)
+        return side_by_side.matching_gradient(network, matrices, matching_distance, real, synthetic, changes)
     gradient, loss = torch.empty_like(synthetic), 0.0
-    for label, (theirs, own, change) in enumerate(zip(real, synthetic, augmented)):
-        target = torch.full((len(theirs),), label, device=own.device)
-        matched = weight_gradients(network, change(theirs), target)
+    for label, (own_rows, own) in enumerate(zip(rows, synthetic)):
+        change = changes[label] if changes else _as_it_is
+        matched = weight_gradients(network, change(images[own_rows]), labels[own_rows])
         own = own.detach().requires_grad_()
         target = torch.full((len(own),), label, device=own.device)
         distance = matching_distance(matched, weight_gradients(network, change(own), target, create_graph=True))
@@ -118,27 +111,8 @@ def _class_by_class(network, real, synthetic, augmented) -> tuple[torch.Tensor, 
     return gradient, loss
 
 
-def _classes_at_once(network, real, synthetic, augmented) -> tuple[torch.Tensor, float]:
-    """Return the same with the classes as a dimension of the batch; there are as many real images of every class."""
-    weights = {name: weight.detach() for name, weight in network.named_parameters()}
-    matrices = [name for name, weight in weights.items() if weight.ndim > 1]
-
-    def loss_of_class(some: dict, images: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return F.cross_entropy(torch.func.functional_call(network, weights | some, images), target)
-
-    def gradients(images: list[torch.Tensor]) -> list[torch.Tensor]:
-        stacked = torch.stack(images)
-        targets = torch.arange(len(images), device=stacked.device)[:, None].expand(stacked.shape[:2])
-        some = {name: weights[name] for name in matrices}
-        found = torch.func.vmap(torch.func.grad(loss_of_class), in_dims=(None, 0, 0))(some, stacked, targets)
-        return [found[name] for name in matrices]
-
-    matched = gradients([change(theirs) for theirs, change in zip(real, augmented)])
-    own = synthetic.detach().requires_grad_()
-    distances = torch.func.vmap(matching_distance)(matched, gradients([f(one) for one, f in zip(own, augmented)]))
-    loss = distances.sum()
-    (gradient,) = torch.autograd.grad(loss, own)
-    return gradient, loss.item()
+def _as_it_is(images: torch.Tensor) -> torch.Tensor:
+    return images
 
 
 def match_gradients(

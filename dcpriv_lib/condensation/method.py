@@ -85,7 +85,7 @@ class Real:
     Attributes
     ----------
     images, labels : float32 [N, C, H, W], int64 [N].
-    by_class : the rows of each class, int64.
+    by_class : the rows of each class, int64, on the CPU, where they are drawn.
     """
 
     images: torch.Tensor
@@ -95,12 +95,13 @@ class Real:
     @classmethod
     def of(cls, images: torch.Tensor, labels: torch.Tensor) -> "Real":
         """Return the images, sorted by their labels."""
-        return cls(images, labels, [torch.nonzero(labels == label).flatten() for label in range(int(labels.max()) + 1)])
+        own = labels.cpu()
+        return cls(images, labels, [torch.nonzero(own == label).flatten() for label in range(int(own.max()) + 1)])
 
     def some(self, label: int, size: int, draw: torch.Generator) -> torch.Tensor:
-        """Return `size` rows of one class, chosen at random; all if there are fewer."""
+        """Return `size` rows of one class, chosen at random, on the CPU; all if there are fewer."""
         rows = self.by_class[label]
-        return rows[torch.randperm(len(rows), generator=draw)[:size].to(rows.device)]
+        return rows[torch.randperm(len(rows), generator=draw)[:size]]
 
 
 State = dict[str, torch.Tensor]

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from ..models import augmentation
 from ..models.training import momentum_step
-from . import distribution_matching
+from . import distribution_matching, side_by_side
 from .method import Real, Settings, State
 
 FACTOR = 2  # a synthetic image is FACTOR x FACTOR training images
@@ -76,7 +76,7 @@ def convolution_gradients(
 
 
 def matching_gradient(
-    network: nn.Module, batches: list[torch.Tensor], synthetic: torch.Tensor, draw: torch.Generator
+    network: nn.Module, real: Real, rows: list[torch.Tensor], synthetic: torch.Tensor, draw: torch.Generator
 ) -> tuple[torch.Tensor, float]:
     """Return the gradient of the matching loss for the synthetic images, and the loss.
 
@@ -85,20 +85,28 @@ def matching_gradient(
 
     Parameters
     ----------
-    batches : real images of each class, float [B, C, H, W].
+    real, rows : the real images, and which of each class are matched.
     synthetic : float [classes, ipc, C, H, W].
     draw : generator of the augmentations.
     """
+    changes = [augmentation.siamese(draw, AUGMENTED_BY) for _ in synthetic]
+    if synthetic.device.type != "cpu":
+        layers = [name for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d)]
+        names, matched = [f"{name}.weight" for name in layers], side_by_side.chosen(real.images, rows)
+        return side_by_side.matching_gradient(network, names, _apart, matched, synthetic, changes, decode)
     gradient, loss = torch.empty_like(synthetic), 0.0
-    for label, (some, own) in enumerate(zip(batches, synthetic)):
-        augmented = augmentation.siamese(draw, AUGMENTED_BY)
+    for label, (own_rows, own, augmented) in enumerate(zip(rows, synthetic, changes)):
         pixels = own.detach().requires_grad_()
-        real = convolution_gradients(network, augmented(some), label)
+        theirs = convolution_gradients(network, augmented(real.images[own_rows]), label)
         ours = convolution_gradients(network, augmented(decode(pixels).flatten(0, 1)), label, create_graph=True)
-        distance = sum((a - b).abs().sum() for a, b in zip(real, ours))
+        distance = _apart(theirs, ours)
         (gradient[label],) = torch.autograd.grad(distance, pixels)
         loss += distance.item()
     return gradient, loss
+
+
+def _apart(real: list[torch.Tensor], synthetic: list[torch.Tensor]) -> torch.Tensor:
+    return functools.reduce(torch.add, [(a - b).abs().sum() for a, b in zip(real, synthetic)])
 
 
 def match_formations(
@@ -119,11 +127,12 @@ def match_formations(
     """
     synthetic, velocity, total = state["images"], state["velocity"], 0.0
     momenta = [torch.zeros_like(weight) for weight in network.parameters()]
+    lowest, highest = real.images.aminmax()
     for update in range(settings.outer):
-        batches = [real.images[real.some(label, settings.real_batch, draw)] for label in range(len(synthetic))]
-        gradient, loss = matching_gradient(network, batches, synthetic, draw)
+        rows = [real.some(label, settings.real_batch, draw) for label in range(len(synthetic))]
+        gradient, loss = matching_gradient(network, real, rows, synthetic, draw)
         synthetic, velocity = momentum_step(synthetic, velocity, gradient, settings.image_lr)
-        synthetic = synthetic.clamp(real.images.min(), real.images.max())
+        synthetic = synthetic.clamp(lowest, highest)
         total += loss
         if update < settings.outer - 1:
             train_on_real(network, momenta, real, settings.inner, draw)
@@ -159,12 +168,13 @@ def match_expanded(
     """
     synthetic, velocity, total = state["images"], state["velocity"], 0.0
     momenta = [torch.zeros_like(weight) for weight in network.parameters()]
+    lowest, highest = real.images.aminmax()
     for update in range(settings.outer):
         network.requires_grad_(False)
         means = distribution_matching.class_means(network, real, settings.real_batch, draw)
         gradient, loss = distribution_matching.matching_gradient(network, means, synthetic, decode)
         synthetic, velocity = momentum_step(synthetic, velocity, gradient, settings.image_lr)
-        synthetic = synthetic.clamp(real.images.min(), real.images.max())
+        synthetic = synthetic.clamp(lowest, highest)
         total += loss
         if update < settings.outer - 1:
             train_on_real(network.requires_grad_(), momenta, real, settings.inner, draw)

@@ -56,7 +56,7 @@ def starting_images(
         return noise, torch.empty((classes * ipc, 0), dtype=torch.int64)
     if start in coresets.CHOICES:
         features = coresets.features(real.images, real.labels, make_network, draw)
-        rows = torch.cat([own[coresets.CHOICES[start](features[own], ipc)] for own in real.by_class])[:, None]
+        rows = torch.cat([own[coresets.CHOICES[start](features[own], ipc).cpu()] for own in real.by_class])[:, None]
     elif start == "real":
         rows = torch.cat([real.some(label, ipc, draw) for label in range(classes)])[:, None]
     else:

@@ -5,7 +5,8 @@ result which was kept for later came from. So a record also holds a hash of each
 through, without comments, blank lines and docstrings. Which modules these are follows from the source: the module of
 the function that computed, and all that it imports. Some modules only choose among others: there the one that was
 chosen counts, and not its rivals. What keeps, finds, checks or draws results does not count. Nothing of this is part of
-a cache's key: a result of older code is used, and said to be.
+a cache's key: a result of older code is used, and said to be. So is one of another device (see `devices`) than the one
+on which this process computes.
 """
 
 import ast
@@ -17,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from . import paths
+from . import devices, paths
 from .paths import shown
 
 LIBRARY = Path(__file__).parents[1]
@@ -31,6 +32,7 @@ HOUSE = {
     "engine.checksums",
     "engine.store",
     "engine.checkpoint",
+    "engine.devices",
     "engine.errors",
     "engine.fresh",
     "engine.origin",
@@ -46,6 +48,10 @@ HOUSE = {
     "results.findings",
     "results.kept",
     "results.notebook_outputs",
+    "results.pages.claims",
+    "results.pages.conf",
+    "results.pages.extension",
+    "results.pages.sources",
     "results.plots",
     "results.report",
     "stages",
@@ -88,8 +94,9 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _under_way: list[dict] = [
     {}
 ]  # what was read of other code, by file: in this process, and in each computation that is under way
+_elsewhere: list[set[str]] = [set()]  # likewise the other devices on which it was computed
 _makers: list[tuple[Callable, ...]] = [()]  # the functions that compute
-_told: set[Path] = set()
+_told: set[Path | tuple[Path, str]] = set()
 
 
 # ---------------------------------------------------------------- from source to hash
@@ -170,19 +177,22 @@ def code(*makers: Callable) -> dict[str, str]:
 def computing(*makers: Callable):
     """Let what is saved inside of this block say that these functions made it."""
     _under_way.append({})
+    _elsewhere.append(set())
     _makers.append(makers)
     try:
         yield
     finally:
         _under_way.pop()
+        _elsewhere.pop()
         _makers.pop()
 
 
 def of_what_is_saved() -> dict:
     """Return "code", file to hash, and if results of other code were read for it "other_code", file to whose they
-    were."""
+    were; "other_devices", if some of what was read was computed there."""
     made = code(*_makers[-1]) if len(_makers) > 1 else _of_this_process()
-    return {"code": made} | ({"other_code": dict(_under_way[-1])} if _under_way[-1] else {})
+    others = {"other_code": dict(_under_way[-1]), "other_devices": sorted(_elsewhere[-1])}
+    return {"code": made} | {name: found for name, found in others.items() if found}
 
 
 def _hashes(modules: Iterable[str]) -> dict[str, str]:
@@ -203,12 +213,20 @@ def _of_this_process() -> dict[str, str]:
     """Return the code of a notebook or script and of what it imports; else of all modules that are loaded."""
     executed, main = _executed(), Path(getattr(sys.modules["__main__"], "__file__", None) or "/")
     if executed:
-        whole = next((path for path in _notebooks() if executed <= set(_cells(path.read_text()))), None)
+        whole = running_notebook()
         text = whole.read_text() if whole else "\n".join(sorted(executed))
         return {shown(whole) if whole else BY_HAND: digest(_cells(text))} | _hashes(imported(text) | {"results.tables"})
     if main.parent == paths.REPOSITORY / "benchmarks":
         return {shown(main): digest(normalised(main.read_text()))} | _hashes(imported(main.read_text()))
     return _hashes(name.removeprefix("dcpriv_lib.") for name in list(sys.modules))
+
+
+def running_notebook() -> Path | None:
+    """Return which notebook has what this process has executed so far; None outside of one, or if it was changed."""
+    executed = _executed()
+    if not executed:
+        return None
+    return next((path for path in _notebooks() if executed <= set(_cells(path.read_text()))), None)
 
 
 def _executed() -> set[str]:
@@ -241,7 +259,8 @@ def _notebooks() -> list[Path]:
 
 
 def noticed(path: Path, record: dict) -> None:
-    """Note that a result was read, and say so on stderr if other code than today's made it: once a folder.
+    """Note that a result was read, and say so on stderr if other code than today's or another device made it: once a
+    folder.
 
     What is saved afterwards says that it rests on it. Committed tables are left out: they show their commit where they
     are shown.
@@ -252,18 +271,36 @@ def noticed(path: Path, record: dict) -> None:
     for file, whose in others.items():
         for read in _under_way:
             read[file] = sorted({*read.get(file, []), *whose})
+    elsewhere = {one for one in devices_of(record) if devices.used() not in (None, one)}
+    for read_there in _elsewhere:
+        read_there |= elsewhere
     folder = Path(path).parent
+    profile = record["inputs"].get("profile")
+    again = f"; `make fresh PROFILE={profile}` starts anew" if profile else ""
     if others and folder not in _told and multiprocessing.parent_process() is None:
         _told.add(folder)
-        again = (
-            f"; `make fresh PROFILE={record['inputs']['profile']}` starts anew"
-            if record["inputs"].get("profile")
-            else ""
-        )
         print(
             f"{shown(folder)}: other code than today's made some of this ({listed(sorted(others))}){again}",
             file=sys.stderr,
         )
+    if elsewhere and (folder, "devices") not in _told:
+        _told.add((folder, "devices"))
+        print(
+            f"{shown(folder)}: some of this was computed on {listed(sorted(elsewhere))}, and this notebook computes on "
+            f"{devices.used()}: their last digits differ, and what is made now mixes both{again}",
+            file=sys.stderr,
+        )
+
+
+def devices_of(record: dict) -> set[str]:
+    """Return the names of the devices on which a result was computed; none of what does not depend on one.
+
+    A record names its device where that is not the CPU. Where it names none, what a notebook was told to do on a device
+    was done on the CPU.
+    """
+    named = record.get("provenance", {}).get("device", {}).get("device")
+    on_cpu = {devices.CPU} if "device" in record["inputs"].get("parameters", {}) else set()
+    return ({named} if named else on_cpu) | set(record.get("other_devices", []))
 
 
 def other_code(record: dict) -> dict[str, list[str]]:
@@ -313,8 +350,17 @@ def of_run(records: list[dict]) -> str:
 
 
 def mixture(records: list[dict]) -> str:
-    """Return how many commits and versions of the code made a run, one sentence; "" where one commit and one version
+    """Return how many devices, commits and versions of the code made a run, in a sentence or two; "" where one of each
     did."""
+    return f"{_of_devices(records)} {_of_code(records)}".strip()
+
+
+def _of_devices(records: list[dict]) -> str:
+    found = sorted(set().union(*map(devices_of, records)))
+    return f"It mixes devices: {listed(found)}." if len(found) > 1 else ""
+
+
+def _of_code(records: list[dict]) -> str:
     commits = {record["provenance"]["git_commit"] for record in records}
     versions: dict[str, set[str]] = {}
     for record in records:

@@ -22,6 +22,8 @@ PROFILE_NAME_RULE = "letters, digits, '.', '_' and '-', the first a letter or di
 
 PATH_RULE = "in one line, at most 255 bytes between two '/' and 4,095 in all"  # what file systems take
 
+LONGEST = 2000  # bytes of a path that the engine works with
+
 
 def data() -> Path:
     """Return the folder of the downloaded data sets: ``$DCPRIV_DATA``, else ``data/``."""
@@ -82,9 +84,12 @@ def results(profile: str) -> Path:
     return folder
 
 
-def check_braces(*places: Path) -> None:
-    """Raise ValueError if a path has braces, which Snakemake takes for the places of wildcards."""
+def check_for_the_engine(*places: Path) -> None:
+    """Raise ValueError if a path has braces, which Snakemake takes for the places of wildcards, or is so long that its
+    notes about it, whose names are longer, would not find place."""
     for place in places:
+        if (length := len(os.fsencode(place))) > LONGEST:
+            raise ValueError(f"{plain(place)}: a path of {length:,} bytes: expected at most {LONGEST:,}")
         if set("{}") & set(str(place)):
             raise ValueError(
                 f"{place}: Snakemake cannot work with braces in a path. Rename that folder or file, or, if only the "

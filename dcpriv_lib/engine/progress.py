@@ -17,6 +17,7 @@ TOLD = (
     "At least one job did not complete successfully.",
 )
 ENDED = re.compile(r"Command '.*' (returned non-zero exit status|died with) (.*)\.", re.DOTALL)
+TRACEBACK = "Traceback (most recent call last)"
 KILLED = "137", "<Signals.SIGKILL: 9>"  # how the shell says it of its command, and Python of the shell
 
 
@@ -29,7 +30,10 @@ def worth_reading(record: logging.LogRecord) -> bool:
 
 
 def in_words(text: str) -> str:
-    """Return a line as it is shown: of a step's command, which may be long, only how it ended."""
+    """Return a line as it is shown: of a step's command, which may be long, only how it ended, and of an error of
+    Python's only what it says. Snakemake's log file has the way through the code."""
+    if TRACEBACK in text:
+        text = text.strip().splitlines()[-1]
     if ended := ENDED.search(text):
         return f"the step {stopping.KILLED if ended[2] in KILLED else ' '.join(ended.groups())}"
     return text

@@ -8,12 +8,17 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+from . import devices
 from .paths import REPOSITORY
 from .switches import SWITCHES
 
 
 def of_this_process(seconds: float | None = None) -> dict:
-    """Return when, where and with what this process computes (JSON-serialisable)."""
+    """Return when, where and with what this process computes (JSON-serialisable).
+
+    "device", with its settings, is there only where it is not the CPU (see `devices.settings`); "gpu" is one that is
+    present, whether it is used or not.
+    """
     import torch  # here, because importing it takes seconds and reading an artefact does without
 
     return {
@@ -22,6 +27,7 @@ def of_this_process(seconds: float | None = None) -> dict:
         **_environment(),
         "threads": torch.get_num_threads(),
         "switches": {name: os.environ.get(name) for name in SWITCHES},
+        **({"device": device} if (device := devices.settings()) else {}),
     }
 
 
@@ -32,7 +38,7 @@ def _environment() -> dict:
     packages = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in packages},
         "platform": platform.platform(),
@@ -42,7 +48,7 @@ def _environment() -> dict:
     }
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
     """Return the commit, with ``+changes`` if library, notebooks, profiles or benchmarks differ from it."""
 
     def git(*command):

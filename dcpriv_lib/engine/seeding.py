@@ -19,6 +19,6 @@ def generator(seed: int, *purpose) -> torch.Generator:
     """Return a CPU generator for one purpose.
 
     Numbers are always drawn on the CPU and then moved, so that every device sees the
-    same initial weights, batches and noise.
+    same initial weights, batches and noise (what that costs: `mechanism.noise`).
     """
     return torch.Generator().manual_seed(derive(seed, *purpose))

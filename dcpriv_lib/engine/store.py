@@ -582,7 +582,7 @@ def _origin_of(path: Path, sha256: str) -> dict:
     found = _record_beside(path)
     if found is None or found["sha256"] != sha256:
         return {}
-    return {name: found[name] for name in ("provenance", "code", "other_code") if name in found}
+    return {name: found[name] for name in ("provenance", "code", "other_code", "other_devices") if name in found}
 
 
 def _json_of(path: Path):

@@ -457,9 +457,12 @@ def _labels(path: Path, arrays: dict, classes: int) -> np.ndarray:
 def _arrays(path: Path, parameter: str, split: Split) -> dict[str, np.ndarray]:
     """Return the arrays of a file, and the words of a safetensors file's metadata."""
     most = WEIGHTS + BYTES * (split.dataset.images.numel() + len(split.dataset.labels) * split.shape[2])
-    if path.suffix != ".safetensors":
-        return foreign.npz_arrays(path, parameter, NUMBERS, most=most)
-    return foreign.safetensors_arrays(path, parameter, most)
+    if path.suffix == ".safetensors":
+        return foreign.safetensors_arrays(path, parameter, most)
+    arrays = foreign.npz_arrays(path, parameter, NUMBERS, most=most)
+    if path.suffix.lower() != ".npz":  # "original" would be one of our own models in every table
+        raise DataError(f"{shown(path)}: tables call it by its name: expected one that ends in .npz: rename it")
+    return arrays
 
 
 def _floats(value: np.ndarray | None, shape: tuple[int, ...]) -> bool:

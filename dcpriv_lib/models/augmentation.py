@@ -8,6 +8,7 @@ images out. What comes in from outside an image is 0, the mean grey level of sta
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
@@ -76,10 +77,48 @@ def _transformed(images: torch.Tensor, matrix: list[list[torch.Tensor]]) -> torc
 OPERATIONS = {"color": color, "crop": crop, "cutout": cutout, "scale": scale, "rotate": rotate}
 
 
-def siamese(draw: torch.Generator, among: tuple[str, ...] = tuple(OPERATIONS)) -> Callable:
-    """Return one of the operations with one strength, drawn here: a function of images, however often it is called."""
-    operation, u = _drawn(draw, among, 1)
-    return lambda images: operation(images, u.to(images))
+@dataclass(frozen=True)
+class Siamese:
+    """One of the operations with one strength: a function of images, however often it is called.
+
+    Attributes
+    ----------
+    operation : one of `OPERATIONS`.
+    u : float [1, PARAMETERS], on the CPU.
+    """
+
+    operation: Callable
+    u: torch.Tensor
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Return images [B, C, H, W], all changed alike."""
+        return self.operation(images, self.u.to(images))
+
+
+def siamese(draw: torch.Generator, among: tuple[str, ...] = tuple(OPERATIONS)) -> Siamese:
+    """Return one of the operations with one strength, drawn here."""
+    return Siamese(*_drawn(draw, among, 1))
+
+
+def of_classes(changes: list[Siamese], images: torch.Tensor) -> torch.Tensor:
+    """Return ``torch.stack([change(own) for change, own in zip(changes, images)])``, operation by operation.
+
+    Parameters
+    ----------
+    changes : one a class.
+    images : float [classes, n, C, H, W].
+    """
+    operations = [operation for operation in OPERATIONS.values() if any(one.operation is operation for one in changes)]
+    of = torch.tensor([operations.index(change.operation) for change in changes])
+    # a product with 0 and 1 puts classes of one operation side by side: exact, and faster to differentiate than indices
+    order = torch.eye(len(changes))[of.argsort(stable=True)].to(images)
+    strengths = (order @ torch.cat([change.u for change in changes]).to(images)).split(of.bincount().tolist())
+    parts = (order @ images.flatten(1)).unflatten(1, images.shape[1:]).split(of.bincount().tolist())
+    found = [
+        operation(part.flatten(0, 1), u.repeat_interleave(images.shape[1], 0))
+        for operation, part, u in zip(operations, parts, strengths)
+    ]
+    return (order.T @ torch.cat(found).view(len(images), -1)).view(images.shape)
 
 
 def each(images: torch.Tensor, draw: torch.Generator, among: tuple[str, ...] = tuple(OPERATIONS)) -> torch.Tensor:

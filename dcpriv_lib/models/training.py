@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from torch.func import functional_call, grad_and_value, vmap
 from torch.nn import functional as F
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from torch.optim.adam import adam
 
+from ..engine import devices
 from ..engine.checkpoint import Checkpoint
 
 IMAGE_MOMENTUM = 0.5  # The momentum of SGD on synthetic pixels.
@@ -18,6 +20,8 @@ IMAGE_MOMENTUM = 0.5  # The momentum of SGD on synthetic pixels.
 def device(name: str = "auto") -> torch.device:
     """Return the device for `name`: "cpu", "cuda", "mps", or "auto" for the best one here.
 
+    Its settings are those of `devices.use`.
+
     Raises
     ------
     ValueError
@@ -25,11 +29,13 @@ def device(name: str = "auto") -> torch.device:
     """
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return torch.device(next(device for device, is_present in present.items() if is_present))
+        name = next(device for device, is_present in present.items() if is_present)
     if not present.get(name):
         choices = ", ".join(device for device, is_present in present.items() if is_present)
         raise ValueError(f"device = {name!r} is not available on this machine: choose auto, {choices}")
-    return torch.device(name)
+    chosen = torch.device(name)
+    devices.use(chosen)
+    return chosen
 
 
 def epochs_for(steps: int, images: int, batch_size: int = 128) -> int:
@@ -95,6 +101,76 @@ def train(
                     "generator": generator.get_state(),
                 }
             )
+    return history
+
+
+def train_together(
+    networks: Sequence[nn.Module],
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    epochs: int,
+    generators: Sequence[torch.Generator],
+    lr: float = 1e-3,
+    batch_size: int = 128,
+    checkpoint: Path | None = None,
+    progress: Callable = iter,
+) -> np.ndarray:
+    """Train networks of one kind in place, each on images of its own, as `train` does one after the other.
+
+    It is for devices other than the CPU, which are done with a small network's step before the next one is launched:
+    here one operation is a step of all. Values are those of `train`, last digits are not, and may depend on how many
+    networks there are.
+
+    Parameters
+    ----------
+    networks : of one architecture.
+    images : float32 [networks, N, C, H, W], on their device.
+    labels : int64 [networks, N] or float32 [networks, N, classes], as in `train`.
+    generators : CPU generators of the order of each network's examples.
+    epochs, lr, batch_size, progress : as in `train`.
+    checkpoint : as in `train`; the last state is kept too, and whoever keeps all networks deletes it.
+
+    Returns
+    -------
+    float64 [networks, epochs], mean training losses (nats).
+    """
+    first, number = networks[0].train(), len(networks)
+    stacked = {
+        name: torch.stack([dict(network.named_parameters())[name].detach() for network in networks])
+        for name, _ in first.named_parameters()
+    }
+
+    def loss(weights: dict[str, torch.Tensor], some: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(functional_call(first, weights, some), own)
+
+    gradients = vmap(grad_and_value(loss))
+    weights, known = list(stacked.values()), {"images": list(images.shape[:2]), "lr": lr, "batch_size": batch_size}
+    optimiser, history = Adam(weights, lr), np.zeros((number, 0))
+    rows = torch.arange(number, device=images.device)[:, None]
+    with Checkpoint(checkpoint, known | {"weights": sum(map(torch.numel, weights))}, keep_last=True) as saved:
+        if state := saved.load():
+            history = state["history"]
+            for generator, its in zip(generators, state["generators"]):
+                generator.set_state(torch.from_numpy(its))
+            vector_to_parameters(torch.from_numpy(state["tensors"]).to(images.device), weights + optimiser.state)
+        for _ in progress(range(history.shape[1], epochs)):
+            order = torch.stack([torch.randperm(images.shape[1], generator=one) for one in generators])
+            total = torch.zeros(number, device=images.device)
+            for batch in order.to(images.device).split(batch_size, dim=1):
+                by_name, losses = gradients(stacked, images[rows, batch], labels[rows, batch])
+                optimiser.step([by_name[name] for name in stacked])
+                total += losses * batch.shape[1]
+            history = np.concatenate([history, total.cpu().double().numpy()[:, None] / images.shape[1]], 1)
+            saved.keep(
+                {
+                    "tensors": parameters_to_vector(weights + optimiser.state).detach().cpu(),
+                    "history": history,
+                    "generators": torch.stack([one.get_state() for one in generators]),
+                }
+            )
+    for network, *own in zip(networks, *weights):
+        vector_to_parameters(parameters_to_vector(own), network.parameters())
     return history
 
 

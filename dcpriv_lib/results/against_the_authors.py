@@ -175,7 +175,7 @@ def against(one: float, other: float, difference: tuple[float, float, float]) ->
 
 
 def tells(found: pd.Series) -> tuple[tables.Cell, str]:
-    """Return the AUC of an attack, and whether it supports that members are told from non-members."""
+    """Return the AUC of an attack, and whether it supports that members are recognised."""
     said = supports(found["auc_low"], found["auc_high"], 0.5)
     return (
         tables.sentence("AUC {}", tables.percent(*found[["auc", "auc_low", "auc_high"]])),

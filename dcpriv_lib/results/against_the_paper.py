@@ -82,7 +82,7 @@ def claims(targets: pd.DataFrame, mean: pd.DataFrame) -> pd.DataFrame:
     svm = mean.xs("SVM", level="attack")
     accuracy = {target: runs["non_members"] for target, runs in targets.groupby("target")}
     rows = [("The attack recognises members of the original model", "original", *attack_works(svm, "original"))]
-    for condensed in [target for target in svm.index if target.startswith("condensed") and target in accuracy]:
+    for condensed in [target for target in svm.index if target.startswith("condensed-") and target in accuracy]:
         subset = condensed.replace("condensed", "subset")
         rows += [
             (
@@ -129,7 +129,7 @@ def recall_alone(svm: pd.DataFrame, target: str) -> tuple[tables.Cell, str]:
 
 
 def attack_verdict(says: dict | None, row: pd.Series, papers_data: bool) -> str:
-    """Return the `verdict` on an attack's accuracy, but "both at chance" where neither can be told from it."""
+    """Return the `verdict` on an attack's accuracy, but "both at chance" where neither is distinguishable from it."""
     found = verdict(says and says["accuracy"], row["accuracy_low"], row["accuracy_high"], 0, papers_data)
     if found != "agrees":
         return found

@@ -23,6 +23,7 @@ from . import tables, verdicts
 
 NAME = "findings.md"  # among the tables
 TIED = "\u00a0"  # a space at which no line is broken
+OURS = re.compile(r"original|condensed-\d+")  # of notebook 2; a model made elsewhere is called by the name of its file
 ACCUSER = "Bayesian LiRA"  # whose accusations notebook 6 draws
 
 
@@ -88,7 +89,7 @@ def accused(strong: pd.DataFrame) -> str:
     """Return how many of the ten people whom notebook 6 draws as accused were members, of the original and a condensed
     model."""
     rows = strong[strong["attack"] == ACCUSER].drop_duplicates("target").set_index("target")
-    shown = [name for name in rows.index if name.startswith(("original", "condensed"))][:2]
+    shown = [name for name in rows.index if OURS.fullmatch(name)][:2]
     if not shown:
         return ""
     share = 1 - rows["non_members"].iloc[0] / rows["n"].iloc[0]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..engine import checksums, paths, store
 from ..models.trained import Models
-from ..stages import MADE_BY
+from ..stages import MADE_BY, naming_all_that_is_missing
 from . import tables
 
 
@@ -59,32 +59,51 @@ class Results:
 
     def load_table(self, name: str) -> pd.DataFrame:
         """Return a table that was kept; ArtefactError as `load_models`."""
-        return store.load_table(self._file(name), self.inputs, _made_by(name))
+        with naming_all_that_is_missing(self.folder):
+            return store.load_table(self._file(name), self.inputs, _made_by(name))
 
     def load_arrays(self, name: str) -> dict[str, np.ndarray]:
         """Return arrays that were kept; ArtefactError as `load_models`."""
-        return store.load_arrays(self._file(name), self.inputs, _made_by(name))
+        with naming_all_that_is_missing(self.folder):
+            return store.load_arrays(self._file(name), self.inputs, _made_by(name))
 
     def record_of(self, name: str) -> dict:
         """Return the inputs and the provenance of models or a table that were kept."""
-        return store.read_record(self._file(name), _made_by(name))
+        with naming_all_that_is_missing(self.folder):
+            return store.read_record(self._file(name), _made_by(name))
 
     def table(self, frame: pd.DataFrame, name: str, note: str = ""):
-        """Keep the numbers of a report's table, and return it in words, with a note below it, to be shown."""
+        """Keep the numbers of a report's table, and return it in words to be shown, with a note and what it says
+        (`voice`)."""
+        from . import voice  # here, because worker processes have nothing to say
+
         path = self.folder / "tables" / f"{name}.csv"
         if checksums.AHEAD not in os.environ:
             tables.keep(path, frame, self._recorded({}), note)
             checksums.add(path)
-        return tables.shown(frame, note)
+        return tables.shown(frame, note, voice.markdown(name, frame))
 
-    def figure(self, figure, name: str) -> None:
-        """Keep a figure of the report as .png."""
+    def figure(self, figure, name: str, alt: str) -> None:
+        """Keep a figure of the report as .png, and show it with a sentence for those who do not see it.
+
+        Parameters
+        ----------
+        alt : what is seen there, in one sentence. It is the picture's alternative text in the notebook, and its caption
+            on the report's page.
+
+        Raises
+        ------
+        ValueError
+            If `alt` is empty; then nothing is kept.
+        """
         if checksums.AHEAD in os.environ:
             return
         from . import plots  # here, because worker processes would wait for matplotlib
 
+        plots.check_alt(name, alt)
         plots.save(figure, self.folder, name)
         checksums.add(self.folder / "figures" / f"{name}.png")
+        plots.show(figure, name, alt)
 
     def _recorded(self, settings: dict) -> dict:
         """Return the inputs that are recorded with what is kept."""
@@ -99,6 +118,19 @@ def committed(profile: str, name: str) -> tuple[pd.DataFrame, dict]:
     path = paths.FIGURES / profile / f"{name}.csv"
     _, record = store.read_exported(path, f"make {profile} figures")
     return tables.read(path), record["provenance"]
+
+
+def committed_figure(profile: str, name: str, alt: str):
+    """Return a figure of a run whose results are committed with this report, to be shown; `alt` says what is seen."""
+    from IPython.display import Image  # here, because only notebooks have it to show anything
+    from PIL.Image import open as read
+
+    from . import plots
+
+    with read(paths.FIGURES / profile / f"{name}.png") as drawn:
+        width = min(drawn.width, 1000)  # as wide as a page
+        small = drawn.convert("RGB").resize((width, round(drawn.height * width / drawn.width)))
+    return Image(plots.palette(small), alt=alt)
 
 
 def _made_by(name: str) -> str:

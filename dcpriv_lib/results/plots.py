@@ -18,7 +18,7 @@ from PIL import Image
 
 from .. import metrics
 from ..engine import store
-from ..engine.foreign_text import in_figure
+from ..engine.foreign_text import in_figure, plain
 
 plt.style.use(Path(__file__).with_name("report.mplstyle"))
 
@@ -32,6 +32,29 @@ def save(figure, folder: Path, name: str) -> None:
     figure.savefig(content, format="png")
     with Image.open(content) as drawn:
         store.write(Path(folder) / "figures" / f"{name}.png", palette(drawn))
+
+
+def check_alt(name: str, alt: str) -> None:
+    """Raise ValueError unless `alt` says something."""
+    if not (isinstance(alt, str) and alt.strip()):
+        raise ValueError(
+            f"figure(figure, {name!r}, alt): alt is {alt!r}: write what is seen in the figure as one sentence, for "
+            "readers who do not see it; it is the caption too"
+        )
+
+
+def show(figure, name: str, alt: str) -> None:
+    """Show a figure below its cell, once, with its name and alternative text in the output's metadata.
+
+    The report's pages read these there (see `pages.sources`), and so does nbconvert's template "classic". Outside of a
+    notebook nothing is shown.
+    """
+    from IPython.core.interactiveshell import InteractiveShell  # here, because only notebooks show anything
+    from IPython.display import display
+
+    if InteractiveShell.initialized():
+        display(figure, metadata={"image/png": {"alt": plain(alt, None), "name": name}})
+    plt.close(figure)  # else the notebook would show it again at the end of the cell
 
 
 def palette(picture: Image.Image) -> bytes:

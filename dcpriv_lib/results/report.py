@@ -1,114 +1,67 @@
-"""The report: a front page, and every executed notebook as a page of its own; all read without a network."""
+"""The report: a front page, and every executed notebook as a page of its own; all read without a network.
 
-import base64
+Sphinx makes the pages, configured by ``pages/conf.py``; here it is told what there is.
+"""
+
 import contextlib
+import io
 import os
 import re
 import sys
-from html import escape, unescape
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 import jinja2
 import nbformat
-from latex2mathml.converter import convert
-from nbconvert import HTMLExporter
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-from pygments.formatters import HtmlFormatter
+import yaml
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from .. import stages
-from ..engine import checksums, origin, paths, store
+from ..engine import checksums, origin, paths, provenance, store
+from ..engine.foreign_text import in_markdown
 from . import findings
-from .tables import data_set, read, words
+from .pages import claims, sources
+from .tables import data_set, markdown, read, words
 
 TITLE = "Does dataset condensation protect the people in the training data?"
-CLAIMS = (
-    paths.FIGURES / "authors/authors_claims.csv"
-)  # what the paper's own models say, on MNIST: of no run but that one
-# The front page's figures: the first of these names that was drawn, and what it shows.
-FIGURES = {
-    (
-        "figure4_condensed_10_ipc",
-        "figure4_*",
-    ): "Synthetic images, from the first to the final ones: all that the condensed model was trained on.",
-    (
-        "roc_log",
-        "roc",
-    ): "How many members an attack finds (up) for how many people wrongly accused (right), both on logarithmic axes.",
-    (
-        "leak_and_accuracy",
-        "attack_accuracy",
-    ): "How much models leak (up) and how accurate they are (right): condensed ones beside those of real images.",
-    (
-        "two_doors_compared",
-    ): "How well members are told from others by whoever may ask one model, and by whoever holds the images.",
+CONFIGURATION = Path(__file__).with_name("pages")
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(CONFIGURATION), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+)
+TEMPLATES.filters["md"] = in_markdown
+AUTHORS = paths.FIGURES / "authors"  # what the paper's own models say, on MNIST: of no run but that one
+PARTS = {  # the last numbers of their notebooks
+    "The whole in one lecture": 0,
+    "I. The experiment": 5,
+    "II. The doubt": 8,
+    "III. Further": 99,
 }
-TEMPLATES = jinja2.FileSystemLoader(Path(__file__).parent)
-
-
-class _MathMLRenderer(IPythonRenderer):
-    """Turns LaTeX into MathML, which browsers draw themselves; nbconvert would load MathJax.
-
-    Of HTML in markdown only `HTML` passes, the rest is shown as text; so are addresses of scripts, and pictures that
-    are not in the page.
-    """
-
-    HTML = ("<br>", "<span>", "</span>")
-
-    def __init__(self):
-        super().__init__(escape=True, allow_harmful_protocols=False)
-
-    def text(self, text: str) -> str:
-        return escape(unescape(text), quote=False)  # "&#60;" is a "<", as where HTML passes
-
-    def inline_html(self, html: str) -> str:
-        return html if html in self.HTML else super().inline_html(html)
-
-    def block_mermaidjs(self, code: str) -> str:
-        return f"<pre>{escape(code)}</pre>"
-
-    def image(self, text: str, url: str, title: str | None = None) -> str:
-        return super().image(text, url, title) if url.startswith("data:image/png;") else escape(text)
-
-    def inline_math(self, body: str) -> str:
-        return _equation(body, "inline")
-
-    def block_math(self, body: str) -> str:
-        return f'<div class="equation">{_equation(body, "block")}</div>'
-
-
-def _equation(body: str, display: str) -> str:
-    """Return LaTeX as MathML, or as it is written where it is none."""
-    try:
-        return convert(body, display=display)
-    except Exception:  # latex2mathml raises many kinds, IndexError among them
-        return f"<code>{escape(body)}</code>"
-
-
-class OfflineExporter(HTMLExporter):
-    """nbconvert's HTML exporter with MathML for equations and no address to load anything from."""
-
-    embed_images = True
-    preprocessors: ClassVar = ["nbconvert.preprocessors.CoalesceStreamsPreprocessor"]  # progress bars: last state only
-
-    def markdown2html(self, source: str) -> str:
-        """Return the HTML of one markdown cell."""
-        return MarkdownWithMath(renderer=_MathMLRenderer()).render(source)
-
-    def default_filters(self):
-        """Yield nbconvert's filters, with ours for markdown."""
-        yield from super().default_filters()
-        yield "markdown2html", self.markdown2html
+LECTURE = "00_one_lecture"
+# These notebooks need no file of another one: their pages offer to launch them, once the repository has an address.
+SELF_CONTAINED = (LECTURE,)
+REPOSITORY = ""  # "https://github.com/OWNER/NAME"
+LAUNCH = {"colab_url": "https://colab.research.google.com", "binderhub_url": "https://mybinder.org"}
+# The picture of the front page: its committed copy, and what is seen there.
+ACCUSED, ACCUSED_ALT, ACCUSED_CAPTION = (
+    paths.FIGURES / "paper/accused.png",
+    "Two rows of ten handwritten digits, each marked by a tick for a member or a cross for a false accusation: ten "
+    "ticks for the original model, seven for the condensed one.",
+    "The ten people whom an attacker is surest of, among 15,000 members and 15,000 others. Above, the attacker asked a "
+    "model that was trained as usual: all ten were members. Below, a model of a hundred condensed images: seven were, "
+    "where chance gives five.",
+)
 
 
 def build(profile: str) -> Path:
     """Write ``results/<profile>/report/`` from what was run so far, and return its front page."""
     folder = paths.results(profile)
     findings.keep(folder)
-    front_page = write(folder / "report", folder / "notebooks", folder / "tables", folder / "figures")
+    front_page = write(folder / "report", folder / "notebooks", folder / "tables", folder / "figures", run=True)
     beside = [folder / "tables" / name for name in (findings.NAME, "arithmetic.json")]
-    pages = {*front_page.parent.glob("*.html")} - {front_page}
-    checksums.write(front_page, [*sorted(pages), *filter(Path.is_file, beside)])
+    files = {path for path in front_page.parent.rglob("*") if path.is_file()} - {front_page, checksums.of(front_page)}
+    checksums.write(front_page, [*sorted(files), *filter(Path.is_file, beside)])
     return front_page
 
 
@@ -118,7 +71,7 @@ def site() -> Path:
     return write(paths.REPOSITORY / "site", paths.NOTEBOOKS, committed, committed)
 
 
-def write(folder: Path, notebooks: Path, tables: Path, figures: Path) -> Path:
+def write(folder: Path, notebooks: Path, tables: Path, figures: Path, run: bool = False) -> Path:
     """Write the pages.
 
     Parameters
@@ -126,25 +79,93 @@ def write(folder: Path, notebooks: Path, tables: Path, figures: Path) -> Path:
     folder : where to write them.
     notebooks, tables, figures : the folders of the executed notebooks, the tables and the figures;
         what is not there yet is left out.
+    run : whether the front page begins with what these tables say, and not with what the committed ones do.
 
     Returns
     -------
     The path of the front page.
     """
-    sources = {stage.name: as_committed(stage.name) for stage in stages.PAGES}
-    ran = {stage: notebook for stage in sources if (notebook := executed(stage, notebooks))}
-    pages = {"index.html": "Overview"} | {f"{stage}.html": heading(source) for stage, source in sources.items()}
-    there = {"index.html"} | {f"{stage}.html" for stage in ran}
-    common = {"pages": pages, "there": there, "code_css": HtmlFormatter(style="friendly").get_style_defs(".highlight")}
-    exporter = OfflineExporter(template_file="report_page.html.j2", extra_loaders=[TEMPLATES])
-    for stage, notebook in ran.items():
-        name = f"{stage}.html"
-        html, _ = exporter.from_notebook_node(fold(notebook), common | {"current": name, "title": pages[name]})
-        store.write(folder / name, html.encode())
-    questions = [(f"{stage}.html", pages[f"{stage}.html"], question(source)) for stage, source in sources.items()]
-    html = front(common | {"current": "index.html", "title": TITLE}, questions, tables, figures)
-    store.write(folder / "index.html", html.encode())
+    with tempfile.TemporaryDirectory() as place:
+        source, built = Path(place) / "source", Path(place) / "built"
+        options = prepare(source, notebooks, tables, figures, run)
+        sphinx(source, built, options)
+        _replace(folder, built)
     return folder / "index.html"
+
+
+def prepare(source: Path, notebooks: Path, tables: Path, figures: Path, run: bool = False) -> dict:
+    """Write what Sphinx makes the pages of, and return the options that only this call knows.
+
+    The arguments are those of `write`.
+    """
+    committed = {stage.name: as_committed(stage.name) for stage in stages.PAGES}
+    there = {stage: notebook for stage in committed if (notebook := executed(stage, notebooks))}
+    if (paths.NOTEBOOKS / f"{LECTURE}.ipynb").exists():
+        committed = {LECTURE: as_committed(LECTURE)} | committed
+        there = {LECTURE: executed(LECTURE, notebooks) or committed[LECTURE]} | there
+    solutions = {
+        path.stem: nbformat.read(path, 4)
+        for path in sorted(paths.NOTEBOOKS.glob("solutions/*.ipynb"))
+        if any(name.startswith(path.stem[:3]) for name in there)
+    }
+    for name, notebook in (there | solutions).items():
+        own = AUTHORS if name == stages.APART.name else tables
+        page = sources.page(notebook, name, source, own, set(solutions))
+        store.write(source / f"{name}.ipynb", nbformat.writes(page).encode())
+        store.write(source / f"extra/notebooks/{name}.ipynb", nbformat.writes(notebook).encode())
+    for path in sorted(CONFIGURATION.glob("*.md")):
+        store.write(source / path.name, path.read_bytes())
+    context = _context(source, committed, there, tables, figures, run) | {"solutions": list(solutions)}
+    for path in sorted(CONFIGURATION.glob("*.md.j2")):
+        store.write(source / path.stem, TEMPLATES.get_template(path.name).render(context).encode())
+    _data(source / "extra/data", tables)
+    store.write(source / "extra/LICENSE.txt", (paths.REPOSITORY / "LICENSE").read_bytes())
+    footer = TEMPLATES.get_template("footer.html.j2").render(context | {"said": context["run"]})
+    options = {"html_theme_options.extra_footer": footer, "version": context["citation"]["version"]}
+    options |= {"release": options["version"], "html_extra_path": [str(source / "extra")]}
+    options |= {"exclude_patterns": ["extra"], "dcpriv_notebooks": [*there, *solutions]}
+    if REPOSITORY:
+        options |= {"html_theme_options.repository_url": REPOSITORY, "html_theme_options.path_to_docs": "notebooks"}
+        options |= {"html_theme_options.launch_buttons": LAUNCH, "dcpriv_self_contained": list(SELF_CONTAINED)}
+    return options
+
+
+def sphinx(source: Path, built: Path, options: dict) -> str:
+    """Make pages of sources, and return what Sphinx warns of."""
+    warnings = io.StringIO()
+    with patch_docutils(str(CONFIGURATION)), docutils_namespace():
+        how = {"status": None, "warning": warnings, "freshenv": True, "parallel": _processes()}
+        app = Sphinx(source, CONFIGURATION, built, source.parent / "doctrees", "html", options, **how)
+        app.build()
+    return warnings.getvalue()
+
+
+def _processes() -> int:
+    return min(4, int(os.environ.get("LOKY_MAX_CPU_COUNT") or os.cpu_count() or 1))
+
+
+def _replace(folder: Path, built: Path) -> None:
+    """Put what was built into a folder, the front page last, and remove what is there no more."""
+    new = {path.relative_to(built) for path in built.rglob("*") if path.is_file() and path.name != ".buildinfo"}
+    for path in sorted(new, key=lambda path: path == Path("index.html")):
+        store.write(folder / path, (built / path).read_bytes())
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.relative_to(folder) not in new | {Path("index.sha256")}:
+            if path.is_dir() and not path.is_symlink():
+                with contextlib.suppress(OSError):  # not empty
+                    path.rmdir()
+            else:
+                path.unlink()
+
+
+def _data(place: Path, tables: Path) -> None:
+    """Copy the numbers of a run's tables, and of all committed ones, each profile in a folder of its own."""
+    for path in sorted(tables.glob("*.csv")):
+        with contextlib.suppress(store.ArtefactError):  # damaged, which `run` says
+            store.read_exported(path)
+            store.write(place / path.name, store.read(path))
+    for path in sorted(paths.FIGURES.glob("*/*.csv")):
+        store.write(place / path.parent.name / path.name, path.read_bytes())
 
 
 def as_committed(stage: str):
@@ -156,7 +177,7 @@ def executed(stage: str, notebooks: Path):
     """Return a notebook as it was run; None if it was not run, or if it is damaged, which is said.
 
     `stages.APART` is run for all profiles at once, beside them; without such a run it is shown as committed, and says
-    so.
+    so. `stages.ALONE` is of no profile and always shown as committed.
     """
     for folder in [notebooks] + [notebooks.parent.parent / "authors/notebooks"] * (stage == stages.APART.name):
         if os.path.lexists(folder / f"{stage}.ipynb"):
@@ -164,37 +185,84 @@ def executed(stage: str, notebooks: Path):
                 return checksums.executed(folder / f"{stage}.ipynb", f"notebooks/{stage}.ipynb")
             except store.ArtefactError as error:
                 print(f"{error}; until then the report leaves it out", file=sys.stderr)
-    if stage != stages.APART.name:
+    if stage not in (stages.APART.name, stages.ALONE.name):
         return None
     notebook = as_committed(stage)
+    if stage == stages.ALONE.name:
+        return notebook
     title, _, text = notebook.cells[0].source.partition("\n")
     notebook.cells[0].source = f"{title}\n\n*As committed with the report; `make authors` runs it here.*\n{text}"
     return notebook
 
 
-def front(resources: dict, notebooks: list[tuple[str, str, str]], tables: Path, figures: Path) -> str:
-    """Return the front page as HTML.
+def _context(source: Path, committed: dict, there: dict, tables: Path, figures: Path, run_: bool) -> dict:
+    """Return what the templates are given; a picture is written to the sources."""
+    notebooks = [
+        {
+            "name": name,
+            "number": name[:2].lstrip("0"),
+            "title": heading(notebook),
+            "question": question(notebook),
+            "there": name in there,
+        }
+        for name, notebook in committed.items()
+    ]
+    ends = [-1, *PARTS.values()]
+    parts = [
+        (part, own)
+        for part, last, before in zip(PARTS, ends[1:], ends)
+        if (own := [one for one in notebooks if before < int(one["name"][:2]) <= last])
+    ]
+    by_name = {one["name"]: one for one in notebooks}
+    kept = findings.kept(tables)
+    return {
+        "title": TITLE,
+        "findings": kept if run_ else [],
+        "run": run(tables),
+        "sentences": [
+            {
+                "begins": one.begins,
+                "text": one.text.format(*(number.short() for number in one.numbers)),
+                "table": one.numbers[0].table,
+            }
+            for one in claims.ANSWER
+        ],
+        "picture": _picture(source, figures, kept if run_ else []),
+        "first": by_name[stages.PAGES[0].name],
+        "lecture": by_name.get(LECTURE),
+        "meanings": claims.MEANING,
+        "claims": [_card(one, there) for one in claims.CLAIMS],
+        "parts": parts,
+        "apart": by_name[stages.APART.name],
+        "paper": markdown(read(AUTHORS / "authors_claims.csv")),
+        "verdicts": [row | {"there": row["name"] in there} for row in verdicts(tables)],
+        "citation": yaml.safe_load((paths.REPOSITORY / "CITATION.cff").read_text()),
+        "commit": origin.short(provenance.git_commit()),
+    }
 
-    Parameters
-    ----------
-    resources : "pages", file name to name; "there", which of them exist; "current"; "title"; "code_css".
-    notebooks : file name, name and question of each, in reading order.
-    tables, figures : the folders to look for them.
-    """
-    drawn = [(_first(figures, names), caption) for names, caption in FIGURES.items()]
-    environment = jinja2.Environment(loader=TEMPLATES, autoescape=True)
-    return environment.get_template("report_front.html.j2").render(
-        resources=resources,
-        notebooks=notebooks,
-        run=run(tables),
-        findings=findings.kept(tables),
-        verdicts=list(verdicts(tables)),
-        claims=words(read(CLAIMS)).to_dict("records"),
-        figures=[(_embedded(path), caption) for path, caption in drawn if path],
-    )
+
+def _picture(source: Path, figures: Path, found: list[str]) -> dict | None:
+    """Return the front page's picture of the ten most accused people: the run's own, or else the committed one."""
+    own = figures / "accused.png"
+    said = next((one for one in found if one.startswith("Of the ten people")), "")
+    if found and own.is_file() and said:
+        store.write(source / "pictures/accused.png", own.read_bytes())
+        return {"file": "pictures/accused.png", "alt": f"The people as images in two rows. {said}", "caption": said}
+    store.write(source / "pictures/accused.png", ACCUSED.read_bytes())
+    return {"file": "pictures/accused.png", "alt": ACCUSED_ALT, "caption": ACCUSED_CAPTION}
 
 
-def verdicts(tables: Path):
+def _card(claim: claims.Claim, there: dict) -> dict:
+    """Return what the front page shows of a claim."""
+    shown = vars(claim) | {"there": claim.page in there, "number": claim.page[:2].lstrip("0")}
+    shown |= {"found": claim.found.format(*(number.words() for number in claim.numbers))}
+    shown |= {"detectable": claim.detectable.format(*(one.words().rpartition("detectable: ")[2] for one in claim.told))}
+    shown |= {"tables": list(dict.fromkeys(number.table for number in claim.numbers))}
+    shown |= {"anchor": f"table-{shown['tables'][0].rpartition('/')[2]}"}
+    return shown if claim.holds() else shown | {"state": "in doubt: the table has changed"}
+
+
+def verdicts(tables: Path) -> Iterator[dict]:
     """Yield what the judging notebooks found, one dict a row of their tables."""
     for stage in (stage for stage in stages.STAGES if stage.verdict):
         name, asked, answered = stage.verdict
@@ -204,7 +272,7 @@ def verdicts(tables: Path):
                 asks = row[asked] if about in row[asked] else f"{row[asked]} ({about})"
                 yield {
                     "notebook": stage.number,
-                    "page": f"{stage.name}.html",
+                    "name": stage.name,
                     "question": asks,
                     "found": row["this run"],
                     "answer": row[answered],
@@ -238,34 +306,6 @@ def question(notebook) -> str:
     """Return the question that a notebook begins with, as plain text."""
     found = re.search(r"\*\*Question\.\*\*\s+(.+?)(?:\n\s*\n|$)", notebook.cells[0].source, flags=re.S)
     return re.sub(r"\s+", " ", found[1].replace("*", "")) if found else ""
-
-
-def fold(notebook):
-    """Mark the code that a reader of the page need not see: parameters, imports, and cells tagged "plumbing"."""
-    begun = False  # until the first text after the title, there are only parameters and imports
-    for number, cell in enumerate(notebook.cells):
-        begun = begun or (cell.cell_type == "markdown" and number > 0)
-        tags = cell.metadata.get("tags", [])
-        if cell.cell_type == "code" and (not begun or "plumbing" in tags):
-            cell.metadata.folded = (
-                "parameters"
-                if "parameters" in tags
-                else "parameters of this run"
-                if "injected-parameters" in tags
-                else "code"
-                if begun
-                else "imports and set-up"
-            )
-    return notebook
-
-
-def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
-    """Return the first figure with one of these names; None if there is none."""
-    return next((path for name in names for path in sorted(folder.glob(f"{name}.png"))), None)
-
-
-def _embedded(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
 if __name__ == "__main__":

@@ -367,11 +367,11 @@ def _like_a_float(one) -> bool:
     return True
 
 
-def shown(frame: pd.DataFrame, note: str = ""):
-    """Return a table, and a note, in a form that notebooks, HTML pages and code hosts all show."""
+def shown(frame: pd.DataFrame, note: str = "", said: str = ""):
+    """Return a table, what it says, and a note, in a form that notebooks, HTML pages and code hosts all show."""
     from IPython.display import Markdown  # here, because only notebooks have it to show anything
 
-    return Markdown(markdown(frame, note))
+    return Markdown("\n\n".join(filter(None, (markdown(frame), said, note and f"*{note}*"))))
 
 
 if __name__ == "__main__":

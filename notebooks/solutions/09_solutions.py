@@ -43,7 +43,7 @@ from dcpriv_lib.condensation.method import Method, Schedule
 from dcpriv_lib.evaluation import examination
 from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models.training import epochs_for, momentum_step
-from dcpriv_lib.results import verdicts
+from dcpriv_lib.results import tables, verdicts
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -55,21 +55,35 @@ member = membership_matrix(len(pool), made["n_per_method"], study.rng("methods")
 scale = {name: made[name] for name in ("width", "real_batch", "effort")}
 inside, outside = member & ~world.canaries, ~member & ~world.canaries
 
-def row(name, sets):
-    """Accuracy and leak of models of these sets; the people that the sets show apart."""
+# %%
+by_set = {}                                              # name to column to one value a set
+
+def row(name, sets, shown_by=None):
+    """Accuracy and leak of models of sets; apart, the people whom they (or others) show."""
     recipe = Training(epochs_for(training_steps, len(sets[0]["labels"])))
     trained = world.models(name, each(sets, recipe))
     references = world.references(member, trained)
     suite = {"RMIA": suites.STRONG["RMIA online"]}
     scores = examination.leave_pair_out(references, suite)["RMIA"]
-    shown = np.stack([np.isin(pool, sets[j]["started_from"]) for j in sets])
+    shown = np.stack([np.isin(pool, (shown_by or sets)[j]["started_from"]) for j in sets])
     partners = shown[np.arange(len(shown)) ^ 1]          # whom the partner's images show
     groups = {"AUC": (inside, outside), "of those shown": (shown & inside, partners & outside),
               "of the others": (inside & ~shown, outside & ~partners)}
     right = signals.accuracies(references.logits[:, :, 0], references.labels, outside)
-    return {"sets": name, "accuracy": verdicts.rate_cell(right)} | {
-        title: verdicts.rate_cell(examination.aucs(scores, who, others)) if who.any() else "-"
-        for title, (who, others) in groups.items()}
+    by_set[name] = {"accuracy": right} | {
+        title: examination.aucs(scores, who, others)
+        for title, (who, others) in groups.items() if who.any()}
+    return {"sets": name} | {title: verdicts.rate_cell(by_set[name][title])
+                             if title in by_set[name] else "-"
+                             for title in ("accuracy", *groups)}
+
+# %%
+def change(title, name, before):
+    """How a column changes from one kind of sets to another: in words, and in points."""
+    found = examination.over_pairs(by_set[name][title] - by_set[before][title])
+    word = ("higher" if found[1] > 0 else "lower" if found[2] < 0
+            else "no difference detected")
+    return word, f"{title}: {word}, {tables.points(*found)}"
 
 def condensed(name, settings):
     """The synthetic sets of all halves."""
@@ -91,8 +105,30 @@ for method in ("DM", "KIP"):
 pd.DataFrame(rows)
 
 # %% [markdown]
-# More iterations take the images away from their start. Look whether the people shown lose what the others gain: a method that
-# moves along the line of real images becomes more accurate and more telling at once.
+# Which of the two gains more? And a method that moves along the line of real images becomes more accurate and more telling
+# at once. One that moves away from it becomes more accurate alone, or more telling alone.
+
+# %%
+def gained(method, title):
+    longer, shorter = (by_set[f"{method}, {times} times the iterations"] for times in (4, 1))
+    return longer[title] - shorter[title]
+
+for method in ("DM", "KIP"):
+    names = [f"{method}, {times} times the iterations" for times in (4, 1)]
+    found = {title: change(title, *names) for title in by_set[names[0]]}
+    moved = found["accuracy"][0] == "higher", found["AUC"][0] == "higher"
+    where = {(True, True): "along the line of real images",
+             (True, False): "away from it, for the better",
+             (False, True): "away from it, for the worse",
+             (False, False): "nowhere, as far as so few sets can show"}[moved]
+    print(f"{method} moves {where}:", *(said for _, said in found.values()), sep="\n  ")
+_, low, high = examination.over_pairs(gained("KIP", "accuracy") - gained("DM", "accuracy"))
+print("More accuracy is gained by", "KIP." if low > 0 else "DM." if high < 0
+      else "neither, as far as so few sets can show.")
+
+# %% [markdown]
+# More iterations take the images away from their start: where the line of those shown falls and that of the others rises, the leak
+# has moved from a few people to many.
 
 # %% [markdown]
 # ## Exercise 2
@@ -102,13 +138,22 @@ pd.DataFrame(rows)
 # %%
 how = settings_of("IDM", made["control_ipc"], **scale)
 tiles = settings_of("tiles", made["control_ipc"], **scale)
+of_start = {start: condensed(f"IDM, {start}", replace(how, start=start))
+            for start in ("tiles", "noise")}
 pd.DataFrame([row("tiles", condensed("tiles, once more", tiles))] + [
-    row(f"IDM from {start}", condensed(f"IDM, {start}", replace(how, start=start)))
-    for start in ("tiles", "noise")])
+    row(f"IDM from {start}", sets, of_start["tiles"]) for start, sets in of_start.items()])
 
 # %% [markdown]
-# From noise nobody is shown, and what remains is the leak of the average over the class. The price is accuracy, the higher the
-# fewer the updates. The untouched tiles say which part of IDM's accuracy, and of its leak, is theirs.
+# "Those shown" are, in both rows of IDM, the people whom its tiles showed. From noise nobody is shown. What it costs, and what they
+# gain:
+
+# %%
+for title in by_set["IDM from noise"]:
+    print(change(title, "IDM from noise", "IDM from tiles")[1])
+
+# %% [markdown]
+# What remains from noise is the leak of the average over the class. The untouched tiles say which part of IDM's accuracy, and of its
+# leak, is theirs.
 
 # %% [markdown]
 # ## Exercise 3
@@ -141,5 +186,12 @@ moments = {j: world.sets("moments", {j: (pool[member_j], own)})[j]
 pd.DataFrame([row("DM", condensed("DM, once more", how)), row("moments", moments)])
 
 # %% [markdown]
-# The variance of a hundred images says more about single people than their mean does, in principle. Whether it shows here can be
-# read off the intervals: if they overlap widely, so few models cannot tell.
+# Does the variance help, and does it leak? Both kinds of sets are of the same halves, so the differences have intervals of their own:
+
+# %%
+for title in by_set["moments"]:
+    print(change(title, "moments", "DM")[1])
+
+# %% [markdown]
+# In principle the variance of a hundred images says more about single people than their mean does. "No difference detected" does not
+# say that there is none: the interval says how large it could be.

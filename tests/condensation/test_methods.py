@@ -499,21 +499,21 @@ def test_tiles_are_four_members_of_half_the_size_which_the_decoder_finds_again()
 def test_the_loss_of_idc_is_the_plain_sum_and_its_gradient_that_of_differences(toy):
     net, images, synthetic = toy
     net.requires_grad_(True)
-    batches = [images[LABELS == label] for label in range(3)]
+    real = Real.of(images, LABELS)
 
     def plain(own):
         draw, total = generator(13), 0.0
         for label in range(3):
             change = augmentation.siamese(draw, ("color", "crop", "cutout"))
             sides = []
-            for some in (batches[label], multi_formation.decode(own[label]).flatten(0, 1)):
+            for some in (images[LABELS == label], multi_formation.decode(own[label]).flatten(0, 1)):
                 net.zero_grad()
                 F.cross_entropy(net.classifier(net.features(change(some))), torch.full((len(some),), label)).backward()
                 sides.append([net.features[i].weight.grad.numpy().copy() for i in (0, 4, 8)])
             total += sum(np.abs(a - b).sum() for a, b in zip(*sides))
         return total
 
-    gradient, loss = multi_formation.matching_gradient(net, batches, synthetic, generator(13))
+    gradient, loss = multi_formation.matching_gradient(net, real, real.by_class, synthetic, generator(13))
     assert loss == pytest.approx(plain(synthetic), rel=1e-10)
     for position, expected in zip(POSITIONS, finite_differences(plain, synthetic, POSITIONS, 1e-7)):
         assert gradient[position].item() == pytest.approx(expected, rel=1e-4, abs=1e-7)

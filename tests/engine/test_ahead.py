@@ -1,4 +1,4 @@
-"""Ahead of what it reads: what a notebook trains as soon as it can, and what it leaves undone; the order of all."""
+"""Ahead of what it reads: what a notebook trains as soon as it can, what it leaves, and in which order all run."""
 
 import os
 import threading

@@ -16,8 +16,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from dcpriv_lib import stages
-from dcpriv_lib.engine import paths, progress, run_notebook
+from dcpriv_lib.engine import progress, run_notebook
 from dcpriv_lib.results import report
+from dcpriv_lib.results.pages import sources
 from support import engine
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
@@ -61,6 +62,10 @@ def test_steps_and_what_nobody_has_said_is_worth_reading(event, level, text, sho
         ),
         ("RuleException:\nCommand 'python' returned non-zero exit status 137.", "the step was killed from outside"),
         ("MissingOutputException in rule attack: attacks.csv", "MissingOutputException in rule attack: attacks.csv"),
+        (
+            "Traceback (most recent call last):\n\n  File python\n\nOSError: [Errno 28] No space\n\n",
+            "OSError: [Errno 28] No",
+        ),
     ],
 )
 def test_of_a_step_that_fails_its_end_is_shown_and_not_its_command(text, shown):
@@ -119,6 +124,8 @@ def test_a_step_that_fails_is_told_in_words_and_with_the_command_that_goes_on(tm
         ("", {"profile": "2024"}, "there is no profile '2024'"),
         ("", {"config": ["dataset=mnist"]}, "--config dataset=...: expected only profile=NAME; write dataset to"),
         ("", {"targets": ["no_such_step"]}, "no_such_step"),
+        ("/".join(["a" * 200] * 11), {}, "bytes: expected at most 2,000"),
+        ("", {"cores": 0}, "--cores 0: expected 1 or more, or all"),
         ("a{ipc}b", {}, "a{ipc}b/tiny: Snakemake cannot work with braces in a path"),
         ("occupied", {}, "occupied/tiny (File exists): free that path, or set DCPRIV_RESULTS"),
     ],
@@ -129,7 +136,7 @@ def test_what_cannot_begin_is_told_in_words_and_with_the_command_that_goes_on(tm
     process = engine(tmp_path / results, **options)
     shown, _ = process.communicate()
     assert process.returncode == 1 and said in shown and "Traceback" not in shown and 'File "' not in shown
-    assert "What was finished is kept. To go on from there: snakemake --cores 2" in shown
+    assert "What was finished is kept. To go on from there: snakemake --cores" in shown
 
 
 def test_a_run_that_was_killed_needs_no_unlocking(tmp_path):
@@ -146,15 +153,15 @@ def test_a_run_that_was_killed_needs_no_unlocking(tmp_path):
     assert process.returncode == 0, shown
 
 
-def test_an_error_of_the_engine_itself_is_not_swallowed(tmp_path, monkeypatch):
-    """Snakemake keeps something in the home folder, which here is a file."""
+def test_the_engine_needs_no_home_folder(tmp_path, monkeypatch):
+    """Snakemake keeps something in the home folder, which here is a file: so nobody can write to it."""
     home = tmp_path / "home"
     home.write_text("")
     for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(home))
     process = engine(tmp_path / "results", targets=["no_such_step"])
     said, _ = process.communicate()
-    assert process.returncode and str(home) in said
+    assert process.returncode == 1 and "No rule to produce no_such_step" in said and "Traceback" not in said
 
 
 def test_a_failure_names_the_cell_and_the_error(tmp_path):
@@ -224,10 +231,12 @@ def test_the_front_page_holds_what_there_is(tmp_path):
     sha256 = hashlib.sha256((tmp_path / "tables/claims.csv").read_bytes()).hexdigest()
     record = {"inputs": inputs, "provenance": made, "sha256": sha256}
     (tmp_path / "tables/claims.csv.json").write_text(json.dumps(record))
-    html = report.write(tmp_path / "pages", paths.NOTEBOOKS, tmp_path / "tables", tmp_path).read_text()
+    front = report.write(tmp_path / "pages", tmp_path, tmp_path / "tables", tmp_path)
+    html = front.with_name("verdicts.html").read_text()
     assert "A &lt;claim&gt; (original)" in html and "run on 2026-01-01 on cpu, commit unknown" in html
-    bare = report.write(tmp_path / "bare", tmp_path, tmp_path, tmp_path).read_text()
-    assert "have not been run yet" in bare and bare.count("(not run yet)") == len(stages.STAGES) and "<img" not in bare
+    assert front.read_text().count("(not run yet)") == len(stages.STAGES) + 1, "the first is named twice"
+    bare = report.TEMPLATES.get_template("verdicts.md.j2")
+    assert "have not been run yet" in bare.render(apart={"there": False, "number": 8}, paper="", run="", verdicts=[])
 
 
 def test_a_notebook_that_the_engine_does_not_run_is_shown_as_committed_until_it_is_run(tmp_path):
@@ -251,7 +260,7 @@ def test_plumbing_is_folded_and_the_lesson_is_not():
         new_code_cell("lesson"),
         new_code_cell("keep()", metadata={"tags": ["plumbing"]}),
     ]
-    folded = [cell.metadata.get("folded") for cell in report.fold(new_notebook(cells=cells)).cells]
+    folded = [cell.metadata.get("folded") for cell in sources.fold(new_notebook(cells=cells)).cells]
     assert folded == [None, "parameters", "imports and set-up", None, None, "code"]
 
 

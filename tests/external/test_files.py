@@ -226,6 +226,16 @@ def test_files_that_are_no_npz_or_could_run_code_are_not_read(study, tmp_path):
     assert not (tmp_path / "marker").exists()
 
 
+@pytest.mark.parametrize("name", ["original", "condensed-10", "unrelated", "DC-10", "subset-10.zip"])
+def test_a_file_that_tables_would_take_for_a_model_of_this_report_is_refused(name, study, tmp_path):
+    with (tmp_path / name).open("wb") as file:
+        write(file, kind="logits", **parts(study, np.eye(10)[study.labels], "members", "non_members"))
+    refused(
+        lambda: external_files.targets(str(tmp_path / name), study.split, study.device),
+        f"{name}: tables call it by its name: expected one that ends in .npz: rename it",
+    )
+
+
 def test_two_files_of_one_name_are_refused(study, tmp_path):
     refused(
         lambda: external_files.targets(["a/x.npz", "b/x.npz"], study.split, study.device),

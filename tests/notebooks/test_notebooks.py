@@ -8,10 +8,12 @@ import jupytext
 import nbformat
 import pytest
 import yaml
+from markdown_it import MarkdownIt
+from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from dcpriv_lib import profiles, stages
 from dcpriv_lib.engine import paths
-from dcpriv_lib.results import report
+from dcpriv_lib.results.pages import extension
 
 STAGES = [paths.NOTEBOOKS / f"{stage.name}.ipynb" for stage in stages.PAGES]
 SOLUTIONS = sorted((paths.NOTEBOOKS / "solutions").glob("*.ipynb"))
@@ -50,7 +52,9 @@ def test_equations_leave_nothing_of_their_source(path):
     texts = [
         cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "markdown" and "$" in cell.source
     ]
-    html = "".join(map(report.OfflineExporter().markdown2html, texts))
+    parse = MarkdownIt("commonmark").use(dollarmath_plugin).parse
+    tokens = [part for text in texts for one in parse(text) for part in [one, *(one.children or [])]]
+    html = "".join(extension.equation(one.content) for one in tokens if one.type.startswith("math"))
     left = {words for words in re.findall(r"<m[a-z]+[^<>]*>([^<>]*)</m[a-z]+>", html) if "\\" in words}
     assert not left, f"{path.stem}: {left} stand on the page as they are here; write these another way"
 
@@ -67,7 +71,9 @@ def test_code_fits_the_page(path):
     assert not wide, wide
 
 
-@every_stage
+@pytest.mark.parametrize(
+    "path", [path for path in STAGES if path.stem != stages.ALONE.name], ids=lambda path: path.stem
+)
 def test_cells_read_as_the_experiment(path):
     """No path, file name, fingerprint, cache or seed derivation; local functions only where they are the lesson."""
     lesson = [
@@ -92,7 +98,18 @@ def test_notebook_has_every_part_a_reader_looks_for(path):
     graded = re.findall(r"^\d\. \((easy|medium|hard)\) ", exercises, flags=re.M)
     assert 3 <= len(graded) == len(re.findall(r"^\d\. ", exercises, flags=re.M)) <= 5
     assert len(set(graded)) > 1 and graded == sorted(graded, key=("easy", "medium", "hard").index)
-    assert f"solutions/{path.stem[:2]}_solutions.ipynb" in text
+    assert path.stem == stages.ALONE.name or f"solutions/{path.stem[:2]}_solutions.ipynb" in text
+
+
+@every_stage
+def test_the_map_on_top_says_where_the_reader_is(path):
+    top = nbformat.read(path, 4).cells[0].source
+    here = int(path.stem[:2])
+    (where,) = re.findall(r"\*Where we are\.\* (.*)<br>", top)
+    numbers = re.findall(r"\d+", where)
+    assert numbers == [str(int(one.stem[:2])) for one in STAGES] and re.findall(r"\*\*(\d+)\*\*", where) == [str(here)]
+    assert top.startswith(f"# {here}. ") and "this time" in top.lower()
+    assert ("**Last time**" in top) == (here > 1) and ("**Next" in top) == (here < len(STAGES))
 
 
 @every_stage

@@ -1,5 +1,7 @@
 """Names of classes and files on their way through tables, pages and figures: shown as they are, and doing nothing."""
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,15 +13,26 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from hypothesis import example, given, settings, strategies as st
+from markdown_it import MarkdownIt
 from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
 
 from dcpriv_lib.audit import card
 from dcpriv_lib.engine import foreign_text, store
 from dcpriv_lib.results import findings, plots, report, tables
+from dcpriv_lib.results.pages import extension
 from nasty import KNOWN, names
+from support import rendered
 
-POLICY = {"default-src 'none'", "img-src data:", "style-src 'unsafe-inline'", "base-uri 'none'", "form-action 'none'"}
+CARD = {"default-src 'none'", "img-src data:", "style-src 'unsafe-inline'", "base-uri 'none'", "form-action 'none'"}
+PAGES = {
+    "default-src 'none'",
+    "img-src 'self' file: data:",
+    "style-src 'self' file: 'unsafe-inline'",
+    "font-src 'self' file:",
+    "base-uri 'none'",
+    "form-action 'self' file:",
+}
 
 
 class Structure(HTMLParser):
@@ -37,7 +50,8 @@ class Structure(HTMLParser):
 
 
 def html(markdown: str) -> str:
-    return report.OfflineExporter().markdown2html(markdown)
+    """Return markdown as Jupyter shows it: HTML passes."""
+    return MarkdownIt("commonmark").enable("table").render(markdown)
 
 
 def frame(name: str) -> pd.DataFrame:
@@ -56,17 +70,27 @@ def collapsed(text: str) -> str:
     return " ".join(text.split())
 
 
-@settings(deadline=None)
-@given(names)
-@example("\n".join(KNOWN))
-@example("|".join(KNOWN))
-def test_a_table_with_any_name_has_the_elements_of_a_table_with_a_harmless_one(name):
-    page = html(tables.markdown(frame(name), "what luck gives"))
-    assert Structure(page).elements == Structure(html(tables.markdown(frame("mine"), "what luck gives"))).elements
-    texts = [collapsed(cell.text) for cell in BeautifulSoup(page, "html.parser").find_all(["th", "td"])]
-    shown, rate = foreign_text.plain(name, None), "50.0 % [40.0, 60.0]"
-    expected = ["target", f"of {shown}", "AUC", "worst", "original", "1", rate, f"{shown}: {rate}"]
-    assert texts == [collapsed(one) for one in [*expected, shown, "2", shown, f"class {shown}"]]
+def outputs(markdowns) -> list:
+    """Return a notebook's cells, each with one output in markdown."""
+    shown = [nbformat.v4.new_output("display_data", {"text/markdown": one}) for one in markdowns]
+    return [nbformat.v4.new_markdown_cell("# A notebook"), *(nbformat.v4.new_code_cell("", outputs=[o]) for o in shown)]
+
+
+@settings(deadline=None, max_examples=2)
+@given(st.lists(names, min_size=20, max_size=60))
+@example(KNOWN)
+@example(["\n".join(KNOWN), "|".join(KNOWN)])
+def test_a_table_with_any_name_has_the_elements_of_a_table_with_a_harmless_one(tmp_path_factory, given_names):
+    written = [tables.markdown(frame(name), "what luck gives") for name in ["mine", *given_names]]
+    page, _ = rendered(outputs(written), tmp_path_factory.mktemp("pages"))
+    harmless, *shown = page.find_all("div", class_="cell_output")
+    assert len(shown) == len(given_names)
+    for name, cell in zip(given_names, shown):
+        assert Structure(str(cell)).elements == Structure(str(harmless)).elements, name
+        texts = [collapsed(one.text) for one in cell.find_all(["th", "td"])]
+        own, rate = foreign_text.plain(name, None), "50.0 % [40.0, 60.0]"
+        expected = ["target", f"of {own}", "AUC", "worst", "original", "1", rate, f"{own}: {rate}"]
+        assert texts == [collapsed(one) for one in [*expected, own, "2", own, f"class {own}"]]
 
 
 @settings(deadline=None, max_examples=20)
@@ -76,7 +100,7 @@ def test_a_table_with_any_name_has_the_elements_of_a_table_with_a_harmless_one(n
 def test_a_kept_table_shows_the_same_names_after_it_was_read(tmp_path_factory, name):
     path, own = tmp_path_factory.mktemp("t") / "t.csv", foreign_text.plain(name)
     tables.keep(path, frame(own), {})
-    assert html(tables.markdown(tables.read(path))) == html(tables.markdown(frame(own)))
+    assert tables.markdown(tables.read(path)) == tables.markdown(frame(own))
 
 
 @settings(deadline=None)
@@ -109,44 +133,64 @@ def test_a_finding_about_any_name_is_kept_and_read_as_it_was(tmp_path_factory, g
 # ---------------------------------------------------------------- pages
 
 
-@pytest.mark.parametrize(
-    ("markdown", "text"),
-    [
-        ("<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"),
-        ("a <script>alert(1)</script> b", "a <script>alert(1)</script> b"),
-        ("<div onclick=alert(1)>\na\n</div>", "<div onclick=alert(1)>\na\n</div>"),
-        ("![p](https://evil.example/p.png)", "p"),
-        ("![p](/etc/passwd)", "p"),
-        ("<span onclick=alert(1)>a</span>", "<span onclick=alert(1)>a"),
-        ("```mermaid\n<img src=x>\n```", "<img src=x>"),
-    ],
-)
-def test_markup_that_is_not_ours_is_text_on_a_page(markdown, text):
-    page = BeautifulSoup(html(markdown), "html.parser")
-    assert page.text.strip() == text and not page.find(["img", "script", "div"]) and not page.find(onclick=True)
+MARKUP = {
+    "<img src=x onerror=alert(1)>": "<img src=x onerror=alert(1)>",
+    "a <script>alert(1)</script> b": "a <script>alert(1)</script> b",
+    "<div onclick=alert(1)>\na\n</div>": "<div onclick=alert(1)> a </div>",
+    "![p](https://evil.example/p.png)": "p",
+    "![p](/etc/passwd)": "p",
+    "![p](../../../../etc/passwd)": "p",
+    "<span onclick=alert(1)>a</span>": "<span onclick=alert(1)>a",
+    "```mermaid\n<img src=x>\n```": "<img src=x>",
+    "```{raw} html\n<img src=x>\n```": "<img src=x>",
+    "[c](/etc/passwd)": "c",
+}
+ADDRESSES = ["javascript:alert(1)", "data:text/html,x", "vbscript:x", "JaVaScript:x"]
+NO_EQUATIONS = ["\\frac{", "\\left(", "^", "{", "\\begin{array}"]
+OURS = "*a* **b** `c` <br> $\\varepsilon$ [d](https://a.b/)\n\n> e\n\n| f |\n|---|\n| 1 |"
 
 
-@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "vbscript:x", "JaVaScript:x"])
-def test_a_link_runs_nothing(address):
-    for link in BeautifulSoup(html(f"[c]({address}) <{address}>"), "html.parser").find_all("a"):
+@pytest.fixture(scope="module")
+def sections(tmp_path_factory):
+    """Return the section of a page that some markdown became; all are in one notebook, as cells and as outputs."""
+    texts = [*MARKUP, *(f"[c]({one}) <{one}>" for one in ADDRESSES), "[c](../figures/paper/table1.csv)"]
+    texts += [f"Before ${body}$ after.\n\n$${body}$$\n\n$x^2$" for body in NO_EQUATIONS] + [OURS]
+    cells = [nbformat.v4.new_markdown_cell(f"## {number}\n\n{text}") for number, text in enumerate(texts)]
+    page, _ = rendered(cells, tmp_path_factory.mktemp("sections"))
+    found = {text: page.find("h2", string=str(number)).parent for number, text in enumerate(texts)}
+    for section in found.values():
+        section.find("h2").decompose()
+    return found
+
+
+@pytest.mark.parametrize("markdown", MARKUP)
+def test_markup_that_is_not_ours_is_text_on_a_page(markdown, sections):
+    section = sections[markdown]
+    assert collapsed(section.text) == MARKUP[markdown]
+    assert not section.find(["img", "script"]) and not section.find(onclick=True)
+    assert not [one for one in section.find_all("a", href=True) if not one["href"].startswith("#")]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_link_runs_nothing(address, sections):
+    for link in sections[f"[c]({address}) <{address}>"].find_all("a", href=True):
         assert not re.match("(?i)(javascript|data|vbscript):", link["href"])
-    kept = "../figures/paper/table1.csv"
-    assert f'href="{kept}"' in html(f"[c]({kept})") and 'href="https://a.b/"' in html("[c](https://a.b/)")
+    assert sections["[c](../figures/paper/table1.csv)"].find("a")["href"] == "data/paper/table1.csv"
 
 
-@pytest.mark.parametrize("body", ["\\frac{", "\\left(", "^", "{", "\\begin{array}"])
-def test_an_equation_that_is_none_is_shown_as_it_is_written_and_the_report_goes_on(body):
-    page = html(f"Before ${body}$ after.\n\n$${body}$$\n\n$x^2$")
-    assert page.count("<math") >= 1 and "Before" in page and "after" in page
-    if "<code>" in page:
-        assert BeautifulSoup(page, "html.parser").code.text == body
-    assert "<code>\\frac{</code>" in html("$\\frac{$") and "<code>&lt;b&gt;\\frac{</code>" in html("$<b>\\frac{$")
+@pytest.mark.parametrize("body", NO_EQUATIONS)
+def test_an_equation_that_is_none_is_shown_as_it_is_written_and_the_report_goes_on(body, sections):
+    section = sections[f"Before ${body}$ after.\n\n$${body}$$\n\n$x^2$"]
+    assert section.find("math") and "Before" in section.text and "after" in section.text
+    if code := section.find("code"):
+        assert code.text == body
+    assert extension.equation("\\frac{") == "<code>\\frac{</code>"
+    assert extension.equation("<b>\\frac{") == "<code>&lt;b&gt;\\frac{</code>"
 
 
-def test_our_own_markup_still_passes():
-    page = html("*a* **b** `c` <br> $\\varepsilon$ [d](https://a.b/)\n\n> e\n\n| f |\n|---|\n| 1 |")
+def test_our_own_markup_still_passes(sections):
     for element in ("em", "strong", "code", "br", "math", "a", "blockquote", "table"):
-        assert f"<{element}" in page
+        assert sections[OURS].find(element), element
 
 
 def policy(page: str) -> set[str]:
@@ -157,7 +201,7 @@ def policy(page: str) -> set[str]:
     return {rule.strip() for rule in found["content"].split(";")}
 
 
-def test_every_page_of_the_report_lets_browsers_run_nothing(tmp_path):
+def test_every_page_of_the_report_lets_browsers_run_nothing_but_its_theme(tmp_path):
     notebooks, name = tmp_path / "notebooks", "<img src=x onerror=alert(1)>"
     cells = [
         nbformat.v4.new_markdown_cell("# 1. A notebook"),
@@ -165,9 +209,11 @@ def test_every_page_of_the_report_lets_browsers_run_nothing(tmp_path):
             "shown",
             outputs=[
                 nbformat.v4.new_output("display_data", {"text/markdown": tables.markdown(frame(name))}),
-                nbformat.v4.new_output("stream", name="stdout", text=name),
+                nbformat.v4.new_output("stream", name="stdout", text=f"{name}\x1b[2J\x07"),
                 nbformat.v4.new_output("display_data", {"text/html": pd.DataFrame({"a": [name]}).to_html()}),
-                nbformat.v4.new_output("error", ename="DataError", evalue=name, traceback=[name]),
+                nbformat.v4.new_output("display_data", {"text/html": "<script>alert(1)</script><b onclick=x>c</b>"}),
+                nbformat.v4.new_output("display_data", {"application/javascript": "alert(1)", "text/plain": "d"}),
+                nbformat.v4.new_output("error", ename="DataError", evalue=name, traceback=[f"{name}\x1b[31m"]),
             ],
         ),
     ]
@@ -175,17 +221,43 @@ def test_every_page_of_the_report_lets_browsers_run_nothing(tmp_path):
     nbformat.write(nbformat.v4.new_notebook(cells=cells), notebooks / "01_data_split.ipynb")
     store.write(tmp_path / "tables" / findings.NAME, f"1. {foreign_text.in_markdown(name)}\n".encode())
     tables.keep(tmp_path / "tables/t.csv", frame(name), {"profile": "mine", "dataset": f"/data/{name}\x1b"})
-    front = report.write(tmp_path / "report", notebooks, tmp_path / "tables", tmp_path / "figures")
-    for page in (front, front.with_name("01_data_split.html")):
+    front = report.write(tmp_path / "report", notebooks, tmp_path / "tables", tmp_path / "figures", run=True)
+    pages = sorted(front.parent.glob("*.html"))
+    assert {"index.html", "01_data_split.html", "01_solutions.html", "verdicts.html", "search.html"} <= {
+        page.name for page in pages
+    }
+    for page in pages:
         text = page.read_text()
-        assert policy(text) == POLICY
-        assert "\x1b" not in text and name not in text and text.count("&lt;img src=x") >= 2
-        assert not BeautifulSoup(text, "html.parser").find(["script", "img", "iframe", "object", "link"])
+        said = policy(text)
+        assert said - PAGES == {one for one in said if one.startswith("script-src 'self' file: 'sha256-")}, page.name
+        assert PAGES <= said and "\x1b" not in text and "\x07" not in text and name not in text
+        soup = BeautifulSoup(text, "html.parser")
+        allowed = next(one for one in said if one.startswith("script-src"))
+        for script in soup.find_all("script"):
+            if not script.get("src"):
+                digest = base64.b64encode(hashlib.sha256(script.string.encode()).digest()).decode()
+                assert digest in allowed and extension.THEME.fullmatch(script.string), page.name
+            else:
+                assert re.match(r"_static/|searchindex\.js", script["src"]), page.name
+        assert not soup.find(["iframe", "object", "embed", "base"])
+        assert not [one for one in soup.find_all(True) if any(key.startswith("on") for key in one.attrs)], page.name
+    for page, least in (("index.html", 1), ("01_data_split.html", 4)):
+        assert front.with_name(page).read_text().count("&lt;img src=x") >= least
+    assert not BeautifulSoup(front.with_name("01_data_split.html").read_text(), "html.parser").article.find("script")
+
+
+def test_a_script_that_is_not_the_themes_gets_no_leave_to_run():
+    page = (
+        "<html><head></head><body><script>alert(1)</script><script>let searchInput = 1; alert(1)</script></body></html>"
+    )
+    assert "sha256" not in extension.with_policy(page) and "script-src 'self' file:;" in extension.with_policy(page)
+    known = page.replace("alert(1)", "DOCUMENTATION_OPTIONS.pagename = 'a';", 1)
+    assert extension.with_policy(known).count("'sha256-") == 1
 
 
 def test_the_card_of_an_audit_has_the_same_policy():
     template = Path(card.__file__).with_name("card.html.j2").read_text()
-    assert policy(re.sub("{[{%#].*?[}%#]}", "", template, flags=re.S)) == POLICY
+    assert policy(re.sub("{[{%#].*?[}%#]}", "", template, flags=re.S)) == CARD
 
 
 # ---------------------------------------------------------------- figures

@@ -1,0 +1,210 @@
+"""Executed notebooks as Sphinx's sources: folded, with captions, anchors and links, and clean of what others wrote."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import bleach
+from nbconvert.filters import strip_ansi
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from pybtex.database import parse_file
+
+from ...engine import store
+from ...engine.foreign_text import in_markdown, plain
+
+BIBLIOGRAPHY = Path(__file__).with_name("references.bib")
+TABLE = {"tags": {"table", "thead", "tbody", "tr", "th", "td", "p"}, "attributes": {"*": ["rowspan", "colspan"]}}
+PNG = "image/png"
+LINK = re.compile(r"\]\((?!https?:|#|page:)([^)\s]+)\)")
+
+
+def page(notebook: NotebookNode, name: str, folder: Path, tables: Path, solutions: set[str]) -> NotebookNode:
+    """Return a notebook as Sphinx is given it; its pictures are written to ``folder/pictures``.
+
+    Parameters
+    ----------
+    notebook : as it was executed; a copy is changed.
+    name : of its page.
+    folder : of Sphinx's sources.
+    tables : where the numbers of its tables are, as .csv.
+    solutions : the names of the pages with solutions.
+    """
+    own = _Page(name, folder, {path.stem for path in tables.glob("*.csv")}, solutions)
+    cells = [one for cell in fold(notebook).cells for one in own.cells(cell)]
+    metadata = {key: notebook.metadata[key] for key in ("kernelspec", "language_info") if key in notebook.metadata}
+    return new_notebook(cells=cells + own.end(), metadata=metadata)
+
+
+def fold(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy in which the code that a reader need not see is marked: parameters, imports, and "plumbing"."""
+    notebook = NotebookNode(notebook | {"cells": [NotebookNode(cell) for cell in notebook.cells]})
+    begun = False  # until the first text after the title, there are only parameters and imports
+    for number, cell in enumerate(notebook.cells):
+        begun = begun or (cell.cell_type == "markdown" and number > 0)
+        tags = cell.metadata.get("tags", [])
+        if cell.cell_type == "code" and (not begun or "plumbing" in tags):
+            what = (
+                "parameters"
+                if "parameters" in tags
+                else "parameters of this run"
+                if "injected-parameters" in tags
+                else "code"
+                if begun
+                else "imports and set-up"
+            )
+            cell.metadata = NotebookNode(folded=what, tags=tags)
+    return notebook
+
+
+class _Page:
+    """What is counted and collected on one page."""
+
+    def __init__(self, name: str, folder: Path, tables: set[str], solutions: set[str]):
+        self.name, self.folder, self.tables, self.solutions = name, folder, tables, solutions
+        self.number = name[:2].lstrip("0") if name[:2].isdigit() else ""
+        self.figures, self.kept = 0, []  # how many figures; the tables that it keeps
+
+    def cells(self, cell: NotebookNode) -> Iterator[NotebookNode]:
+        """Yield the cells that are shown for one."""
+        if cell.cell_type == "markdown":
+            yield new_markdown_cell(self.linked(cell.source))
+        elif cell.cell_type == "code":
+            yield from self.code(cell)
+
+    def code(self, cell: NotebookNode) -> Iterator[NotebookNode]:
+        """Yield a cell's code with its outputs; each picture becomes a numbered figure, each table gets a link to its
+        numbers."""
+        others = re.findall(r'committed\("([\w-]+)", "(\w+)"\)', cell.source)
+        own = re.sub(r"committed\(.*?\)", "", cell.source)
+        names = [name for name in re.findall(r'"(\w+)"', own) if name in self.tables and name not in self.kept]
+        names = [*dict.fromkeys(names), *("/".join(one) for one in others)]
+        self.kept += names
+        metadata = {"anchors": [f"table-{name.replace('/', '-')}" for name in names]}
+        if folded := cell.metadata.get("folded"):
+            prompts = {f"code_prompt_{verb.lower()}": f"{verb} {folded}" for verb in ("Show", "Hide")}
+            metadata |= {"tags": ["hide-input"], "mystnb": prompts}
+        source, outputs = cell.source.removeprefix("# NBVAL_CHECK_OUTPUT\n"), []
+        for output in _joined(cell.get("outputs", [])):
+            picture = output.get("data", {}).get(PNG)
+            if picture is None:
+                outputs.append(_clean(output))
+                continue
+            yield from _code(source, outputs, metadata)
+            source, outputs, metadata = "", [], {}
+            yield self.figure(picture, output.metadata.get(PNG, {}))
+        yield from _code(source, outputs, metadata)
+        if names:
+            yield new_markdown_cell(f"```{{div}} data\nNumbers: {self.data_links(names)}\n```")
+
+    def figure(self, picture: str, told: dict) -> NotebookNode:
+        """Return a picture with its number, its caption, and a link to the numbers behind it."""
+        self.figures += 1
+        number = f"{self.number}.{self.figures}" if self.number else str(self.figures)
+        alt, name = plain(told.get("alt", ""), None), plain(told.get("name", ""))
+        file = f"pictures/{self.name}_{self.figures}.png"
+        store.write(self.folder / file, base64.b64decode(picture))
+        whose = self.data_links([name]) if name in self.tables else "[tables of this page](page:#data-of-this-page)"
+        what = json.dumps(alt or f"Figure {number}, which has no description")
+        place = re.sub(r"[^A-Za-z0-9-]", "-", name) or f"{self.name}-{self.figures}"
+        return new_markdown_cell(
+            f"```{{figure}} {file}\n:alt: {what}\n:name: figure-{place}\n\n"
+            f"**Figure {number}.** {in_markdown(alt)} <span></span>Numbers: {whose}\n```"
+        )
+
+    def data_links(self, names: list[str]) -> str:
+        return ", ".join(f"[{name}.csv](file-of-site:data/{name}.csv)" for name in names)
+
+    def linked(self, text: str) -> str:
+        """Return markdown of our own in which what is named is linked: works, solutions, files."""
+        if "## References" in text:
+            begins, title, works = text.partition("## References")
+            text = begins + title + re.sub(r"\*([^*]{9,})\*", _cited, works)
+        if self.name.replace("_", " ")[:2].isdigit() and (mine := f"{self.name[:2]}_solutions") in self.solutions:
+            text = text.replace(f"`solutions/{mine}.ipynb`", f"[each worked out]({mine}.ipynb)")
+            if "## Exercises" in text:
+                begins, title, rest = text.partition("## Exercises")
+                link = f"[solution](page:{mine}.html#exercise-\\1)"
+                rest = re.sub(r"(?m)^(\d+)\. (?=\()", f"\\1. {link} ", rest)
+                text = begins + title + rest
+        return LINK.sub(self._target, text)
+
+    def _target(self, found: re.Match) -> str:
+        """Return a link's end: to a page here instead of its notebook, to the site's copy of a committed table."""
+        if found[1].endswith(".ipynb"):
+            return f"]({Path(found[1]).stem}.ipynb)"
+        committed = re.fullmatch(r"(?:\.\./)*figures/([\w-]+/\w+\.csv)", found[1])
+        return f"](file-of-site:data/{committed[1]})" if committed else found[0]
+
+    def end(self) -> list[NotebookNode]:
+        """Return what stands below a notebook: the numbers of all its tables."""
+        if not (self.kept or self.figures):
+            return []
+        listed = self.data_links(self.kept) if self.kept else "this page keeps no table"
+        return [new_markdown_cell(f"## Data of this page\n\nAs fractions, in plain text: {listed}.")]
+
+
+def _code(source: str, outputs: list, metadata: dict) -> Iterator[NotebookNode]:
+    if not source.strip():  # myst-nb leaves out cells without code, and their outputs with them
+        source, metadata = "...", metadata | {"tags": ["remove-input"]}
+    if outputs or source != "...":
+        yield new_code_cell(source, outputs=outputs, metadata=metadata)
+
+
+def _joined(outputs: list) -> Iterator[NotebookNode]:
+    """Yield outputs, those to the same stream as one; of a progress bar the last state."""
+    last = None
+    for output in outputs:
+        if last and output.output_type == "stream" == last.output_type and output.name == last.name:
+            last = NotebookNode(last | {"text": last.text + output.text})
+            continue
+        if last:
+            yield last
+        last = NotebookNode(output)
+    if last:
+        yield last
+
+
+def _clean(output: NotebookNode) -> NotebookNode:
+    """Return an output without what moves a terminal's cursor, and with no HTML but tables."""
+    output = NotebookNode(output)
+    if output.output_type == "stream":
+        lines = strip_ansi(output.text).split("\n")
+        output.text = _printable("\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines))
+    elif output.output_type == "error":
+        output.update(ename=plain(output.ename), evalue=plain(output.evalue, None))
+        output.traceback = [_printable(strip_ansi(line)) for line in output.traceback]
+    elif "data" in output:
+        output.data = NotebookNode({kind: output.data[kind] for kind in SHOWN if kind in output.data})
+        if HTML in output.data:
+            inside = re.sub(r"(?s)<style.*?</style>", "", output.data[HTML])
+            table = bleach.clean(inside, **TABLE, strip=True)
+            output.data[HTML] = _printable(table.replace("<th></th>", "<td></td>"))  # a corner heads nothing
+        for kind in {"text/plain", "text/markdown"} & output.data.keys():
+            output.data[kind] = _printable(strip_ansi(output.data[kind]))
+    return output
+
+
+HTML = "text/html"
+SHOWN = (HTML, "text/markdown", "text/plain")
+
+
+def _printable(text: str) -> str:
+    return "".join(one for one in text if one.isprintable() or one in "\n\t")
+
+
+def works() -> dict[str, str]:
+    """Return the titles of the bibliography, letters and digits only, to their keys."""
+    return {_letters(entry.fields["title"]): key for key, entry in parse_file(BIBLIOGRAPHY).entries.items()}
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"\W", "", text).lower()
+
+
+def _cited(found: re.Match, known: dict[str, str] = works()) -> str:  # noqa: B008, read once
+    title = _letters(found[1])
+    key = next((key for own, key in known.items() if own.startswith(title)), None)
+    return f"{found[0]} {{cite}}`{key}`" if key else found[0]

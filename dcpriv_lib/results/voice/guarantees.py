@@ -1,0 +1,70 @@
+"""What the tables about formal privacy say (notebook 11)."""
+
+import pandas as pd
+
+from ...privacy import auditing
+from .controls import examined
+from .wording import Sentence, extreme, names, percent, sentence
+
+BROKEN = "a tenth of the noise"
+
+
+def promises(table: pd.DataFrame) -> Sentence:
+    """Of guarantees: what epsilon allows an attacker who accuses 1 % of the others, beside what the releases allow."""
+    epsilon = next(column for column in table if column.startswith("epsilon at delta"))
+    by_epsilon, by_curve = "TPR at 1 % FPR, by epsilon", "TPR at 1 % FPR, by the whole curve"
+    parts = []
+    for value, rows in table.groupby(table[epsilon].map(str), sort=False):
+        curve = sorted((cell.numbers[0], str(cell)) for cell in rows[by_curve])
+        found = curve[0][1] if curve[0][1] == curve[-1][1] else f"{curve[0][1]} to {curve[-1][1]}"
+        parts.append(f"epsilon {value} allows {rows[by_epsilon].iloc[0]}, and the releases themselves {found}")
+    return sentence("of the members found at 1 % false alarms " + "; ".join(parts))
+
+
+def audit(table: pd.DataFrame) -> Sentence:
+    """Of the audit by somebody who sees every release, and of the accuracy at the strictest guarantee."""
+    rows = table[~table["method"].str.startswith("DP-MERF") & (table["guarantee"] != auditing.NONE)]
+    parts = []
+    for broken, what in ((True, f"with {BROKEN}"), (False, "with all of their noise")):
+        answers = list(rows[rows["method"].str.contains(BROKEN, regex=False) == broken]["guarantee"])
+        untestable = answers.count(auditing.UNTESTABLE)
+        if answers:
+            parts.append(
+                f"of {len(answers)} guarantees {what} the audit refutes {answers.count(auditing.REFUTED)}"
+                + (f" and cannot test {untestable}" if untestable else "")
+            )
+    return sentence("; ".join([*parts, *_accuracies(table)]))
+
+
+def _accuracies(table: pd.DataFrame) -> list[str]:
+    proven = table[[hasattr(cell, "numbers") for cell in table["guaranteed epsilon"]]]
+    proven = proven[~proven["method"].str.contains(BROKEN, regex=False) & (proven["guarantee"] != auditing.REFUTED)]
+    if proven.empty:
+        return []
+    strictest = min(cell.numbers[0] for cell in proven["guaranteed epsilon"])
+    found = []
+    for shared in ("a model", "images"):
+        rows = proven[[cell.numbers[0] == strictest for cell in proven["guaranteed epsilon"]]]
+        best = extreme(rows[rows["shared"] == shared], "accuracy")
+        if best is not None:
+            found.append(f"{shared}: {percent(best['accuracy'])} ({best['method']})")
+    return [f"the highest accuracy with epsilon {strictest:g} is, of {', of '.join(found)}"] if found else []
+
+
+def outputs(table: pd.DataFrame) -> Sentence:
+    """Of the attacker who only sees outputs."""
+    return examined(table, "method", "for somebody who sees the outputs of one model only,")
+
+
+def verdict(table: pd.DataFrame) -> Sentence:
+    """Of the comparisons of guarantees with methods that have none."""
+    rows = table[table["question"].str.contains(" against ")]
+    if rows.empty:
+        return ""
+    costs = rows[rows["answer"].map(str) == "the guarantee costs accuracy"]
+    better = rows[rows["answer"].map(str) == "better, and with a guarantee"]
+    rest = len(rows) - len(costs) - len(better)
+    text = f"the guarantee costs accuracy in {len(costs)} of {len(rows)} comparisons on the same network"
+    text += f"; {len(better)} times the one with a guarantee is better" if len(better) else ""
+    text += f"; in {rest} no difference was detected (detectable: see the answers)" if rest else ""
+    return sentence(text + (f". Better are {names(better['question'])}" if len(better) else ""))
