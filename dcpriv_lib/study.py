@@ -7,7 +7,7 @@ belongs to it is up to `jobs`; this module says for whom, on which device and in
 import copy
 import inspect
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from tqdm import tqdm
 from . import jobs, profiles, stages
 from .condensation import defaults, method
 from .data import split
-from .engine import ahead, paths, store, workers
+from .engine import ahead, checkpoint, paths, store, workers
 from .engine.cluster import meeting
 from .engine.seeding import derive, generator
 from .engine.standing import Standing
@@ -233,12 +233,17 @@ class Study:
         """
         if len(calls) < 2 or not meeting.is_there(self.folder):
             return {key: call() for key, call in calls.items()}
-        pool = ThreadPoolExecutor(len(calls))
-        try:
+        with ThreadPoolExecutor(len(calls)) as pool:
             waiting = {key: pool.submit(call) for key, call in calls.items()}
-            return {key: one.result() for key, one in waiting.items()}
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            try:
+                for one in as_completed(waiting.values()):
+                    one.result()
+            except BaseException:  # of one of them, or Ctrl-C: the others stop waiting
+                checkpoint.stop_others.set()
+                pool.shutdown(cancel_futures=True)
+                checkpoint.stop_others.clear()
+                raise
+        return {key: one.result() for key, one in waiting.items()}
 
     def members_in_releases(self, kind: str, wanted: dict, sets: dict) -> np.ndarray:
         """Return how much of everybody in the pool is in what was released for `sets`, float64 [sets, n].

@@ -619,6 +619,7 @@ verdict = [(f"Trained on {one['trained on']}: {one['who']}",
              answer)
            for (_, one), answer in zip(asked.iterrows(), verdicts.verdicts(asked))]
 made_up = repeated["everybody", 0.5][:, 0]
+targets = study.results.load_models("targets")
 original, condensed = (signals.accuracies(targets.named(name)[:, study.non_members],
                                           study.labels[study.non_members]).mean()
                        for name in ("original", f"condensed-{control_ipc}"))

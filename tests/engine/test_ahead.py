@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from papermill.exceptions import PapermillExecutionError
 
 from dcpriv_lib import profiles, stages
-from dcpriv_lib.engine import ahead, checksums, paths, run_notebook, store
+from dcpriv_lib.engine import ahead, checkpoint, checksums, paths, run_notebook, store
 from dcpriv_lib.engine.cluster import meeting
 from dcpriv_lib.study import Study
 from support import engine
@@ -52,8 +52,9 @@ def test_on_a_cluster_calls_wait_for_their_jobs_at_the_same_time_and_here_in_tur
     place = meeting.open_(study.folder)
     (place / meeting.ADDRESS).touch()
     assert list(all_at_once(study).items()) == [("b", "B"), ("c", "C"), ("a", "A")]
-    with pytest.raises(ZeroDivisionError):
-        study.at_once({0: lambda: 1 / 0, 1: lambda: 1})
+    with pytest.raises(ZeroDivisionError):  # and the other call, which waits for jobs, is told to stop
+        study.at_once({0: lambda: 1 / 0, 1: lambda: checkpoint.stop_others.wait(10) or pytest.fail("it waits on")})
+    assert not checkpoint.stop_others.is_set()
 
 
 def test_a_notebook_that_runs_ahead_is_told_its_profiles_settings_and_keeps_nothing_under_a_name(study, monkeypatch):

@@ -3,6 +3,7 @@
 import contextlib
 import queue
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import distributed
 from dask._task_spec import Task, TaskRef
 
-from .. import paths, stopping, store
+from .. import checkpoint, paths, stopping, store
 from ..standing import Standing
 from . import connection, meeting, worker
 
@@ -38,6 +39,8 @@ def run(data, jobs: list) -> Iterator[Standing]:
             with contextlib.suppress(queue.Empty):
                 _check(ended.get(timeout=LOOK), client)
                 done += 1
+            if checkpoint.stop_others.is_set() and threading.current_thread() is not threading.main_thread():
+                raise KeyboardInterrupt
             if client.status != "running":
                 raise _gone(data.folder)
             if ended.empty() and (done == len(waiting) or time.monotonic() - told > TELL or not told):
