@@ -252,7 +252,7 @@ def main() -> None:
     parser.add_argument("profile", help="of which notebooks were run, by this version of them; the others are left out")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 16, 128, 1000])
     given = parser.parse_args()
-    from dcpriv_lib.engine import checksums  # before numpy, whose switches are set
+    from dcpriv_lib.engine import ahead  # before numpy, whose switches are set
 
     import matplotlib as mpl  # isort: skip
 
