@@ -147,7 +147,7 @@ def _processes() -> int:
 def _replace(folder: Path, built: Path) -> None:
     """Put what was built into a folder, the front page last, and remove what is there no more."""
     new = {path.relative_to(built) for path in built.rglob("*") if path.is_file() and path.name != ".buildinfo"}
-    for path in sorted(new, key=lambda path: path == Path("index.html")):
+    for path in sorted(new, key=lambda path: (path == Path("index.html"), path)):
         store.write(folder / path, (built / path).read_bytes())
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.relative_to(folder) not in new | {Path("index.sha256")}:

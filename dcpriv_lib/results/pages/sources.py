@@ -1,5 +1,6 @@
 """Executed notebooks as Sphinx's sources: folded, with captions, anchors and links, and clean of what others wrote."""
 
+import ast
 import base64
 import json
 import re
@@ -18,6 +19,7 @@ from ...engine.foreign_text import in_markdown, plain
 BIBLIOGRAPHY = Path(__file__).with_name("references.bib")
 TABLE = {"tags": {"table", "thead", "tbody", "tr", "th", "td", "p"}, "attributes": {"*": ["rowspan", "colspan"]}}
 PNG = "image/png"
+ITALIC = re.compile(r"\*([^*]{4,})\*")
 LINK = re.compile(r"\]\((?!https?:|#|page:)([^)\s]+)\)")
 
 
@@ -77,10 +79,7 @@ class _Page:
     def code(self, cell: NotebookNode) -> Iterator[NotebookNode]:
         """Yield a cell's code with its outputs; each picture becomes a numbered figure, each table gets a link to its
         numbers."""
-        others = re.findall(r'committed\("([\w-]+)", "(\w+)"\)', cell.source)
-        own = re.sub(r"committed\(.*?\)", "", cell.source)
-        names = [name for name in re.findall(r'"(\w+)"', own) if name in self.tables and name not in self.kept]
-        names = [*dict.fromkeys(names), *("/".join(one) for one in others)]
+        names = [name for name in _tables(cell.source) if "/" in name or name in self.tables - {*self.kept}]
         self.kept += names
         metadata = {"anchors": [f"table-{name.replace('/', '-')}" for name in names]}
         if folded := cell.metadata.get("folded"):
@@ -121,7 +120,7 @@ class _Page:
         """Return markdown of our own in which what is named is linked: works, solutions, files."""
         if "## References" in text:
             begins, title, works = text.partition("## References")
-            text = begins + title + re.sub(r"\*([^*]{9,})\*", _cited, works)
+            text = begins + title + ITALIC.sub(_cited, works)
         if self.name.replace("_", " ")[:2].isdigit() and (mine := f"{self.name[:2]}_solutions") in self.solutions:
             text = text.replace(f"`solutions/{mine}.ipynb`", f"[each worked out]({mine}.ipynb)")
             if "## Exercises" in text:
@@ -144,6 +143,23 @@ class _Page:
             return []
         listed = self.data_links(self.kept) if self.kept else "this page keeps no table"
         return [new_markdown_cell(f"## Data of this page\n\nAs fractions, in plain text: {listed}.")]
+
+
+def _tables(source: str) -> list[str]:
+    """Return the names of the tables that code keeps, and of the committed ones that it shows: "paper/table1"."""
+    try:
+        calls = [one for one in ast.walk(ast.parse(source)) if isinstance(one, ast.Call)]
+    except SyntaxError:  # a line of IPython's
+        return []
+    found = []
+    for call in calls:
+        called = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        texts = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        if called == "table" and texts:
+            found.append(texts[0])
+        elif called == "committed" and len(texts) == 2:
+            found.append("/".join(texts))
+    return list(dict.fromkeys(found))
 
 
 def _code(source: str, outputs: list, metadata: dict) -> Iterator[NotebookNode]:
