@@ -42,7 +42,7 @@ CELLS = [
     new_code_cell(
         'study.table(frame, "curves")',
         outputs=[
-            new_output("stream", name="stderr", text="10%|#\r 50%|##\r100%|###\n"),
+            new_output("stream", name="stderr", text="10%|# | 1/9 [0:01]\rsets: 100%|##| 9/9 [0:09]\nbeware"),
             new_output("display_data", {"text/html": "<style>x</style>" + pd.DataFrame({"a": [1]}).to_html()}),
         ],
     ),
@@ -78,7 +78,7 @@ def test_a_figure_says_what_is_seen_to_those_who_do_not_see_it_and_below_it(buil
 def test_what_a_cell_prints_before_and_after_its_picture_stays_there(built):
     text = built[0].article.text
     assert text.index("before") < text.index("Figure 6.1") < text.index("after") < text.index("Figure 6.2")
-    assert "NBVAL" not in text and "100%|###" in text and "50%" not in text
+    assert "NBVAL" not in text and "0%|#" not in text and "beware" in text
 
 
 def test_equations_are_numbered_and_can_be_linked_to(built):
@@ -123,7 +123,7 @@ def test_a_page_offers_its_notebook_and_to_launch_it_where_that_is_possible(buil
 def test_exercises_are_linked_to_their_solutions():
     page = sources._Page("06_page", None, set(), {"06_solutions"})
     text = page.linked(CELLS[-1].source)
-    assert "1. [solution](page:06_solutions.html#exercise-1) (easy)" in text
+    assert "1. (easy, [solution](page:06_solutions.html#exercise-1)) Do." in text
     assert "[each worked out](06_solutions.ipynb)" in text
     assert "solution" not in sources._Page("06_page", None, set(), set()).linked("## Exercises\n\n1. (easy) Do.")
 
