@@ -567,7 +567,7 @@ at_the_end["starts"] = study.table(texts, "methods_start", verdicts.luck(starts)
 voice.shown("methods_start", texts)
 
 # %% [markdown]
-# Now how many people are condensed into the same number of images, and the number of classes. (The last row is
+# Now how many people are condensed into the same number of images, and the number of classes. (The last row of their table, at the end, is
 # the comparison above, whose pool holds the canaries. They are left out of the examination.)
 
 # %%
