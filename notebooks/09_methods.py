@@ -129,7 +129,7 @@ at_the_end = {}                                          # tables, under "All ta
 # | KIP, kernel inducing points | $\frac12 \lVert y_M - K_{MS} (K_{SS} + \lambda I)^{-1} y_S \rVert^2$: regression with the kernel of an infinitely wide network |
 # | KIP-labels | the same, and the labels $y_S$ move too |
 #
-# The same as pictures: agreeing directions, agreeing means, agreeing ends of two ways, a curve through few points that is right
+# The same as pictures: agreeing directions, agreeing means, agreeing ends of two paths, a curve through few points that is right
 # about many, and a choice.
 
 # %% tags=["plumbing"]
@@ -149,12 +149,12 @@ axes[2].plot([0, 0.5, 1], [0, 0.55, 1.03], "s-", color=plots.SYNTHETIC)
 axes[3].plot(x[:, 0], np.tanh(x[:, 0]) + 0.15 * x[:, 1], ".", color=plots.MEMBER, alpha=0.6)
 axes[3].plot(np.sort(x[:, 0]), np.tanh(np.sort(x[:, 0])), color=plots.SYNTHETIC)
 axes[3].plot([-1.5, 0, 1.5], np.tanh([-1.5, 0, 1.5]), "s", color=plots.SYNTHETIC)
-for ax, title in zip(axes, ("DC: gradients", "DM: mean features", "MTT: ways of training",
+for ax, title in zip(axes, ("DC: gradients", "DM: mean features", "MTT: training paths",
                             "KIP: a regression", "a choice of real ones")):
     ax.set(title=title, xticks=[], yticks=[])
 study.figure(figure, "five_ideas",
              "Five sketches, real in blue, synthetic in green: arrows that nearly agree, two "
-             "means, two ways with one end, a curve through three points, circled points.")
+             "means, two paths with one end, a curve through three points, circled points.")
 
 # %% [markdown]
 # The quick scale compares four of them; all are in the run on MNIST below. Beside them stand real images: `random` ones of every
