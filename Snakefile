@@ -22,9 +22,6 @@ if MAIN:
     stopping.stop_steps_on_signals(FAILURES.notice)
     stopping.end_with_the_parent()
 try:
-    if workflow.non_local_exec:
-        raise ValueError(f"--executor {workflow.executor_plugin.name}: the engine runs on one machine and gives models to "
-                         "workers on others: see \"More than one machine\" in README.md")
     NAME = profiles.named(config, sys.argv)
     PROFILE = profiles.read(NAME)
     RESULTS = paths.results(NAME)
@@ -79,6 +76,9 @@ def cores(stage):
 
 
 onstart:
+    if workflow.non_local_exec:
+        raise WorkflowError("the engine runs on one machine, and gives models to workers on others: leave --executor out, and "
+                            "see \"More than one machine\" in README.md. Nothing was computed")
     stopping.stop_steps_on_signals(FAILURES.notice)  # Snakemake's own way, by now, is to wait for the running steps
     # As soon as there is a split, all that it does not allow is said, of every notebook that will run.
     will_run = {job.rule.name for job in workflow.dag.needrun_jobs()}

@@ -114,13 +114,18 @@ def test_on_a_cluster_notebooks_that_can_train_begin_with_the_split_and_nothing_
 
 
 def test_executors_that_submit_whole_notebooks_are_refused_in_a_sentence(tmp_path, monkeypatch):
-    (tmp_path / "snakemake_executor_plugin_elsewhere.py").write_text(
-        "from snakemake.executors.dryrun import Executor\n"
+    plugin = tmp_path / "snakemake_executor_plugin_elsewhere"
+    plugin.mkdir()
+    (plugin / "__init__.py").write_text(
+        "from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor\n"
         "from snakemake_interface_executor_plugins.settings import CommonSettings\n"
+        "class Executor(RemoteExecutor):\n"
+        "    run_job = check_active_jobs = cancel_jobs = None\n"
         "common_settings = CommonSettings(non_local_exec=True, implies_no_shared_fs=False, job_deploy_sources=False)\n"
     )
+    (tmp_path / "python").write_text("#!/bin/sh\nexit 1\n")  # nothing is computed where it is not refused
+    (tmp_path / "python").chmod(0o755)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{paths.REPOSITORY}")
-    monkeypatch.setenv("SNAKEMAKE_EXECUTOR", "elsewhere")
-    monkeypatch.setenv("SNAKEMAKE_JOBS", "1")
-    shown, _ = (process := engine(tmp_path / "results")).communicate()
-    assert process.returncode == 1 and "--executor elsewhere: the engine runs on one machine" in shown, shown
+    options = ["--executor", "elsewhere", "--jobs", "1"]
+    shown, _ = (process := engine(tmp_path / "results", config=options, tools=[tmp_path])).communicate()
+    assert process.returncode == 1 and "the engine runs on one machine" in shown, shown
