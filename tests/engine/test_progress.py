@@ -62,6 +62,10 @@ def test_steps_and_what_nobody_has_said_is_worth_reading(event, level, text, sho
         ("RuleException:\nCommand 'python' returned non-zero exit status 137.", "the step was killed from outside"),
         ("MissingOutputException in rule attack: attacks.csv", "MissingOutputException in rule attack: attacks.csv"),
         (
+            'WorkflowError in file "python/Snakefile", line 8:\nno\n  File "python/Snakefile", line 8, in __onstart',
+            "no",
+        ),
+        (
             "Traceback (most recent call last):\n\n  File python\n\nOSError: [Errno 28] No space\n\n",
             "OSError: [Errno 28] No",
         ),
