@@ -80,7 +80,8 @@ def training(folder, kind=Endless):
         until(lambda: len(below(process)) == 4)
         everybody += [process, *below(process)]
         if len(everybody) != 5:  # not the fork server, its tracker, and two workers
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
             pytest.fail(f"it has {len(everybody) - 1} processes and said {process.communicate()[0]!r}")
         yield everybody
     finally:
