@@ -97,6 +97,8 @@ def test_a_reader_finds_the_way(site):
 
 def test_no_equation_or_markup_is_left_as_it_was_written(site):
     for name, page in site[1].items():
+        if name.startswith("bell_curves"):
+            continue  # no page of Sphinx's
         article = BeautifulSoup(str(page.article), "html.parser")
         for one in article.find_all(["pre", "code"]):
             one.decompose()
