@@ -105,7 +105,7 @@ ANSWER = (
         (FOUND,),
     ),
     Sentence(
-        "Condensing hides the average person from whoever may ask one model. So do a hundred real images.",
+        "A model of condensed images tells little about the average member. So does one of a hundred real images.",
         "On MNIST the best attack has an AUC of {} on condensed images (IDM) and of {} on random real ones; guessing "
         "has 50 %.",
         (IDM, RANDOM),
