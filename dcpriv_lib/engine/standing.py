@@ -14,4 +14,4 @@ class Standing(NamedTuple):
     def __str__(self) -> str:
         if not self.workers:
             return "no worker yet"
-        return f"{self.running} running, {self.waiting} waiting, {self.workers} workers"
+        return f"{self.running} running, {self.waiting} waiting, {self.workers} worker{'s' * (self.workers > 1)}"
