@@ -454,8 +454,10 @@ def _show(standings: Iterator[Standing], what: str, total: int) -> None:
     with tqdm(desc=what, total=total, delay=2) as bar:
         for standing in standings:
             bar.set_postfix_str(str(standing), refresh=False)
-            if not bar.update(standing.done - bar.n):
-                bar.refresh()
+            if standing.done > bar.n:
+                bar.update(standing.done - bar.n)
+            else:
+                bar.refresh()  # nothing was done for a while, and somebody waits
 
 
 def _key(key) -> tuple:
