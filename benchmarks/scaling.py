@@ -253,12 +253,12 @@ def main() -> None:
     parser.add_argument("profile", help="of which notebooks were run, by this version of them; the others are left out")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 16, 128, 1000])
     given = parser.parse_args()
-    from dcpriv_lib.engine import checksums  # before numpy, whose switches are set
+    from dcpriv_lib.engine import ahead  # before numpy, whose switches are set
 
     import matplotlib as mpl  # isort: skip
 
     mpl.use("Agg")
-    os.environ[checksums.AHEAD] = "yes"  # nothing is kept: all of it is there
+    os.environ[ahead.VARIABLE] = "yes"  # nothing is kept: all of it is there
     for cluster in (True, False):
         tasks = list(of_profile(given.profile, cluster).tasks.values())
         jobs = [task for task in tasks if task.by_a_worker]

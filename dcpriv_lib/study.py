@@ -6,7 +6,6 @@ belongs to it is up to `jobs`; this module says for whom, on which device and in
 
 import copy
 import inspect
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
@@ -20,7 +19,7 @@ from tqdm import tqdm
 from . import jobs, profiles, stages
 from .condensation import defaults, method
 from .data import split
-from .engine import checkpoint, checksums, paths, store, workers
+from .engine import ahead, checkpoint, paths, store, workers
 from .engine.cluster import meeting
 from .engine.seeding import derive, generator
 from .engine.standing import Standing
@@ -399,7 +398,7 @@ class Study:
 
         A notebook that runs ahead of that one is told what the profile gives it.
         """
-        if checksums.AHEAD in os.environ and not (self.folder / stages.file_of(name)).exists():
+        if ahead.running() and not (self.folder / stages.file_of(name)).exists():
             return profiles.read(self.parameters["profile"])[stages.MADE_BY[name]]
         return self.results.record_of(name)["inputs"]["parameters"]
 

@@ -377,8 +377,8 @@ show(figure, f"One person, asked of {of.sum()} models with and {(~of).sum()} wit
 #
 # - $p$ cannot pass 1: sure answers are squeezed against that wall. 0.99 and 0.9999 look the same.
 # - $\phi$ has no wall: 0.99 is 4.6, and 0.9999 is 9.2.
-# - Values without a wall tend to look like **bell curves**, and a bell needs two numbers only: a middle and a width.
-#   A few dozen models are enough.
+# - Values without a wall often look like **bell curves**, and a bell needs two numbers only, a middle and a width. Some dozens
+#   of models can give these.
 #
 # How bell-like are they? Take everybody's distances from the middle, and measure how lopsided they are: a bell has a *skewness*
 # of 0.

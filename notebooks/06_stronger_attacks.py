@@ -203,7 +203,7 @@ figure.suptitle("Left: the four images with the largest gap. Right: four with a 
 study.figure(figure, "vulnerable_images",
              "Eight images above histograms of phi, with and without the image: of four the "
              f"means lie {gap[most].min():.1f} spreads apart or more, of four "
-             f"{np.abs(gap[least]).max():.1f} or less.")
+             f"{np.abs(gap[least]).max():.2f} or less.")
 
 # %% [markdown]
 # On the left are unusual images: a model knows them only if it has seen them. On the right are images that every model
@@ -436,9 +436,9 @@ for ax, (measure, name) in zip(axes, measures.items()):
     ax.axvline(100 * examined[measure + "_chance"][0], color="0.6", linestyle=":", linewidth=1)
     ax.set_xlabel(f"{name} (%)")
 study.figure(figure, "every_model",
-             "Intervals of every attack, a panel for each measure. The AUC goes from "
-             f"{examined['auc'].min():.1%} to {examined['auc'].max():.1%}, TPR at 1 % FPR from "
-             f"{examined['tpr'].min():.1%} to {examined['tpr'].max():.1%}.")
+             "Intervals of every attack, a panel for each measure: " + ", ".join(
+    f"{name} from {examined[m].min():.1%} to {examined[m].max():.1%}"
+    for m, name in measures.items()) + ".")
 
 # %%
 best = examined.loc[examined["auc"].idxmax()]

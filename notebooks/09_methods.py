@@ -123,7 +123,7 @@ at_the_end = {}                                          # tables, under "All ta
 # | KIP, kernel inducing points | $\frac12 \lVert y_M - K_{MS} (K_{SS} + \lambda I)^{-1} y_S \rVert^2$: regression with the kernel of an infinitely wide network |
 # | KIP-labels | the same, and the labels $y_S$ move too |
 #
-# The same as pictures: agreeing directions, agreeing means, agreeing ends of two ways, a curve through few points that is right
+# The same as pictures: agreeing directions, agreeing means, agreeing ends of two paths, a curve through few points that is right
 # about many, and a choice.
 
 # %% tags=["plumbing"]
@@ -143,12 +143,12 @@ axes[2].plot([0, 0.5, 1], [0, 0.55, 1.03], "s-", color=plots.SYNTHETIC)
 axes[3].plot(x[:, 0], np.tanh(x[:, 0]) + 0.15 * x[:, 1], ".", color=plots.MEMBER, alpha=0.6)
 axes[3].plot(np.sort(x[:, 0]), np.tanh(np.sort(x[:, 0])), color=plots.SYNTHETIC)
 axes[3].plot([-1.5, 0, 1.5], np.tanh([-1.5, 0, 1.5]), "s", color=plots.SYNTHETIC)
-for ax, title in zip(axes, ("DC: gradients", "DM: mean features", "MTT: ways of training",
+for ax, title in zip(axes, ("DC: gradients", "DM: mean features", "MTT: training paths",
                             "KIP: a regression", "a choice of real ones")):
     ax.set(title=title, xticks=[], yticks=[])
 study.figure(figure, "five_ideas",
              "Five sketches, real in blue, synthetic in green: arrows that nearly agree, two "
-             "means, two ways with one end, a curve through three points, circled points.")
+             "means, two paths with one end, a curve through three points, circled points.")
 
 # %% [markdown]
 # The quick scale compares four of them; all are in the run on MNIST below. Beside them stand real images: `random` ones of every
@@ -576,7 +576,7 @@ at_the_end["starts"] = study.table(texts, "methods_start", verdicts.luck(starts)
 voice.shown("methods_start", texts)
 
 # %% [markdown]
-# Now how many people are condensed into the same number of images, and the number of classes. (The last row is
+# Now how many people are condensed into the same number of images, and the number of classes. (The last row of their table, at the end, is
 # the comparison above, whose pool holds the canaries. They are left out of the examination.)
 
 # %%
@@ -772,7 +772,9 @@ for ax, method in zip(axes, ("DM", "DSA", "KIP")):
     ax.minorticks_off()
 axes[0].set_ylabel("accuracy on the test file (%)")
 axes[0].legend(loc="lower right")
-plt.show()
+study.figure(figure, "published_protocol",
+             "Accuracy on MNIST's test file against updates, for DM, DSA and KIP at 1 and 10 "
+             "images a class, with dashed lines at what their authors published.")
 
 # %% [markdown]
 # The dashed lines are the published accuracies. DM and KIP, which are cheap, come within a point of theirs at ten images a

@@ -325,8 +325,8 @@ voice.shown("gradient_checks", pd.DataFrame(checks))
 #
 # ## Robust, or only less accurate?
 #
-# The original model has more right to begin with, and more to lose. So the table has the raw share and that of the right pictures,
-# and the picture shows every recipe as a point: how accurate (to the right), and how much of it survives PGD (up). The line joins
+# The original model has more right to begin with, and more to lose. So the table, at the end, has the raw share and that of the right
+# pictures, and the picture shows every recipe as a point: how accurate (to the right), and how much of it survives PGD (up). The line joins
 # real images, as many of every class. What lies above the line withstands more than real images at equal accuracy do.
 
 # %%

@@ -76,15 +76,9 @@ def npz_arrays(
         If the file is missing, unreadable, damaged, of another format, lacks a wanted array or holds arrays of
         objects; if its arrays would take more than `most` bytes, which their headers tell before they are read.
     """
+    most = most or most_bytes()
     check_file(path, parameter, most)
-    with open(path, "rb") as file:
-        first = file.read(6)
-    what = next((what for start, what in FORMATS.items() if first.startswith(start)), None)
-    if first[:1] == b"\x80" and first[1:2] in b"\2\3\4\5":
-        what = TORCH
-    if what or not zipfile.is_zipfile(path):
-        why = f": it {what}" if what else ", or is truncated"
-        raise DataError(f"{shown(path)} is not an .npz file{why}: save it again with numpy.savez")
+    _check_format(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             announced = _announced(path, file.zip)
@@ -96,11 +90,8 @@ def npz_arrays(
                 )
             names = [name for name in announced if name in wanted or name in optional or not (wanted or optional)]
             size = sum(_bytes(path, file.zip, announced[name]) for name in names)
-            if size > (most or most_bytes()):
-                raise DataError(
-                    f"{shown(path)} announces arrays of {size:,} bytes: expected at most "
-                    f"{most or most_bytes():,}: {AGAIN}"
-                )
+            if size > most:
+                raise DataError(f"{shown(path)} announces arrays of {size:,} bytes: expected at most {most:,}: {AGAIN}")
             return {name: np.asarray(file[name]) for name in names}
     except DataError:
         raise
@@ -109,6 +100,18 @@ def npz_arrays(
             f"{shown(path)} is damaged or holds arrays of objects, which could run code and are never "
             f"loaded ({plain(error, 60)}): {advice}"
         ) from error
+
+
+def _check_format(path: Path) -> None:
+    """Raise DataError, and name the format where it is known, if a file is no archive."""
+    with open(path, "rb") as file:
+        first = file.read(6)
+    what = next((what for start, what in FORMATS.items() if first.startswith(start)), None)
+    if first[:1] == b"\x80" and first[1:2] in b"\2\3\4\5":
+        what = TORCH
+    if what or not zipfile.is_zipfile(path):
+        why = f": it {what}" if what else ", or is truncated"
+        raise DataError(f"{shown(path)} is not an .npz file{why}: save it again with numpy.savez")
 
 
 def _announced(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

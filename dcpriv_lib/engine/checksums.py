@@ -14,7 +14,6 @@ from pathlib import Path
 from . import store
 
 LIST = "DCPRIV_CHECKSUMS"  # the variable that tells a notebook's kernel of its list
-AHEAD = "DCPRIV_AHEAD"  # tells it instead that it runs ahead of what it reads, and keeps nothing (see `run_notebook`)
 CHANGED = "was changed after it was written"
 LINE = re.compile(r"([0-9a-f]{64})  (.+)\n")
 

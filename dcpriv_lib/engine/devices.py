@@ -6,6 +6,7 @@ and of their record, and whoever reads results of several devices is told.
 """
 
 import os
+from typing import Any
 
 CPU = "cpu"
 _used = None  # what `use` was told last: the name of the device on which this process computes
@@ -24,9 +25,10 @@ def use(device) -> None:
     """Note that this process computes on a ``torch.device``, and let a GPU compute in full float32 and repeat itself.
 
     TensorFloat-32, of which cuDNN makes use unasked, keeps 10 of the 23 binary digits of a float32. Of an operation
-    torch takes a deterministic algorithm where it has one, and warns where it has none: of what is used here, that is
-    the gradient of ``grid_sample``, which DSA and DM-DSA need to rotate and to scale images. So on CUDA their last
-    digits may differ from run to run. Nothing of this touches what is computed on the CPU.
+    torch takes a deterministic algorithm where it has one, and warns where it has none: of what is used here, going by
+    torch's documentation, that is the gradient of ``grid_sample``, which DSA and DM-DSA need to rotate and to scale
+    images. So on CUDA their last digits may differ from run to run. None of this was tried on a GPU, and nothing of it
+    touches what is computed where the device is the CPU.
     """
     global _used
     _used = name(device)
@@ -35,7 +37,8 @@ def use(device) -> None:
     import torch
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # "Results Reproducibility" in the guide of cuBLAS
-    for precision in (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn):
+    backends: Any = torch.backends  # whose types lack what is set here
+    for precision in (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn):
         precision.fp32_precision = "ieee"
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
@@ -54,13 +57,14 @@ def settings() -> dict:
         return {}
     import torch
 
+    backends: Any = torch.backends
     return {
         "device": _used,
-        "precision of products": torch.backends.cuda.matmul.fp32_precision,
-        "precision of convolutions": torch.backends.cudnn.conv.fp32_precision,
-        "deterministic": torch.are_deterministic_algorithms_enabled() and torch.backends.cudnn.deterministic,
+        "precision of products": backends.cuda.matmul.fp32_precision,
+        "precision of convolutions": backends.cudnn.conv.fp32_precision,
+        "deterministic": torch.are_deterministic_algorithms_enabled() and backends.cudnn.deterministic,
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version() if torch.cuda.is_available() else None,
+        "cudnn": backends.cudnn.version() if torch.cuda.is_available() else None,
     } | {name: os.environ.get(name) for name in ("CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE")}
 
 

@@ -18,6 +18,7 @@ TOLD = (
 )
 ENDED = re.compile(r"Command '.*' (returned non-zero exit status|died with) (.*)\.", re.DOTALL)
 TRACEBACK = "Traceback (most recent call last)"
+PLACE = re.compile(r'^WorkflowError in file ".*", line \d+:\n|^ *File ".*", line \d+, in .*\n?', re.MULTILINE)
 KILLED = "137", "<Signals.SIGKILL: 9>"  # how the shell says it of its command, and Python of the shell
 
 
@@ -34,6 +35,7 @@ def in_words(text: str) -> str:
     Python's only what it says. Snakemake's log file has the way through the code."""
     if TRACEBACK in text:
         text = text.strip().splitlines()[-1]
+    text = PLACE.sub("", text)
     if ended := ENDED.search(text):
         return f"the step {stopping.KILLED if ended[2] in KILLED else ' '.join(ended.groups())}"
     return text

@@ -25,7 +25,7 @@ from papermill import execute_notebook  # noqa: E402
 from papermill.exceptions import PapermillExecutionError  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
-from . import checksums, stopping, store  # noqa: E402
+from . import ahead as ahead_, checksums, stopping, store  # noqa: E402
 from .foreign_text import plain  # noqa: E402
 from .paths import shown  # noqa: E402
 
@@ -74,7 +74,7 @@ def run(notebook: Path, output: Path, parameters: dict, ahead: bool = False) -> 
         raise wrong
     place.unlink(missing_ok=True)  # a named pipe there would have no reader
     if ahead:
-        os.environ[checksums.AHEAD] = "yes"
+        os.environ[ahead_.VARIABLE] = "yes"
     else:
         checksums.begin(output)
     # papermill takes braces for the places of parameters

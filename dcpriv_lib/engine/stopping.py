@@ -72,7 +72,9 @@ def end_with_the_parent() -> None:
 
         def wait():
             with contextlib.suppress(psutil.NoSuchProcess):
-                psutil.Process(int(parent)).wait()
+                process = psutil.Process(int(parent))
+                while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:  # dead, and nobody has noticed
+                    time.sleep(0.5)
             os.kill(os.getpid(), signal.SIGTERM)
 
         threading.Thread(target=wait, daemon=True).start()

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import types
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from .standing import Standing
 class WorkerKilledError(RuntimeError):
     """A worker was ended by something that is neither its job nor its parent."""
 
+
+SOCKET = 107 - len("/pymp-12345678/listener-12345678")  # bytes that are left of a socket's longest name
 
 _data = None  # in a worker: what all of its jobs are given
 
@@ -46,6 +49,7 @@ def run(data, jobs: list) -> Iterator[Standing]:
         If one of the processes was killed; all others have saved their states and ended.
     """
     _clear_up_on_signals()
+    _make_folder()
     with _nothing_in_main(), _without_interrupts():
         multiprocessing.set_forkserver_preload(  # loaded once, then workers are forked from it
             [type(jobs[0]).__module__, *jobs[0].imports]
@@ -85,6 +89,13 @@ def _clear_up_on_signals() -> None:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) == signal.SIG_DFL:
                 signal.signal(number, clear_up)
+
+
+def _make_folder() -> None:
+    """Make multiprocessing's folder, in /tmp if names of sockets in it would be too long, as in many a cluster's."""
+    short = "/tmp" if len(os.fsencode(tempfile.gettempdir())) > SOCKET else tempfile.gettempdir()
+    with mock.patch.object(tempfile, "tempdir", short):
+        util.get_temp_dir()
 
 
 def _remove_folder() -> None:

@@ -3,14 +3,13 @@
 A notebook that runs ahead of what it reads keeps nothing here: it runs again, as a whole.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..engine import checksums, paths, store
+from ..engine import ahead, checksums, paths, store
 from ..models.trained import Models
 from ..stages import MADE_BY, naming_all_that_is_missing
 from . import tables
@@ -35,7 +34,7 @@ class Results:
 
     def save(self, name: str, content: Models | pd.DataFrame | dict[str, np.ndarray], **settings) -> None:
         """Keep models, a table or a dict of arrays for the notebooks that follow; `settings` are recorded with it."""
-        if checksums.AHEAD in os.environ:
+        if ahead.running():
             return
         inputs, path = self._recorded(settings), self._file(name)
         if isinstance(content, dict):
@@ -78,7 +77,7 @@ class Results:
         from . import voice  # here, because worker processes have nothing to say
 
         path = self.folder / "tables" / f"{name}.csv"
-        if checksums.AHEAD not in os.environ:
+        if not ahead.running():
             tables.keep(path, frame, self._recorded({}), note)
             checksums.add(path)
         return tables.shown(frame, note, voice.markdown(name, frame))
@@ -96,7 +95,7 @@ class Results:
         ValueError
             If `alt` is empty; then nothing is kept.
         """
-        if checksums.AHEAD in os.environ:
+        if ahead.running():
             return
         from . import plots  # here, because worker processes would wait for matplotlib
 

@@ -39,6 +39,7 @@ PARTS = {  # the last numbers of their notebooks
     "III. Further": 99,
 }
 LECTURE = "00_one_lecture"
+BELL_CURVES = CONFIGURATION / "bell_curves"  # an interactive picture, a page of its own with a policy of its own
 # These notebooks need no file of another one: their pages offer to launch them, once the repository has an address.
 SELF_CONTAINED = (LECTURE,)
 REPOSITORY = ""  # "https://github.com/OWNER/NAME"
@@ -109,8 +110,8 @@ def prepare(source: Path, notebooks: Path, tables: Path, figures: Path, run: boo
         if any(name.startswith(path.stem[:3]) for name in there)
     }
     for name, notebook in (there | solutions).items():
-        own = AUTHORS if name == stages.APART.name else tables
-        page = sources.page(notebook, name, source, own, set(solutions))
+        own = (AUTHORS, "data/authors") if name == stages.APART.name else (tables, "data")
+        page = sources.page(notebook, name, source, own[0], set(solutions), own[1])
         store.write(source / f"{name}.ipynb", nbformat.writes(page).encode())
         store.write(source / f"extra/notebooks/{name}.ipynb", nbformat.writes(notebook).encode())
     for path in sorted(CONFIGURATION.glob("*.md")):
@@ -119,8 +120,10 @@ def prepare(source: Path, notebooks: Path, tables: Path, figures: Path, run: boo
     for path in sorted(CONFIGURATION.glob("*.md.j2")):
         store.write(source / path.stem, TEMPLATES.get_template(path.name).render(context).encode())
     _data(source / "extra/data", tables)
+    for path in sorted(BELL_CURVES.glob("*.*")):
+        store.write(source / "extra/bell_curves" / path.name, path.read_bytes())
     store.write(source / "extra/LICENSE.txt", (paths.REPOSITORY / "LICENSE").read_bytes())
-    footer = TEMPLATES.get_template("footer.html.j2").render(context | {"said": context["run"]})
+    footer = TEMPLATES.get_template("footer.html.j2").render(context | {"said": context["run"].partition(". ")[0]})
     options = {"html_theme_options.extra_footer": footer, "version": context["citation"]["version"]}
     options |= {"release": options["version"], "html_extra_path": [str(source / "extra")]}
     options |= {"exclude_patterns": ["extra"], "dcpriv_notebooks": [*there, *solutions]}
@@ -147,7 +150,7 @@ def _processes() -> int:
 def _replace(folder: Path, built: Path) -> None:
     """Put what was built into a folder, the front page last, and remove what is there no more."""
     new = {path.relative_to(built) for path in built.rglob("*") if path.is_file() and path.name != ".buildinfo"}
-    for path in sorted(new, key=lambda path: path == Path("index.html")):
+    for path in sorted(new, key=lambda path: (path == Path("index.html"), path)):
         store.write(folder / path, (built / path).read_bytes())
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.relative_to(folder) not in new | {Path("index.sha256")}:
@@ -228,7 +231,8 @@ def _context(source: Path, committed: dict, there: dict, tables: Path, figures: 
             for one in claims.ANSWER
         ],
         "picture": _picture(source, figures, kept if run_ else []),
-        "first": by_name[stages.PAGES[0].name],
+        "first": by_name[stages.STAGES[0].name],
+        "bell_curves": (BELL_CURVES / "index.html").is_file(),
         "lecture": by_name.get(LECTURE),
         "meanings": claims.MEANING,
         "claims": [_card(one, there) for one in claims.CLAIMS],

@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 from papermill.exceptions import PapermillExecutionError
 
 from dcpriv_lib import profiles, stages
-from dcpriv_lib.engine import checkpoint, checksums, paths, run_notebook, store
+from dcpriv_lib.engine import ahead, checkpoint, checksums, paths, run_notebook, store
 from dcpriv_lib.engine.cluster import meeting
 from dcpriv_lib.study import Study
 from support import engine
@@ -60,7 +60,7 @@ def test_on_a_cluster_calls_wait_for_their_jobs_at_the_same_time_and_here_in_tur
 def test_a_notebook_that_runs_ahead_is_told_its_profiles_settings_and_keeps_nothing_under_a_name(study, monkeypatch):
     with pytest.raises(store.MissingError):
         study.settings_of(2)
-    monkeypatch.setenv(checksums.AHEAD, "yes")
+    monkeypatch.setenv(ahead.VARIABLE, "yes")
     assert study.made_with("targets") == profiles.read("tiny")["02_condensation"]
     assert (study.settings_of(2).ipc, study.settings_of(2).width) == (2, 4)
     before = set(study.folder.rglob("*"))
@@ -68,9 +68,9 @@ def test_a_notebook_that_runs_ahead_is_told_its_profiles_settings_and_keeps_noth
     study.results.save("controls", table)
     study.table(table, "controls")
     assert set(study.folder.rglob("*")) == before
-    monkeypatch.delenv(checksums.AHEAD)
+    monkeypatch.delenv(ahead.VARIABLE)
     study.results.save("targets", table)
-    monkeypatch.setenv(checksums.AHEAD, "yes")
+    monkeypatch.setenv(ahead.VARIABLE, "yes")
     assert study.made_with("targets") == study.parameters, "what was left tells more than the profile"
 
 
@@ -86,7 +86,7 @@ def test_cells_that_fail_are_left_out_ahead_and_no_list_says_that_the_notebook_w
     checksums.of(output).unlink()
     run_notebook.run(notebook, output, {}, ahead=True)
     assert output.exists() and (tmp_path / "last").exists() and not checksums.of(output).exists()
-    del os.environ[checksums.AHEAD]
+    del os.environ[ahead.VARIABLE]
 
 
 def test_on_a_cluster_notebooks_that_can_train_begin_with_the_split_and_nothing_runs_twice(tmp_path, monkeypatch):

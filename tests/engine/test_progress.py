@@ -63,6 +63,10 @@ def test_steps_and_what_nobody_has_said_is_worth_reading(event, level, text, sho
         ("RuleException:\nCommand 'python' returned non-zero exit status 137.", "the step was killed from outside"),
         ("MissingOutputException in rule attack: attacks.csv", "MissingOutputException in rule attack: attacks.csv"),
         (
+            'WorkflowError in file "python/Snakefile", line 8:\nno\n  File "python/Snakefile", line 8, in __onstart',
+            "no",
+        ),
+        (
             "Traceback (most recent call last):\n\n  File python\n\nOSError: [Errno 28] No space\n\n",
             "OSError: [Errno 28] No",
         ),
@@ -81,6 +85,11 @@ def test_the_log_file_of_snakemake_keeps_all():
     assert screen.filters == [progress.worth_reading] and file.filters == []
 
 
+def slow(*values):
+    """Return a case that another one stands for in `make check`: the engine takes seconds to start."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 FAKE = """#!/bin/sh
 for last; do true; done
 case "$*" in
@@ -96,12 +105,12 @@ SUCCEEDS = f'touch "$last"; cd "$(dirname "$last")/.."; touch {EVERYTHING}'
     ("notebook", "report", "said"),
     [
         ("echo FAILED: cell 3; exit 1", "true", "FAILED: cell 3"),
-        ("true", "true", "MissingOutputException"),
+        slow("true", "true", "MissingOutputException"),
         ("kill -9 $$", "true", "the step was killed from outside, usually because memory ran out"),
-        ("kill -9 $PPID", "true", "the step was killed from outside, usually because memory ran out"),
-        ("exit 127", "true", "the step returned non-zero exit status 127"),
+        slow("kill -9 $PPID", "true", "the step was killed from outside, usually because memory ran out"),
+        slow("exit 127", "true", "the step returned non-zero exit status 127"),
         (SUCCEEDS, "echo No space left on device: page; exit 1", "No space left on device: page"),
-        (SUCCEEDS, "exit 2", "the step returned non-zero exit status 2"),
+        slow(SUCCEEDS, "exit 2", "the step returned non-zero exit status 2"),
     ],
 )
 def test_a_step_that_fails_is_told_in_words_and_with_the_command_that_goes_on(tmp_path, notebook, report, said):
@@ -121,12 +130,12 @@ def test_a_step_that_fails_is_told_in_words_and_with_the_command_that_goes_on(tm
     ("results", "options", "said"),
     [
         ("", {"profile": "nonsense"}, "there is no profile 'nonsense'"),
-        ("", {"profile": "2024"}, "there is no profile '2024'"),
-        ("", {"config": ["dataset=mnist"]}, "--config dataset=...: expected only profile=NAME; write dataset to"),
+        slow("", {"profile": "2024"}, "there is no profile '2024'"),
+        slow("", {"config": ["dataset=mnist"]}, "--config dataset=...: expected only profile=NAME; write dataset to"),
         ("", {"targets": ["no_such_step"]}, "no_such_step"),
-        ("/".join(["a" * 200] * 11), {}, "bytes: expected at most 2,000"),
-        ("", {"cores": 0}, "--cores 0: expected 1 or more, or all"),
-        ("a{ipc}b", {}, "a{ipc}b/tiny: Snakemake cannot work with braces in a path"),
+        slow("/".join(["a" * 200] * 11), {}, "bytes: expected at most 2,000"),
+        slow("", {"cores": 0}, "--cores 0: expected 1 or more, or all"),
+        slow("a{ipc}b", {}, "a{ipc}b/tiny: Snakemake cannot work with braces in a path"),
         ("occupied", {}, "occupied/tiny (File exists): free that path, or set DCPRIV_RESULTS"),
     ],
 )
@@ -139,6 +148,7 @@ def test_what_cannot_begin_is_told_in_words_and_with_the_command_that_goes_on(tm
     assert "What was finished is kept. To go on from there: snakemake --cores" in shown
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_needs_no_unlocking(tmp_path):
     """Snakemake's locks are files that a killed one leaves; that two of them name one result is what locks."""
     locks = tmp_path / ".snakemake/locks"
@@ -153,6 +163,7 @@ def test_a_run_that_was_killed_needs_no_unlocking(tmp_path):
     assert process.returncode == 0, shown
 
 
+@pytest.mark.slow
 def test_the_engine_needs_no_home_folder(tmp_path, monkeypatch):
     """Snakemake keeps something in the home folder, which here is a file: so nobody can write to it."""
     home = tmp_path / "home"

@@ -2,10 +2,12 @@
 
 import contextlib
 import itertools
+import multiprocessing.connection
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,6 +21,13 @@ from dcpriv_lib.engine.checkpoint import Checkpoint
 INPUTS = {"seed": 0}
 SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 SOON = 120  # seconds; a second, on a machine that does nothing else
+
+
+@pytest.fixture
+def folder():
+    """An empty folder with a short name: one below tmp_path may be too long for the names of sockets."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        yield Path(place)
 
 
 class Endless:
@@ -71,7 +80,8 @@ def training(folder, kind=Endless):
         until(lambda: len(below(process)) == 4)
         everybody += [process, *below(process)]
         if len(everybody) != 5:  # not the fork server, its tracker, and two workers
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
             pytest.fail(f"it has {len(everybody) - 1} processes and said {process.communicate()[0]!r}")
         yield everybody
     finally:
@@ -136,28 +146,65 @@ def tell_all(number):
         *map(tell_all, SIGNALS),
     ],
 )
-def test_a_pool_ends_with_its_states_saved_and_leaves_nobody_and_nothing(stop, tmp_path):
-    with training(tmp_path) as everybody:
+def test_a_pool_ends_with_its_states_saved_and_leaves_nobody_and_nothing(stop, folder):
+    with training(folder) as everybody:
         stop(everybody)
         assert all_end(everybody)
         assert everybody[0].wait() != 0
-    assert_saved(tmp_path)
+    assert_saved(folder)
+
+
+@pytest.mark.parametrize("length", [40, 90])
+def test_sockets_have_names_that_the_system_takes_however_long_that_of_the_temporary_folder_is(
+    length, folder, monkeypatch
+):
+    long = folder / ("x" * (length - len(str(folder)) - 1))
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    monkeypatch.setitem(multiprocessing.current_process()._config, "tempdir", None)
+    monkeypatch.setattr(multiprocessing.util, "Finalize", lambda *_, **__: None)  # it is removed below
+    workers._make_folder()
+    made = Path(multiprocessing.util.get_temp_dir())
+    try:
+        assert made.parent == (long if length == 40 else Path("/tmp"))
+        multiprocessing.connection.Listener(family="AF_UNIX").close()
+    finally:
+        workers._remove_folder()
+    assert not made.exists()
+
+
+def test_a_process_ends_with_its_parent_even_if_nobody_has_noticed_the_parents_end():
+    parent = subprocess.Popen(["sleep", "1000"])
+    code = (
+        "import sys; from dcpriv_lib.engine import stopping; import time; stopping.end_with_the_parent()\n"
+        "print('begun', flush=True); time.sleep(1000)"
+    )
+    environment = os.environ | {stopping.PARENT: str(parent.pid), "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdout.readline() == b"begun\n"
+            with pytest.raises(subprocess.TimeoutExpired):
+                child.wait(2)
+            parent.kill()  # and is not asked for its exit status: a zombie
+            assert child.wait(SOON) == -signal.SIGTERM
+        finally:
+            child.kill(), parent.kill(), parent.wait()
 
 
 @pytest.mark.slow
-def test_a_save_that_hangs_keeps_nobody(tmp_path):
-    with training(tmp_path, Hanging) as everybody:
+def test_a_save_that_hangs_keeps_nobody(folder):
+    with training(folder, Hanging) as everybody:
         everybody[0].kill()
         assert all_end(everybody, stopping.GRACE + SOON)
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_is_told_as_one_and_the_other_is_saved(tmp_path):
-    with training(tmp_path) as everybody:
+def test_a_worker_that_is_killed_is_told_as_one_and_the_other_is_saved(folder):
+    with training(folder) as everybody:
         killed = of_workers(everybody)[0]
         killed.kill()
         said = everybody[0].communicate(timeout=SOON)[0].decode()
         assert all_end(everybody)
     assert "WorkerKilledError: a process that trained was killed from outside, usually because memory ran out" in said
     assert "export LOKY_MAX_CPU_COUNT=1" in said and "BrokenProcessPool" not in said
-    assert len(list(tmp_path.glob("state-*.npz"))) == 1
+    assert len(list(folder.glob("state-*.npz"))) == 1

@@ -3,6 +3,7 @@
 import ast
 import itertools
 import re
+from html import unescape
 
 import jupytext
 import matplotlib as mpl
@@ -122,7 +123,12 @@ def test_its_slides_are_the_lecture_without_its_plumbing_and_its_solutions():
         assert title in shown
     for skipped in ("Solution of exercise", "For the teacher", "def train(", "References"):
         assert skipped not in shown
-    assert deck.count("<img") == len(re.findall(r'<img[^>]+alt="[^"]{40,}"', deck)) >= 8
+    text = re.sub(r"\s+", " ", unescape(re.sub("<[^>]+>", "", shown)))
+    outputs = [one for cell in notebook.cells for one in cell.get("outputs", ())]
+    captions = [one.metadata["image/png"]["alt"] for one in outputs if "image/png" in one.get("data", {})]
+    assert shown.count("<img") == len(captions) >= 8
+    for caption in captions:
+        assert " ".join(caption.split()) in text
 
 
 # ---------------------------------------------------------------- its functions

@@ -156,8 +156,9 @@ def sections(tmp_path_factory):
     texts = [*MARKUP, *(f"[c]({one}) <{one}>" for one in ADDRESSES), "[c](../figures/paper/table1.csv)"]
     texts += [f"Before ${body}$ after.\n\n$${body}$$\n\n$x^2$" for body in NO_EQUATIONS] + [OURS]
     cells = [nbformat.v4.new_markdown_cell(f"## {number}\n\n{text}") for number, text in enumerate(texts)]
-    page, _ = rendered(cells, tmp_path_factory.mktemp("sections"))
-    found = {text: page.find("h2", string=str(number)).parent for number, text in enumerate(texts)}
+    page, _ = rendered([nbformat.v4.new_markdown_cell("# A notebook"), *cells], tmp_path_factory.mktemp("sections"))
+    heads = {one.text.rstrip("#"): one.parent for one in page.article.find_all("h2")}
+    found = {text: heads[str(number)] for number, text in enumerate(texts)}
     for section in found.values():
         section.find("h2").decompose()
     return found

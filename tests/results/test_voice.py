@@ -46,6 +46,20 @@ def test_the_committed_attacks_old_and_new():
     assert said.count("the newer one") == 2 and said.startswith("Asked of one model of all members")
 
 
+def test_the_committed_targets_stand_beside_the_original_their_subset_and_the_control():
+    table = committed("digits", "strong_attacks")
+    said = asked.attacked_targets(table)
+    assert re.search(
+        r"condensed-10 has \S+ % \[[\d., ]+\] \(less than original, the interval overlaps with that of subset-10\)",
+        said,
+    )
+    assert "condensed-50 has" in said and "the control, in which nothing can leak, has" in said
+    assert asked.attacked_targets(table[table["target"] != "original"]) == ""
+    assert "10 attacks; by the same condensed-10" in said
+    alone = asked.attacked_targets(table[table["target"] == "original"])
+    assert alone.startswith("For somebody who may ask it, the original has") and alone.endswith("of 10 attacks.")
+
+
 def test_the_committed_comparison_at_equal_accuracy_says_what_was_detectable():
     said = said_of_committed("digits", "equal_accuracy")
     assert "condensed from means, AUC: no difference detected (+0.5 points [-0.5, 1.5]; detectable: 1.4 points)" in said

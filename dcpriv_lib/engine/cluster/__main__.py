@@ -5,8 +5,8 @@ import asyncio
 import os
 import sys
 
-from ... import profiles
 from .. import paths, switches
+from ..errors import nearest
 from . import meeting
 
 
@@ -22,7 +22,10 @@ def main() -> None:
     given = parser.parse_args()
     switches.begin_with_one_thread([sys.executable, "-m", "dcpriv_lib.engine.cluster", *sys.argv[1:]])
     try:
-        profiles.read(given.profile)
+        paths.check_profile(given.profile)
+        if not (paths.PROFILES / f"{given.profile}.yaml").exists():
+            known = sorted(file.stem for file in paths.PROFILES.glob("*.yaml"))
+            raise ValueError(f"there is no profile {given.profile!r}{nearest(given.profile, known)}")
         results = paths.results(given.profile)
         if given.role == "scheduler":
             from .scheduler import run as schedule  # each of them takes seconds to import

@@ -201,7 +201,7 @@ CLAIMS = (
         "08_the_authors_models",
     ),
     Claim(
-        "Condensed images hide the average person better than as accurate real ones.",
+        "Condensed images hide the average person better than real ones at equal accuracy.",
         INCONCLUSIVE,
         "IDM leaks {} of AUC more than real images at equal accuracy",
         (EQUAL,),

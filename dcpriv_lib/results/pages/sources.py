@@ -1,5 +1,6 @@
 """Executed notebooks as Sphinx's sources: folded, with captions, anchors and links, and clean of what others wrote."""
 
+import ast
 import base64
 import json
 import re
@@ -12,16 +13,21 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pybtex.database import parse_file
 
-from ...engine import store
+from ...engine import paths, store
 from ...engine.foreign_text import in_markdown, plain
 
 BIBLIOGRAPHY = Path(__file__).with_name("references.bib")
 TABLE = {"tags": {"table", "thead", "tbody", "tr", "th", "td", "p"}, "attributes": {"*": ["rowspan", "colspan"]}}
+DIAGRAMS = paths.FIGURES / "diagrams"  # these depend on no data
 PNG = "image/png"
+PROGRESS = re.compile(r"[^|]*\d+%\|.*\| *\d+/\d+ \[")  # tqdm's bars
+ITALIC = re.compile(r"\*([^*]{4,})\*")
 LINK = re.compile(r"\]\((?!https?:|#|page:)([^)\s]+)\)")
 
 
-def page(notebook: NotebookNode, name: str, folder: Path, tables: Path, solutions: set[str]) -> NotebookNode:
+def page(
+    notebook: NotebookNode, name: str, folder: Path, tables: Path, solutions: set[str], place: str = "data"
+) -> NotebookNode:
     """Return a notebook as Sphinx is given it; its pictures are written to ``folder/pictures``.
 
     Parameters
@@ -31,8 +37,9 @@ def page(notebook: NotebookNode, name: str, folder: Path, tables: Path, solution
     folder : of Sphinx's sources.
     tables : where the numbers of its tables are, as .csv.
     solutions : the names of the pages with solutions.
+    place : where the site has these numbers.
     """
-    own = _Page(name, folder, {path.stem for path in tables.glob("*.csv")}, solutions)
+    own = _Page(name, folder, {path.stem for path in tables.glob("*.csv")}, solutions, place)
     cells = [one for cell in fold(notebook).cells for one in own.cells(cell)]
     metadata = {key: notebook.metadata[key] for key in ("kernelspec", "language_info") if key in notebook.metadata}
     return new_notebook(cells=cells + own.end(), metadata=metadata)
@@ -62,9 +69,10 @@ def fold(notebook: NotebookNode) -> NotebookNode:
 class _Page:
     """What is counted and collected on one page."""
 
-    def __init__(self, name: str, folder: Path, tables: set[str], solutions: set[str]):
+    def __init__(self, name: str, folder: Path, tables: set[str], solutions: set[str], place: str = "data"):
         self.name, self.folder, self.tables, self.solutions = name, folder, tables, solutions
         self.number = name[:2].lstrip("0") if name[:2].isdigit() else ""
+        self.place = place
         self.figures, self.kept = 0, []  # how many figures; the tables that it keeps
 
     def cells(self, cell: NotebookNode) -> Iterator[NotebookNode]:
@@ -77,10 +85,7 @@ class _Page:
     def code(self, cell: NotebookNode) -> Iterator[NotebookNode]:
         """Yield a cell's code with its outputs; each picture becomes a numbered figure, each table gets a link to its
         numbers."""
-        others = re.findall(r'committed\("([\w-]+)", "(\w+)"\)', cell.source)
-        own = re.sub(r"committed\(.*?\)", "", cell.source)
-        names = [name for name in re.findall(r'"(\w+)"', own) if name in self.tables and name not in self.kept]
-        names = [*dict.fromkeys(names), *("/".join(one) for one in others)]
+        names = [name for name in _tables(cell.source) if "/" in name or name in self.tables - {*self.kept}]
         self.kept += names
         metadata = {"anchors": [f"table-{name.replace('/', '-')}" for name in names]}
         if folded := cell.metadata.get("folded"):
@@ -90,7 +95,7 @@ class _Page:
         for output in _joined(cell.get("outputs", [])):
             picture = output.get("data", {}).get(PNG)
             if picture is None:
-                outputs.append(_clean(output))
+                outputs += [one for one in [_clean(output)] if one.get("text", "x").strip()]
                 continue
             yield from _code(source, outputs, metadata)
             source, outputs, metadata = "", [], {}
@@ -106,28 +111,30 @@ class _Page:
         alt, name = plain(told.get("alt", ""), None), plain(told.get("name", ""))
         file = f"pictures/{self.name}_{self.figures}.png"
         store.write(self.folder / file, base64.b64decode(picture))
-        whose = self.data_links([name]) if name in self.tables else "[tables of this page](page:#data-of-this-page)"
+        numbers = self.data_links([name]) if name in self.tables else "[tables of this page](page:#data-of-this-page)"
+        whose = "" if (DIAGRAMS / f"{name}.png").exists() else f" <span></span>Numbers: {numbers}"
         what = json.dumps(alt or f"Figure {number}, which has no description")
         place = re.sub(r"[^A-Za-z0-9-]", "-", name) or f"{self.name}-{self.figures}"
         return new_markdown_cell(
             f"```{{figure}} {file}\n:alt: {what}\n:name: figure-{place}\n\n"
-            f"**Figure {number}.** {in_markdown(alt)} <span></span>Numbers: {whose}\n```"
+            f"**Figure {number}.** {in_markdown(alt)}{whose}\n```"
         )
 
     def data_links(self, names: list[str]) -> str:
-        return ", ".join(f"[{name}.csv](file-of-site:data/{name}.csv)" for name in names)
+        places = ["data" if "/" in name else self.place for name in names]  # the first are of other runs
+        return ", ".join(f"[{name}.csv](file-of-site:{place}/{name}.csv)" for name, place in zip(names, places))
 
     def linked(self, text: str) -> str:
         """Return markdown of our own in which what is named is linked: works, solutions, files."""
         if "## References" in text:
             begins, title, works = text.partition("## References")
-            text = begins + title + re.sub(r"\*([^*]{9,})\*", _cited, works)
+            text = begins + title + ITALIC.sub(_cited, works)
         if self.name.replace("_", " ")[:2].isdigit() and (mine := f"{self.name[:2]}_solutions") in self.solutions:
             text = text.replace(f"`solutions/{mine}.ipynb`", f"[each worked out]({mine}.ipynb)")
             if "## Exercises" in text:
                 begins, title, rest = text.partition("## Exercises")
                 link = f"[solution](page:{mine}.html#exercise-\\1)"
-                rest = re.sub(r"(?m)^(\d+)\. (?=\()", f"\\1. {link} ", rest)
+                rest = re.sub(r"(?m)^(\d+)\. \((\w+)\)", f"\\1. (\\2, {link})", rest)
                 text = begins + title + rest
         return LINK.sub(self._target, text)
 
@@ -144,6 +151,23 @@ class _Page:
             return []
         listed = self.data_links(self.kept) if self.kept else "this page keeps no table"
         return [new_markdown_cell(f"## Data of this page\n\nAs fractions, in plain text: {listed}.")]
+
+
+def _tables(source: str) -> list[str]:
+    """Return the names of the tables that code keeps, and of the committed ones that it shows: "paper/table1"."""
+    try:
+        calls = [one for one in ast.walk(ast.parse(source)) if isinstance(one, ast.Call)]
+    except SyntaxError:  # a line of IPython's
+        return []
+    found = []
+    for call in calls:
+        called = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        texts = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        if called == "table" and texts:
+            found.append(texts[0])
+        elif called == "committed" and len(texts) == 2:
+            found.append("/".join(texts))
+    return list(dict.fromkeys(found))
 
 
 def _code(source: str, outputs: list, metadata: dict) -> Iterator[NotebookNode]:
@@ -172,7 +196,8 @@ def _clean(output: NotebookNode) -> NotebookNode:
     output = NotebookNode(output)
     if output.output_type == "stream":
         lines = strip_ansi(output.text).split("\n")
-        output.text = _printable("\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines))
+        last = [line.rstrip("\r").rpartition("\r")[2] for line in lines]
+        output.text = _printable("\n".join(line for line in last if not PROGRESS.match(line)))
     elif output.output_type == "error":
         output.update(ename=plain(output.ename), evalue=plain(output.evalue, None))
         output.traceback = [_printable(strip_ansi(line)) for line in output.traceback]

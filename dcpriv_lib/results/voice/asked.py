@@ -139,12 +139,11 @@ def attacked_targets(table: pd.DataFrame) -> Sentence:
         parts.append(
             f"{name} has {percent(auc[name])} ({', '.join(compared)})".replace("the intervals", "the interval")
         )
-    text = (
-        f"by {best['attack']}, which sees most of {table['attack'].nunique()} attacks in the original, that has an AUC "
-        f"of {percent(best['AUC'])} for somebody who may ask it"
-    )
-    control = f"the control, in which nothing can leak, has {percent(auc[CONTROL])}" if CONTROL in auc else ""
-    return sentence("; ".join([text, *parts, *([control] if control else [])]))
+    if CONTROL in auc:
+        parts.append(f"the control, in which nothing can leak, has {percent(auc[CONTROL])}")
+    text = f"for somebody who may ask it, the original has an AUC of {percent(best['AUC'])} by {best['attack']}"
+    by = f", which sees most in it of {table['attack'].nunique()} attacks"
+    return sentence(text + by + (f"; by the same {'; '.join(parts)}" if parts else ""))
 
 
 def low_rates(table: pd.DataFrame) -> Sentence:

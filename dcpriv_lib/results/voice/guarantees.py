@@ -4,7 +4,7 @@ import pandas as pd
 
 from ...privacy import auditing
 from .controls import examined
-from .wording import Sentence, extreme, names, percent, sentence
+from .wording import NEITHER, Sentence, detectable, extreme, names, percent, sentence
 
 BROKEN = "a tenth of the noise"
 
@@ -17,7 +17,10 @@ def promises(table: pd.DataFrame) -> Sentence:
     for value, rows in table.groupby(table[epsilon].map(str), sort=False):
         curve = sorted((cell.numbers[0], str(cell)) for cell in rows[by_curve])
         found = curve[0][1] if curve[0][1] == curve[-1][1] else f"{curve[0][1]} to {curve[-1][1]}"
-        parts.append(f"epsilon {value} allows {rows[by_epsilon].iloc[0]}, and the releases themselves {found}")
+        delta = epsilon.rpartition(" ")[2]
+        parts.append(
+            f"epsilon {value} (delta {delta}) allows {rows[by_epsilon].iloc[0]}, and the releases themselves {found}"
+        )
     return sentence("of the members found at 1 % false alarms " + "; ".join(parts))
 
 
@@ -63,8 +66,9 @@ def verdict(table: pd.DataFrame) -> Sentence:
         return ""
     costs = rows[rows["answer"].map(str) == "the guarantee costs accuracy"]
     better = rows[rows["answer"].map(str) == "better, and with a guarantee"]
-    rest = len(rows) - len(costs) - len(better)
+    rest = rows[rows["answer"].map(lambda answer: str(answer).startswith(NEITHER))]
+    told = [f"'{row['question']}' (detectable: {detectable(row['answer'])})" for _, row in rest.iterrows()]
     text = f"the guarantee costs accuracy in {len(costs)} of {len(rows)} comparisons on the same network"
     text += f"; {len(better)} times the one with a guarantee is better" if len(better) else ""
-    text += f"; in {rest} no difference was detected (detectable: see the answers)" if rest else ""
+    text += f"; in {len(rest)} no difference was detected: {', '.join(told)}" if told else ""
     return sentence(text + (f". Better are {names(better['question'])}" if len(better) else ""))

@@ -11,7 +11,7 @@ def step_sizes(table: pd.DataFrame) -> Sentence:
     tried = [column for column in table if column.startswith("accuracy (%) at x ")]
     chosen = {str(one): list(rows["method"]) for one, rows in table.groupby(table["chosen"].map(str), sort=False)}
     return sentence(
-        f"of {len(tried)} multiples of a method's usual step, tried on nobody's images, the best was "
+        f"of {len(tried)} multiples of a method's usual step, tried on the attacker's images, the best was "
         + "; ".join(f"{factor} for {names(which)}" for factor, which in chosen.items())
     )
 

@@ -39,6 +39,12 @@ def fairness(table: pd.DataFrame) -> Sentence:
     parts = [f"less even over the classes than the original are {names(uneven)}"] if uneven else []
     parts += [f"more even are {names(even)}"] if even else []
     parts += [f"the interval holds 1 for {names(neither)}"] if neither else []
+    luck = [
+        f"{row['luck of the run']} ({row['trained on']})"
+        for _, row in table[table["trained on"].str.startswith("subset")].iterrows()
+        if not isinstance(row["luck of the run"], str)
+    ]
+    parts += [f"of the squared spread of subsets, luck of the run is {names(luck)}"] if luck else []
     return sentence("; ".join(parts))
 
 
