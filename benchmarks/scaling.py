@@ -111,9 +111,10 @@ class Graph:
 
     def add_jobs(self, jobs: dict[str, float]) -> None:
         """Add jobs, name to seconds, all of which follow on the last; those that are there are waited for."""
+        before = self.after
         for name, seconds in jobs.items():
-            self.tasks.setdefault(name, Task(name, seconds, self.after))
-        self.after = tuple(jobs) or self.after
+            self.tasks.setdefault(name, Task(name, seconds, before))
+        self.after = tuple(dict.fromkeys((*before, *jobs)))
 
 
 def cells(source: str) -> list[str]:

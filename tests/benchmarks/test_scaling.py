@@ -72,3 +72,13 @@ def test_a_job_that_two_notebooks_want_is_done_once_and_both_wait_for_it():
     graph.add("its end", 1.0)
     found, path = simulate(graph.tasks.values(), 9)
     assert found == 8.0 and critical(path) == ["       7.0 s  worker: a", "       1.0 s  notebook its end"]
+
+
+def test_jobs_that_are_done_do_not_let_a_notebook_forget_what_it_did_before():
+    graph = Graph(cluster=True)
+    graph.add_jobs({"a": 1.0})
+    graph.after = ()
+    graph.add("another notebook", 5.0)
+    graph.add_jobs({"a": 1.0})
+    graph.add("its end", 1.0)
+    assert simulate(graph.tasks.values(), 9)[0] == 6.0
