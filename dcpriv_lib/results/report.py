@@ -162,13 +162,18 @@ def _replace(folder: Path, built: Path) -> None:
 
 
 def _data(place: Path, tables: Path) -> None:
-    """Copy the numbers of a run's tables, and of all committed ones, each profile in a folder of its own."""
+    """Copy the numbers of a run's tables, and of all committed ones, each profile in a folder of its own.
+
+    Their records go with them, which say where they come from.
+    """
     for path in sorted(tables.glob("*.csv")):
         with contextlib.suppress(store.ArtefactError):  # damaged, which `run` says
             store.read_exported(path)
-            store.write(place / path.name, store.read(path))
+            for file in (path, store.sidecar(path)):
+                store.write(place / file.name, store.read(file))
     for path in sorted(paths.FIGURES.glob("*/*.csv")):
-        store.write(place / path.parent.name / path.name, path.read_bytes())
+        for file in (path, store.sidecar(path)):
+            store.write(place / file.parent.name / file.name, file.read_bytes())
 
 
 def as_committed(stage: str):

@@ -366,5 +366,6 @@ def test_the_front_page_begins_with_the_sentences_and_stays_silent_without(run):
     said = page.find("h2").parent
     assert len(said.find_all("li")) == 6 and "commit " in said.text
     template = report.TEMPLATES.get_template("index.md.j2").render
-    context = report._context(run, {}, {}, run / "tables", run / "figures", False)
+    committed = {stage.name: report.as_committed(stage.name) for stage in report.stages.PAGES}
+    context = report._context(run, committed, {}, run / "tables", run / "figures", False)
     assert "What this run found" not in template(context | {"findings": [], "solutions": []})
