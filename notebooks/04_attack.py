@@ -313,7 +313,7 @@ for attack in suite:
     plots.roc(ax, scores[*some, attack], study.is_member, attack)
 ax.set_title(f"{plots.in_figure(some[0])}, run {some[1]}")
 ax.legend(loc="lower right", fontsize=8)
-areas = judged[judged[["target", "run"]].eq(some).all(axis=1)].set_index("attack")["auc"]
+areas = judged[judged[["target", "run"]].eq([*some]).all(axis=1)].set_index("attack")["auc"]
 study.figure(figure, "roc_plain",
              "ROC curves on one target beside the diagonal, with areas of " + ", ".join(
     f"{100 * area:.1f} % ({attack})" for attack, area in areas.items()) + ".")
