@@ -452,6 +452,8 @@ def shared_by(name, recipe):
 
 made = study.at_once({name: partial(shared_by, name, recipe)
                       for name, recipe in shared.items()})
+
+# %%
 synthetic = {name: sets for name, (sets, _) in made.items()}
 models |= {name: trained for name, (_, trained) in made.items()}
 scores |= {name: np.stack([one["scores"] for one in sets.values()])
