@@ -174,6 +174,7 @@ def test_of_many_names_the_first_stand_and_how_many_more():
         "(detectable: from AUC 60.0 % to AUC 60.0 %)"
     )
     assert wording.names(["DM, epsilon 1", "GAN"]) == "'DM, epsilon 1' and GAN"
+    assert wording.names(["1.2 % [0.2, 2.5] of A", "B (+1 [0, 2], x)"]) == "1.2 % [0.2, 2.5] of A and B (+1 [0, 2], x)"
 
 
 def test_the_words_of_older_verdicts_are_not_guessed_at():

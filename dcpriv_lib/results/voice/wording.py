@@ -45,7 +45,7 @@ def percent(cell) -> str:
 
 def names(found: Iterable[str]) -> str:
     """Return "a, b and c", of many names the first and how many more; one with a comma of its own is in quotes."""
-    found = [f"'{name}'" if ", " in re.sub(r" \(.*\)$", "", name) else name for name in dict.fromkeys(found)]
+    found = [f"'{name}'" if ", " in re.sub(r"\[[^\]]*\]| \(.*\)$", "", name) else name for name in dict.fromkeys(found)]
     more = [f"{len(found) - MOST + 1} more"] if len(found) > MOST else []
     return origin.listed(found[: MOST - 1 if more else MOST] + more)
 
