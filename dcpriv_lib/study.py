@@ -19,7 +19,7 @@ from tqdm import tqdm
 from . import jobs, profiles, stages
 from .condensation import defaults, method
 from .data import split
-from .engine import ahead, checkpoint, paths, store, workers
+from .engine import ahead, checkpoint, paths, stopping, store, workers
 from .engine.cluster import meeting
 from .engine.seeding import derive, generator
 from .engine.standing import Standing
@@ -239,9 +239,12 @@ class Study:
                 for one in as_completed(waiting.values()):
                     one.result()
             except BaseException:  # of one of them, or Ctrl-C: the others stop waiting
-                checkpoint.stop_others.set()
-                pool.shutdown(cancel_futures=True)
-                checkpoint.stop_others.clear()
+                with stopping.interrupted_once():
+                    checkpoint.stop_others.set()
+                    try:
+                        pool.shutdown(cancel_futures=True)
+                    finally:
+                        checkpoint.stop_others.clear()
                 raise
         return {key: one.result() for key, one in waiting.items()}
 
@@ -444,7 +447,10 @@ class Study:
             _show(driver.run(data, missing), what, len(missing))
         elif self.device.type == "cpu" and len(missing) > 1:
             _show(workers.run(data, missing), what, len(missing))
-        else:
+        elif self.device.type == "cpu":
+            for job in missing:
+                job.result(data, partial(tqdm, desc=job.place, delay=2))
+        elif missing:
             jobs.do_on_device(data, wanted, lambda what: partial(tqdm, desc=what, delay=2))
         return [job.result(data) for job in wanted]
 

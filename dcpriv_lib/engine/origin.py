@@ -29,7 +29,13 @@ SOURCES = {module: path.read_text() for module, path in FILES.items()}  # as the
 STAMPS = {module: path.stat().st_mtime_ns for module, path in FILES.items()}
 HOUSE = {
     "__init__",
+    "engine.ahead",
     "engine.checksums",
+    "engine.cluster.connection",
+    "engine.cluster.driver",
+    "engine.cluster.meeting",
+    "engine.cluster.scheduler",
+    "engine.cluster.worker",
     "engine.store",
     "engine.checkpoint",
     "engine.devices",
@@ -40,6 +46,7 @@ HOUSE = {
     "engine.progress",
     "engine.provenance",
     "engine.run_notebook",
+    "engine.standing",
     "engine.stopping",
     "engine.workers",
     "parameters",

@@ -1,11 +1,15 @@
 """Jobs on workers of a scheduler: the same files, whoever is killed on the way; and nobody else is listened to."""
 
 import asyncio
+import functools
 import json
 import multiprocessing
 import os
+import platform
 import signal
+import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cluster_jobs
@@ -15,7 +19,7 @@ import psutil
 import pytest
 
 from dcpriv_lib.engine import workers
-from dcpriv_lib.engine.cluster import connection, driver, meeting, worker
+from dcpriv_lib.engine.cluster import connection, driver, meeting, scheduler, worker
 from support import SOON, cluster, cluster_process, wait_for
 
 slow = pytest.mark.slow
@@ -205,7 +209,7 @@ def test_a_second_scheduler_is_refused(two_workers):
 def test_a_worker_of_other_code_is_refused(two_workers, tmp_path):
     results, _ = two_workers
     other = tmp_path / "tiny" / meeting.FOLDER
-    other.mkdir(parents=True)
+    other.mkdir(0o700, parents=True)
     said = json.loads((results / meeting.FOLDER / meeting.ADDRESS).read_text())
     (other / meeting.ADDRESS).write_text(json.dumps(said | {"code": "dcpriv_lib 0123"}))
     refused = cluster_process(tmp_path, "worker", "tiny")
@@ -225,28 +229,83 @@ def test_a_notebook_of_other_code_is_refused(tmp_path, monkeypatch):
     (place / meeting.ADDRESS).write_text("{")
     with pytest.raises(meeting.ClusterError, match=r"scheduler.json is damaged"):
         run(tmp_path, None)
+    (place / meeting.ADDRESS).unlink()
     meeting.close(tmp_path)
+    assert not place.exists()
     with pytest.raises(meeting.ClusterError, match=r"start it first \(python -m"):
         meeting.address(tmp_path)
 
 
-def test_a_worker_that_sees_a_copy_of_the_results_ends(tmp_path, monkeypatch, capsys):
-    told = []
-    monkeypatch.setattr(worker, "SEEN", 0.1)
-    monkeypatch.setattr(worker._House, "results", tmp_path, raising=False)
-    monkeypatch.setattr(worker._House, "ending", worker.threading.Event())
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """A worker of its own, in this process; what it sends itself is noted in `told`."""
+    house, told = worker._House(results=tmp_path), []
+    monkeypatch.setattr(worker, "_house", house)
+    monkeypatch.setattr(meeting, "SEEN", 0.1)
     monkeypatch.setattr(os, "kill", lambda *how: told.append(how))
-    place = meeting.open_(tmp_path)
-    job = cluster_jobs.job("a", cluster_jobs.by_whom, 1)
-    with pytest.raises(distributed.Reschedule):
-        worker.do(job, cluster_jobs.data(tmp_path / "elsewhere"), "token")
-    assert told == [(os.getpid(), signal.SIGTERM)]
-    assert "is not the folder in which the notebooks keep their results" in capsys.readouterr().out
+    meeting.open_(tmp_path)
+    return house, told
 
-    worker._House.ending.clear()
-    (place / "token").touch()
-    assert worker.do(job, cluster_jobs.data(tmp_path / "elsewhere"), "token") == ""
+
+def test_a_worker_that_sees_a_copy_of_the_results_ends(house, tmp_path):
+    (house, told), job = house, cluster_jobs.job("a", cluster_jobs.by_whom, 1)
+    with pytest.raises(distributed.Reschedule):
+        worker.do(job, cluster_jobs.data(tmp_path / "elsewhere"), "token", "key")
+    assert told == [(os.getpid(), signal.SIGTERM)]
+    assert "is not the folder in which the notebooks keep their results" in house.unfit
+
+    house.ending.clear()
+    (tmp_path / meeting.FOLDER / "token").touch()
+    assert worker.do(job, cluster_jobs.data(tmp_path / "elsewhere"), "token", "key") == ""
     assert job.path(tmp_path).exists() and not (tmp_path / "elsewhere").exists()
+
+
+def test_a_worker_of_another_device_ends(house, tmp_path):
+    house, told = house
+    (tmp_path / meeting.FOLDER / "token").touch()
+    job = replace(cluster_jobs.job("a", cluster_jobs.by_whom, 1), inputs={"device": "NVIDIA H200"})
+    with pytest.raises(distributed.Reschedule):
+        worker.do(job, cluster_jobs.data(tmp_path), "token", "key")
+    assert told and house.unfit == "the notebooks compute on NVIDIA H200, and here is cpu: bits would differ"
+
+
+def test_a_job_that_nobody_waits_for_any_more_is_not_begun_and_its_worker_stays(house, tmp_path):
+    house, told = house
+    worker._StopsWithItsTask().transition("key", "ready", "released")
+    with pytest.raises(distributed.Reschedule):
+        worker.do(cluster_jobs.job("a", cluster_jobs.by_whom, 1), cluster_jobs.data(tmp_path), "gone", "key")
+    assert told == [] and not house.ending.is_set() and not (tmp_path / "once").exists()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o750, 0o701])
+def test_a_folder_that_somebody_else_may_have_made_is_not_believed(tmp_path, mode):
+    meeting.open_(tmp_path)
+    meeting.announce(tmp_path, "tcp://127.0.0.1:9")
+    (tmp_path / meeting.FOLDER).chmod(mode)
+    with pytest.raises(meeting.ClusterError, match="is not a folder that you alone may enter"):
+        meeting.address(tmp_path)
+
+
+def test_a_scheduler_that_has_been_killed_is_replaced_and_no_other(tmp_path, monkeypatch):
+    begin = functools.partial(scheduler._refuse_a_second, tmp_path)
+    meeting.open_(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        meeting.announce(tmp_path, f"tls://127.0.0.1:{listening.getsockname()[1]}")
+        monkeypatch.setattr(meeting, "code", lambda: "of another commit")
+        with pytest.raises(meeting.ClusterError, match="runs already, at tls://127.0.0.1:"):
+            asyncio.run(begin())
+    asyncio.run(begin())  # nobody listens there
+    monkeypatch.setattr(platform, "node", lambda: "another-host")
+    with pytest.raises(meeting.ClusterError, match=r"runs on .*: stop it first, or .* remove"):
+        asyncio.run(begin())
+    meeting.close(tmp_path)
+    assert meeting.is_there(tmp_path), "it is not that host's"
+
+
+def test_an_address_that_this_machine_has_not_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(meeting.ClusterError, match=r"--listen 203.0.113.1: nobody can listen there"):
+        asyncio.run(scheduler.run(tmp_path, "203.0.113.1", True))
+    assert not (tmp_path / meeting.FOLDER).exists()
 
 
 @slow

@@ -18,7 +18,11 @@ def main() -> None:
     for role in (scheduler, worker):
         role.add_argument("profile")
     scheduler.add_argument("--listen", default="127.0.0.1", help="address of this machine at which others reach it")
-    scheduler.add_argument("--unencrypted", action="store_true", help="let everybody on the network run code here")
+    scheduler.add_argument(
+        "--unencrypted",
+        action="store_true",
+        help="let everybody on the network run code here, on workers and notebooks",
+    )
     given = parser.parse_args()
     switches.begin_with_one_thread([sys.executable, "-m", "dcpriv_lib.engine.cluster", *sys.argv[1:]])
     try:
@@ -35,8 +39,11 @@ def main() -> None:
             from .worker import run as work
 
             asyncio.run(work(results))
+    except KeyboardInterrupt:
+        sys.exit(130)
     except (ValueError, OSError, meeting.ClusterError) as error:
-        sys.exit(str(error))
+        print(error, file=sys.stderr, flush=True)
+        os._exit(1)
     sys.stdout.flush()
     os._exit(0)  # a job that saves no states is not waited for
 

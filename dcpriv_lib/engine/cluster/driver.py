@@ -1,6 +1,7 @@
 """What a notebook does while a scheduler runs: it gives its jobs to the workers, and waits."""
 
 import contextlib
+import os
 import queue
 import secrets
 import threading
@@ -29,7 +30,7 @@ def run(data, jobs: list) -> Iterator[Standing]:
     JobError
         If a job failed three times, or once and for all.
     """
-    with _client(data.folder) as client, _token(data.folder) as token, stopping.interrupted_once():
+    with _token(data.folder) as token, _client(data.folder) as client, stopping.interrupted_once():
         waiting = _submit(client, data, jobs, token)
         ended: queue.Queue = queue.Queue()
         for future in waiting:
@@ -37,15 +38,17 @@ def run(data, jobs: list) -> Iterator[Standing]:
         done, told = 0, time.monotonic()
         while done < len(waiting):
             with contextlib.suppress(queue.Empty):
-                _check(ended.get(timeout=LOOK), client)
+                _check(ended.get(timeout=LOOK))
                 done += 1
             if checkpoint.stop_others.is_set() and threading.current_thread() is not threading.main_thread():
                 raise KeyboardInterrupt
             if client.status != "running":
                 raise _gone(data.folder)
-            if ended.empty() and (done == len(waiting) or time.monotonic() - told > TELL or not told):
+            if ended.empty() and (done == len(waiting) or time.monotonic() - told > TELL):
                 told = time.monotonic()
                 yield _standing(client, waiting, done)
+    for job in jobs:
+        _see(job.path(data.folder))
 
 
 def _submit(client: distributed.Client, data, jobs: list, token: str) -> list[distributed.Future]:
@@ -53,14 +56,15 @@ def _submit(client: distributed.Client, data, jobs: list, token: str) -> list[di
     that is busy. The data are one task for all who want the same, or each worker would keep them once a population."""
     shared = Task(f"data-{store.fingerprint(data.inputs | {'device': str(data.device)})}", worker.same, data)
     tasks = [
-        Task(f"{job.place}-{token}-{i}", worker.do, job, TaskRef(shared.key), token, _data_producer=True)
+        Task(key, worker.do, job, TaskRef(shared.key), token, key, _data_producer=True)
         for i, job in enumerate(jobs)
+        for key in [f"{job.place}-{token}-{i}"]
     ]
     graph = {task.key: task for task in [shared, *tasks]}
     return client.get(graph, [task.key for task in tasks], sync=False, retries=connection.ATTEMPTS - 1)
 
 
-def _check(future: distributed.Future, client: distributed.Client) -> None:
+def _check(future: distributed.Future) -> None:
     """Raise what stopped a job, if it did not end well."""
     try:
         failed = future.result()
@@ -77,9 +81,31 @@ def _check(future: distributed.Future, client: distributed.Client) -> None:
 
 def _standing(client: distributed.Client, waiting: list[distributed.Future], done: int) -> Standing:
     ours = {future.key for future in waiting}
-    at_workers = client.processing()
+    try:
+        at_workers = client.processing()
+    except OSError:  # it is just ending, which the next look will tell
+        at_workers = {}
     running = sum(key in ours for keys in at_workers.values() for key in keys)
     return Standing(done, running, len(waiting) - done - running, len(at_workers))
+
+
+def _see(path: Path) -> None:
+    """Wait until a file that a worker has written is seen here: a network's file system may take its time.
+
+    Raises
+    ------
+    ClusterError
+        If it is not. What is missing would else be made again, here, by one process.
+    """
+    until = time.monotonic() + meeting.SEEN
+    while not path.exists():
+        if time.monotonic() > until:
+            raise meeting.ClusterError(
+                f"a worker says that it has written {paths.shown(path)}, and it is not here: do its machine and this "
+                "one share the folder of results?"
+            )
+        os.listdir(path.parent)
+        time.sleep(0.5)
 
 
 @contextlib.contextmanager

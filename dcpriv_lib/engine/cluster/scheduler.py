@@ -1,6 +1,9 @@
 """The scheduler: it knows which jobs wait and who is idle, and computes nothing."""
 
+import asyncio
+import platform
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import distributed
 
@@ -36,8 +39,9 @@ async def run(results: Path, listen: str, encrypted: bool) -> None:
                 dashboard_address="127.0.0.1:0",
                 security=connection.security(results),
             )
-        except OSError as error:
-            raise meeting.ClusterError(f"--listen {listen}: this machine has no such address ({error})") from None
+        except (OSError, RuntimeError) as error:  # Dask's own way to say that something did not start
+            why = error.__cause__ or error
+            raise meeting.ClusterError(f"--listen {listen}: nobody can listen there on this machine ({why})") from None
         async with scheduler:
             meeting.announce(results, scheduler.address)
             print(f"{scheduler.address} waits for workers, and for the notebooks of {results.name}", flush=True)
@@ -47,11 +51,15 @@ async def run(results: Path, listen: str, encrypted: bool) -> None:
 
 
 async def _refuse_a_second(results: Path) -> None:
+    """Raise ClusterError unless the scheduler that was there has been killed: then nobody listens at its address."""
+    said = meeting.read(results)
+    ask = f"stop it first, or if it does not run any more, remove {paths.shown(results / meeting.FOLDER)}"
+    if said["host"] != platform.node():
+        raise meeting.ClusterError(f"a scheduler of {paths.shown(results)} runs on {said['host']}: {ask}")
+    host = urlsplit(said["address"])
     try:
-        found = meeting.address(results)
-        arguments = connection.security(results).get_connection_args("client")
-        comm = await distributed.comm.connect(found, timeout=5, **arguments)
-        await comm.close()
-    except (OSError, ValueError, meeting.ClusterError):
-        return  # it was killed, and could not clear up
-    raise meeting.ClusterError(f"a scheduler of {paths.shown(results)} runs already, at {found}")
+        _, connected = await asyncio.open_connection(host.hostname, host.port)
+        connected.close()
+    except OSError:
+        return
+    raise meeting.ClusterError(f"a scheduler of {paths.shown(results)} runs already, at {said['address']}: {ask}")

@@ -9,30 +9,46 @@ import tempfile
 import threading
 import time
 import traceback
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import distributed
 import torch
 
-from .. import checkpoint, paths, stopping, store
+from .. import checkpoint, devices, paths, stopping, store
 from . import connection, meeting
 
 FINAL = ValueError, TypeError, store.ArtefactError  # another attempt would say the same
-SEEN = 60.0  # seconds until a file that one machine wrote is seen by all of them
+# ... but for this one: a file that another machine has written may not be seen yet
+NOT_FINAL = store.MissingError
 
 
 class JobError(RuntimeError):
     """A job failed: which one, where, and why."""
 
 
+@dataclass
 class _House:
-    """What a worker's process knows besides the job: whose results it keeps, and whether it is ending."""
+    """What a worker's process knows besides the job.
 
-    results: Path
-    name = f"{platform.node()}-{os.getpid()}"
-    ending = threading.Event()
+    Attributes
+    ----------
+    results : folder in which it keeps them.
+    name : of this worker.
+    ending : whether it is.
+    unfit : why it ended by itself.
+    released : jobs that nobody waits for any more, of those that had been sent here.
+    """
+
+    results: Path = Path()
+    name: str = f"{platform.node()}-{os.getpid()}"
+    ending: threading.Event = field(default_factory=threading.Event)
+    unfit: str = ""
+    released: set[str] = field(default_factory=set)
+
+
+_house = _House()
 
 
 async def run(results: Path) -> None:
@@ -41,20 +57,22 @@ async def run(results: Path) -> None:
     Raises
     ------
     ClusterError
-        If no scheduler answers, or one of other code.
+        If no scheduler answers, or one of other code, or if this worker is unfit for the notebooks' jobs.
     """
-    _House.results = results
+    _house.results = results
     worker = await _begin(results)
-    _House.ending.clear()  # as attempts did that met nobody
-    print(f"worker {_House.name} is ready", flush=True)
+    _house.ending.clear()  # as attempts did that met nobody
+    print(f"worker {_house.name} is ready", flush=True)
     gone, told = (asyncio.ensure_future(one) for one in (worker.finished(), stopping.told_to_end()))
     await asyncio.wait([gone, told], return_when=asyncio.FIRST_COMPLETED)
-    _House.ending.set()
+    _house.ending.set()
     checkpoint.stop_others.set()
     signal.alarm(stopping.GRACE)  # even where a save hangs
     if told.done():
         with contextlib.suppress(OSError):
             await worker.close_gracefully()
+        if _house.unfit:
+            raise meeting.ClusterError(f"{_house.unfit}. This worker has ended")
     else:
         print("the scheduler has gone: start it, and then me, again", flush=True)
 
@@ -65,13 +83,17 @@ async def _begin(results: Path) -> distributed.Worker:
     Both may have been started at the same moment, and a scheduler that was killed has left its address: for a minute
     it tries again.
     """
-    until = time.monotonic() + SEEN
+    until = time.monotonic() + meeting.SEEN
     while True:
         try:
             return await _worker(results, meeting.address(results))
-        except (OSError, ValueError, meeting.AbsentError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
+            if isinstance(error, meeting.ClusterError) and not isinstance(error, meeting.AbsentError):
+                raise
             if time.monotonic() > until:
-                raise meeting.ClusterError(f"no scheduler answers ({error}): start it again") from None
+                raise meeting.ClusterError(
+                    f"no scheduler answers ({error.__cause__ or error}): start it again"
+                ) from None
             await asyncio.sleep(1)
 
 
@@ -80,7 +102,7 @@ async def _worker(results: Path, scheduler: str) -> distributed.Worker:
     return await distributed.Worker(
         scheduler,
         host=f"{host.scheme}://{distributed.utils.get_ip(host.hostname, host.port)}",
-        name=_House.name,
+        name=_house.name,
         nthreads=1,
         memory_limit=0,  # nothing is moved to a disk: the one job that runs needs what it has
         dashboard=False,
@@ -96,11 +118,13 @@ class _StopsWithItsTask(distributed.WorkerPlugin):
     """Stops a job that nobody waits for any more: its notebook was stopped, or has died, or the scheduler has."""
 
     def transition(self, key, start, finish, **_) -> None:
+        if finish in ("released", "forgotten") and start in ("ready", "executing"):
+            _house.released.add(key)
         if (start, finish) == ("executing", "released"):
             checkpoint.stop_others.set()
 
     def teardown(self, worker) -> None:
-        _House.ending.set()
+        _house.ending.set()
         checkpoint.stop_others.set()
 
 
@@ -109,13 +133,14 @@ def same(data):
     return data
 
 
-def do(job, data, token: str) -> str:
+def do(job, data, token: str, key: str) -> str:
     """Do ``job.result(data)``; a task.
 
     Parameters
     ----------
     job, data : as in `workers.run`; results are kept in this worker's own folder.
     token : name of a file in `meeting.FOLDER` that the notebook has written there.
+    key : of this task.
 
     Returns
     -------
@@ -128,38 +153,44 @@ def do(job, data, token: str) -> str:
     JobError
         If it failed for a reason that may not be there the next time.
     """
-    checkpoint.stop_others.clear()  # who was told to stop was another
-    if not _House.ending.is_set() and (reason := _unfit(data, token)):
-        print(f"{reason}. This worker ends", flush=True)
-        _House.ending.set()
+    checkpoint.stop_others.clear()  # who was told to stop was another, unless it is this one
+    if not _house.ending.is_set() and (reason := _unfit(job, data, token, key)):
+        _house.unfit = reason
+        _house.ending.set()
         os.kill(os.getpid(), signal.SIGTERM)
-    if _House.ending.is_set():
+    if _house.ending.is_set() or key in _house.released:
+        _house.released.discard(key)
         raise distributed.Reschedule
     torch.set_num_threads(1)
     begun = time.monotonic()
     try:
-        job.result(replace(data, folder=_House.results))
+        job.result(replace(data, folder=_house.results))
     except KeyboardInterrupt:
         raise distributed.Reschedule from None
     except Exception as error:
         traceback.print_exc()
-        sentence = f"{job.place}, on worker {_House.name}: {type(error).__name__}: {error}"
-        if isinstance(error, FINAL):
+        sentence = f"{job.place}, on worker {_house.name}: {type(error).__name__}: {error}"
+        if isinstance(error, FINAL) and not isinstance(error, NOT_FINAL):
             return sentence
         raise JobError(sentence) from None
     print(f"{job.place} took {time.monotonic() - begun:.0f} s", flush=True)
     return ""
 
 
-def _unfit(data, token: str) -> str:
-    """Return why this worker cannot do what the notebook wants; "" if it can."""
+def _unfit(job, data, token: str, key: str) -> str:
+    """Return why this worker cannot do what the notebook wants; "" if it can, or if nobody wants it any more."""
     if data.device.type == "cuda" and not torch.cuda.is_available():
         return "the notebooks compute on a GPU, and there is none here: ask for one, or set device: cpu in the profile"
-    place, until = _House.results / meeting.FOLDER, time.monotonic() + SEEN
+    theirs = job.inputs.get("device")
+    if theirs and theirs != devices.name(data.device):
+        return f"the notebooks compute on {theirs}, and here is {devices.name(data.device)}: bits would differ"
+    place, until = _house.results / meeting.FOLDER, time.monotonic() + meeting.SEEN
     while place.exists() and not (place / token).exists():
+        if _house.ending.is_set() or key in _house.released:
+            return ""
         if time.monotonic() > until:
             return (
-                f"{paths.shown(_House.results)} is not the folder in which the notebooks keep their results: set "
+                f"{paths.shown(_house.results)} is not the folder in which the notebooks keep their results: set "
                 "DCPRIV_RESULTS to that one"
             )
         os.listdir(place)  # makes a network's file system look again

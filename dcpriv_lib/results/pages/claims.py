@@ -118,7 +118,8 @@ ANSWER = (
     ),
     Sentence(
         "Whoever is handed the images sees more.",
-        "A hundred images by KIP show who of 15,000 people was a member with an AUC of {}, and a model of these images with {}.",
+        "A hundred images by KIP show who of 15,000 people was a member with an AUC of {}, and a model of these images "
+        "with {}.",
         (KIP_IMAGES, KIP_MODEL),
     ),
     Sentence(
