@@ -28,7 +28,7 @@ from dcpriv_lib.models import networks, training
 from dcpriv_lib.results import against_the_paper, attack_tables, comparison
 from dcpriv_lib.study import Study
 from planted import make_references
-from support import SETTINGS
+from support import SETTINGS, in_this_process
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def trained(study, kind, key, images, labels, epochs):
 
 def test_models_are_what_plain_training_makes_one_by_one(study, monkeypatch):
     sets = {("a", 0): study.members[:40], ("b", 1): (study.images[:30], 9 - study.labels[:30])}
-    monkeypatch.setattr(workers, "run", lambda data, wanted: (job.result(data) for job in wanted))
+    monkeypatch.setattr(workers, "run", in_this_process)
     models = study.models("test", each(sets, Training(2)))
     expected = [
         trained(study, "test", ("a", 0), study.images[study.members[:40]], study.labels[study.members[:40]], 2),
@@ -78,10 +78,19 @@ def test_several_processes_give_the_bits_of_one(study, tmp_path, monkeypatch):
     parallel = study.models("test", each(sets, Training(2)))
     monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path / "again"))
     again = Study.divide("mine", "digits", 0, "standard")
-    monkeypatch.setattr(workers, "run", lambda data, wanted: (job.result(data) for job in wanted))
+    monkeypatch.setattr(workers, "run", in_this_process)
     assert np.array_equal(again.models("test", each(sets, Training(2))).logits, parallel.logits)
     for file in parallel.table["file"]:
         assert (study.folder / "models" / file).read_bytes() == (again.folder / "models" / file).read_bytes()
+
+
+def test_what_is_missing_of_several_is_made_again_with_the_same_bits(study):
+    wanted = each({number: study.members[number::7] for number in range(3)}, Training(2))
+    files = [study.folder / "models" / file for file in study.models("test", wanted).table["file"]]
+    before = [file.read_bytes() for file in files]
+    files[1].unlink()
+    study.models("test", wanted)
+    assert [file.read_bytes() for file in files] == before and len(list(files[0].parent.glob("*.npz"))) == 3
 
 
 def test_what_was_made_is_loaded_and_what_differs_is_made_beside_it(study, monkeypatch):
@@ -329,7 +338,7 @@ def asked_directly(study, released, attacks, start=None):
 
 
 def test_scores_are_those_of_the_suite_called_directly_in_the_order_of_the_sets(study, monkeypatch):
-    monkeypatch.setattr(workers, "run", lambda data, wanted: (job.result(data) for job in wanted))
+    monkeypatch.setattr(workers, "run", in_this_process)
     sets, attacks = released_sets(study), ["unmixing", "nearest image", "class mean, random networks"]
     backwards = dict(reversed(sets.items()))
     found = study.scores({"a": sets, "b": backwards}, attacks)

@@ -24,6 +24,7 @@ from dcpriv_lib.jobs import FittedRelease, Job, PrivateTraining, Training, each
 from dcpriv_lib.privacy import dp_sgd, gan, noisy_embeddings, psg
 from dcpriv_lib.results import committed
 from dcpriv_lib.study import Study
+from support import in_this_process
 
 SETTINGS = Settings(ipc=1, iterations=1, outer=1, inner=1, width=4, real_batch=16, image_lr=1.0)
 NOTEBOOK = paths.NOTEBOOKS / "07_controls.py"
@@ -33,7 +34,7 @@ NOTEBOOK = paths.NOTEBOOKS / "07_controls.py"
 def study(tmp_path, monkeypatch):
     """The digits, divided, with results in a folder of the test's own, computed in this process."""
     monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setattr(workers, "run", lambda data, jobs: (job.result(data) for job in jobs))
+    monkeypatch.setattr(workers, "run", in_this_process)
     return Study.divide("mine", "digits", 0, "standard")
 
 

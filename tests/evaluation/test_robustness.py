@@ -4,7 +4,6 @@ robustness."""
 import itertools
 from fractions import Fraction
 
-import jupytext
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from dcpriv_lib import parameters, profiles
 from dcpriv_lib.data.split import pixel_scale
-from dcpriv_lib.engine import errors, paths
+from dcpriv_lib.engine import errors
 from dcpriv_lib.engine.seeding import generator
 from dcpriv_lib.evaluation import robustness
 from dcpriv_lib.external import files
@@ -498,20 +497,6 @@ def on_chip(tensor):
     return getattr(tensor, "on_chip", False)
 
 
-@pytest.fixture
-def far(study):
-    """The study on an accelerator, with two trained models that answer there."""
-    study.device = torch.device("cuda")
-    with Chip():
-        yield (
-            study,
-            study.models(
-                "target",
-                each({("original", 0): study.members[:60], ("condensed-1", 0): study.members[60:120]}, Training(3)),
-            ),
-        )
-
-
 def test_the_accelerator_of_these_tests_refuses_what_a_real_one_refuses():
     with Chip():
         here, there = torch.ones(2, 3), torch.ones(2, 3).to("cuda")
@@ -539,34 +524,3 @@ def test_pictures_that_are_here_are_attacked_on_a_network_that_is_elsewhere(trai
         assert far(images[:1]).device.type == "cpu" and far(images[:1].to("cuda")).device.type == "cuda"
         assert robustness.loss_gradient(far, images[:2], labels[:2]).device.type == "cpu"
     assert all(np.allclose(found[name], here[name], rtol=1e-4, atol=1e-6) for name in here), "but for rounding"
-
-
-def cells(path):
-    """The sources of a notebook's code cells."""
-    return [cell.source for cell in jupytext.read(paths.NOTEBOOKS / path).cells if cell.cell_type == "code"]
-
-
-def test_notebook_10_and_its_solutions_run_where_the_networks_are_on_an_accelerator(far, monkeypatch):
-    study, models = far
-    study.results.save("targets", models)
-    monkeypatch.setattr("dcpriv_lib.study.Study", lambda **parameters: study)
-    own, given = cells("10_robustness_and_fairness.py"), {}
-    pictures = [cell for cell in own if "theta" in cell]
-    assert len(pictures) == 2
-    monkeypatch.setattr(study, "figure", lambda figure, name: None)
-    for cell in own[:2]:
-        exec(cell, given)
-    N = study.non_members[:40]
-    given |= {
-        "models": {"original": models[:1]},
-        "names": ["original"],
-        "N": N,
-        "y": study.labels[N].numpy(),
-        "classes": study.classes,
-    }
-    for cell in pictures:
-        exec(cell, given)
-    given = {}
-    for cell in cells("solutions/10_solutions.py"):
-        exec(cell.replace("n_pictures: int = 5", "n_pictures: int = 1"), given)
-    assert given["hidden"].network is given["theta"] and given["theta"].mean.device.type == "cuda"

@@ -25,12 +25,12 @@ import pretended_device as pretended
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib import pyplot as plt
 
-from dcpriv_lib import profiles
+from dcpriv_lib import profiles, stages
 from dcpriv_lib.engine import paths
 from dcpriv_lib.models import training
 
 SMALLER = {"iterations": 1, "outer": 1, "epochs": 1, "n_runs": 1}
-NOTEBOOKS = [path.stem for path in sorted(paths.NOTEBOOKS.glob("*.py"))]
+NOTEBOOKS = [stage.name for stage in stages.PAGES if stage != stages.ALONE]  # that one knows nothing of devices
 SOLUTIONS = [path.stem for path in sorted((paths.NOTEBOOKS / "solutions").glob("*.py"))]
 OF_THE_AUTHORS = "08_"  # need what they published
 
