@@ -13,11 +13,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 profile=${1:-tiny} folder=$(realpath -m "${2:-results/on_slurm}") cores=${CORES:-$(nproc)}
 mkdir -p "$folder"
+: > "$folder/submitted"
 say() { printf '\n[%s] %s\n' "$(date +%T)" "$*"; }
 workers() { squeue --noheader --name dcpriv --format '%i %T %r'; }
 submit() {  # one more argument or more: of sbatch
     sbatch --parsable --job-name dcpriv --cpus-per-task 1 --mem "${MEMORY:-2G}" --output "$folder/worker-%A_%a.log" \
-        "$@" --wrap "python -m dcpriv_lib.engine.cluster worker $profile"
+        "$@" --wrap "python -m dcpriv_lib.engine.cluster worker $profile" | tee -a "$folder/submitted"
 }
 until_() {  # until a command succeeds, a quarter of an hour at most
     for _ in $(seq 900); do if "$@"; then return; fi; sleep 1; done
@@ -35,7 +36,7 @@ export DCPRIV_RESULTS=$folder/slurm
 say "python -m dcpriv_lib.engine.cluster scheduler $profile"
 python -m dcpriv_lib.engine.cluster scheduler "$profile" ${LISTEN:+--listen "$LISTEN"} > "$folder/scheduler.log" 2>&1 &
 scheduler=$!
-trap 'kill $scheduler 2> /dev/null; scancel --name dcpriv --quiet || true' EXIT
+trap 'kill $scheduler 2> /dev/null; scancel --quiet $(cat "$folder/submitted") 2> /dev/null || true' EXIT
 until_ test -e "$DCPRIV_RESULTS/$profile/cluster/scheduler.json"
 say "sbatch --array=1-2 ... worker $profile"
 array=$(submit --array=1-2)

@@ -37,7 +37,10 @@ def from_notebook(notebook: Path = NOTEBOOK) -> dict:
     """
     cells = [cell for cell in nbformat.read(notebook, 4).cells if "bell_curves" in cell.metadata.get("tags", [])]
     found = [
-        out.data["application/json"] for cell in cells for out in cell.outputs if "application/json" in out["data"]
+        out.data["application/json"]
+        for cell in cells
+        for out in cell.outputs
+        if "application/json" in out.get("data", {})
     ]
     if len(found) != 1:
         raise ValueError(f"{paths.shown(notebook)} has no people for the picture: run `make notebooks` first")
