@@ -872,7 +872,7 @@ tables.shown(committed("xrays-released", "what_helps")[0].drop(columns="A/A"))
 #
 # ## References
 #
-# - D. Gujarathi and B. Gandhi, *Dataset condensation for data privacy* (sharing condensed data in place of the data).
+# - E. Gujarathi and H. Gandhi, *Dataset condensation for data privacy* (sharing condensed data in place of the data).
 # - B. van Breugel, H. Sun, Z. Qian, M. van der Schaar, *Membership inference attacks against synthetic data through overfitting
 #   detection*, AISTATS 2023 (density ratios).
 # - N. Carlini et al., *Membership inference attacks from first principles*, IEEE S&P 2022 (LiRA).
@@ -880,6 +880,6 @@ tables.shown(committed("xrays-released", "what_helps")[0].drop(columns="A/A"))
 # - T. Nguyen, Z. Chen, J. Lee, *Dataset meta-learning from kernel ridge-regression*, ICLR 2021 (KIP).
 # - D. Chen, N. Yu, Y. Zhang, M. Fritz, *GAN-Leaks: a taxonomy of membership inference attacks against generative models*, CCS 2020.
 # - T. Stadler, B. Oprisanu, C. Troncoso, *Synthetic data: anonymisation groundhog day*, USENIX Security 2022.
-# - M. Meeus, F. Guepin, A. Cretu, Y. de Montjoye, *Achilles' heels: vulnerable record identification in synthetic data publishing*,
+# - M. Meeus, F. Guépin, A.-M. Crețu, Y.-A. de Montjoye, *Achilles' heels: vulnerable record identification in synthetic data publishing*,
 #   ESORICS 2023 (whom a release betrays most).
 # - T. Steinke, M. Nasr, M. Jagielski, *Privacy auditing with one (1) training run*, NeurIPS 2023.
