@@ -67,7 +67,7 @@ def two_doors(table: pd.DataFrame) -> Sentence:
             + f"{row['released']}{no_winner(others)}: AUC {percent(row['the images: AUC'])} by the images, "
             f"{percent(row['one model: AUC'])} by a model"
         )
-    for name, answer in table[["released", "the images"]].itertuples(index=False):
+    for name, answer in table.reindex(columns=["released", "the images"]).itertuples(index=False):
         text += f"; in {name} an AUC{most.removeprefix(';')}" if (most := ceiling(answer)) else ""
     text += f"; the model says more in {names(less['released'])}" if len(less) else ""
     overlap = [f"{row['released']} ({row['images less model']})" for _, row in neither.iterrows()]
