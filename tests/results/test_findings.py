@@ -61,7 +61,7 @@ def test_where_nothing_leaks_nothing_is_claimed():
     said = findings.leak(strong(0.52), USUAL[:0], "RMIA online")
     assert said == (
         "In the original model no leak was detected by an attacker who may only ask it: RMIA online has an AUC of "
-        "52.0 % [49.0, 55.0], and guessing has 50 %."
+        "52.0 % [49.0, 55.0] (detectable: 54.3 %), and guessing has 50 %."
     )
 
 
@@ -130,7 +130,9 @@ def test_condensed_images_stand_beside_as_many_real_ones(condensed, real, begins
     said = findings.against_real_images(table, "RMIA online")
     assert (
         said.startswith(begins)
-        and said.endswith(ends)
+        and re.sub(r" \(detectable: \d+\.\d points\)\.$", ".", said).endswith(ends)
+        and said.endswith("points).") == ("overlap" in said)
+        and bool(re.search(r"from means; detectable: \d\d\.\d %\)", said)) == ("no leak of" in said)
         and "who may ask the model and condenses as its owner did" in said
     )
     for name in ("condensed from means", "100 random members"):
@@ -157,8 +159,12 @@ def test_what_the_images_say_stands_beside_what_a_model_of_them_says():
     assert findings.handed_over(released()) == (
         "Whoever is handed the images and condenses as their owner did finds most in KIP: AUC 78.0 % [77.0, 79.0], "
         "where whoever may ask one model of these images has 52.0 % [51.0, 53.0] by the best of four attacks. In 2 of "
-        "3 kinds of sets the images are found to say more than the model (95 % intervals)."
+        "3 kinds of sets the images are found to say more than the model (95 % intervals, not corrected for 3 "
+        "questions)."
     )
+    near = released().assign(images_auc_low=lambda one: one["images_auc"] - 0.03)
+    near["images_auc_high"] = near["images_auc"] + 0.03
+    assert "has the highest AUC in KIP (the interval overlaps with that of IDM): 78.0 %" in findings.handed_over(near)
     assert findings.handed_over(released()[:0]) == ""
 
 
@@ -203,7 +209,9 @@ def targets(original, condensed, subset=(0.86, 0.87)):
 def test_what_condensing_costs_is_said_with_welchs_interval(original, condensed, begins):
     said = findings.accuracy(targets(original, condensed))
     assert said.startswith(begins), said
-    assert said.endswith("(one training each, no interval)." if len(original) == 1 else "(interval over trainings).")
+    ends = "(one training each, no interval)." if len(original) == 1 else "(interval over trainings)."
+    unknown = "No difference" in said
+    assert re.search(r"trainings; detectable: \d\.\d points\)\.$", said) if unknown else said.endswith(ends)
     if len(original) > 1:
         a, b = np.array(original), np.array(condensed)
         v, w = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
