@@ -149,7 +149,7 @@ def _processes() -> int:
 
 
 def _replace(folder: Path, built: Path) -> None:
-    """Put what was built into a folder, the front page last, and remove what the build before it had put there alone."""
+    """Put what was built into a folder, the front page last, and remove what only the build before had put there."""
     new = {path.relative_to(built) for path in built.rglob("*") if path.is_file() and path.name != ".buildinfo"}
     for path in sorted(new, key=lambda path: (path == Path("index.html"), path)):
         store.write(folder / path, (built / path).read_bytes())
