@@ -193,16 +193,19 @@ def test_a_number_that_is_in_no_row_is_no_number():
 
 
 def test_a_page_that_is_there_no_more_is_removed_and_the_front_page_written_last(tmp_path, monkeypatch):
-    folder, new, written = tmp_path / "report", tmp_path / "new", []
-    for path in ("a.html", "old/b.html", "index.html", "index.sha256"):
-        report.store.write(folder / path, b"old")
+    folder, old, new, written = tmp_path / "report", tmp_path / "old", tmp_path / "new", []
+    for path in ("a.html", "old/b.html", "index.html"):
+        report.store.write(old / path, b"old")
     for path in ("a.html", "index.html", "z.html"):
         report.store.write(new / path, b"new")
+    report._replace(folder, old)
+    report.store.write(folder / "slides.html", b"somebody's own")
     write = report.store.write
     monkeypatch.setattr(report.store, "write", lambda path, content: (written.append(path.name), write(path, content)))
     report._replace(folder, new)
-    assert written == ["a.html", "z.html", "index.html"]
-    assert {path.name for path in folder.rglob("*")} == {"a.html", "z.html", "index.html", "index.sha256"}
+    assert written == ["a.html", "z.html", "index.html", report.BUILT]
+    left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert left == {"a.html", "z.html", "index.html", report.BUILT, "slides.html"}
 
 
 def test_screen_readers_hear_what_a_fold_holds():
