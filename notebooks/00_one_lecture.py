@@ -31,7 +31,7 @@
 # 2. how to draw a ROC curve with a pencil, and why an average hides the people who are worst off;
 # 3. how an attacker rehearses with models of their own, and why $\log p / (1 - p)$ makes bell curves;
 # 4. what *dataset condensation* is, and why its protection must be compared with as many real images;
-# 5. that whoever is given the synthetic images sees more than whoever may ask a model of them.
+# 5. whether whoever is given the synthetic images sees more than whoever may ask a model of them.
 #
 # **You need** some Python, and to know what it means to train a classifier. Notebooks 1 to 12 go through all of this slowly.
 
@@ -44,7 +44,7 @@
 #
 # Whoever guesses is right half of the time.
 #
-# > **Threat model.** The attacker may ask *one model* for its class probabilities. They hold the pictures of everybody whom
+# > **Threat model.** The attacker may ask *one model* for its class probabilities, unrounded. They hold the pictures of everybody whom
 # > the judge may show and do not know who is a member. They know how the owner trains. Only near the end are
 # > they given the synthetic images too, and it is said there.
 
@@ -493,8 +493,8 @@ display(Markdown(
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## Can synthetic images hide people?
 #
-# **Dataset condensation**: replace the members by a few images per class, such that a network that learns from them moves
-# in the same direction. *Gradient matching* starts from noise and repeats:
+# **Dataset condensation**: replace the members by a few images per class from which a network learns nearly as much. *Gradient
+# matching* wants it to move in the same direction on both: it starts from noise and repeats:
 #
 # 1. draw a new network;
 # 2. of each class: the gradient on real members, and the gradient on the synthetic images;
@@ -604,7 +604,7 @@ display(Markdown(f"Synthetic beside real: {cell(change, 'points')} of AUC; {said
 # %% [markdown] slideshow={"slide_type": "notes"}
 # A row of synthetic images alone may look like protection. Only the control tells what protects. A random subset cannot leak
 # much, whatever the attack: whoever was not chosen is not in it. With $k$ of $m$ members chosen, the AUC is at most
-# $\frac12 + \frac{k}{2m}$. For condensed images nobody has such a proof.
+# $\frac12 + \frac{k}{2m}$ on average over the draw. For condensed images no such theorem is known: all members had a part in them.
 
 # %% [markdown] slideshow={"slide_type": "slide"}
 # ## And if the images are given away?

@@ -19,7 +19,7 @@
 # # 6. Stronger attacks
 #
 # > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: **6** 7 8; part III, further: 9 10 11 12.<br>
-# > **Last time** the paper's attacks found little; **this time** stronger ones compare each image with itself. **Next time** we ask whether
+# > **Last time** the paper's attacks met the paper's numbers; **this time** stronger ones compare each image with itself. **Next time** we ask whether
 # > it is the condensing that protects.
 #
 # **Question.** The attacks of notebook 4 were right about half of the time. Was there nothing to find, or did they not

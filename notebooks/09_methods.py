@@ -19,7 +19,7 @@
 # # 9. Methods: which one gives the most accuracy for the least leak?
 #
 # > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: 6 7 8; part III, further: **9** 10 11 12.<br>
-# > **Last time** the doubt was about one way to condense; **this time** eight methods and four choices of real images are compared. **Next
+# > **Last time** the doubt was about one way to condense; **this time** methods of condensing and choices of real images are compared. **Next
 # > time** we look at what else changes: robustness and fairness.
 #
 # **Question.** So far there was one way to condense, gradient matching. Others give better images in less time. Do they also give

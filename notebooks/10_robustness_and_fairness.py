@@ -451,20 +451,21 @@ voice.shown("fairness", spreads)
 # %%
 parts = ["luck of the run", "luck of the evaluation set", "classes"]
 known = spreads[[not isinstance(one, str) for one in spreads[parts[0]]]]
-shares = known[parts].map(lambda cell: 100 * cell.numbers[0])
-figure, ax = plt.subplots(figsize=(7, 0.28 * len(known) + 0.9))
-left = np.zeros(len(known))
-for part, tint in zip(parts, (plots.NON_MEMBER, "0.75", plots.MEMBER)):
-    ax.barh(range(len(known))[::-1], shares[part], left=left, color=tint, label=part)
-    left += shares[part].to_numpy()
-ax.set_yticks(range(len(known))[::-1], map(plots.in_figure, known["trained on"]), fontsize=7)
-ax.set(xlabel="share of the squared spread (%)", xlim=(0, 100))
-ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
-study.figure(figure, "shares_of_the_spread",
-             f"A bar in three parts for each of {len(known)} training sets: luck of the run is "
-             f"{shares[parts[0]].min():.0f} to {shares[parts[0]].max():.0f} % of the squared "
-             f"spread, luck of the evaluation set {shares[parts[1]].min():.0f} to "
-             f"{shares[parts[1]].max():.0f} %.")
+if len(known):                                           # not of single runs
+    shares = known[parts].map(lambda cell: 100 * cell.numbers[0])
+    least, most = shares.min(), shares.max()
+    figure, ax = plt.subplots(figsize=(7, 0.28 * len(known) + 0.9))
+    left = np.zeros(len(known))
+    for part, tint in zip(parts, (plots.NON_MEMBER, "0.75", plots.MEMBER)):
+        ax.barh(range(len(known))[::-1], shares[part], left=left, color=tint, label=part)
+        left += shares[part].to_numpy()
+    ax.set_yticks(range(len(known))[::-1], map(plots.in_figure, known["trained on"]), fontsize=7)
+    ax.set(xlabel="share of the squared spread (%)", xlim=(0, 100))
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+    study.figure(figure, "shares_of_the_spread",
+                 f"A bar in three parts for each of {len(known)} training sets: "
+                 + ", ".join(f"{part} is {least[part]:.0f} to {most[part]:.0f} %"
+                             for part in parts[:2]) + " of the squared spread.")
 
 # %% [markdown]
 # With sixty images a class the evaluation set alone makes a

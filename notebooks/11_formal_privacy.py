@@ -19,7 +19,7 @@
 # # 11. Formal privacy: a guarantee beside every attack
 #
 # > *Where we are.* Part I, the experiment: 1 2 3 4 5; part II, the doubt: 6 7 8; part III, further: 9 10 **11** 12.<br>
-# > **Last time** attacks measured what models show; **this time** a proof limits what any attack can find. **Next time** the attacker is
+# > **Last time** we saw who is fooled, and which classes suffer; **this time** a proof limits what any attack can find. **Next time** the attacker is
 # > handed the images.
 #
 # **Question.** Attacks can only refute: who is not recognised today may be recognised tomorrow. Differential privacy turns this
@@ -200,8 +200,8 @@ for ax, epsilon in zip(axes, (1, 10)):
 axes[0].set_ylabel("true positive rate")
 axes[1].legend(loc="lower right", fontsize=8)
 study.figure(figure, "forbidden_region",
-             "Two squares of true against false positive rates. With epsilon 1 most of the "
-             "upper half is forbidden to every attack, with epsilon 10 only a sliver at the "
+             "Two squares of true against false positive rates. With epsilon 1 about half of "
+             "what lies above the diagonal is forbidden to every attack, with epsilon 10 only a sliver at the "
              "edge.")
 
 # %% [markdown]
@@ -639,7 +639,7 @@ for ax, epsilon in zip(axes[0], dp_epsilons):
     ax.set(title=name.replace("epsilon", r"$\varepsilon$ ="), xlim=(1e-3, 1), ylim=(1e-3, 1))
     ax.legend(loc="lower right", fontsize=7)
 study.figure(figure, "trade_offs",
-             "ROC curves of the audit on logarithmic axes, a panel for each epsilon, below "
+             "ROC curves of the audit on logarithmic axes, a panel for each epsilon, beside "
              "three curves of what epsilon, mu, and the releases themselves allow.")
 
 # %% [markdown]

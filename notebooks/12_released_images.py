@@ -30,7 +30,7 @@
 # 1. the two doors: a model to ask, and images to hold;
 # 2. to take a synthetic image apart into the people of whom it was mixed;
 # 3. eleven attacks on a set of images, which need no model of the owner's, and to calibrate them with sets of your own;
-# 4. whom a released set exposes who is safe behind a model;
+# 4. whom a released set exposes who is not found through a model;
 # 5. what gives people away: the start, the updates, the labels, or how few they are;
 # 6. to test a set without being able to condense as its maker did;
 # 7. what an owner can change before publishing, and what each change costs.
@@ -839,8 +839,8 @@ tables.shown(committed("xrays-released", "what_helps")[0].drop(columns="A/A"))
 # %% [markdown]
 # Every condensed set tells the children in it from others: a little on average (by KIP 56.1 %, where one model of the same images has
 # 51.4 %), and clearly for some. While it accuses 1 % of the others, the attack finds 7.2 % of the children in the images of IDM and 5.1 % in
-# those that began as means of four. Both are more than the start shows (77 and 75 children, 5.9 and 5.8 %, in pieces or in
-# mixtures). Twenty X-rays as they are would show 1.5 % of the children and say nothing of the others. DM from noise shows nobody and
+# those that began as means of four. Neither is clearly more than a start that is known perfectly would give (77 and 75 children are
+# 5.9 and 5.8 % of all; with 1 % of the rest about 6.8 and 6.7 %). Twenty X-rays as they are would show 1.5 % of the children and say nothing of the others. DM from noise shows nobody and
 # has 52.0 %. Rounding to four grey levels helps here too: 3.9 points less AUC, and no loss of accuracy was detected. Images of other people as
 # the start leave the average where it was (-0.5 points [-1.7, 0.8]), and protect those whom the start showed: 0.6 % are found at 0.1 %
 # false alarms, instead of 2.0 %. A set with $\varepsilon = 1$ has 73.4 % accuracy, and the share of pneumonia alone is 74 %.
@@ -872,7 +872,7 @@ tables.shown(committed("xrays-released", "what_helps")[0].drop(columns="A/A"))
 #
 # ## References
 #
-# - D. Gujarathi and B. Gandhi, *Dataset condensation for data privacy* (sharing condensed data in place of the data).
+# - E. Gujarathi and H. Gandhi, *Dataset condensation for data privacy* (sharing condensed data in place of the data).
 # - B. van Breugel, H. Sun, Z. Qian, M. van der Schaar, *Membership inference attacks against synthetic data through overfitting
 #   detection*, AISTATS 2023 (density ratios).
 # - N. Carlini et al., *Membership inference attacks from first principles*, IEEE S&P 2022 (LiRA).
@@ -880,6 +880,6 @@ tables.shown(committed("xrays-released", "what_helps")[0].drop(columns="A/A"))
 # - T. Nguyen, Z. Chen, J. Lee, *Dataset meta-learning from kernel ridge-regression*, ICLR 2021 (KIP).
 # - D. Chen, N. Yu, Y. Zhang, M. Fritz, *GAN-Leaks: a taxonomy of membership inference attacks against generative models*, CCS 2020.
 # - T. Stadler, B. Oprisanu, C. Troncoso, *Synthetic data: anonymisation groundhog day*, USENIX Security 2022.
-# - M. Meeus, F. Guepin, A. Cretu, Y. de Montjoye, *Achilles' heels: vulnerable record identification in synthetic data publishing*,
+# - M. Meeus, F. Guépin, A.-M. Crețu, Y.-A. de Montjoye, *Achilles' heels: vulnerable record identification in synthetic data publishing*,
 #   ESORICS 2023 (whom a release betrays most).
 # - T. Steinke, M. Nasr, M. Jagielski, *Privacy auditing with one (1) training run*, NeurIPS 2023.

@@ -20,6 +20,7 @@ from ..attacks.suites import CANDIDATES
 from ..engine import foreign_text, origin, paths, store
 from ..evaluation import examination
 from . import tables, verdicts
+from .voice.wording import no_winner, reaches
 
 NAME = "findings.md"  # among the tables
 TIED = "\u00a0"  # a space at which no line is broken
@@ -81,7 +82,10 @@ def leak(strong: pd.DataFrame, usual: pd.DataFrame, attack: str) -> str:
         if found[1] > 0.5
         else "In the original model no leak was detected by an attacker who may only ask it"
     )
-    text += f": {attack} has an AUC of {tables.percent(*found)}, and guessing has 50 %."
+    least = f" (detectable: {tables.plain(min(1, 0.5 + reaches(found[0] - found[1])), '{:.1 %}')})"
+    text += (
+        f": {attack} has an AUC of {tables.percent(*found)}{'' if found[1] > 0.5 else least}, and guessing has 50 %."
+    )
     return text + (f" The paper's attack, an SVM, has {tables.percent(*papers)}." if papers else "")
 
 
@@ -108,9 +112,10 @@ def against_real_images(controls: pd.DataFrame, attack: str) -> str:
     ----------
     controls : rows of `examination.examine` with the columns "trained on" and "attack", of notebook 7.
     """
-    rows = controls.assign(verdict=[one.word for one in verdicts.judged(controls)])[
-        controls["attack"] == attack
-    ].set_index("trained on")
+    judged = verdicts.judged(controls)
+    rows = controls.assign(
+        verdict=[one.word for one in judged], detectable=[one.detectable.get("auc") for one in judged]
+    )[controls["attack"] == attack].set_index("trained on")
     condensed = next((name for name in rows.index if name.startswith("condensed")), None)
     real = next((name for name in rows.index if re.fullmatch(r"\d+ random members", name)), None)
     if not condensed or not real:
@@ -123,7 +128,8 @@ def against_real_images(controls: pd.DataFrame, attack: str) -> str:
         if ours[1] > theirs[2]
         else "the condensed images leak less"
         if ours[2] < theirs[1]
-        else "these intervals overlap, no difference detected"
+        else "these intervals overlap, no difference detected (detectable: "
+        f"{100 * reaches(*((high - low) / 2 for _, low, high in (ours, theirs))):.1f} points)"
     )
     verdict = rows.loc[condensed, "verdict"]
     begins = {
@@ -131,9 +137,13 @@ def against_real_images(controls: pd.DataFrame, attack: str) -> str:
         verdicts.PERHAPS: "Models of condensed images perhaps give members away too (not after correction for the "
         "number of questions), to",
     }.get(verdict, "In models of condensed images no leak of the average member was detected by")
+    least = rows.loc[condensed, "detectable"]
+    told = (
+        f"; detectable: {tables.plain(least, '{:.1 %}')}" if verdict != verdicts.RECOGNISED and least == least else ""
+    )
     return (
         f"{begins} an attacker who may ask the model and condenses as its owner did: AUC {tables.percent(*ours)} "
-        f"({condensed}). Models of {real.split()[0]} real images have {tables.percent(*theirs)}: {compared}."
+        f"({condensed}{told}). Models of {real.split()[0]} real images have {tables.percent(*theirs)}: {compared}."
     )
 
 
@@ -153,10 +163,18 @@ def handed_over(released: pd.DataFrame) -> str:
         tables.percent(*worst[[f"{door}_auc{end}" for end in ("", "_low", "_high")]]) for door in ("images", "model")
     )
     more = int((released["more_low"] > 0).sum())
+    others = condensed[condensed["images_auc_high"] >= worst["images_auc_low"]]["released"].drop(worst.name)
+    uncorrected = f", not corrected for {len(released)} questions" if len(released) > 1 else ""
+    begins = "Whoever is handed the images and condenses as their owner did"
+    begins += (
+        f" has the highest AUC in {worst['released']}{no_winner(others)}: {images}"
+        if len(others)
+        else f" finds most in {worst['released']}: AUC {images}"
+    )
     return (
-        f"Whoever is handed the images and condenses as their owner did finds most in {worst['released']}: AUC "
-        f"{images}, where whoever may ask one model of these images has {model} by the best of four attacks. In "
-        f"{more} of {len(released)} kinds of sets the images are found to say more than the model (95 % intervals)."
+        f"{begins}, where whoever may ask one model of these images has {model} by the best of four attacks. In "
+        f"{more} of {len(released)} kinds of sets the images are found to say more than the model (95 % intervals"
+        f"{uncorrected})."
     )
 
 
@@ -184,13 +202,16 @@ def accuracy(targets: pd.DataFrame) -> str:
         else "No difference in accuracy detected, {} points{}"
     )
     sign = -1 if ends and ends.high < 0 else 1
+    detectable = ""
+    if ends is not None and ends.low <= 0 <= ends.high:
+        detectable = f"; detectable: {100 * reaches((ends.high - ends.low) / 2):.1f} points"
     spread = "" if ends is None else " [{:z.1f}, {:z.1f}]".format(*sorted(sign * 100 * end for end in ends))
     others = f"the original is right on {whole.mean():.1%} of the non-members, {condensed} on {few.mean():.1%}"
     subset = condensed.replace("condensed", "subset")
     others += f", and as many real images ({subset}) on {runs[subset].mean():.1%}" if subset in runs else ""
     return (
         f"{text.format(f'{sign * 100 * lost:z.1f}', spread)}: {others} ("
-        f"{'one training each, no interval' if ends is None else 'interval over trainings'})."
+        f"{'one training each, no interval' if ends is None else 'interval over trainings'}{detectable})."
     )
 
 

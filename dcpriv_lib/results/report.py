@@ -39,6 +39,7 @@ PARTS = {  # the last numbers of their notebooks
     "III. Further": 99,
 }
 LECTURE = "00_one_lecture"
+BUILT = "pages.txt"  # beside the pages: the files of the last build
 BELL_CURVES = CONFIGURATION / "bell_curves"  # an interactive picture, a page of its own with a policy of its own
 # These notebooks need no file of another one: their pages offer to launch them, once the repository has an address.
 SELF_CONTAINED = (LECTURE,)
@@ -148,17 +149,16 @@ def _processes() -> int:
 
 
 def _replace(folder: Path, built: Path) -> None:
-    """Put what was built into a folder, the front page last, and remove what is there no more."""
+    """Put what was built into a folder, the front page last, and remove what the build before it had put there alone."""
     new = {path.relative_to(built) for path in built.rglob("*") if path.is_file() and path.name != ".buildinfo"}
     for path in sorted(new, key=lambda path: (path == Path("index.html"), path)):
         store.write(folder / path, (built / path).read_bytes())
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.relative_to(folder) not in new | {Path("index.sha256")}:
-            if path.is_dir() and not path.is_symlink():
-                with contextlib.suppress(OSError):  # not empty
-                    path.rmdir()
-            else:
-                path.unlink()
+    listed = folder / BUILT
+    before = {Path(line) for line in listed.read_text().splitlines()} if listed.is_file() else set()
+    for path in before - new:
+        if not path.is_absolute() and ".." not in path.parts:
+            (folder / path).unlink(missing_ok=True)
+    store.write(listed, "".join(f"{path}\n" for path in sorted(new)).encode())
 
 
 def _data(place: Path, tables: Path) -> None:

@@ -86,6 +86,7 @@ PRIVATE_SET = number("mnist-small/formal_privacy", "accuracy", way="DM, epsilon 
 NO_GUARANTEE = number("mnist-small/methods", "accuracy", method="IDM")
 CANARIES = number("digits/canaries", "TPR at 0 % FPR", trained_on="condensed from means")
 CANARIES_ALL = number("digits/canaries", "TPR at 0 % FPR", trained_on="all members")
+CANARIES_SHOWN = number("digits/real_start", "AUC", start="means", whose="it started from", people="canaries")
 CANARIES_VERDICT = number("digits/canaries", "answer", trained_on="condensed from means")
 
 
@@ -111,13 +112,14 @@ ANSWER = (
         (IDM, RANDOM),
     ),
     Sentence(
-        "Whoever the condensed images started from stays visible,",
+        "Whom the condensed images started from stays visible on average,",
         "with an AUC of {} in a model of images by KIP.",
         (SHOWN,),
     ),
     Sentence(
         "Whoever is handed the images sees more.",
-        "Of 15,000 people a hundred images by KIP tell with an AUC of {}, and a model of these images with {}.",
+        "A hundred images by KIP show who of 15,000 people was a member with an AUC of {}, and a model of these images "
+        "with {}.",
         (KIP_IMAGES, KIP_MODEL),
     ),
     Sentence(
@@ -258,10 +260,11 @@ CLAIMS = (
         "12_released_images",
     ),
     Claim(
-        "Condensing from means protects the worst-off: people with a wrong label.",
+        "A model of images condensed from means protects the worst-off: people with a wrong label.",
         INCONCLUSIVE,
-        "{} of them score above every one left out, where chance gives 3.2 %; a model of all members exposes {}",
-        (CANARIES, CANARIES_ALL),
+        "{} of them score above every one left out, where chance gives 3.2 %; a model of all members exposes {}. Those "
+        "whom the means were made of are recognised (AUC {})",
+        (CANARIES, CANARIES_ALL, CANARIES_SHOWN),
         lambda: CANARIES.interval()[0] <= 0.032,
         "small digits, sixty people",
         f"{ONE_MODEL}, and condenses too",
@@ -273,10 +276,15 @@ CLAIMS = (
     Claim(
         "A guarantee costs accuracy, and a data set with one costs more than a model.",
         VERIFIED,
-        "epsilon 1: a model {}, a data set {}; without one {}",
+        "epsilon 1: a model {}, a data set {}; without one the best of eight sets {}",
         (PRIVATE_MODEL, PRIVATE_SET, NO_GUARANTEE),
-        lambda: PRIVATE_SET.interval()[1] < PRIVATE_MODEL.interval()[0] < NO_GUARANTEE.interval()[0],
-        "MNIST, ten images a class, delta 1e-5",
+        lambda: (
+            PRIVATE_SET.interval()[1]
+            < PRIVATE_MODEL.interval()[0]
+            < PRIVATE_MODEL.interval()[1]
+            < NO_GUARANTEE.interval()[0]
+        ),
+        "MNIST; sets of ten images a class; delta 1e-5",
         "every noisy sum, and not the seed",
         "`make mnist-small`, hours",
         "11_formal_privacy",

@@ -96,7 +96,7 @@ def visit_math_block(translator, node):
 def with_policy(page: str) -> str:
     """Return a page that tells browsers, before anything else, what it may load and run; one that does is returned as
     it is."""
-    if "Content-Security-Policy" in page:
+    if '<meta http-equiv="Content-Security-Policy"' in page:
         return page
     own = {script for script in INLINE.findall(page) if THEME.fullmatch(script)}
     found = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in own)

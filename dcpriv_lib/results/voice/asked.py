@@ -5,7 +5,7 @@ import pandas as pd
 
 from ...evaluation.examination import detectable_at
 from ..comparison import supports
-from .wording import Sentence, beside, extreme, interval, names, percent, sentence
+from .wording import Sentence, beside, extreme, interval, names, no_winner, percent, sentence, tied
 
 ONE_RULE = ("loss threshold", "loss threshold per class", "shadow classifier")  # one rule for everybody
 CONTROL = "unrelated"  # a model of nobody here, in which nothing can leak
@@ -100,8 +100,8 @@ def recall(table: pd.DataFrame) -> Sentence:
 
 def every_model(table: pd.DataFrame) -> Sentence:
     """Of notebook 6's examination: attacks that compare an image with itself, beside those with one rule."""
-    old = extreme(table[table["attack"].isin(ONE_RULE)], "AUC")
-    new = extreme(table[~table["attack"].isin(ONE_RULE)], "AUC")
+    one_rule = table["attack"].isin(ONE_RULE)
+    old, new = (extreme(table[which], "AUC") for which in (one_rule, ~one_rule))
     if old is None or new is None:
         return ""
     return sentence(
@@ -109,16 +109,20 @@ def every_model(table: pd.DataFrame) -> Sentence:
         f"({old['attack']}) has an AUC of {percent(old['AUC'])}, and the best that compares each image with itself "
         f"({new['attack']}) has {percent(new['AUC'])}: "
         + beside(new["AUC"], old["AUC"], "the newer one sees more", "the older one sees more")
-        + _at(old, new)
+        + _at_low_rates(table[one_rule], table[~one_rule])
     )
 
 
-def _at(old: pd.Series, new: pd.Series) -> str:
+def _at_low_rates(older: pd.DataFrame, newer: pd.DataFrame) -> str:
     column = "TPR at 1 % FPR"
-    if column not in old or interval(old[column]) is None:
+    if column not in older:
+        return ""
+    old, new = (extreme(rows, column) for rows in (older, newer))
+    if old is None or new is None:
         return ""
     return (
-        f". At 1 % false alarms they find {percent(old[column])} and {percent(new[column])} of the members: "
+        f". At 1 % false alarms the best of each find {percent(old[column])} ({old['attack']}) and "
+        f"{percent(new[column])} ({new['attack']}) of the members: "
         + beside(new[column], old[column], "the newer one finds more", "the older one finds more")
     )
 
@@ -142,7 +146,9 @@ def attacked_targets(table: pd.DataFrame) -> Sentence:
     if CONTROL in auc:
         parts.append(f"the control, in which nothing can leak, has {percent(auc[CONTROL])}")
     text = f"for somebody who may ask it, the original has an AUC of {percent(best['AUC'])} by {best['attack']}"
-    by = f", which sees most in it of {table['attack'].nunique()} attacks"
+    of_it = table[table["target"] == "original"]
+    others = of_it["attack"][tied(of_it, best, "AUC")]
+    by = f", the highest of {len(of_it)} attacks{no_winner(others)}"
     return sentence(text + by + (f"; by the same {'; '.join(parts)}" if parts else ""))
 
 
@@ -162,23 +168,34 @@ def low_rates(table: pd.DataFrame) -> Sentence:
 
 
 def precision(table: pd.DataFrame) -> Sentence:
-    """Of the accused: how many are members where members are rare, by the attack that is right most often."""
+    """Of the accused: how many are members where members are rare, in the row with the highest share."""
     rarest = next(column for column in table if column.startswith("prior"))
     best = extreme(table, rarest)
     if best is None:
         return ""
     return sentence(
-        f"where {rarest.removeprefix('prior ')} of the people are members, at most {percent(best[rarest])} of those "
-        f"whom {best['attack']} accuses in {best['target']} at 1 % false alarms are members; no other row has more"
+        f"where {rarest.removeprefix('prior ')} of the people are members and 1 % of the others are accused, the "
+        f"highest share of members among the accused, of {len(table)} rows, is {percent(best[rarest])} "
+        f"({best['attack']} on {best['target']}){''.join(_on_original(table, best, rarest))}"
     )
+
+
+def _on_original(table: pd.DataFrame, best: pd.Series, column: str) -> list[str]:
+    same = table[(table["attack"] == best["attack"]) & (table["target"] == "original")]
+    if best["target"] == "original":
+        return []
+    return [f"; on the original by the same attack {percent(cell)}" for cell in same[column]]
 
 
 def epsilon(table: pd.DataFrame) -> Sentence:
     """Of the lower bounds on epsilon: the largest for each target, and what luck gives."""
     most = table.set_index("attack").max()
-    parts = [f"{value:.2f} for {name}" for name, value in most.items() if name != CONTROL]
-    text = f"the largest epsilon that one of {len(table)} attacks refutes is {names(parts)}"
-    return sentence(text + (f"; luck alone gives {most[CONTROL]:.2f} on the control" if CONTROL in most else ""))
+    said = {name: f"{value:.2f}" if round(value, 2) > 0 else "none" for name, value in most.items()}
+    parts = [f"{value} for {name}" for name, value in said.items() if name != CONTROL]
+    text = f"the largest epsilon that one of {len(table)} attacks, by asking one model, refutes is {names(parts)}"
+    control = f"; on the control, one model that saw none of these people, {said.get(CONTROL)}"
+    bounds = " (bounds of 95 %, not corrected for the number of attacks)"
+    return sentence(text + (control if CONTROL in said else "") + bounds)
 
 
 def authors_models(table: pd.DataFrame) -> Sentence:

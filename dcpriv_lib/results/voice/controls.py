@@ -43,7 +43,7 @@ def equal_accuracy(table: pd.DataFrame) -> Sentence:
         if said == "no difference detected":
             text += f"; detectable: {row['detectable']}"
         if found and said != "leaks more" and found[1] <= -own:
-            text += "; complete protection is not excluded"
+            text += "; complete protection is not excluded by this attack"
         parts.append(text + ")")
     return sentence("beside real images at equal accuracy, asked through one model: " + "; ".join(parts))
 
@@ -70,21 +70,25 @@ def doses(table: pd.DataFrame) -> Sentence:
         text += (
             f". With {few:,} members {kinds[0]} have an AUC of {percent(ours[few])}, with {many:,} of "
             f"{percent(ours[many])}: "
-            + beside(ours[few], ours[many], "the fewer share an image, the more it says", "fewer people leak less")
+            + beside(
+                ours[few],
+                ours[many],
+                "the average member leaks more among fewer",
+                "the average member leaks less among fewer",
+            )
         )
     return sentence(text)
 
 
 def nearest(table: pd.DataFrame) -> Sentence:
     """Of the images themselves: how many lie nearer to a member than to a non-member."""
-    parts = []
+    parts, lie = [], " lie nearer to a member than to any non-member"
     for _, row in table.iterrows():
         found = interval(row["nearer to a member"]) or (0.5, 0.5, 0.5)
         half = "more than half" if found[1] > 0.5 else "fewer than half" if found[2] < 0.5 else "half is not excluded"
-        parts.append(f"that started from {row['start']}, {percent(row['nearer to a member'])} ({half})")
-    return sentence(
-        "nearer to a member than to any non-member are, of the synthetic images " + "; of those ".join(parts)
-    )
+        parts.append(f"that started from {row['start']}, {percent(row['nearer to a member'])}{lie} ({half})")
+        lie = ""
+    return sentence("of the synthetic images " + "; of those ".join(parts))
 
 
 def started(table: pd.DataFrame) -> Sentence:

@@ -7,6 +7,7 @@ from .controls import examined
 from .wording import NEITHER, Sentence, detectable, extreme, names, percent, sentence
 
 BROKEN = "a tenth of the noise"
+AS_MEAN_EMBEDDING = "DP-MERF"
 
 
 def promises(table: pd.DataFrame) -> Sentence:
@@ -19,24 +20,29 @@ def promises(table: pd.DataFrame) -> Sentence:
         found = curve[0][1] if curve[0][1] == curve[-1][1] else f"{curve[0][1]} to {curve[-1][1]}"
         delta = epsilon.rpartition(" ")[2]
         parts.append(
-            f"epsilon {value} (delta {delta}) allows {rows[by_epsilon].iloc[0]}, and the releases themselves {found}"
+            f"at most {rows[by_epsilon].iloc[0]} of the members under epsilon {value} (delta {delta}), and {found} by "
+            "the curve of the releases themselves"
         )
-    return sentence("of the members found at 1 % false alarms " + "; ".join(parts))
+    return sentence("whoever accuses 1 % of the others finds " + "; ".join(parts))
 
 
 def audit(table: pd.DataFrame) -> Sentence:
-    """Of the audit by somebody who sees every release, and of the accuracy at the strictest guarantee."""
-    rows = table[~table["method"].str.startswith("DP-MERF") & (table["guarantee"] != auditing.NONE)]
+    """Of the audit by somebody who sees every noisy sum, and of the accuracy at the strictest guarantee."""
+    tested = table[table["guarantee"] != auditing.NONE]
+    same = tested["method"].str.startswith(AS_MEAN_EMBEDDING)
+    rows = tested[~same]
     parts = []
     for broken, what in ((True, f"with {BROKEN}"), (False, "with all of their noise")):
         answers = list(rows[rows["method"].str.contains(BROKEN, regex=False) == broken]["guarantee"])
         untestable = answers.count(auditing.UNTESTABLE)
         if answers:
             parts.append(
-                f"of {len(answers)} guarantees {what} the audit refutes {answers.count(auditing.REFUTED)}"
-                + (f" and cannot test {untestable}" if untestable else "")
+                f"{answers.count(auditing.REFUTED)} of {len(answers)} guarantees {what}"
+                + (f", of which {untestable} cannot be tested" if untestable else "")
             )
-    return sentence("; ".join([*parts, *_accuracies(table)]))
+    left_out = f" ({AS_MEAN_EMBEDDING}, the same releases as the mean embedding, is not counted)" if same.any() else ""
+    said = [f"somebody who sees every noisy sum refutes {' and '.join(parts)}{left_out}"] if parts else []
+    return sentence("; ".join([*said, *_accuracies(table)]))
 
 
 def _accuracies(table: pd.DataFrame) -> list[str]:

@@ -1,5 +1,7 @@
 """What the tables of the methods say (notebook 9): the attacker asks one model, and condenses as its owner did."""
 
+import re
+
 import pandas as pd
 
 from .controls import ASKED, examined
@@ -9,6 +11,10 @@ from .wording import Sentence, beside, by_verdict, interval, names, percent, sen
 def step_sizes(table: pd.DataFrame) -> Sentence:
     """Of the step sizes that were tried on the attacker's images: which was chosen for each method."""
     tried = [column for column in table if column.startswith("accuracy (%) at x ")]
+    numbers = table[tried].map(lambda cell: bool(re.search(r"\d", str(cell)))).sum(axis=1)
+    table = table[numbers > 1]  # of the others nothing was tried
+    if table.empty:
+        return ""
     chosen = {str(one): list(rows["method"]) for one, rows in table.groupby(table["chosen"].map(str), sort=False)}
     return sentence(
         f"of {len(tried)} multiples of a method's usual step, tried on the attacker's images, the best was "
@@ -19,11 +25,11 @@ def step_sizes(table: pd.DataFrame) -> Sentence:
 def seconds(table: pd.DataFrame) -> Sentence:
     """Of how long one core works on one set."""
     took = table["seconds"].map(lambda cell: cell.numbers[0])
-    parts = [
-        f"{table['seconds'][row]} s by {table['method'][row]} ({table['images per class'][row]} a class)"
+    quickest, slowest = (
+        f"{table['seconds'][row]} s ({table['method'][row]}, {table['images per class'][row]} a class)"
         for row in (took.idxmin(), took.idxmax())
-    ]
-    return sentence(f"one core works on one set from {' to '.join(parts)}")
+    )
+    return sentence(f"of one core's time the quickest set took {quickest} and the slowest {slowest}")
 
 
 def across(table: pd.DataFrame) -> Sentence:
@@ -55,7 +61,7 @@ def equal_accuracy(table: pd.DataFrame) -> Sentence:
         told = ", ".join(f"{row['method']} (detectable: {row['AUC, detectable']})" for row in having[0])
         parts.append(f"no difference detected for {told}")
     if having[None]:
-        parts.append(f"{names(row['method'] for row in having[None])} have no rival of their accuracy")
+        parts.append(f"no real images of equal accuracy for {names(row['method'] for row in having[None])}")
     return sentence("asked through one model, beside real images at equal accuracy: " + "; ".join(parts))
 
 
@@ -97,8 +103,8 @@ def crowds(table: pd.DataFrame) -> Sentence:
     if len(everywhere) > 1:
         few, many = everywhere.iloc[0], everywhere.iloc[-1]
         said += " " + sentence(
-            f"with {few['members']:,} members the AUC is {percent(few['AUC'])}, with {many['members']:,} it is "
-            f"{percent(many['AUC'])}: "
+            f"{'' if said else ASKED + ' '}with {few['members']:,} members the AUC is {percent(few['AUC'])}, "
+            f"with {many['members']:,} it is {percent(many['AUC'])}: "
             + beside(few["AUC"], many["AUC"], "fewer people are recognised better", "more people are recognised better")
         )
     return said.strip()

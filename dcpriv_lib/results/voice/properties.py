@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from .wording import Sentence, beside, extreme, interval, names, percent, sentence
+from .wording import OVERLAP, Sentence, beside, extreme, interval, names, percent, sentence
 
 
 def gradients(table: pd.DataFrame) -> Sentence:
@@ -19,6 +19,12 @@ def robustness(table: pd.DataFrame) -> Sentence:
     least, most = (extreme(table, column, highest) for highest in (False, True))
     if least is None or most is None or least.name == most.name:
         return ""
+    if beside(most[column], least[column]) == OVERLAP:
+        return sentence(
+            "of the pictures that a model has right, between "
+            f"{percent(least[column])} ({least['trained on']}) and {percent(most[column])} ({most['trained on']}) "
+            f"withstand an attacker who knows its weights: {OVERLAP}"
+        )
     return sentence(
         "of the pictures that a model has right, those that withstand an attacker who knows its weights are most for "
         f"{most['trained on']}, {percent(most[column])}, and fewest for {least['trained on']}, "
@@ -36,9 +42,15 @@ def fairness(table: pd.DataFrame) -> Sentence:
         [name for name, (_, low, high) in known if test(low, high)]
         for test in (lambda low, high: low > 1, lambda low, high: high < 1, lambda low, high: low <= 1 <= high)
     )
-    parts = [f"less even over the classes than the original are {names(uneven)}"] if uneven else []
-    parts += [f"more even are {names(even)}"] if even else []
-    parts += [f"the interval holds 1 for {names(neither)}"] if neither else []
+    parts = [
+        f"for {names(found)} {what}"
+        for found, what in (
+            (uneven, "models are less even over the classes than the original"),
+            (even, "models are more even over the classes than the original"),
+            (neither, "the interval of the ratio to the original's spread holds 1"),
+        )
+        if found
+    ]
     luck = [
         f"{row['luck of the run']} ({row['trained on']})"
         for _, row in table[table["trained on"].str.startswith("subset")].iterrows()

@@ -5,8 +5,11 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
 from ...engine import origin
+from ...evaluation.examination import POWER
+from ...metrics import LEVEL
 from ..comparison import supports
 from ..tables import Cell
 from ..verdicts import PERHAPS, RECOGNISED, TOO_FEW, UNDETECTED
@@ -15,6 +18,9 @@ Sentence = str
 Interval = tuple[float, float, float]
 MOST = 6  # names that a sentence lists
 NEITHER = "no difference detected"  # of `supports`
+OVERLAP = "the intervals overlap"
+CEILING = re.compile(r"above [\d.]+ % is not possible, the rest is accident")  # of `verdicts.Verdict`
+BEYOND = float(ndtri(POWER) / ndtri((1 + LEVEL) / 2))  # Student's t has less for any degrees of freedom
 
 
 def interval(cell) -> Interval | None:
@@ -38,6 +44,19 @@ def extreme(rows: pd.DataFrame, column: str, highest: bool = True) -> pd.Series 
     return rows.loc[values.idxmax() if highest else values.idxmin()]
 
 
+def tied(rows: pd.DataFrame, best: pd.Series, column: str) -> list[int]:
+    """Return the indices of the other rows whose interval in `column` overlaps with that of the best, or holds it."""
+    others = rows.drop(best.name)
+    return [row for row, cell in others[column].items() if beside(best[column], cell) == OVERLAP]
+
+
+def no_winner(others: Iterable[str]) -> str:
+    """Return " (the interval overlaps with that of A and B)" of those who are not apart from the first; "" of none."""
+    others = list(others)
+    that = "those" if len(others) > 1 else "that"
+    return f" (the interval overlaps with {that} of {names(others)})" if others else ""
+
+
 def percent(cell) -> str:
     """Return "51.2 % [50.1, 52.3]" of a cell that may say more."""
     return re.sub(r"\].*", "]", str(cell))
@@ -45,7 +64,7 @@ def percent(cell) -> str:
 
 def names(found: Iterable[str]) -> str:
     """Return "a, b and c", of many names the first and how many more; one with a comma of its own is in quotes."""
-    found = [f"'{name}'" if ", " in re.sub(r" \(.*\)$", "", name) else name for name in dict.fromkeys(found)]
+    found = [f"'{name}'" if ", " in re.sub(r"\[[^\]]*\]| \(.*\)$", "", name) else name for name in dict.fromkeys(found)]
     more = [f"{len(found) - MOST + 1} more"] if len(found) > MOST else []
     return origin.listed(found[: MOST - 1 if more else MOST] + more)
 
@@ -57,6 +76,35 @@ def word(answer) -> str:
     if said.startswith("recognised;"):
         return ""
     return next((one for one in (RECOGNISED, PERHAPS, UNDETECTED, TOO_FEW) if said.startswith(one)), "")
+
+
+def measures(answer) -> list[str]:
+    """Return by which measures an answer says that members are recognised: "AUC", "TPR at 1 %"; "AUC" of none."""
+    named = re.match(rf"{RECOGNISED} \(([^)]*)\)", str(answer))
+    return named[1].split(", ") if named else ["AUC"]
+
+
+def ceiling(answer) -> str:
+    """Return "; above 58.35 % is not possible, the rest is accident" of an answer that says so, else ""."""
+    found = CEILING.search(str(answer))
+    return f"; {found[0]}" if found else ""
+
+
+def detectable_difference(difference, other=None) -> str:
+    """Return "2.1 points": what would have been detected in at least 8 of 10 repetitions.
+
+    Parameters
+    ----------
+    difference : the cell of a difference, with its interval.
+    other : if given, both are cells of one value each, and a difference is detected where their intervals lie apart.
+    """
+    halves = [(high - low) / 2 for _, low, high in filter(None, map(interval, (difference, other)))]
+    return f"{100 * reaches(*halves):.1f} points"
+
+
+def reaches(*halves: float) -> float:
+    """Return the same of half the length of one interval, or of two that have to lie apart, in their unit."""
+    return float(sum(halves) + BEYOND * np.hypot.reduce(halves))
 
 
 def detectable(answer) -> str:
@@ -93,10 +141,18 @@ def by_verdict(
     parts = []
     if having[RECOGNISED]:
         told = pd.DataFrame(rows, columns=["name", "auc", "answer"])
-        highest = extreme(told[told["answer"].map(word) == RECOGNISED], "auc")
+        told = told[told["answer"].map(word) == RECOGNISED]
+        by_auc = told[told["answer"].map(lambda answer: "AUC" in measures(answer)).astype(bool)]
+        highest = extreme(by_auc, "auc")
         whose = f", {highest['name']}" if highest is not None and len(having[RECOGNISED]) > 1 else ""
-        there = f" (highest AUC: {percent(highest['auc'])}{whose})" if highest is not None else ""
-        parts.append(f"{who} are recognised {where} {names(having[RECOGNISED])}{there}")
+        there = (
+            f" (highest AUC: {percent(highest['auc'])}{whose}{ceiling(highest['answer'])})"
+            if highest is not None
+            else ""
+        )
+        rates = {name: _rates(rows) for name, rows in told.groupby("name") if name not in set(by_auc["name"])}
+        listed = [f"{name} ({rates[name]} only)" if name in rates else name for name in having[RECOGNISED]]
+        parts.append(f"{who} are recognised {where} {names(listed)}{there}")
     if having[PERHAPS]:
         begins = f"perhaps {then}" if parts else f"{who} are perhaps recognised {where}"
         parts.append(f"{begins} {names(having[PERHAPS])}, not after correction for the number of questions")
@@ -108,6 +164,11 @@ def by_verdict(
             f"too few {who} were asked about to say anything {then if parts else where} {names(having[TOO_FEW])}"
         )
     return "; ".join(parts)
+
+
+def _rates(rows: pd.DataFrame) -> str:
+    rates = (measure.removeprefix("TPR ") for answer in rows["answer"] for measure in measures(answer))
+    return f"by the TPR {names(rates)} FPR"
 
 
 def _with_detectable(undetected: list[str], rows: list) -> str:
@@ -126,11 +187,11 @@ def _number(told: str) -> float:
 
 
 def beside(ours, theirs, more: str = "more", less: str = "less") -> str:
-    """Return `more` or `less` where two intervals lie apart, and "the intervals overlap" where they do not."""
+    """Return `more` or `less` where two intervals lie apart, and `OVERLAP` where they do not."""
     a, b = interval(ours), interval(theirs)
     if a is None or b is None:
         return "there is nothing to compare"
-    return more if a[1] > b[2] else less if a[2] < b[1] else "the intervals overlap"
+    return more if a[1] > b[2] else less if a[2] < b[1] else OVERLAP
 
 
 def side(difference) -> int | None:
