@@ -459,7 +459,8 @@ if len(known):                                           # not of single runs
     for part, tint in zip(parts, (plots.NON_MEMBER, "0.75", plots.MEMBER)):
         ax.barh(range(len(known))[::-1], shares[part], left=left, color=tint, label=part)
         left += shares[part].to_numpy()
-    ax.set_yticks(range(len(known))[::-1], map(plots.in_figure, known["trained on"]), fontsize=7)
+    ax.set_yticks(range(len(known))[::-1], map(plots.in_figure, known["trained on"]),
+                  fontsize=7)
     ax.set(xlabel="share of the squared spread (%)", xlim=(0, 100))
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
     study.figure(figure, "shares_of_the_spread",

@@ -201,7 +201,8 @@ axes[0].set_ylabel("true positive rate")
 axes[1].legend(loc="lower right", fontsize=8)
 study.figure(figure, "forbidden_region",
              "Two squares of true against false positive rates. With epsilon 1 about half of "
-             "what lies above the diagonal is forbidden to every attack, with epsilon 10 only a sliver at the "
+             "what lies above the diagonal is forbidden to every attack, with epsilon 10 only a "
+             "sliver at the "
              "edge.")
 
 # %% [markdown]
