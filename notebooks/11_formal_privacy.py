@@ -201,9 +201,8 @@ axes[0].set_ylabel("true positive rate")
 axes[1].legend(loc="lower right", fontsize=8)
 study.figure(figure, "forbidden_region",
              "Two squares of true against false positive rates. With epsilon 1 about half of "
-             "what lies above the diagonal is forbidden to every attack, with epsilon 10 only a "
-             "sliver at the "
-             "edge.")
+             "what lies above the diagonal is forbidden to every attack, with epsilon 10 only "
+             "a sliver at the edge.")
 
 # %% [markdown]
 # $\varepsilon = 1$ (with $\delta = 10^{-5}$) is a strong promise: whoever accuses 1 % of the innocent finds at most 2.7 % of the
