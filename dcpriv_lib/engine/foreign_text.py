@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 
 LONGEST = 100  # characters of a name that are shown
+LONGEST_IN_FIGURE = 60  # a longer one leaves no room for the curves
 
 # Whatever begins something in Jupyter's markdown, GitHub's or the report's, and what would end a table's cell or
 # row. A bracket before a number is left as it is, for intervals, and so is a "~" before one, for "~99 %".
@@ -82,8 +83,11 @@ def from_markdown(markdown: str) -> str:
 
 
 def in_figure(text: str) -> str:
-    """Return a text that matplotlib draws as it is: a dollar begins no formula, and a first "_" hides no legend."""
-    shown = plain(text).replace("$", r"\$")
+    """Return a text that matplotlib draws as it is: a dollar begins no formula, and a first "_" hides no legend.
+
+    Of more than `LONGEST_IN_FIGURE` characters the middle is left out.
+    """
+    shown = plain(text, LONGEST_IN_FIGURE).replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown
 
 

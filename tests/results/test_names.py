@@ -271,7 +271,7 @@ def test_the_card_of_an_audit_has_the_same_policy():
 def test_matplotlib_sees_no_formula_in_a_name_and_shows_all_of_it(name):
     text = Text(0, 0, plots.in_figure(name))
     drawn, formula = text._preprocess_math(text.get_text())
-    assert drawn.strip() == foreign_text.plain(name).strip() and not formula
+    assert drawn.strip() == foreign_text.plain(name, foreign_text.LONGEST_IN_FIGURE).strip() and not formula
     beside = f"{plots.in_figure(name)}: $p_y$"
     assert Text(0, 0, beside)._preprocess_math(beside) == (beside, True), "our own formula beside it is one"
     MathTextParser("path").parse(beside)
