@@ -24,6 +24,12 @@ def committed(profile, name):
     return read(paths.FIGURES / profile / f"{name}.csv")
 
 
+@pytest.mark.parametrize("name", sorted(file.stem for file in (paths.FIGURES / "quick").glob("*.csv")))
+def test_every_table_that_has_a_sentence_speaks_in_the_run_of_this_code(name):
+    """A column that was renamed would silence it."""
+    assert name not in voice.SENTENCES or said_of_committed("quick", name)
+
+
 def said_of_committed(profile, name):
     return voice.sentence(name, committed(profile, name))
 

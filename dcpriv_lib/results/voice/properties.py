@@ -43,11 +43,11 @@ def fairness(table: pd.DataFrame) -> Sentence:
         for test in (lambda low, high: low > 1, lambda low, high: high < 1, lambda low, high: low <= 1 <= high)
     )
     parts = [
-        f"for {names(found)} {what}"
+        f"{what} {names(found)}"
         for found, what in (
-            (uneven, "models are less even over the classes than the original"),
-            (even, "models are more even over the classes than the original"),
-            (neither, "the interval of the ratio to the original's spread holds 1"),
+            (uneven, "less even over the classes than the original are models of"),
+            (even, "more even than the original are models of"),
+            (neither, "the interval of the ratio to the original's spread holds 1 for"),
         )
         if found
     ]
