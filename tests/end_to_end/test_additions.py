@@ -77,7 +77,8 @@ def house(tmp_path_factory):
     copy = tmp_path_factory.mktemp("house")
     for folder in ("dcpriv_lib", "notebooks", "profiles"):
         shutil.copytree(paths.REPOSITORY / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(paths.REPOSITORY / "Snakefile", copy)
+    for file in ("Snakefile", "LICENSE", "CITATION.cff"):
+        shutil.copy(paths.REPOSITORY / file, copy)
     (copy / "figures").symlink_to(paths.FIGURES)  # only read
 
     methods = copy / "dcpriv_lib/condensation"
