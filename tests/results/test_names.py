@@ -78,7 +78,7 @@ def outputs(markdowns) -> list:
 
 @settings(deadline=None, max_examples=2)
 @given(st.lists(names, min_size=20, max_size=60))
-@example(KNOWN)
+@example([*KNOWN, "a\u00a0b"])
 @example(["\n".join(KNOWN), "|".join(KNOWN)])
 def test_a_table_with_any_name_has_the_elements_of_a_table_with_a_harmless_one(tmp_path_factory, given_names):
     written = [tables.markdown(frame(name), "what luck gives") for name in ["mine", *given_names]]

@@ -217,7 +217,7 @@ SHOWN = (HTML, "text/markdown", "text/plain")
 
 
 def _printable(text: str) -> str:
-    return "".join(one for one in text if one.isprintable() or one in "\n\t")
+    return "".join(one for one in text if one.isprintable() or one in "\n\t\N{NO-BREAK SPACE}")
 
 
 def works() -> dict[str, str]:
