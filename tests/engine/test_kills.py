@@ -19,7 +19,7 @@ import pytest
 from dcpriv_lib.engine import origin, provenance, store
 from dcpriv_lib.engine.checkpoint import Checkpoint
 
-KILLS = int(os.environ.get("KILLS", 20))
+KILLS = int(os.environ.get("KILLS", 40))
 INPUTS = {"seed": 0}
 SIZE = 50_000
 fork = multiprocessing.get_context("fork")

@@ -76,7 +76,7 @@ def test_code_fits_the_page(path):
 
 @every_stage_of_the_chain
 def test_cells_read_as_the_experiment(path):
-    """No path, file name, fingerprint, cache or seed derivation."""
+    """No path, file name, fingerprint, cache or seed derivation; local functions only where they are the lesson."""
     lesson = [
         cell.source
         for cell in code_cells(path)
@@ -87,6 +87,7 @@ def test_cells_read_as_the_experiment(path):
         r"|DCPRIV|results/|open\("
     )
     assert not [source for source in lesson if plumbing.search(source)]
+    assert sum(len(re.findall(r"^\s*def ", source, flags=re.M)) for source in lesson) <= 7
 
 
 @every_stage
