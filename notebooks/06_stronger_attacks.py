@@ -26,21 +26,18 @@
 # know how to look?
 #
 # They judged everybody by one rule. But an image that every model gets right says little about membership, and one that a
-# model gets right *only if it was trained on it* says a lot. The attacks of this notebook compare the target's output with
-# the outputs of models *with* and *without this very image*.
+# model gets right *only if it was trained on it* says a lot.
 #
-# **In this notebook you will learn**
+# **In this notebook you will learn** three ideas, each with a picture:
 #
-# 1. how one membership matrix tells which image was in which reference model;
-# 2. two modern attacks, LiRA and RMIA, each from its equation and at work on one person;
-# 3. how to examine an attack on many models at once, each in turn the target of the others;
-# 4. how a verdict comes about: three measures, a correction for many questions, and a control in which nothing can leak;
-# 5. how to judge an attack where it hurts: true positives at a *low* false positive rate, and what precision is left
-#    when members are rare;
-# 6. what differential privacy promises, how an attack becomes a lower bound on its $\varepsilon$, and what that bound
-#    does not show.
+# 1. *Compare each image with itself*, in models with it and without it: LiRA and RMIA, each at work on one person.
+# 2. *A verdict takes more than one number*: many models as targets, three measures, a correction for many questions, and a control in
+#    which nothing can leak.
+# 3. *Look where it hurts*: who can be accused with few false alarms, and what is left when members are rare.
 #
-# **You need** notebooks 1 to 4, and to remember the bell curve. Reading takes about an hour; running takes one to two
+# An appendix turns an attack into a lower bound on the $\varepsilon$ of differential privacy.
+#
+# **You need** notebooks 1 to 4, and to remember the bell curve. Reading takes about half an hour; running takes one to two
 # minutes at the quick scale.
 #
 # > **Threat model.** The paper's "real-life attacker", stronger than that of notebook 4: they hold the *pool*, all images
@@ -79,7 +76,7 @@ from dcpriv_lib.study import Study
 study = Study(**parameters.check(globals()))
 
 # %% [markdown]
-# ## Reference models and their membership matrix
+# ## Idea 1: compare each image with itself
 #
 # The shadow models of notebook 3 were trained on the attacker's own images. A *reference model* is a shadow model that is
 # trained on half of the pool, and so on some of the very people who are asked about. Three kinds of models, side by side:
@@ -103,13 +100,9 @@ study.figure(figure, "three_models",
              "are asked about.")
 
 # %% [markdown]
-# For reference models the attacker shuffles the pool and trains two models, one on each half; then shuffles again, and so on. The *membership matrix* `member` remembers who was
-# where:
-#
-# $$\mathrm{member}_{jx} = 1 \iff \text{image } x \text{ was a member of reference model } j .$$
-#
-# Every image is in exactly half of the models, so for *every single image* there are outputs of models with it and of
-# models without it.
+# For reference models the attacker shuffles the pool and trains two models, one on each half; then shuffles again, and so on. The
+# *membership matrix* remembers who was where, $\mathrm{member}_{jx} = 1$ if image $x$ was a member of model $j$. So for *every single
+# image* there are outputs of models with it and of models without it.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -128,11 +121,8 @@ study.figure(figure, "membership_matrix",
              "was a member. Of every two rows one is the negative of the other.")
 
 # %% [markdown]
-# Look at two neighbouring rows, 0 and 1 for instance: where one is black, the other is white. Models come in
-# such pairs, so that every image is in as many models as out.
-#
-# Each model is asked about every image of the pool, and about the attacker's own images, which were in no model
-# (RMIA needs them). With `shift` above 0 it is asked about shifted copies too.
+# Two neighbouring rows are each other's negative, so every image is in as many models as out. Each model is asked about every image of
+# the pool, and about the attacker's own images, which were in no model.
 
 # %%
 halves = {j: pool[member_j] for j, member_j in enumerate(member)}
@@ -145,18 +135,13 @@ labels, other_labels = study.labels[pool].numpy(), study.labels[study.attacker].
 references = study.references(member, models, shift)
 
 # %% [markdown]
-# ## What the outputs say about a single image
+# **On which scale?** Ask several models about the same image and the probabilities $p_y$ of its true class crowd at 1, where a good model
+# cannot become any surer. So the attacks use a scale without a ceiling, with the logits $z$,
 #
-# How sure is a model of the true class $y$ of an image that it was not trained on? Ask several models about the same image
-# and their outputs differ: by how much? The probabilities $p_y$ crowd at 1, where a good model cannot become any surer. So
-# the attacks use a scale without a ceiling,
+# $$\phi(x) = \log \frac{p_y(x)}{1 - p_y(x)} = z_y - \log \sum_{c \ne y} e^{z_c} .$$
 #
-# $$\phi(x) = \log \frac{p_y(x)}{1 - p_y(x)} = z_y - \log \sum_{c \ne y} e^{z_c},$$
-#
-# with the logits $z$. A probability of one half is $\phi = 0$; 0.999 is about 7, 0.001 about -7. (An attacker who is given an
-# unrounded softmax computes the same; one rounded to three digits would hide everything beyond 7.) Here is how far outputs
-# of models without an image are from their mean, all images together, on both scales. The line is the bell curve of the
-# same spread.
+# A probability of one half is $\phi = 0$; 0.999 is about 7, 0.001 about -7. Here is how far outputs of models without an image are from
+# their mean on both scales. The line is the bell curve of the same spread. Which of the two does a bell curve describe?
 
 # %%
 close = []                               # share near the mean
@@ -176,11 +161,9 @@ study.figure(figure, "two_scales",
              "curve has 8 %.")
 
 # %% [markdown]
-# On the left nearly everything is one spike, and the bell curve does not describe it. On the right it does, roughly. That
-# matters because LiRA, below, fits bell curves.
-#
-# For every image $\phi$ has two distributions over the models: with the image and without it. How far apart are their means,
-# in units of the models' usual spread?
+# On the left nearly everything is one spike; on the right the bell curve fits, roughly. That matters because LiRA, below, fits bell
+# curves. For every image $\phi$ has two distributions over the models, with the image and without it. How far apart are their means, in
+# units of the models' usual spread?
 
 # %%
 phi = references.phi[:, :, 0]                            # [models, n]
@@ -209,7 +192,7 @@ study.figure(figure, "vulnerable_images",
 # On the left are unusual images: a model knows them only if it has seen them. On the right are images that every model
 # knows equally well, seen or not. An average over all people hides the ones on the left.
 #
-# ## LiRA: two bell curves for every person
+# ### LiRA: two bell curves for every person
 #
 # Suppose we know how $\phi$ of *this* image spreads over models without it (orange) and with it (blue). The
 # target's output is some $\phi$. Which of the two curves is higher there? The ratio of the two heights is the *likelihood
@@ -223,17 +206,14 @@ study.figure(figure, "likelihood_ratio",
              "output, where the curve of models with it is the higher one.")
 
 # %% [markdown]
-# **LiRA** (Carlini et al. 2022) does this for every image. It fits a Gaussian to each of the two distributions and takes the
-# logarithm of the ratio as its score:
+# **LiRA** (Carlini et al. 2022) does this for every image. It fits a Gaussian to each of the two distributions:
 #
 # $$\mathrm{score}(x) = \log \frac{\mathcal N(\phi_{\mathrm{target}}(x);\ \mu_{\mathrm{in}}(x), \sigma_{\mathrm{in}}^2)}
 # {\mathcal N(\phi_{\mathrm{target}}(x);\ \mu_{\mathrm{out}}(x), \sigma_{\mathrm{out}}^2)} .$$
 #
-# *Online* LiRA uses both distributions. *Offline* LiRA uses only models without $x$. That is all an attacker has who
-# trained before hearing of $x$; the score is then how unlikely so large a $\phi$ is for a model without $x$. The
-# $\sigma$ may be each image's own, or one for all ("fixed"), which is steadier with few models. This report asks each
-# model about the image itself only (`shift = 0`) and has far fewer models than the authors' 64 to 256, so read its LiRA as
-# a small one. (LiRA's published code is not quite its paper: exercise 3 compares the two.)
+# *Online* LiRA uses both. *Offline* LiRA uses only models without $x$. That is all an attacker has who
+# trained before hearing of $x$. The $\sigma$ may be each image's own, or one for all ("fixed"), which is steadier with few models. (This
+# report has far fewer models than the authors' 64 to 256, and one query an image; exercise 3 compares their code with their paper.)
 #
 # Here it is at work on three people: the member and the non-member with the largest gaps, and somebody with none. The
 # target is the first `original`. Guess before you look: for whom can the attack be sure?
@@ -266,21 +246,12 @@ pd.DataFrame({name: {"phi of the target": target_phi[x].round(2),
 
 # %% [markdown]
 # For the first two the curves lie apart, so one number decides, and it decides the right way unless the target is an
-# exception. For the third the curves coincide: whatever the target's output, the score stays near 0. So a score near
-# 0 means "I cannot know", and large scores are rare.
+# exception. For the third the curves coincide: a score near 0 means "I cannot know", and large scores are rare.
 #
-# ### With few models: a prior
-#
-# Means and variances from a handful of models are mostly noise. The cure is old. All images together say what is usual, and
-# an image counts as unusual only when its own models give enough evidence. *Bayesian LiRA* writes
-#
-# $$\phi_j(x) = \mu_x + \mathrm{member}_{jx}\, d_x + \text{noise}, \qquad
-# \mu_x \sim \mathcal N, \quad d_x \sim \mathcal N, \quad \sigma_x^2 \sim \text{inverse gamma} :$$
-#
-# an image is as hard as $\mu_x$ says, membership adds $d_x$, and the distributions of $\mu$, $d$ and $\sigma^2$ over the
-# images are estimated from all of them. The two bell curves become two curves of Student's $t$, wider where less is known.
-# (The idea of priors for LiRA is that of BaVarIA, 2026; the docstring of `lira.bayesian` has the formulas.) Here it is
-# with all reference models and with four, beside LiRA with each image's own variance, for the vulnerable member:
+# **With few models: a prior.** A variance from two models is mostly chance, and so is a score that divides by it. *Bayesian LiRA* lets
+# all images together say what is usual, and an image counts as unusual only when its own models give enough evidence. (The idea of priors for
+# LiRA is that of BaVarIA, 2026; `lira.bayesian` has the formulas.) Here it is with all reference models and with four, for the
+# vulnerable member. Both curves say "member" where the score is above 0.
 
 # %%
 x, four = people["a vulnerable member"], slice(0, 4)
@@ -301,28 +272,18 @@ study.figure(figure, "bayesian_lira",
              "the image's own variance and one with priors, and a line at the target's phi.")
 
 # %% [markdown]
-# Both say "member" where the score is above 0. With four models, two with the image and two without, a variance from two
-# models is mostly chance, and so is a score that divides by it. With priors the score stays moderate until there is
-# evidence.
-#
-# ## RMIA: whom does it beat?
+# ### RMIA: whom does it beat?
 #
 # Suppose the target gives an image's true class a probability of 0.9, where models usually give 0.6: it is 1.5 times as
 # sure as usual. Is that much? Look at other people, who are known to be no members. If the target is less than 1.5 times as
-# sure as usual of nine in ten of them, the image's score is 0.9.
+# sure as usual of nine in ten of them, the image's score is 0.9. **RMIA** (Zarifzadeh et al. 2024) computes just that. With what one
+# expects of $x$ from models at large, $p(x)$, and other people $z$,
 #
-# **RMIA** (Zarifzadeh et al. 2024) computes just that. It compares the probability that the target gives to the true class,
-# $p_y(x \mid \theta)$, with what one expects of $x$ from models at large, $p(x)$, for the image $x$ and for other people $z$:
-#
-# $$\mathrm{score}(x) = P_z\!\left( \frac{p_y(x \mid \theta) / p(x)}{p_y(z \mid \theta) / p(z)} > \gamma \right),
+# $$\mathrm{score}(x) = P_z\!\left( \frac{p_y(x \mid \theta) / p(x)}{p_y(z \mid \theta) / p(z)} > 1 \right),
 # \qquad p(x) = \tfrac12 \big( (1 + a)\, p_{\mathrm{out}}(x) + (1 - a) \big) .$$
 #
-# $p_{\mathrm{out}}$ is the mean probability by models without $x$, and $\gamma = 1$. The *online* form takes
-# $p(x) = \tfrac12 (p_{\mathrm{in}}(x) + p_{\mathrm{out}}(x))$. The *offline* form, shown above, has no models with $x$ and
-# guesses what they would say. With $a = 1$ the guess is that a member gains nothing, with $a = 0$ that every member reaches
-# probability 1. Which guess is good? The attacker tries several $a$ on a reference model, whose members they know: they
-# attack model 0 with the others. (Its partner was trained on exactly the other half, so it would betray the answer; it is
-# left out.)
+# The *offline* form, shown here, has no models with $x$ and guesses what they would say: with $a = 1$ that a member gains nothing, with $a = 0$
+# that every member reaches probability 1. (The *online* form has them.) The attacker tries several $a$ on a reference model, whose members they know.
 
 # %%
 by_a = suites.rmia_by_a(references)
@@ -353,29 +314,23 @@ study.figure(figure, "rmia_on_one_person",
              f"which is larger than {beaten:.1%} of them.")
 
 # %% [markdown]
-# ## All attacks, ready
-#
 # For comparison come the attacks that have one rule for everybody: the loss threshold of notebook 4, one threshold per
-# class, and a logistic regression per class on the softmax (the *shadow classifier*). They are fitted to the outputs of the
-# first eight reference models, which is rows enough for one rule. Every attack also needs a threshold above which it says
-# "member"; like RMIA's $a$ it is found by attacking reference model 0 with the others. Nothing here has looked at a target.
+# class, and a logistic regression per class on the softmax (the *shadow classifier*). Every attack also needs a threshold above which it says
+# "member"; it is found by attacking reference model 0 with the others. Nothing here has looked at a target.
 
 # %%
 suite = {name: prepare(references) for name, prepare in suites.STRONG.items()}
+at_the_end = {}                                          # tables, under "All tables"
 list(suite)
 
 # %% [markdown]
-# ## Every model a target
+# ## Idea 2: a verdict takes more than one number
 #
-# Before they attack, the attacker can find out how good the attacks are. A reference model is a target whose members
-# they know. So each of them is attacked by all others, except its *partner*. (The partner was trained on exactly the other
-# half, so it would betray the answer; it is left out.) That gives not one examination but one for each
-# model, each with members chosen by coins of its own. How do we get from these numbers to a verdict?
+# **Every model a target.** A reference model is a target whose members the attacker knows. So each of them is attacked by all others, except
+# its *partner*. (The partner was trained on exactly the other half, so it would betray the answer; it is left out.) That gives not one
+# examination but one for each model, each with members chosen by coins of its own.
 #
-# ### An average misses the few
-#
-# Suppose that an attack knows ten of the members for certain and nothing about anybody else. With a share $f$ of the members
-# exposed like this, and guesses for all others,
+# **Three measures.** Suppose that an attack knows a share $f$ of the members for certain and nothing about anybody else:
 #
 # $$\mathrm{AUC} = \tfrac12 + \tfrac f2, \qquad \mathrm{TPR\ at\ FPR\ }\alpha = f + (1 - f)\,\alpha .$$
 
@@ -387,17 +342,13 @@ for alpha in (0.01, 0.001):
 
 # %% [markdown]
 # The AUC hardly moves. The *true positive rate* (TPR), how many members are found while a given share of the non-members is
-# accused (the *false positive rate*, FPR), shows the ten, and more clearly the fewer may be accused. But if everybody is
-# exposed a little, the AUC is what shows it. So a verdict reads three measures: the AUC, the TPR at 1 % and the TPR at
-# 0.1 % FPR, where the non-members are enough for 0.1 % to be one of them.
+# accused (the *false positive rate*, FPR), shows the ten. But if everybody is exposed a little, the AUC is what shows it. So a verdict reads the
+# AUC, the TPR at 1 % and, where there are enough non-members, at 0.1 % FPR.
 #
-# ### Many questions find something
-#
-# Three measures of ten attacks are thirty questions (twenty where 0.1 % cannot be resolved). Each compares a number with what
-# a guesser has and asks how often luck alone gives so much: the *p-value*. A leak counts where that is below 2.5 %. If there
-# is nothing to find, how often does a table of thirty questions contain a "leak"? *Holm's correction* multiplies the smallest
-# of $m$ p-values by $m$, the next by $m - 1$, and so on, and never lets one fall below the one before it. Let a thousand such
-# tables be filled by luck:
+# **Many questions find something.** Three measures of ten attacks are thirty questions. Each compares a number with what
+# a guesser has and asks how often luck alone gives so much: the *p-value*. A leak counts where that is below 2.5 %. *Holm's correction*
+# multiplies the smallest of $m$ p-values by $m$, the next by $m - 1$, and so on. Guess: of a thousand tables of thirty questions, filled by luck, how many
+# contain a "leak"?
 
 # %%
 p = study.rng("nothing leaks").random((1000, 30))          # p-values where nothing leaks
@@ -409,22 +360,19 @@ print(f"tables with a 'leak': {(p < 0.025).any(1).mean():.0%} as they are, "
 # So a verdict *recognised* names the measures whose corrected p-value is below 2.5 %. Otherwise it is *no leak detected*,
 # with the values from which on a leak would have been detected in 8 of 10 repetitions. That is not "no leak".
 #
-# ### Members against members
+# **Members against members.** How do we know that the examination itself is right? Call half of each model's members
+# "members" and run the same attack. All of them were trained on, so the AUC of this *A/A control* must be 50 %.
 #
-# How do we know that the examination itself is right? Give it a case in which there is nothing to find: take the members of
-# each model only, call every other one a "member", and run the same attack. All of them were trained on, so the AUC
-# of this *A/A control* must be 50 %. If it misses 50 % in more rows than luck allows, something is wrong with the scores or
-# with the intervals, and no other number of the table should be believed.
-#
-# Now the table. The intervals are 95 % by Student's $t$ over the pairs of models. Guess: will the newer attacks win, and by
-# which measure?
+# Guess: will the newer attacks win, and by which measure?
 
 # %%
 by_model = examination.leave_pair_out(references, suites.STRONG)     # scores [models, n]
 examined = pd.DataFrame([{"attack": name} | examination.examine(score, member, ~member)
                          for name, score in by_model.items()])
 study.results.save("every_model", examined)
-study.table(verdicts.examined_cells(examined), "every_model", verdicts.luck(examined))
+texts = verdicts.examined_cells(examined)
+at_the_end["every model a target"] = study.table(texts, "every_model", verdicts.luck(examined))
+voice.shown("every_model", texts)
 
 # %%
 measures = {m: name for m, name in examination.MEASURES.items()
@@ -440,25 +388,13 @@ study.figure(figure, "every_model",
     f"{name} from {examined[m].min():.1%} to {examined[m].max():.1%}"
     for m, name in measures.items()) + ".")
 
-# %%
-best = examined.loc[examined["auc"].idxmax()]
-print(f"loss threshold: AUC {examined['auc'][0]:.1%}, TPR at 1 % FPR {examined['tpr'][0]:.1%}; "
-      f"{best['attack']}: {best['auc']:.1%} and {best['tpr']:.1%}")
-
 # %% [markdown]
-# These intervals are far narrower than those of a single target: this is what many small examinations buy. (The models are
-# each other's references, so their results are not independent; the intervals allow for the worst case of that, which
-# makes them about one and a half times as wide. `examination.over_pairs` explains it.)
+# Each panel is a measure, the dotted line a guesser. The intervals, by Student's $t$ over the pairs of models, are far narrower than
+# those of a single target: this is what many small examinations buy. (The models are each other's references, and the intervals allow for the worst case
+# of that.)
 #
-# The attacks with one rule for everybody have AUCs a little above one half, and at 1 % they find hardly more than a
-# guesser. Those that compare an image with itself are beyond the dotted lines in every panel. All of this is about
-# models of the *original* kind. Notebook 7 gives the same examination to condensed models.
-#
-# ## Against the targets
-#
-# Every target of notebook 2, asked about everybody in the pool; and, as in notebook 4, an *unrelated* model as a
-# control: the first shadow model, which was trained on nobody here. Models made elsewhere join them, if `extra_targets`
-# names any. If such a model has another network than our reference models, a low number is weaker evidence.
+# **Against the targets.** Every target of notebook 2, asked about everybody in the pool; and, as a control, an *unrelated* model: the
+# first shadow model, which was trained on nobody here. (Models made elsewhere join them, if `extra_targets` names any.)
 
 # %%
 def ask(logits):                                         # [N, queries, classes]
@@ -479,8 +415,7 @@ for key in asked:
               f"{' and '.join(missing)} would need")
 
 # %% [markdown]
-# The AUC first, with its 95 % interval, mean over the runs of a target. One half is guessing. Before you look: which rows
-# will be above it in the column `unrelated`?
+# The AUC, mean over the runs of a target. Before you look: which rows will be above 50 % in the column `unrelated`?
 
 # %%
 mean = attack_tables.mean_over_runs(judged)
@@ -492,24 +427,19 @@ voice.shown("attacked_targets", mean["auc, text"].rename("AUC").reset_index())
 
 # %% [markdown]
 # Rows that leave 50 % in the last column do so by luck: nothing can leak from a model that saw nobody here. Allow for the same
-# luck in the other columns. (These are many questions about one split. The verdict of the table before this one is over
-# many splits, and corrected.) Compare every condensed column with the subset's of the same size: it matters how many images a
+# luck in the other columns. Compare every condensed column with the subset's of the same size: it matters how many images a
 # model saw. Whether condensing matters too, notebook 7 asks.
-#
-# How well could a threshold do at best? Suppose somebody *knows* who is a member and chooses the threshold by that. Its
-# balanced accuracy is no attack, and always a little above one half, but no threshold on these scores can do better:
 
-# %%
-best = (100 * mean["best_balanced_accuracy"]).round(1).unstack("target")
-best.reindex(**order)
+# %% tags=["plumbing"]
+best = (100 * mean["best_balanced_accuracy"]).round(1).unstack("target").reindex(**order)
+at_the_end["balanced accuracy of a threshold chosen by somebody who knows the answer"] = best
 
 # %% [markdown]
-# ## Where it hurts: low false positive rates
+# ## Idea 3: look where it hurts
 #
 # An attack that says "member" to a thousand people and is right 501 times is barely better than a coin, and harms nobody in
-# particular. One that names ten people and is right each time does. An average over everybody cannot tell these two
-# apart. Here are two made-up attacks of the same AUC, 60 %. One moves everybody's score a little. The other knows one member in
-# five for certain and nothing of the rest.
+# particular. One that names ten people and is right each time does. Here are two made-up attacks of the same AUC, 60 %. One moves
+# everybody's score a little. The other knows one member in five for certain and nothing of the rest.
 
 # %%
 fpr = np.geomspace(1e-4, 1, 200)
@@ -530,21 +460,17 @@ study.figure(figure, "same_auc",
 
 # %% [markdown]
 # On ordinary axes the two look alike. On logarithmic axes the second stays at 20 % however few false alarms are allowed.
-# So read the true positive rates at a *low* false positive rate too. Where fewer than five of the non-members may be
-# accused, no interval can be trusted, and no rate is printed.
+# So how many members do the attacks find while they accuse 1 % of the others? (Guessing finds 1 %. Where fewer than five of the non-members may be
+# accused, no interval can be trusted, and no rate is printed.)
 
 # %%
 low_fpr = attack_tables.at_low_fpr(judged)
-study.table(low_fpr, "strong_attacks")
+at_the_end["attacks on the targets"] = study.table(low_fpr, "strong_attacks")
+voice.shown("strong_attacks", low_fpr)
 
-# %%
+# %% tags=["plumbing"]
 at_1_percent = low_fpr.pivot(index="attack", columns="target", values="TPR at 1 % FPR")
-at_1_percent.reindex(**order).fillna("-")
-
-# %% [markdown]
-# Guessing finds 1 % of the members here. The intervals also allow for the threshold being found on a few non-members
-# only, so with few people a guesser's interval can reach to three times that. The whole table, with lower rates where
-# they can be measured and the spread over runs, is kept with the report's tables. The same as curves:
+at_the_end["TPR at 1 % FPR"] = at_1_percent.reindex(**order).fillna("-")
 
 # %%
 shown = ("loss threshold", "shadow classifier", "Bayesian LiRA", "RMIA online")
@@ -564,9 +490,7 @@ study.figure(figure, "roc_log",
 # The band is the pointwise 95 % interval, and on the dotted line an attack is guessing. A curve that is above the line at its
 # left end can name people with confidence.
 #
-# ## Who is accused?
-#
-# These are the ten people of the pool with the highest score of LiRA, for the original and for a condensed model. A tick
+# **Who is accused?** These are the ten people of the pool with the highest score of LiRA, for the original and for a condensed model. A tick
 # marks a member, a cross a false accusation. A guesser names five members of ten on average.
 
 # %%
@@ -586,14 +510,12 @@ study.figure(figure, "accused",
     f"{name}, {ticks} of 10" for name, ticks in right.items()) + ".")
 
 # %% [markdown]
-# ## If members are rare
-#
-# Here one in two is a member. In a city, one in a hundred may have been in the hospital's data. With a prior $\pi$, the
-# share of people who are members, the share of right accusations is
+# **If members are rare.** Here one in two is a member. In a city, one in a hundred may have been in the hospital's data. With a prior
+# $\pi$, the share of people who are members, the share of right accusations is
 #
 # $$\mathrm{precision}(\pi) = \frac{\pi\,\mathrm{TPR}}{\pi\,\mathrm{TPR} + (1 - \pi)\,\mathrm{FPR}} .$$
 #
-# The attacker accuses at the threshold of 1 % false positives. The intervals combine the ends of those of TPR and FPR.
+# The attacker accuses at the threshold of 1 % false positives. Guess: of the people accused in that city, how many were in the data?
 
 # %%
 def precision_row(target, attack):
@@ -607,63 +529,12 @@ def precision_row(target, attack):
 rows = [precision_row(target, attack) for target in first.index if target != "unrelated"
         for attack in ("loss threshold", "Bayesian LiRA", "RMIA online")
         if (target, first[target], attack) in scores]
-study.table(pd.DataFrame(rows), "precision_at_priors")
+rows = pd.DataFrame(rows)
+at_the_end["precision"] = study.table(rows, "precision_at_priors")
+voice.shown("precision_at_priors", rows)
 
 # %% [markdown]
-# The rarer members are, the more of the accused are innocent, whatever the attack. Where one person in a hundred is a
-# member, an attack must have a true positive rate far above its false positive rate to be believed.
-#
-# ## Differential privacy, and what an attack says about it
-#
-# Take two data sets that differ in one person, train on each, and look at the two models. If nobody who sees a model can say
-# which of the two data sets it came from, that person is safe. *Differential privacy* makes this precise: training is
-# $\varepsilon$-differentially private if no outcome becomes more than $e^{\varepsilon}$ times as likely by adding or
-# removing one person. At $\varepsilon = 0$ the person makes no difference; at 1 a factor of 2.7, at 4 one of 55. It is a
-# promise about the *training*, for every person and every attack, and it has to be built in by adding noise.
-#
-# For an attacker the promise is a wall. Whoever says "member" to a share FPR of the non-members can say it to at most
-# $e^{\varepsilon}\,\mathrm{FPR}$ of the members; and the same holds with the roles exchanged:
-#
-# $$\mathrm{TPR} \le e^{\varepsilon}\,\mathrm{FPR}, \qquad 1 - \mathrm{FPR} \le e^{\varepsilon}\,(1 - \mathrm{TPR}).$$
-
-# %%
-figure, ax = plt.subplots(figsize=(5, 4))
-plots.epsilon_walls(ax, (1, 2, 4))
-for attack in ("Bayesian LiRA", "loss threshold per class"):
-    score = scores["original", first["original"], attack]
-    plots.roc(ax, score, is_member, f"original: {attack}")
-ax.legend(loc="lower right", fontsize=7)
-study.figure(figure, "epsilon_walls",
-             "ROC curves of two attacks on the original, and three grey walls, those of "
-             "epsilon 1, 2 and 4, above which a training with this guarantee allows no curve.")
-
-# %% [markdown]
-# Each grey line is the wall of one $\varepsilon$: a private training allows no curve above it. An attack that crosses a wall,
-# by more than luck, refutes that $\varepsilon$ and every smaller one. We solve for $\varepsilon$ and take the cautious ends of
-# both intervals:
-#
-# $$\varepsilon \ge \max\left( \ln \frac{\mathrm{TPR}_{\mathrm{low}}}{\mathrm{FPR}_{\mathrm{high}}},\;
-# \ln \frac{1 - \mathrm{FPR}_{\mathrm{high}}}{1 - \mathrm{TPR}_{\mathrm{low}}} \right).$$
-#
-# The threshold is chosen on one half of the people and judged on the other.
-
-# %%
-half = is_member.sum() // 2
-print("smallest over the runs; no attack on so few people could prove more than "
-      f"{auditing.lower_bound(half, half, 0, half):.2f}")
-epsilon = judged.pivot_table(index="attack", columns="target", values="epsilon", aggfunc="min",
-                             sort=False)
-study.table(epsilon.round(2).reset_index(), "epsilon")
-
-# %% [markdown]
-# **What it shows.** A claim that this training has a smaller $\varepsilon$ would be refuted, at 95 % confidence for each
-# single number. Two reservations: the people of one model are not independent trials, so read it as an estimate; and
-# of this many numbers a few will be above zero by luck (in the column `unrelated` for no other reason).
-# Even a loss threshold that finds no member can score here, by the second form. If a model misclassifies almost no
-# member, whoever it does misclassify was no member. "We can be sure that you were not in it" is also a disclosure.
-#
-# **What it does not show.** An upper bound. A zero says that these attacks prove nothing. All these models were trained
-# without noise, and come with no guarantee of any $\varepsilon$.
+# The rarer members are, the more of the accused are innocent, whatever the attack.
 #
 # ## Summary
 #
@@ -695,3 +566,62 @@ study.table(epsilon.round(2).reset_index(), "epsilon")
 # - C. Dwork, F. McSherry, K. Nissim, A. Smith, *Calibrating noise to sensitivity in private data analysis*, TCC 2006.
 # - P. Kairouz, S. Oh, P. Viswanath, *The composition theorem for differential privacy*, ICML 2015.
 # - T. Steinke, M. Nasr, M. Jagielski, *Privacy auditing with one (1) training run*, NeurIPS 2023.
+
+# %% [markdown]
+# ## Appendix: differential privacy, and what an attack says about it
+#
+# Take two data sets that differ in one person, train on each, and look at the two models. If nobody who sees a model can say
+# which of the two data sets it came from, that person is safe. *Differential privacy* makes this precise: training is
+# $\varepsilon$-differentially private if no outcome becomes more than $e^{\varepsilon}$ times as likely by adding or
+# removing one person. At $\varepsilon = 0$ the person makes no difference; at 1 a factor of 2.7, at 4 one of 55. It is a
+# promise about the *training*, for every person and every attack, and it has to be built in by adding noise (notebook 11).
+#
+# For an attacker the promise is a wall. Whoever says "member" to a share FPR of the non-members can say it to at most
+# $e^{\varepsilon}\,\mathrm{FPR}$ of the members; and the same holds with the roles exchanged:
+#
+# $$\mathrm{TPR} \le e^{\varepsilon}\,\mathrm{FPR}, \qquad 1 - \mathrm{FPR} \le e^{\varepsilon}\,(1 - \mathrm{TPR}).$$
+
+# %%
+figure, ax = plt.subplots(figsize=(5, 4))
+plots.epsilon_walls(ax, (1, 2, 4))
+for attack in ("Bayesian LiRA", "loss threshold per class"):
+    score = scores["original", first["original"], attack]
+    plots.roc(ax, score, is_member, f"original: {attack}")
+ax.legend(loc="lower right", fontsize=7)
+study.figure(figure, "epsilon_walls",
+             "ROC curves of two attacks on the original, and three grey walls, those of "
+             "epsilon 1, 2 and 4, above which a training with this guarantee allows no curve.")
+
+# %% [markdown]
+# Each grey line is the wall of one $\varepsilon$. An attack that crosses a wall, by more than luck, refutes that $\varepsilon$ and every
+# smaller one. We solve for $\varepsilon$ and take the cautious ends of both intervals; the threshold is chosen on one half of the people and judged on
+# the other:
+#
+# $$\varepsilon \ge \max\left( \ln \frac{\mathrm{TPR}_{\mathrm{low}}}{\mathrm{FPR}_{\mathrm{high}}},\;
+# \ln \frac{1 - \mathrm{FPR}_{\mathrm{high}}}{1 - \mathrm{TPR}_{\mathrm{low}}} \right).$$
+
+# %%
+half = is_member.sum() // 2
+print("smallest over the runs; no attack on so few people could prove more than "
+      f"{auditing.lower_bound(half, half, 0, half):.2f}")
+epsilon = judged.pivot_table(index="attack", columns="target", values="epsilon", aggfunc="min",
+                             sort=False)
+epsilon = epsilon.round(2).reset_index()
+at_the_end["lower bounds on epsilon"] = study.table(epsilon, "epsilon")
+voice.shown("epsilon", epsilon)
+
+# %% [markdown]
+# **What it shows.** A claim that this training has a smaller $\varepsilon$ would be refuted, at 95 % confidence for each
+# single number. Two reservations: the people of one model are not independent trials, so read it as an estimate; and
+# of this many numbers a few are above zero by luck. Even a loss threshold that finds no member can score here, by the second form. If a
+# model misclassifies almost no member, whoever it does misclassify was no member. "We can be sure that you were not in it" is also a
+# disclosure. **What it does not show** is an upper bound. All these models were trained without noise, and come with no guarantee of any $\varepsilon$.
+#
+# ## All tables
+#
+# Those of which the text above gave a sentence or a picture only.
+
+# %% tags=["appendix"]
+for name, table in at_the_end.items():
+    print(name)
+    display(table)

@@ -23,25 +23,23 @@
 # > time** the authors' own models are asked.
 #
 # **Question.** Models of condensed images give little away. Is that because the images were condensed? Or does a model of a
-# hundred training images, or one of modest accuracy, give little away anyway? And who is worst off?
+# hundred training images give little away anyway?
 #
-# **In this notebook you will learn**
+# **In this notebook you will learn** three ideas, each with a picture:
 #
-# 1. which controls a claim of privacy needs: fewer real images, and equal accuracy;
-# 2. to attack *through* the condensation, with an attacker who does to their images whatever the owner did;
-# 3. what a random subset can give away at most: a theorem of five lines, and what it is good for;
-# 4. to look at the worst-off person with *canaries*, and to bound $\varepsilon$ from a few models;
-# 5. how the leak depends on how many people share a training image;
-# 6. what the images that a condensation starts from give away;
-# 7. to test the test: how often it cries wolf, and how small a leak it would find, of which kind.
+# 1. *Fewer images already protect.* What a random subset can give away has a ceiling, by a proof of three lines. So condensed images
+#    are compared with real images at equal accuracy.
+# 2. *An average hides the worst-off person.* People with a wrong label, the canaries, show them.
+# 3. *It depends on whom the images are made of*: how many people share an image, and whose pictures the condensing started from.
 #
-# **You need** notebooks 1 to 6. Reading takes three quarters of an hour; running takes two minutes at the quick scale.
+# Then we test the test, and give the verdict on "privacy for free". Tables for looking things up stand at the end of the page.
+#
+# **You need** notebooks 1 to 6. Reading takes about 25 minutes; running takes two minutes at the quick scale.
 #
 # > **Threat model.** The attacker may ask **one model** that was trained on the images, as in notebook 6, and knows one thing more:
 # > *how* the owner makes the training set, whether by condensing or by choosing a few images, and with which settings. Members are
 # > always the **real** images that the owner holds, whether or not they were among those chosen. The attacker does *not* hold the
-# > condensed images. Whoever receives them can read more off them than a model of them says; exercise 2 makes a beginning, and notebook 12
-# > goes on.
+# > condensed images. Whoever receives them can read more off them (exercise 2, and notebook 12).
 
 # %% tags=["parameters"]
 profile: str = "quick"      # name of this run; its files are in results/<profile>
@@ -74,38 +72,17 @@ from dcpriv_lib.evaluation import controls, examination
 from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models.training import epochs_for
 from dcpriv_lib.privacy import auditing
-from dcpriv_lib.results import plots, tables, verdicts
-from dcpriv_lib.results.kept import committed
+from dcpriv_lib.results import plots, tables, verdicts, voice
+from dcpriv_lib.results.kept import committed, committed_figure
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
 
 # %% [markdown]
-# From notebook 2 come the settings of its condensed sets and the length of its trainings.
-
-# %%
-settings = study.settings_of(control_ipc)                # how notebook 2 condensed
-epochs = study.made_with("targets")["epochs"]
-pool, classes = study.pool, study.classes
-limits.check("07_controls", study)                       # all that is too large for these data
-print(f"{settings}, {epochs} epochs of the target")
-
-# %% [markdown]
-# Further below, fewer people are condensed (`doses`). Each dose has a smaller pool of its own, halved as often as the whole
-# one. (Had a half too few people of some class, the check above would have said so.)
-
-# %%
-small_pools = {dose: (study.subset(2 * dose),
-                      membership_matrix(2 * dose, n_models, study.rng("dose", dose)))
-               for dose in doses}
-
-# %% [markdown]
-# ## The design: one coin for everybody, every recipe on every half
+# ## One coin for everybody, three ways to a model
 #
-# Notebook 6 ended with an examination in which every model is a target. Here the same examination is given to *recipes*, ways
-# from real images to a model. The owner of notebook 2 who condenses follows one recipe, the owner who picks a hundred
-# members at random another. Each recipe is applied to the same random halves of the pool, and then each model is attacked
-# by the others of its recipe, its partner left out.
+# Three owners hold the same people. One trains on all of them. One trains on a few, picked at random. One condenses all of them into
+# as few images. We call such a way from real images to a model a *recipe*.
 
 # %% tags=["plumbing"]
 figure, ax = plots.diagram(9.8, 3.4)
@@ -121,14 +98,19 @@ study.figure(figure, "recipes",
              "or condensed to synthetic images.")
 
 # %% [markdown]
-# That settles what an attacker needs who "condenses too": the reference models of the condensing recipe *are* such an
-# attacker's. It also does away with luck: who is a member of which model was decided by coins.
+# Each recipe is applied to the same random halves of the pool, and each model is attacked by the other models of its recipe. (Its
+# partner, which was trained on exactly the other half, is left out.) So the attacker "condenses too" whenever the owner condenses, and coins decide who is a
+# member of which model, which does away with luck of the split.
 #
-# ### Canaries
-#
-# The average person is one question, the worst-off person another. The worst off are those whom a model can only know by
-# heart. Such people can be made: before anybody trains, we give a few images of the pool a *wrong label*. They are called
-# *canaries*, after the birds that miners took along. Whoever holds a canary believes its label.
+# Before anybody trains, we give a few images of the pool a *wrong label*. They are called *canaries*, after the birds that miners took
+# along. A model can know them only by heart, so they are the worst-off people that we can make. Idea 2 is about them.
+
+# %% tags=["plumbing"]
+settings = study.settings_of(control_ipc)                # how notebook 2 condensed
+epochs = study.made_with("targets")["epochs"]
+pool, classes = study.pool, study.classes
+limits.check("07_controls", study)                       # all that is too large for these data
+at_the_end = {}                                          # tables, under "All tables"
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -149,12 +131,9 @@ study.figure(figure, "canaries_shown",
              "Eight images of the pool, each with the wrong label that it was given.")
 
 # %% [markdown]
-# ## The recipes
-#
 # Two controls use real images: balanced sets, which have the same number of every class (`sizes`), and a random set of the
 # condensed set's size, perhaps what the paper calls a subset. All models of few images are trained for the same number of *steps*.
-# With equal epochs a model of 150 images would get twice the steps of a model of 100, because batches hold 128 images, and
-# would look better for that reason alone.
+# (With equal epochs a model of 150 images would get twice the steps of a model of 100, because batches hold 128 images.)
 
 # %%
 few = control_ipc * len(classes)                         # as many images as the condensed sets
@@ -187,7 +166,13 @@ to_train |= {name: partial(trained_on, subsets, "random" if "random" in name els
 models = study.at_once(to_train)
 shown = len(synthetic[starts[-1]][0]["labels"])
 
-# %%
+# %% [markdown]
+# Idea 3 needs models of fewer people (`doses`). Each dose has a smaller pool of its own, halved as often as the whole one.
+
+# %% tags=["plumbing"]
+small_pools = {dose: (study.subset(2 * dose),
+                      membership_matrix(2 * dose, n_models, study.rng("dose", dose)))
+               for dose in doses}
 kinds = f"condensed from {starts[0]}", f"{few} random members"
 
 def fewer(dose):
@@ -201,23 +186,23 @@ def fewer(dose):
 of_dose = study.at_once({dose: partial(fewer, dose) for dose in doses})
 
 # %% [markdown]
-# ## What a random subset can give away at most
+# ## Idea 1: fewer images already protect
 #
-# For the real controls much is known before anybody is attacked. The owner holds $N$ members and uses $n$ of them, drawn at random.
-# Somebody accuses everybody whose score is above some threshold.
+# Somebody trains on a hundred of their $N$ members, drawn at random, and publishes the model. Guess before you read on: is there an
+# AUC that *no* attack on it can exceed, whatever it does?
 #
-# 1. A member who was *not* drawn had no influence on anything. They look to the attacker like a stranger who is no member, and are
-#    accused at the false positive rate, FPR.
-# 2. A member who was drawn is accused at some rate $t \le 1$.
-# 3. A member is drawn with probability $n/N$. So members are accused at the rate
+# There is. The owner uses $n$ of $N$ members; the attacker accuses everybody whose score is above some threshold.
+#
+# 1. A member who was *not* drawn had no influence on anything. To the attacker they look like a stranger, and they are accused at the
+#    false positive rate, FPR. A member who was drawn is accused at some rate $t \le 1$.
+# 2. A member is drawn with probability $n/N$. So members are accused at the rate
 #    $\mathrm{TPR} = \frac nN\, t + \big(1 - \frac nN\big)\, \mathrm{FPR} \;\le\; \mathrm{FPR} + \frac nN .$
-# 4. The same mixture, averaged over all thresholds, is
+# 3. The same mixture, averaged over all thresholds, is
 #    $\mathrm{AUC} = \frac12 + \frac nN \big(\mathrm{AUC}_\text{drawn} - \frac12\big) \;\le\; \frac12 + \frac{n}{2N} .$
-# 5. Nothing was assumed about what is done with the drawn images: train on them, or publish them. In the language of notebook 11
-#    the choice is $(0, n/N)$-differentially private.
 #
-# It says what holds on average over the draws. Each person who *is* drawn is exposed all the same; the protection is not to be drawn.
-# The bound is a ceiling for the real controls. For condensed images no such theorem is known, because all members had a part in them.
+# Nothing was assumed about what is done with the drawn images: train on them, or publish them. But this is an average over the draws.
+# Each person who *is* drawn is exposed all the same. And for condensed images no such theorem is known, because all members had a part in
+# them.
 
 # %%
 share = {name: used.sum(1) / member.sum(1) for name, used in chosen.items()}  # n/N
@@ -226,10 +211,7 @@ ceilings = {name: controls.ceiling(*used.sum(1)[:1], member[0].sum())
 print("; ".join(f"{name}: an AUC of at most {most:.2%}" for name, most in ceilings.items()))
 
 # %% [markdown]
-# ## The average person
-#
-# Four attacks, each model against the others of its recipe. The table shows means over the models, for everybody
-# but the canaries. Guess first: in which rows will the AUC be above 50 %?
+# Now four attacks on all models, about everybody but the canaries. Guess: in which recipes will the AUC be above 50 %?
 
 # %%
 suite = {name: suites.STRONG[name] for name in suites.CANDIDATES}
@@ -243,28 +225,16 @@ study.results.save("controls", average)
 
 # %%
 texts = verdicts.examined_cells(average)
-display(study.table(texts, "controls", verdicts.luck(average)))
-by_attack = texts.pivot(index="trained on", columns="attack", values="AUC")
-by_attack.reindex(list(models))[list(suite)]
+at_the_end["four attacks"] = study.table(texts, "controls", verdicts.luck(average))
+voice.shown("controls", texts)
 
 # %% [markdown]
-# The intervals come from the spread over pairs of models, and the verdict is that of notebook 6: the AUC and two rates, corrected for the
-# number of questions. Where a row of real images has an AUC above its ceiling, the rest is an accident, and the answer says so. Online LiRA
-# without priors is the weakest where models are few and the leak is small: the difference of two uncertain means often has the wrong
-# sign, and multiplies the evidence. It would be a mistake to judge condensation by it. From here on each measure is read by the attack
-# that was best at it in notebook 6: the AUC by the one with the highest AUC, the rates by the one that found most members at 1 % false
-# alarms, and in a tie (0.1 points) by the one that is made for few models. They are chosen there, on other models, because choosing the
-# best of four *here* would make every leak look larger than it is.
-#
-# ### At the same size, and at the same accuracy
-#
-# A model that has learned less has less to give away. So a fair comparison is at equal accuracy. In the picture
+# A model that has learned less has less to give away. So a fair comparison is at *equal accuracy*. In the picture
 # each recipe is a point: how accurate its models are (to the right) and how much they leak (up). The line joins the
-# models of balanced real images. A point *below* the line leaks less than real images at equal accuracy. Before you look: on which
-# side of it should the condensed sets lie if condensing protects?
+# models of balanced real images. On which side of the line should the condensed sets lie if condensing protects?
 #
-# The theorem also makes the line sharper. Members who were not drawn are left to chance, so measuring them adds nothing but noise. We
-# measure the AUC of those who were drawn and put it into the formula of step 4.
+# (From here on, the attack that was best at a measure in notebook 6 reads that measure. Choosing the best of four *here* would make
+# every leak look larger than it is. Of the real images, only those who were drawn are asked; the others are left to chance, as step 3 says.)
 
 # %%
 every_model = study.results.load_table("every_model")
@@ -307,11 +277,6 @@ study.figure(figure, "leak_and_accuracy",
     f"{name} {100 * accuracy[name].mean():.1f} and {100 * leak['auc'][name].mean():.1f} %"
     for name in models) + ". A line joins real images, dashes are their ceilings.")
 
-# %% [markdown]
-# The same as numbers: how far each condensing recipe is above (+) or below (-) the line at its own accuracy, with an
-# interval over pairs, and the smallest difference that we would have detected in eight of ten repetitions. "Real images leak" is what there
-# was to protect from: an interval that reaches down to minus this value does not exclude that condensing protects *completely*.
-
 # %%
 compared = []
 for start in starts:
@@ -330,14 +295,21 @@ for start in starts:
                          "condensed above real": tables.points(*examination.over_pairs(above)),
                          "detectable": tables.plain(examination.detectable(above),
                                                     "{:.1 points}")})
-study.table(pd.DataFrame(compared), "equal_accuracy")
+compared = pd.DataFrame(compared)
+at_the_end["at equal accuracy"] = study.table(compared, "equal_accuracy")
+voice.shown("equal_accuracy", compared)
 
 # %% [markdown]
-# ## The worst-off person
+# A point *below* the line leaks less than real images at equal accuracy; a point *on* it is no merit of condensing. "Detectable" is
+# the smallest difference that we would have detected in eight of ten repetitions. Where complete protection is not excluded, the real
+# images leak so little that nothing better could be seen.
 #
-# Now the same scores, asked about the canaries only. Beside the AUC stands a harsher measure: how many of the canaries that
-# were members score *above every* canary that was not? An attacker who accuses only these accuses nobody wrongly: it is the TPR at 0 % FPR. A
-# guesser finds one in the number of non-member canaries and one.
+# ## Idea 2: the average hides the worst-off person
+#
+# A model may keep quiet about everybody but one. So we ask the same models about the canaries only, and count harshly: how many of
+# the canaries that were members score *above every* canary that was not? An attacker who accuses only these accuses nobody
+# wrongly. It is the TPR at 0 % FPR. Which recipe should expose the canaries: all members, a hundred real images, or a hundred
+# condensed ones?
 
 # %%
 canaries = pd.DataFrame([
@@ -359,83 +331,50 @@ study.figure(figure, "canaries",
                          zip(canaries["trained on"], canaries["above_all"]))
              + f", where chance gives {100 * chance:.1f} %.")
 
-# %% [markdown]
-# The intervals are meant for canaries like these, and not for these alone: the spread over canaries is added to that over models.
-# Trained on all members, a model gives nearly every canary away. Of a hundred random members it gives away those who were drawn, and
-# that is $n/N$ of them, as the theorem says; no experiment is needed for that. A condensed set uses *all* members, so the theorem says
-# nothing about it. What this attacker can find of a wrong label depends on how many people share an image, and on the start: a
-# condensation that starts from the very image carries it along (more on this below). And this attacker only asks a model. With few
-# models the intervals are wide. This is the table from the committed run of the profile `digits`, with 40 models of every recipe:
-
 # %%
-tables.shown(committed("digits", "canaries")[0])
+of_canaries = verdicts.examined_cells(canaries.drop(columns="pairs"))
+voice.shown("canaries", of_canaries)
 
 # %% [markdown]
-# ### A bound on epsilon
-#
-# The bound of notebook 6 treats the people of one model as if each had a model of their own. An *audit in one run*
-# (Steinke, Nasr and Jagielski 2023) does not. Each canary was in or out by a coin. The attacker guesses for the $r$
-# canaries with the most telling scores, half "in" and half "out", and gets $v$ right. If training were
-# $\varepsilon$-differentially private, $v$ would hardly exceed a binomial number,
-#
-# $$P(V \ge v) \;\le\; P\Big(\mathrm{Bin}\big(r, \tfrac{e^\varepsilon}{1 + e^\varepsilon}\big) \ge v\Big) ,$$
-#
-# so each $\varepsilon$ for which this is below 5 % is refuted. Guesses of several models count together if their coins are independent,
-# so one model of every second pair is asked, and only models of the other pairs are references. Four numbers $r$ are tried, at a
-# quarter of the level each. The bound says nothing beyond its largest possible value, which stands beside it: with so few canaries a
-# claim of a larger $\varepsilon$ cannot be tested at all.
-#
-# That asks about one point of an attacker's errors. A claim that a training is as private as *adding Gaussian noise* is a claim about
-# the whole curve. It forbids more, so it is easier to refute (Mahloujifar, Melis and Chaudhuri 2025). The last column puts this claim to
-# the test. Its $\varepsilon$ is for $\delta = 10^{-5}$, an additive slack in the promise that notebook 11 explains. The unit is one image,
-# added or removed.
+# A model of all members gives nearly every canary away. A hundred random members give away those who were drawn, which is $n/N$ of
+# them, as the theorem says. A condensed set uses *all* members, and what a model of it gives away of a wrong label depends on how many
+# people share an image and on the start (Idea 3). With few models the intervals are wide. In the run of the profile `digits`, with 40 models of every
+# recipe, they are narrow enough to tell the recipes apart:
 
 # %%
-asked, others = auditing.asked_and_references(len(member))
-
-def bounds(name):
-    """Both pooled lower bounds on epsilon, each with the largest that is possible."""
-    references = world.references(member, models[name])
-    prepared = suite[best["tpr"]](references[others])
-    score = np.stack([prepared.score(references.answers(j)) for j in asked])[:, canary]
-    return [tables.some("bound", *auditing.pooled(score, member[asked][:, canary], delta,
-                                                  bound=bound))
-            for delta, bound in ((0.0, auditing.one_run), (1e-5, auditing.one_run_gaussian))]
-
-texts = verdicts.examined_cells(canaries.drop(columns="pairs"))
-shown_bounds = zip(*map(bounds, models))
-for title in ("epsilon at least (of at most)", "the same, Gaussian noise"):
-    texts.insert(len(texts.columns) - 1, title, next(shown_bounds))
-study.table(texts, "canaries", verdicts.luck(canaries))
+of_digits = committed("digits", "canaries")[0]
+at_the_end["canaries, digits, 40 models"] = tables.shown(of_digits)
+voice.shown("canaries", of_digits)
 
 # %% [markdown]
-# A bound of zero refutes nothing. It says neither that the training is private, nor that this is all that a better attacker could show.
+# ## Idea 3: it depends on whom the images are made of
 #
-# ## Dose and response: how many people share an image
-#
-# A hundred images made of two hundred people can say more about each of them than a hundred images made of fifteen thousand. So
-# we condense fewer members with the same settings (`doses`). Each time only these people and an equal number of others are the pool, and
-# the attacker knows that. Beside it are models of a hundred real images, chosen at random from the same people. For these the theorem
-# predicts the curve: $\frac12 + \frac nN(\mathrm{AUC}_\text{drawn} - \frac12)$, below the dashed ceiling. Guess: do condensed images follow it?
+# **How many people share an image?** A hundred images made of two hundred people can say more about each of them than a hundred images
+# made of fifteen thousand. We condense fewer members with the same settings (`doses`), beside a hundred real images of the same
+# people. For the real ones the theorem predicts the curve: $\frac12 + \frac nN(\mathrm{AUC}_\text{drawn} - \frac12)$, below the dashed
+# ceiling. Guess: do condensed images follow it?
 
 # %%
-def response(name, dose, references, inside, outside):
-    right = signals.accuracies(references.logits[:, :, 0], references.labels, outside)
-    found = examination.leave_pair_out(references, of_best)
-    return {"trained on": name, "members": dose, "accuracy": verdicts.rate_cell(right),
-            "ceiling": controls.ceiling(few, dose) if "random" in name else np.nan
-            } | examination.examine_by(best, found, inside, outside)
-
 of_best, half = {name: suite[name] for name in best.values()}, len(pool) // 2
-responses = [response(name, half, world.references(member, models[name]), inside, outside)
-             for name in kinds]
+examined = {(name, half): (world.references(member, models[name]), inside, outside)
+            for name in kinds}
 for dose in sorted(doses, reverse=True):
     some, kept = small_pools[dose]
-    responses += [response(name, dose, some.references(kept, trained), kept, ~kept)
-                  for name, trained in zip(kinds, of_dose[dose])]
+    examined |= {(name, dose): (some.references(kept, trained), kept, ~kept)
+                 for name, trained in zip(kinds, of_dose[dose])}
+responses = []
+for (name, dose), (references, *who) in examined.items():
+    right = signals.accuracies(references.logits[:, :, 0], references.labels, who[1])
+    found = examination.leave_pair_out(references, of_best)
+    responses.append({"trained on": name, "members": dose,
+                      "accuracy": verdicts.rate_cell(right),
+                      "ceiling": controls.ceiling(few, dose) if "random" in name else np.nan
+                      } | examination.examine_by(best, found, *who))
 responses = pd.DataFrame(responses)
-study.table(verdicts.examined_cells(responses.drop(columns="pairs")), "dose_and_response",
-            verdicts.luck(responses))
+texts = verdicts.examined_cells(responses.drop(columns="pairs"))
+at_the_end["people to an image"] = study.table(texts, "dose_and_response",
+                                               verdicts.luck(responses))
+voice.shown("dose_and_response", texts)
 
 # %%
 if doses:                                                # with one dose there is no response
@@ -458,42 +397,25 @@ if doses:                                                # with one dose there i
         in responses.groupby("trained on", sort=False)) + ", beside the ceiling of a subset.")
 
 # %% [markdown]
-# The fewer people share a training image, the more it says about each of them. For real images that is the theorem. For condensed
-# images it is what these runs show, and "condensing protects" is not true or false by itself: it depends on how many people are
-# condensed into how few images. Where one of the two leaks less, look at the accuracies: part of the difference is that it also learned
-# less. (The rows at half of the pool are those from above. Their pool holds the canaries, who are left out of the examination.) On
-# MNIST, where a synthetic image can be shared by up to 150 people, from the committed run of the profile `mnist-small`:
+# The fewer people share a training image, the more it says about each of them: for real images by the theorem, for condensed ones in
+# these runs. So "condensing protects" is not true or false by itself. On MNIST, where up to 150 people share an image, from the
+# committed run of the profile `mnist-small`:
 
 # %%
-tables.shown(committed("mnist-small", "dose_and_response")[0])
+committed_figure("mnist-small", "dose_and_response",
+                 "AUC against members per training image on MNIST. It falls with the number of "
+                 "people to an image, and a hundred condensed and a hundred real images fall "
+                 "together.")
+
+# %%
+at_the_end["people to an image, MNIST"] = tables.shown(
+    committed("mnist-small", "dose_and_response")[0])
+voice.shown("dose_and_response", committed("mnist-small", "dose_and_response")[0])
 
 # %% [markdown]
-# At every dose the condensed images and a hundred real ones show no difference that these intervals detect. Three people to an image
-# are easily recognised, twenty only just; at sixty and more no leak is detected. For the real images the theorem allows 66.7, 58.3,
-# 52.5, 50.8 and 50.3 % at most.
-#
-# ## What the start gives away
-#
-# A condensation that starts from real images, and stops early, still shows them. How near are the synthetic images $s$ to
-# the real ones that they started from? (Only this part looks at the images themselves. How well a person is recognised by somebody
-# who holds them is the question of notebook 12.)
-#
-# $$d(s) = \min_{x \in \mathrm{members}} \|s - x\| \quad \text{against} \quad \min_{x \in \mathrm{non\text{-}members}} \|s - x\| .$$
-
-# %%
-rows = []
-for start in starts:
-    made = synthetic[start][0]                           # of the first half of the pool
-    S = made["images"].reshape(shown, -1)
-    first = np.repeat(made["started_from"], shown // few, axis=0)
-    to_in, to_out = (cdist(S, study.images[pool[half]].flatten(1))
-                     for half in (member[0], ~member[0]))
-    nearest = halves[0][to_in.argmin(1)]
-    same = (nearest[:, None] == first).any(1)
-    rows.append({"start": start, "nearer to a member": tables.percent(*metrics.rate(
-        (to_in.min(1) < to_out.min(1)).sum(), shown)),
-        "nearest is one it started from": tables.percent(*metrics.rate(same.sum(), shown))})
-study.table(pd.DataFrame(rows), "nearest_images")
+# **Whose pictures did it start from?** A condensation that starts from real images, and stops early, still shows them. (Only the next
+# picture looks at the images themselves; an attacker who holds them is the subject of notebook 12.) Under each synthetic image
+# stands the member nearest to it. For which start could you name the person?
 
 # %%
 figure, axes = plt.subplots(len(starts), 1, figsize=(6, 1.7 * len(starts)), squeeze=False)
@@ -509,9 +431,26 @@ study.figure(figure, "nearest_images",
              "Pairs of rows of images, one image a class: a synthetic set above, the members "
              f"nearest to it below, for a start from {' and from '.join(starts)}.")
 
+# %%
+rows = []
+for start in starts:
+    made = synthetic[start][0]                           # of the first half of the pool
+    S = made["images"].reshape(shown, -1)
+    first = np.repeat(made["started_from"], shown // few, axis=0)
+    to_in, to_out = (cdist(S, study.images[pool[half]].flatten(1))
+                     for half in (member[0], ~member[0]))
+    nearest = halves[0][to_in.argmin(1)]
+    same = (nearest[:, None] == first).any(1)
+    rows.append({"start": start, "nearer to a member": tables.percent(*metrics.rate(
+        (to_in.min(1) < to_out.min(1)).sum(), shown)),
+        "nearest is one it started from": tables.percent(*metrics.rate(same.sum(), shown))})
+nearest = pd.DataFrame(rows)
+at_the_end["nearest images"] = study.table(nearest, "nearest_images")
+voice.shown("nearest_images", nearest)
+
 # %% [markdown]
-# With as many members as non-members, half of the synthetic images should be nearer to a member if nothing of a single image
-# stays. Do the *models* give away whom the condensation started from?
+# There are as many members as non-members, so one half is what nothing of a single image would give. Do the *models*, too, give away whom the
+# condensation started from?
 
 # %%
 rows = []
@@ -525,20 +464,19 @@ for start in (start for start in starts if start != "noise"):
                             ~member & group, others_like_them=kind == "canaries"))
 if rows:                                                 # else nothing started from real images
     rows = pd.DataFrame(rows)
-    display(study.table(verdicts.examined_cells(rows.drop(columns="pairs")), "real_start",
-                        verdicts.luck(rows)))
+    texts = verdicts.examined_cells(rows.drop(columns="pairs"))
+    at_the_end["whom it started from"] = study.table(texts, "real_start",
+                                                     verdicts.luck(rows))
+    display(voice.shown("real_start", texts))
 
 # %% [markdown]
 # ## Testing the test
 #
-# **Does it cry wolf?** We give the models of random members memberships that are pure invention, drawn anew as coins, and examine
-# them by the same attack and the same rule. Nothing can be recognised, so the rule should say "recognised" at most once in forty times.
-#
-# **What would it find?** We plant leaks of two kinds. In the first, *everybody* leaks a little: the $\phi$ of every made-up member is
-# raised by $c$ times the usual spread of an image over the models. (Adding to the logit of the true class does just that.) If all images
-# spread alike, an ideal attack would have an AUC of $\Phi(c/\sqrt 2)$. In the second, *a few* are known by heart: for a share of the people
-# $\phi$ is ten spreads higher if they are made-up members, and ten lower if not, while nobody else is touched. Guess which of the two kinds an
-# AUC overlooks.
+# **Does it cry wolf?** We give the models of random members memberships that are pure invention, and examine them by the same rule.
+# Nothing can be recognised, so the rule should say "recognised" at most once in forty times. **What would it find?** We plant leaks of two kinds.
+# In the first, *everybody* leaks a little: the $\phi$ of every made-up member is raised by a part of its usual spread. In the second, *a few* are
+# known by heart: for a share of the people $\phi$ is ten spreads higher if they are made-up members, ten lower if not. Which of the
+# two does an AUC overlook?
 
 # %%
 known = world.references(member, models[f"{few} random members"])
@@ -585,16 +523,14 @@ study.figure(figure, "power",
     for kind, size in planted) + ".")
 
 # %% [markdown]
-# The leftmost point of the left picture should be near zero: there is nothing to find. Where a curve reaches 80 % is the smallest leak
-# of its kind that an examination of this size finds reliably. The right picture is about a few people who are known by heart. They hardly
-# move an average, and the attack that is best on average may not see them at all: RMIA, for one, compares a model's confidence with its
-# mean over the references, a ratio that such a person can raise to two at most. That is why the rates are read too, by an attack that
-# is good at them. A single exposed person is found by neither; that takes canaries.
+# At the left end of the left picture there is nothing to find, and the curve should be near zero. Where a curve reaches 80 % is the smallest leak of
+# its kind that an examination of this size finds reliably. A few people known by heart hardly move an average; that is why the
+# verdict reads rates too. A single exposed person is found by neither, which is why there are canaries.
 #
 # ## The verdict on "privacy for free"
 #
-# Every recipe, for the average person and for the canaries. Which rows should lie to the right of the dotted line if
-# condensing protects, and which if only the small number of training images does?
+# Which rows should lie to the right of the dotted line if condensing protects, and which if only the small number of training images
+# does?
 
 # %%
 of_average = pd.DataFrame([{"trained on": name} | examination.examine_by(
@@ -636,60 +572,51 @@ study.table(pd.DataFrame(verdict, columns=["question", "this run", "answer"]), "
             verdicts.luck(asked))
 
 # %% [markdown]
-# The same questions from larger committed runs. First the digits with 40 models of every recipe (`figures/digits`):
+# **How to read it.** For the *average person* "condensing protects" would mean that a condensing recipe lies below the line of real
+# images at equal accuracy. On the line, few images or modest accuracy explain the protection just as well, and a subset is the simpler
+# method. For the *worst-off person* the comparison is with as many real images: a subset exposes whoever it uses, and a condensed
+# set uses everybody a little. None of this is a guarantee, which needs noise and a proof. "No leak detected" is the verdict of these
+# attacks on one model.
+#
+# ### The same questions, asked of more people
+#
+# The digits with 40 models of every recipe (`figures/digits`), then MNIST with 12, and the paper's own setting: its split, its
+# network and 100 epochs, with images condensed from noise and again 12 models. Their tables are at the end of the page.
 
 # %%
-tables.shown(committed("digits", "verdict")[0])
-
-# %% [markdown]
-# Then MNIST with 12 (`figures/mnist-small`). These tables were made before the verdict read more than the AUC and before it corrected for
-# the number of questions. A hundred images stand for 15,000 people there. A random subset uses one canary in 150, which the
-# theorem calls a ceiling of 50.33 %, so that the examination has next to nothing to find in it:
-
-# %%
-tables.shown(committed("mnist-small", "verdict")[0])
-
-# %% [markdown]
-# Last the paper's own setting, its split, its network and 100 epochs, with images condensed from noise and again 12 models
-# (`figures/paper`). Its real controls are the same models as in the table above, so the two are not independent witnesses:
+of_digits = committed("digits", "verdict")[0]
+at_the_end |= {"verdict, digits": tables.shown(of_digits),
+               "verdict, MNIST": tables.shown(committed("mnist-small", "verdict")[0]),
+               "verdict, the paper's setting": tables.shown(committed("paper", "verdict")[0])}
+voice.shown("verdict", of_digits)
 
 # %%
-tables.shown(committed("paper", "verdict")[0])
+of_digits = committed("digits", "equal_accuracy")[0]
+at_the_end["at equal accuracy, digits"] = tables.shown(of_digits)
+at_the_end["at equal accuracy, the paper's setting"] = tables.shown(
+    committed("paper", "equal_accuracy")[0])
+voice.shown("equal_accuracy", of_digits)
 
 # %% [markdown]
-# A model of all members gives nearly every canary away. In models of few images, real or condensed, no leak of canaries was detected; an
-# AUC of 54.6 % would have been in the condensed ones. "5 members a class" is called recognised with 50.4 %, and the theorem allows
-# 50.17 %: an accident of these twelve models, of the kind that the correction for many questions is there for. And at equal accuracy:
-
-# %%
-tables.shown(committed("paper", "equal_accuracy")[0])
-
-# %% [markdown]
-# The interval reaches from -0.2 to 0.4 points. The real images leak about 0.2 points there, so that it holds *complete* protection as
-# well as three times the leak of real images. On MNIST there is too little leak in either to compare them. What can be said is that
-# the average person's leak is small in both: for a hundred random real images at most 0.33 points, by proof; for condensed images
-# without any proof, and at most 0.8 points by this interval. The digits, where more leaks, exclude more:
-
-# %%
-tables.shown(committed("digits", "equal_accuracy")[0])
-
-# %% [markdown]
-# **How to read it.** For the *average person* "condensing protects" would mean that a condensing recipe lies below the line of the real
-# images at equal accuracy. If it lies on the line, few training images or modest accuracy explain the protection just as
-# well, and a subset is the simpler method. For the *worst-off person* the comparison is with real images of the same number: a
-# subset exposes whoever it uses, and a condensed set uses everybody a little. None of this is a guarantee, which needs noise
-# and a proof (differential privacy). "No leak detected" is the verdict of these attacks, on one model, with so many models on so
-# many people. An attacker who holds the images is another one, and finds more: see notebook 12.
+# On MNIST a hundred images stand for 15,000 people. (Its tables were made before the verdict read more than the AUC and before it
+# corrected for the number of questions.) A model of all members gives nearly every canary away there. In models of few images, real or condensed, no leak of
+# canaries was detected; an AUC of 54.6 % would have been detectable in the condensed ones. A random subset uses one canary in 150, which the
+# theorem calls a ceiling of 50.33 %, so there is next to nothing to find in it. "5 members a class" is called recognised with 50.4 % in the
+# paper's setting, where the theorem allows 50.17 %: an accident of these twelve models, and the reason for the correction.
+#
+# And at equal accuracy? The paper's interval reaches from -0.2 to 0.4 points, and the real images leak about 0.2 points there. So it
+# holds *complete* protection as well as three times the leak of real images. What can be said is that the average person's leak is small in both: for a
+# hundred random real images at most 0.33 points, by proof; for condensed images without any proof, and at most 0.8 points by this
+# interval.
 #
 # ## Summary
 #
-# - A recipe is judged against what is simpler: fewer real images, and equal accuracy.
-# - An attacker should do to their reference models whatever the owner did to the target.
-# - What a random subset gives away is bounded by its share of the members, whatever is done with it.
+# - Fewer real images already protect: what a random subset gives away is bounded by its share of the members. So judge condensing
+#   against real images at equal accuracy, with an attacker who condenses too.
 # - The average person and the worst-off person are two questions with two answers, and an AUC asks only the first.
-# - The more people share a training image, the less a model of it says about each.
-# - Synthetic images that start from real ones can carry these with them.
-# - A test is worth what it would have found: state the smallest leak together with "no leak detected".
+# - The fewer people share a training image, the more it says about each; and synthetic images that start from real ones can carry these
+#   with them.
+# - A test is worth what it would have found: state the smallest detectable leak together with "no leak detected".
 #
 # ## Exercises
 #
@@ -714,3 +641,49 @@ tables.shown(committed("digits", "equal_accuracy")[0])
 # - T. Steinke, M. Nasr, M. Jagielski, *Privacy auditing with one (1) training run*, NeurIPS 2023.
 # - S. Mahloujifar, L. Melis, K. Chaudhuri, *Auditing f-differential privacy in one run*, ICML 2025.
 # - M. Aerni, J. Zhang, F. Tramèr, *Evaluations of machine learning privacy defenses are misleading*, CCS 2024.
+
+# %% [markdown]
+# ## Appendix: from canaries to a bound on epsilon
+#
+# The bound of notebook 6 treats the people of one model as if each had a model of their own. An *audit in one run*
+# (Steinke, Nasr and Jagielski 2023) does not. The attacker guesses for the $r$
+# canaries with the most telling scores, half "in" and half "out", and gets $v$ right. If training were
+# $\varepsilon$-differentially private, $v$ would hardly exceed a binomial number,
+#
+# $$P(V \ge v) \;\le\; P\Big(\mathrm{Bin}\big(r, \tfrac{e^\varepsilon}{1 + e^\varepsilon}\big) \ge v\Big) ,$$
+#
+# so each $\varepsilon$ for which this is below 5 % is refuted. Guesses of several models count together if their coins are independent,
+# so one model of every second pair is asked, and only models of the other pairs are references. Four numbers $r$ are tried, at a
+# quarter of the level each. Beside the bound stands the largest that is possible with so few canaries: a claim above it cannot be
+# tested, and a bound of zero refutes nothing.
+#
+# In the last column the claim is that training is as private as *adding Gaussian noise*. That is a claim about all error rates at once, and so
+# it is easier to refute (Mahloujifar, Melis and Chaudhuri 2025). Its $\varepsilon$ is for $\delta = 10^{-5}$, an additive slack in
+# the promise (notebook 11); the unit is one image, added or removed.
+
+# %%
+asked, others = auditing.asked_and_references(len(member))
+bounds = {"epsilon at least (of at most)": (0.0, auditing.one_run),
+          "the same, Gaussian noise": (1e-5, auditing.one_run_gaussian)}
+shown_bounds = {title: [] for title in bounds}
+for trained in models.values():
+    references = world.references(member, trained)
+    prepared = suite[best["tpr"]](references[others])
+    score = np.stack([prepared.score(references.answers(j)) for j in asked])[:, canary]
+    for title, (delta, bound) in bounds.items():
+        shown_bounds[title].append(tables.some("bound", *auditing.pooled(
+            score, member[asked][:, canary], delta, bound=bound)))
+for title, column in shown_bounds.items():
+    of_canaries.insert(len(of_canaries.columns) - 1, title, column)
+at_the_end["canaries, with bounds on epsilon"] = study.table(of_canaries, "canaries",
+                                                             verdicts.luck(canaries))
+
+# %% [markdown]
+# ## All tables
+#
+# Those of which the text above gave a sentence or a picture only.
+
+# %% tags=["appendix"]
+for name, table in at_the_end.items():
+    print(name)
+    display(table)

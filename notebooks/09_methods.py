@@ -25,16 +25,17 @@
 # **Question.** So far there was one way to condense, gradient matching. Others give better images in less time. Do they also give
 # away more about the people whom they condense? And do they beat real images that were chosen with care?
 #
-# **In this notebook you will learn**
+# **In this notebook you will learn** three ideas, each with a picture:
 #
-# 1. five ideas of how few images can stand for many: matching gradients, features or training paths, solving a regression, or
-#    choosing real images;
-# 2. to tune methods fairly, on images that nobody will be asked about;
-# 3. to read a picture with accuracy to the right and leak upwards, with intervals in both directions;
-# 4. how the leak depends on the start, on how many images a class has, on how many people share them, and on the number of classes;
-# 5. whether a method still works for a network that it was not made for.
+# 1. *Methods share one loop and differ in what they make agree*: gradients, features, training paths, a regression; or they choose real
+#    images. Each is tuned on images that nobody is asked about.
+# 2. *Accuracy and leak belong in one picture*, beside real images at equal accuracy.
+# 3. *The leak depends on more than the method*: on whom the images show, how many images and how many people there are, and what
+#    the images start from.
 #
-# **You need** notebooks 1, 2 and 6; notebook 7 explains the examination. Reading takes half an hour; running takes about three
+# Then the same on MNIST, and the question whether these are the methods as published. Tables for looking things up stand at the end of the page.
+#
+# **You need** notebooks 1, 2 and 6; notebook 7 explains the examination. Reading takes about 25 minutes; running takes about three
 # minutes at the quick scale.
 #
 # > **Threat model.** That of notebook 7. The attacker knows the method, its settings and how its step size was chosen, and
@@ -86,45 +87,21 @@ from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
 
-# %% [markdown]
-# Everything that could be too large for this data set is noticed here, before anything is computed.
-
 # %%
 pool, classes = study.pool, study.classes
 few = control_ipc * len(classes)                         # images of a condensed set
-limits.check("09_methods", study)
-
-# %% [markdown]
-# Further below, fewer people or fewer classes are condensed. These have smaller pools of their own, divided into halves as often as
-# the whole one. (Had a half too few people of some class, the check above would have said so.)
-
-# %%
+limits.check("09_methods", study)                        # all that is too large for these data
+at_the_end = {}                                          # tables, under "All tables"
 smaller = {("members", crowd): study.subset(2 * crowd) for crowd in sorted(crowds)}
 smaller |= {("classes", count): study.of_classes(count) for count in sorted(class_counts)}
 kept = {key: membership_matrix(len(some.pool), n_per_method, study.rng("methods", *key))
-        for key, some in smaller.items()}
-at_the_end = {}                                          # tables, under "All tables"
+        for key, some in smaller.items()}                # halves of these, for Idea 3
 
 # %% [markdown]
-# ## Five ideas
+# ## Idea 1: one loop, five things to agree on
 #
 # All methods run in the same loop. They draw a network $\theta$, compare something of the synthetic images $S$ with the same thing
-# of a batch of real images $M$, and move the pixels one step towards agreement. They differ in what is compared. With $\ell$ for
-# the cross-entropy, $f$ for the features below the last layer, and $c$ for the classes:
-#
-# | method | what is made small |
-# |---|---|
-# | DC, gradient matching | $\sum_c D(\nabla_\theta \ell(M_c), \nabla_\theta \ell(S_c))$, with the cosine distance of notebook 2 |
-# | DSA | the same, with both sides shifted, turned or stretched alike |
-# | DM, distribution matching | $\sum_c \lVert \mathrm{mean} f(M_c) - \mathrm{mean} f(S_c) \rVert^2$, networks untrained |
-# | MTT, trajectory matching | $\lVert \theta_S - \theta_{t+k} \rVert^2 / \lVert \theta_t - \theta_{t+k} \rVert^2$: from step $t$ of a training on real images, a few steps on $S$ are to arrive where many steps on real ones arrive |
-# | IDC | gradients, where every image of $S$ holds four small ones; networks trained on real images; not quite its authors' program (see the end) |
-# | IDM | features, likewise, and likewise not quite |
-# | KIP, kernel inducing points | $\frac12 \lVert y_M - K_{MS} (K_{SS} + \lambda I)^{-1} y_S \rVert^2$: regression with the kernel of an infinitely wide network |
-# | KIP-labels | the same, and the labels $y_S$ move too |
-#
-# The same as pictures: agreeing directions, agreeing means, agreeing ends of two paths, a curve through few points that is right
-# about many, and a choice.
+# of a batch of real images $M$, and move the pixels one step towards agreement. What should agree?
 
 # %% tags=["plumbing"]
 figure, axes = plt.subplots(1, 5, figsize=(11, 2.4))
@@ -151,17 +128,27 @@ study.figure(figure, "five_ideas",
              "means, two paths with one end, a curve through three points, circled points.")
 
 # %% [markdown]
-# The quick scale compares four of them; all are in the run on MNIST below. Beside them stand real images: `random` ones of every
-# class; `herding`, whose mean features come near to the class mean; `k-center`, chosen so that no image of the class is far from
-# all of them; and `tiles`, random ones that are cut to half their side, four of them in place of one. IDC and IDM begin with
-# such tiles. So whatever models of untouched tiles can do is no merit of these two. With ten images a class and ten classes, a
-# hundred tiled images are 400 training images, of 400 people. DC starts from real images here, like the others, and not from
-# noise as in the paper: in few updates a start matters more than a method.
+# Directions, means, ends of two paths, a curve through few points that is right about many; or a choice. In formulas, with $\ell$ for
+# the cross-entropy, $f$ for the features below the last layer, and $c$ for the classes:
 #
-# ### Two steps by hand
+# | method | what is made small |
+# |---|---|
+# | DC, gradient matching | $\sum_c D(\nabla_\theta \ell(M_c), \nabla_\theta \ell(S_c))$, with the cosine distance of notebook 2 |
+# | DSA | the same, with both sides shifted, turned or stretched alike |
+# | DM, distribution matching | $\sum_c \lVert \mathrm{mean} f(M_c) - \mathrm{mean} f(S_c) \rVert^2$, networks untrained |
+# | MTT, trajectory matching | $\lVert \theta_S - \theta_{t+k} \rVert^2 / \lVert \theta_t - \theta_{t+k} \rVert^2$: a few steps on $S$ are to arrive where many steps on real images arrive |
+# | IDC, IDM | gradients, or features, where every image of $S$ holds four small ones |
+# | KIP, kernel inducing points | $\frac12 \lVert y_M - K_{MS} (K_{SS} + \lambda I)^{-1} y_S \rVert^2$: regression with the kernel of an infinitely wide network |
+# | KIP-labels | the same, and the labels $y_S$ move too |
 #
-# Feature matching needs no derivative of a derivative. One network, the real zeros, ten other zeros, and ten images of noise.
-# Before you run the cell: which of the two sets of ten is nearer to the class, in the mean of the features?
+# The quick scale compares four of them. Beside them stand real images: `random` ones of every class; `herding`, whose mean features come
+# near to the class mean; `k-center`, chosen so that no image of the class is far from all of them; and `tiles`, random ones cut to half
+# their side, four in place of one. IDC and IDM begin with such tiles, so what models of untouched tiles can do is no
+# merit of these two. DC starts from real images here, like the others, and not from noise as in the paper: in few updates a start
+# matters more than a method.
+#
+# **Two steps by hand.** Feature matching needs one network, the real zeros, ten other zeros, and ten images of noise. Before you run the
+# cell: which of the two sets of ten is nearer to the class, in the mean of the features?
 
 # %%
 theta = study.matching_network("by hand", width=width)
@@ -182,12 +169,9 @@ for _ in range(2):
     print(f"after one more step: {distance(S_c, zeros):.2f}")
 
 # %% [markdown]
-# ## A fair start: every method with a step size of its own
-#
-# The losses above differ by orders of magnitude, and so do good step sizes. A method that was given a bad one would lose for that
-# reason alone. So each is tried with a few multiples of its usual step (`factors`). This must not happen on the members, and not on
-# the people whom we will ask about. The attacker's images are nobody's: one half of them is condensed, and a model of the result is
-# examined on the other half.
+# **A fair start.** Good step sizes differ by orders of magnitude, and a method with a bad one would lose for that
+# reason alone. So each is tried with a few multiples of its usual step (`factors`). This must not happen on the members. The attacker's images are
+# nobody's: one half of them is condensed, and a model of the result is examined on the other half.
 
 # %%
 shuffled = study.rng("tuning").permutation(study.attacker)
@@ -213,12 +197,8 @@ at_the_end["step sizes"] = study.table(chosen, "step_sizes")
 voice.shown("step_sizes", chosen)
 
 # %% [markdown]
-# These are accuracies of one model each. They serve to choose, and nothing else is concluded from them.
-#
-# ## The images
-#
-# Now the members. As in notebook 7 there are pairs of complementary halves of the pool; every method condenses every half, and one
-# model is trained on each result. A few of the pool are canaries: they have a wrong label, and whoever condenses them believes it.
+# (Accuracies of one model each. They serve to choose, and nothing else is concluded from them.) Now the members. As in notebook 7, every
+# method condenses every half of the pool, and one model is trained on each result; a few of the pool are canaries, with a wrong label.
 
 # %%
 world = study.with_canaries(n_canaries)
@@ -248,15 +228,14 @@ study.figure(figure, "images_of_methods",
 
 # %% [markdown]
 # One image of every class. Which of them could you mistake for a person's handwriting? Few updates leave the start visible,
-# except where it is cut into small pieces (tiles, IDC, IDM). Where the real images shine through, the people in them may be
-# recognised. That is looked at below.
+# except where it is cut into small pieces (tiles, IDC, IDM). Where real images shine through, the people in them may be
+# recognised; Idea 3 asks.
 #
-# ## The accuracy and the leak
+# ## Idea 2: accuracy and leak in one picture
 #
-# Random real images, as many of every class (`real_sizes`), give the line that every method is compared with. All models of few
-# images are trained for as many steps. The examination is that of notebook 7: every model is attacked by the others of its method,
-# its partner left out. The attacks were chosen in notebook 6, on other models: the best of four there, by the AUC and by the true
-# positive rate.
+# Which method leaks least? The one that learned least, probably. So the question is which leaks least *for what it is good for*. Random
+# real images, of every class as many (`real_sizes`), give the line that every method is compared with. Every model is attacked by the others of its
+# method, its partner left out, with the attacks that were best in notebook 6. All models of few images are trained for as many steps.
 
 # %%
 to_train, chosen = {}, {}                                # models; whom they saw, [models, n]
@@ -288,10 +267,9 @@ for name, trained in (models | line).items():
     accuracy[name], scores[name], leak[name] = examined(world, member, trained, inside, outside)
 
 # %% [markdown]
-# Notebook 7 proves what a random choice can give away: if $n$ of $N$ members are chosen and the others are not used, no attack
-# has an AUC above $\frac12 + \frac{n}{2N}$ on average, not even one that holds the images. This *ceiling* stands for `random`,
-# and for `tiles` with four times as many. The same theorem makes the line less noisy: only those chosen have to be asked,
-# everybody else scores like a non-member.
+# Notebook 7 proves what a random choice can give away: if $n$ of $N$ members are chosen, no attack
+# has an AUC above $\frac12 + \frac{n}{2N}$ on average. This *ceiling* stands for `random`,
+# and for `tiles` with four times as many.
 
 # %%
 members = member.sum(1).mean()                       # N, in one half
@@ -328,18 +306,13 @@ texts["ceiling"] = tables.plain_column(average["ceiling"], "{:.2 %}")
 for title, column in (("canaries: AUC", "auc"), ("above every non-member canary", "above_all")):
     if worst[column].notna().any():
         texts[title] = tables.rates(worst, column)
-study.table(texts.assign(answer=verdicts.verdicts(average)), "methods",
-            verdicts.luck(average))
+texts = texts.assign(answer=verdicts.verdicts(average))
+at_the_end["all methods"] = study.table(texts, "methods", verdicts.luck(average))
+voice.shown("methods", texts)
 
 # %% [markdown]
-# "Of people": so many real images the start is made of, on average. The A/A control asks half of the members against the other
-# half, and should find nothing. The answer is about the average person. Where it says "no leak detected", it names the leaks
-# that this examination would have found in eight of ten repetitions. The last column counts the canaries that score above every
-# non-member canary.
-#
-# In the picture each method is a point. Accuracy is to the right, leak is up, and the grey line joins random real images, from
-# few to many; the dashed line is their ceiling. A method that protects would lie *below* the line: less leak than real images at
-# equal accuracy. Guess first where they will lie.
+# In the picture each method is a point: accuracy to the right, leak up. The grey line joins random real images, from few to many; the
+# dashed line is their ceiling. A method that protects would lie *below* the line. Guess first where they will lie.
 
 # %%
 figure, ax = plt.subplots(figsize=(8, 5))
@@ -369,13 +342,7 @@ study.figure(figure, "methods",
     + ". A grey line joins random real images.")
 
 # %% [markdown]
-# Blue circles are real images, green squares are condensed ones.
-#
-# The same as numbers: how far above (+) or below (-) the line each method is at its own accuracy, by the AUC and by the true
-# positive rate. An interval that holds 0 says that no difference from real images at equal accuracy was detected, and
-# "detectable" how large a difference would have been. "Own" is how far the real images themselves are above chance: an interval
-# that reaches down to minus this value does not exclude that the method protects completely. A method that is more or less
-# accurate than all of the line has no rival there.
+# Blue circles are real images, green squares are condensed ones. How far is each above or below the line, at its own accuracy?
 
 # %%
 titles = {"auc": "AUC", "tpr": "TPR at 1 % FPR"}
@@ -403,47 +370,21 @@ for method in methods:
     found, above = beside_real(accuracy[method], leak[method])
     rows.append({"method": method, "accuracy": verdicts.rate_cell(accuracy[method])} | found)
     intervals += above
-study.table(pd.DataFrame(rows), "methods_at_equal_accuracy", comparison.luck(intervals))
+beside = pd.DataFrame(rows)
+at_the_end["beside real images at equal accuracy"] = study.table(
+    beside, "methods_at_equal_accuracy", comparison.luck(intervals))
+voice.shown("methods_at_equal_accuracy", beside)
 
 # %% [markdown]
-# ### Whom the images show
+# "No difference detected" comes with the smallest that we would have detected. The table at the end also has the real images' own leak: an interval that
+# reaches down to minus this value does not exclude that the method protects completely.
 #
-# A start from real images leaves something of these people in the result. How well are *they* recognised, and how well is everybody
-# else?
-#
-# "Shown" are the members whose images the set started from, and of the real choices those that were chosen. Herding and k-center
-# choose people by their looks, and people who look typical, or odd, score differently from others in any model. So they must be
-# compared with their like. The partner of a model was made from the other half of the pool in the same way, and is among
-# nobody's references here: those whom *its* images show are non-members of this model, chosen by the same rule. A coin decided
-# which of the two halves was whose. So "shown" is asked against those whom the partner shows, and "other members" against
-# non-members whom the partner does not show.
+# **Who trains matters too.** "A hundred condensed images beat a hundred random ones" is a statement about the model that is trained
+# on them. Here it is the paper's network, trained for few steps (`training_steps`). The methods' authors train a ConvNet for 300 epochs or 1,000, on
+# images that are shifted, turned or stretched at random (`published_protocol.train`). So we train on the same sets in three ways: ours; ours, three times
+# as long; theirs (of `published_steps`). Will the gain over random images of the same half of the pool stay?
 
-# %%
-rows = []
-for method, (sets, _, _) in made.items():
-    shown = np.stack([np.isin(pool, sets[j]["started_from"]) for j in halves])
-    partners = shown[np.arange(len(shown)) ^ 1]          # models 2i and 2i + 1 are partners
-    groups = {"shown": (shown & inside, partners & outside),
-              "other members": (inside & ~shown, outside & ~partners)}
-    rows += [{"method": method, "whose": whose, "people": round(who.sum(1).mean()),
-              "ceiling": 0.5 if method in most_of and whose != "shown" else np.nan}
-             | examination.examine_by(best, scores[method], who, others)
-             for whose, (who, others) in groups.items() if who.any()]
-of_shown = pd.DataFrame(rows)
-study.table(verdicts.examined_cells(of_shown).drop(columns="pairs"), "methods_shown",
-            verdicts.luck(of_shown))
-
-# %% [markdown]
-# With few people shown the intervals are wide. Of `random` and `tiles` nobody else can be recognised: their images have no part
-# in the model. What is found there, if anything, is luck.
-
-# %% [markdown]
-# ## More images, or fewer
-#
-# The best in the table of step sizes (`more_of`), with other numbers of images per class, beside as many random real ones. They
-# were chosen on the attacker's images and not by their results here.
-
-# %%
+# %% tags=["plumbing"]
 sizes = [(method, ipc) for ipc in sorted({control_ipc, *other_ipc})
          for method in [*more_of, "random"]]
 condensed_to = study.at_once({(method, ipc): partial(
@@ -451,7 +392,7 @@ condensed_to = study.at_once({(method, ipc): partial(
     settings_of(method, ipc, factor=factor_of.get(method, 1), **scale))
     for method, ipc in sizes})
 
-# %%
+# %% tags=["plumbing"]
 seconds = [(method, control_ipc, took) for method, (_, _, took) in made.items()]
 by_ipc, sets_of, right_of, rows, intervals = {}, {}, dict(accuracy), [], []
 leaks = {(method, control_ipc): scores[method] for method in methods}        # attack: scores
@@ -469,45 +410,7 @@ for method, ipc in sizes:
     rows.append({"method": method, "images per class": ipc, "ceiling": most,
                  "accuracy": verdicts.rate_cell(right)}
                 | examination.examine_by(best, leaks[method, ipc], inside, outside) | found)
-
-# %%
-of_ipc = pd.DataFrame(rows)
-texts = verdicts.examined_cells(of_ipc).drop(columns="pairs")
-at_the_end["more images, or fewer"] = study.table(
-    texts, "methods_ipc",
-    f"{verdicts.luck(of_ipc)} Beside real images: {comparison.luck(intervals)}")
-voice.shown("methods_ipc", texts)
-
-# %% [markdown]
-# Every leak is kept for notebook 10, class by class too, beside how the images were made.
-
-# %%
-study.results.save("leaks", pd.DataFrame([
-    {"method": method, "ipc": ipc, "factor": factor_of.get(method, 1)}
-    | examination.examine_by(best, of, inside, outside)
-    | dict(zip([f"auc of {name}" for name in classes], np.nanmean(examination.aucs_by_class(
-        of[best["auc"]], inside, outside, labels, len(classes)), axis=0)))
-    for (method, ipc), of in leaks.items()]))
-
-# %% [markdown]
-# And how long one core worked on one such set, the median of the sets:
-
-# %%
-clock = pd.DataFrame(seconds, columns=["method", "images per class", "seconds"])
-clock["seconds"] = tables.plain_column(clock["seconds"], "{:.1f}")
-at_the_end["seconds"] = study.table(clock, "methods_seconds")
-voice.shown("methods_seconds", clock)
-
-# %% [markdown]
-# ## How much better than random images? It depends on who trains
-#
-# "A hundred condensed images beat a hundred random ones": by how much is a statement about the model that is trained on them,
-# too. Here it is the paper's network, trained for few steps (`training_steps`). The methods' authors train another network, for
-# longer: a ConvNet by SGD, on images that are shifted, turned or stretched at random in every step (`published_protocol.train`),
-# for 300 epochs or 1,000. Then real images may be worth more. Three trainings on the same sets: ours; ours, three times as long;
-# theirs (of `published_steps`). Beside random images stand the tiles, the method of which there were more images above, and the
-# best in the table of step sizes. "Gain" is the accuracy less that of random images of the same half of the pool, with its
-# interval over halves.
+of_ipc, luck_of_ipc = pd.DataFrame(rows), comparison.luck(intervals)
 
 # %%
 few_halves = list(range(min(4, len(halves))))
@@ -542,19 +445,70 @@ for method in ("random", *twice):
         row[f"{way}: gain"] = "-" if method == "random" else tables.points(
             *comparison.gain(own, judged[way, "random"]))
     rows.append(row)
-study.table(pd.DataFrame(rows), "two_evaluations")
+gains = pd.DataFrame(rows)
+at_the_end["who trains"] = study.table(gains, "two_evaluations")
+voice.shown("two_evaluations", gains)
 
 # %% [markdown]
-# Read a row from left to right: a gain belongs to an evaluation. One that shrinks was partly a gain in how easily the images are
-# learned from, not in what they hold. The second training says whether that is a matter of steps alone. The row of random images
-# says how far the whole line of real images would move to the right. So "real images at equal accuracy" above are those at equal
-# accuracy by our training.
-
-# %% [markdown]
-# ## What else the leak depends on
+# A gain that shrinks was partly a gain in how easily the images are learned from, not in what they hold. So "real images at equal accuracy"
+# above are those at equal accuracy by our training.
 #
-# Chen et al. (2023) name three things besides the method: the start, the number of images in relation to the number of people (the
-# *distillation rate*), and the number of classes. One method is enough to look at these (`factor_method`). First the start:
+# ## Idea 3: the leak depends on more than the method
+#
+# **Whom the images show.** A start from real images leaves something of these people in the result. How well are *they* recognised, and
+# how well is everybody else? "Shown" are the members whose images a set started from, or who were chosen. They must be compared with their like,
+# because people who look odd score differently in any model. The partner of a model was made from the other half of the pool in
+# the same way, and a coin decided which half was whose. So "shown" is asked against those whom the partner shows, and "other members"
+# against non-members whom the partner does not show.
+
+# %%
+rows = []
+for method, (sets, _, _) in made.items():
+    shown = np.stack([np.isin(pool, sets[j]["started_from"]) for j in halves])
+    partners = shown[np.arange(len(shown)) ^ 1]          # models 2i and 2i + 1 are partners
+    groups = {"shown": (shown & inside, partners & outside),
+              "other members": (inside & ~shown, outside & ~partners)}
+    rows += [{"method": method, "whose": whose, "people": round(who.sum(1).mean()),
+              "ceiling": 0.5 if method in most_of and whose != "shown" else np.nan}
+             | examination.examine_by(best, scores[method], who, others)
+             for whose, (who, others) in groups.items() if who.any()]
+of_shown = pd.DataFrame(rows)
+texts = verdicts.examined_cells(of_shown).drop(columns="pairs")
+at_the_end["whom the images show"] = study.table(texts, "methods_shown",
+                                                 verdicts.luck(of_shown))
+voice.shown("methods_shown", texts)
+
+# %% [markdown]
+# With few people shown the intervals are wide. Of `random` and `tiles` nobody else can be recognised, because their images have no part
+# in the model: what is found there, if anything, is luck.
+#
+# **How many images, how many people, and from what start?** Chen et al. (2023) name three things besides the method: the number of images in
+# relation to the number of people (the *distillation rate*), the start, and the number of classes. First the methods `more_of`, chosen on the attacker's
+# images, with other numbers of images per class, beside as many random real ones:
+
+# %%
+texts = verdicts.examined_cells(of_ipc).drop(columns="pairs")
+at_the_end["more images, or fewer"] = study.table(
+    texts, "methods_ipc",
+    f"{verdicts.luck(of_ipc)} Beside real images: {luck_of_ipc}")
+voice.shown("methods_ipc", texts)
+
+# %% tags=["plumbing"]
+study.results.save("leaks", pd.DataFrame([
+    {"method": method, "ipc": ipc, "factor": factor_of.get(method, 1)}
+    | examination.examine_by(best, of, inside, outside)
+    | dict(zip([f"auc of {name}" for name in classes], np.nanmean(examination.aucs_by_class(
+        of[best["auc"]], inside, outside, labels, len(classes)), axis=0)))
+    for (method, ipc), of in leaks.items()]))
+
+# %% tags=["plumbing"]
+clock = pd.DataFrame(seconds, columns=["method", "images per class", "seconds"])
+clock["seconds"] = tables.plain_column(clock["seconds"], "{:.1f}")
+at_the_end["seconds"] = study.table(clock, "methods_seconds")
+voice.shown("methods_seconds", clock)
+
+# %% [markdown]
+# Then one method (`factor_method`) from several starts, and of fewer people or of fewer classes:
 
 # %%
 factor = {"factor": factor_of[factor_method], **scale}
@@ -574,10 +528,6 @@ starts = pd.DataFrame(rows)
 texts = verdicts.examined_cells(starts)
 at_the_end["starts"] = study.table(texts, "methods_start", verdicts.luck(starts))
 voice.shown("methods_start", texts)
-
-# %% [markdown]
-# Now how many people are condensed into the same number of images, and the number of classes. (The last row of their table, at the end, is
-# the comparison above, whose pool holds the canaries. They are left out of the examination.)
 
 # %%
 everybody = len(classes), int(member[0].sum())
@@ -602,7 +552,7 @@ at_the_end["people and classes"] = study.table(texts, "methods_crowds",
                                                verdicts.luck(crowded))
 voice.shown("methods_crowds", texts)
 
-# %%
+# %% tags=["plumbing"]
 of_crowd = {members: measured(*of_pool)["auc"]
             for (count, members), (_, *of_pool) in sorted(by_pool.items())
             if count == len(classes)}
@@ -633,8 +583,8 @@ study.figure(figure, "methods_factors",
     f"{start} {100 * of.mean():.1f} %" for start, of in by_start.items()) + ".")
 
 # %% [markdown]
-# What these runs say to each of Chen et al.'s sentences follows by a fixed rule: the AUC at one end less the AUC at the other, with
-# its interval over pairs. An interval above 0 supports the sentence, and one below 0 contradicts it.
+# In the picture, which of the three matters most? What these runs say to each of Chen et al.'s sentences follows by a fixed rule: the AUC at one end less
+# the AUC at the other, with its interval over pairs. An interval above 0 supports the sentence, and one below 0 contradicts it.
 
 # %%
 few_ipc, many_ipc = min(of_size), max(of_size)
@@ -655,12 +605,9 @@ claims, apart = zip(*claims)
 study.table(pd.DataFrame(claims), "methods_claims", comparison.luck(apart))
 
 # %% [markdown]
-# ## Another network than the one it was made for
-#
-# Images that were matched for one kind of network may be worth less to another. Gujarathi and Gandhi name the target's own
-# architecture as future work. Here images are made of the attacker's first half, with the usual network and with the target's own,
-# and models of three kinds are trained on them, a ConvNet with 32 filters, the paper's CNN and a linear one. The numbers are
-# accuracies on the second half, with the standard deviation of three models. No member is involved.
+# **Another network than the one it was made for.** Gujarathi and Gandhi name the target's own
+# architecture as future work. Images are made of the attacker's first half, with the usual network and with the target's own,
+# and models of three kinds are trained on them. No member is involved.
 
 # %%
 kinds = ("ConvNet", "PaperCNN")
@@ -688,74 +635,44 @@ voice.shown("across_networks", pd.DataFrame(rows))
 # %% [markdown]
 # ## On MNIST
 #
-# All of the above is a few minutes' work on small digits. The comparison from the committed run of the profile `mnist-small`,
-# where 15,000 members are condensed by all methods. (The committed tables below were made before the tiles were among the
-# methods, and before an answer counted how many are asked. "Recognised" means there that the interval of that row's AUC begins
+# The committed run of the profile `mnist-small` condenses 15,000 members by all methods. (Its tables were made before the tiles were among
+# the methods, and before an answer counted how many are asked. "Recognised" means there that the interval of that row's AUC begins
 # above 50 %, and "cannot be told" is what is now called "no leak detected" or "no difference detected".)
 
 # %%
 tables.shown(committed("mnist-small", "methods")[0])
 
-# %%
+# %% tags=["plumbing"]
 at_the_end["seconds, MNIST"] = tables.shown(committed("mnist-small", "methods_seconds")[0])
-
-# %% [markdown]
-# The three that were best in the table of step sizes, with 1, 10 and 50 images a class:
-
-# %%
-tables.shown(committed("mnist-small", "methods_ipc")[0])
-
-# %% [markdown]
-# Each method beside random real images at equal accuracy:
-
-# %%
-tables.shown(committed("mnist-small", "methods_at_equal_accuracy")[0])
-
-# %% [markdown]
-# And the people whom a set started from, or whom it shows, beside everybody else:
-
-# %%
-tables.shown(committed("mnist-small", "methods_shown")[0])
+at_the_end["more images, or fewer, MNIST"] = tables.shown(
+    committed("mnist-small", "methods_ipc")[0])
+at_the_end["at equal accuracy, MNIST"] = tables.shown(
+    committed("mnist-small", "methods_at_equal_accuracy")[0])
+at_the_end["whom the images show, MNIST"] = tables.shown(
+    committed("mnist-small", "methods_shown")[0])
+at_the_end["Chen et al., MNIST"] = tables.shown(committed("mnist-small", "methods_claims")[0])
 
 # %% [markdown]
 # What these tables carry is narrow. **At ten images a class, by the AUC, for an attacker who asks one model**, no method was
 # found to leak more or less than real images at equal accuracy. The nearest to a difference is KIP-labels, +0.2 points, whose
 # interval ends within 0.05 points of 0. For DC, DSA, DM and MTT the comparison has no power: at their accuracies real images leak
 # 0.1 to 0.2 points, and complete protection lies in their intervals as well. IDC, IDM and KIP meet real images that leak 0.4 to 0.5
-# points, and complete protection does not lie in theirs. By the theorem a hundred random images can give away 50.33 % at most,
-# images included. IDM's hundred, with 50.6 % [50.4, 50.8], give away more than that; they start from 400 people, and the ceiling of
-# 400 random ones is 51.33 %.
+# points, and complete protection does not lie in theirs.
 #
-# Whom the images started from is found, with AUCs of 60.8 to 89.6 %. That does not single out condensing: a random choice
-# exposes those chosen more (73.5 %) than KIP (68.3 %) or IDM (65.4 %) expose those they started from. Those of herding and
-# k-center were chosen by their looks and are compared with everybody there, which is unfair to these two. Of everybody else
-# little is found: 50.3 % in KIP-labels and 50.2 % in KIP, IDM and herding are the largest, and none of these survives Holm's
-# correction for all rows of that run.
+# Most of the leak is about the people whose images the set started from: they are found with AUCs of 60.8 to 89.6 %. That does not single out
+# condensing. A random choice exposes those chosen more (73.5 %) than KIP (68.3 %) or IDM (65.4 %) expose those they started from. (Those of
+# herding and k-center were chosen by their looks and are compared with everybody there, which is unfair to these two.) Of everybody else
+# little is found, 50.3 % at most, and none of it survives Holm's correction for all rows of that run.
 #
-# Chen et al.'s sentences, by the rule from above. The leak depends on how many people share an image. For where the images start
-# and for how many classes there are, these models show no difference:
-
-# %%
-tables.shown(committed("mnist-small", "methods_claims")[0])
-
-# %% [markdown]
+# The leak depends on how many people share an image. For where the images start and for how many classes there are, these models show no
+# difference.
+#
 # ### Are these the methods as published?
-#
-# Our steps of DC, DSA, DM, MTT, KIP, herding and k-center agree with the published programs to rounding (one iteration in
-# float64, compared outside this repository). IDC and IDM are written after their papers and differ from the programs. IDC's
-# authors apply colour *and* crop to every matched batch (and cutout, except on MNIST with four images in one), where we draw one
-# of the three; their networks learn from augmented images, ours from plain ones; their tiles take nearest pixels, ours means of
-# four. IDM's authors always augment, keep a pool of networks, add a cross-entropy term, and do not cut the pixels to the grey
-# levels of real images; we do neither of the first three, and cut. Both step after each class, we after all.
 #
 # A method that was badly written or stopped too early would be a poor witness. So three of them also went through the protocol of
 # their authors: the whole training file is condensed, new ConvNets with 128 filters are trained on the result for 1,000 epochs with
 # DSA's augmentations, and the test file is asked. (KIP predicts by its own kernel.) Only the condensing is cut to what two
-# cores can do: fewer updates, half the width, a quarter of the real images in a batch (KIP, which has no network, sees all of
-# its 5,000). DM is with DSA's augmentations here, as in its authors' numbers. `make published` does it again.
-
-# %%
-tables.shown(committed("published", "published_protocol")[0])
+# cores can do. `make published` does it again.
 
 # %%
 protocol = committed("published", "published")[0]
@@ -776,23 +693,29 @@ study.figure(figure, "published_protocol",
              "Accuracy on MNIST's test file against updates, for DM, DSA and KIP at 1 and 10 "
              "images a class, with dashed lines at what their authors published.")
 
+# %% tags=["plumbing"]
+at_the_end["as published"] = tables.shown(committed("published", "published_protocol")[0])
+
 # %% [markdown]
 # The dashed lines are the published accuracies. DM and KIP, which are cheap, come within a point of theirs at ten images a
 # class, and reach or pass them at one. DSA stops two points short after 300 updates; its authors made 1,000 for one image a
-# class and 10,000 for ten, and the curves still rise. The intervals are over networks that were trained on one set (DM, DSA) or
-# over three sets (random images, KIP). Random images check the protocol itself; with one image a class, three choices say
-# little. Look at the gains, too. By our training of the paper's network DM's images are 5.1 points better than random ones (86.1
-# and 81.0 % in the first table on MNIST). By this long one they are 3.0 points better (96.8 and 93.8 %; these are other sets,
+# class and 10,000 for ten, and the curves still rise. Random images check the protocol itself. By our training of the paper's network DM's images are
+# 5.1 points better than random ones on MNIST (86.1 and 81.0 %). By this long one they are 3.0 points better (96.8 and 93.8 %; these are other sets,
 # matched under augmentation).
+#
+# Our steps of DC, DSA, DM, MTT, KIP, herding and k-center agree with the published programs to rounding (one iteration in
+# float64, compared outside this repository). IDC and IDM are written after their papers and differ from the programs. IDC's
+# authors apply colour *and* crop to every matched batch (and cutout, except on MNIST with four images in one), where we draw one
+# of the three; their networks learn from augmented images, ours from plain ones; their tiles take nearest pixels, ours means of
+# four. IDM's authors always augment, keep a pool of networks, add a cross-entropy term, and do not cut the pixels to the grey
+# levels of real images; we do neither of the first three, and cut. Both step after each class, we after all.
 #
 # ## Summary
 #
-# - Condensation methods share one loop, and differ in what they make agree.
-# - Tune every method, and on nobody's images: a method with a bad step size is not a bad method.
+# - Condensation methods share one loop, and differ in what they make agree. Tune every method, and on nobody's images.
 # - The question is not which method leaks least, but which leaks least for what it is good for. So compare with real images at equal
-#   accuracy, and say who trained the models: a gain over random images depends on it.
-# - Beside a method stands what it starts from. Untouched tiles are the rival of IDC and IDM.
-# - Whoever is shown is exposed. A start from real images, and a choice of real images, gives these people away.
+#   accuracy, with what a method starts from, and say who trained the models.
+# - Whoever is shown is exposed: by a start from real images, and by a choice of real images.
 # - The fewer people share an image, the more it says about each of them.
 # - What a random choice can give away has a ceiling, by proof; a condensed set has none.
 #
@@ -823,7 +746,7 @@ study.figure(figure, "published_protocol",
 #
 # Those of which the text above gave a sentence or a picture only.
 
-# %%
+# %% tags=["appendix"]
 for name, table in at_the_end.items():
     print(name)
     display(table)

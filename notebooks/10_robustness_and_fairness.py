@@ -25,21 +25,19 @@
 # **Question.** What else changes when a model is trained on condensed images? Is it easier to fool, is it right less evenly over
 # the classes, and is the class that suffers also the one that leaks?
 #
-# A training set can be judged by four things: how *accurate* its models are, how much they *leak*, how *robust* they are against
-# images made to fool them, and how *fair*, that is, how evenly right over the classes. Chen et al. (2023) judge condensed
-# data by these four, and see harm in the last three. This notebook measures the last two on the models whose accuracy and leak are
-# known from notebooks 2, 6 and 9, and puts all four into one table.
+# Chen et al. (2023) judge condensed data by four things: how *accurate* its models are, how much they *leak*, how *robust* they are against
+# images made to fool them, and how *fair*, that is, how evenly right over the classes. They see harm in the last three. Here all four are measured on
+# the same models.
 #
-# **In this notebook you will learn**
+# **In this notebook you will learn** three ideas, each with a picture:
 #
-# 1. what an adversarial image is, and to make one from a single gradient;
-# 2. three attacks of growing strength, and a curve that says more than one number;
-# 3. how a model can look robust without being so, and three signs by which it is found out;
-# 4. what fairness between classes is, and how much of it is luck of a training or of an evaluation set;
-# 5. why both have to be compared at equal accuracy;
-# 6. whether the hardest class is the one that leaks most, and how little ten classes can say about it.
+# 1. *An adversarial image is one gradient away*; an attack that fails proves nothing, and robust may only mean less accurate.
+# 2. *Part of every unfairness is luck*, of a training or of an evaluation set, and it can be measured.
+# 3. *The hardest class need not be the one that leaks*, and ten classes say little about it.
 #
-# **You need** notebooks 1 to 3, 6 and 9, and to know what a gradient is. Reading takes three quarters of an hour; running takes
+# Then one picture has all four properties, here, on MNIST and on colour images. Tables for looking things up stand at the end of the page.
+#
+# **You need** notebooks 1 to 3, 6 and 9, and to know what a gradient is. Reading takes about 25 minutes; running takes
 # about a minute at the quick scale.
 #
 # > **Threat model.** There are two attackers. The one of notebook 6 asks who was a *member*, sees the outputs of one model, and holds the
@@ -79,7 +77,7 @@ from dcpriv_lib.external import files
 from dcpriv_lib.jobs import Training, each
 from dcpriv_lib.models.training import epochs_for
 from dcpriv_lib.results import against_chen, attack_tables, comparison, plots, tables, voice
-from dcpriv_lib.results.kept import committed
+from dcpriv_lib.results.kept import committed, committed_figure
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -87,8 +85,8 @@ study = Study(**parameters.check(globals()))
 # %% [markdown]
 # ## The models
 #
-# First the targets of notebook 2: models of all members, of random subsets and of condensed images. Everything below goes through
-# one list: a name, and the models of that name.
+# Everything below goes through one list: a name, and the models of that name. First the targets of notebook 2: models of all members, of
+# random subsets and of condensed images.
 
 # %%
 targets, M, N = study.results.load_models("targets"), study.members, study.non_members
@@ -101,10 +99,11 @@ made_of = {name: "all" if name == "original" else "real" if name.startswith("sub
 runs = len(models["original"])
 
 # %% [markdown]
-# Then the methods of notebook 9, and its choices of real images. Each condenses the members once for every run, with the settings
-# that it was compared with there; `DC-10` are ten images a class by gradient matching.
+# Then the methods of notebook 9, and its choices of real images, with the settings
+# that they were compared with there; `DC-10` are ten images a class by gradient matching. And because a less accurate model has less to lose,
+# models of few *real* images, of every class as many, that reach the accuracies in between.
 
-# %%
+# %% tags=["plumbing"]
 examined = study.results.load_table("leaks")             # of notebook 9
 examined.index = examined["method"] + "-" + examined["ipc"].astype(str)
 examined = examined[examined["ipc"] >= examined["ipc"].iloc[0]]
@@ -127,11 +126,7 @@ for name, (method, ipc, factor) in examined[["method", "ipc", "factor"]].iterrow
     made_of[name] = "real" if method in parameters.CORESETS else "condensed"
 models |= study.at_once(to_train)
 
-# %% [markdown]
-# A less accurate model has less to lose. So there must also be models of few *real* images, as many of every class, that
-# reach the accuracies in between. They are trained here, for as many optimiser steps as those of the methods.
-
-# %%
+# %% tags=["plumbing"]
 few_real, to_train = {size: f"{size} a class" for size in sizes}, {}
 for size, name in few_real.items():
     few = {run: study.choose_balanced(M, size, "real", size, run) for run in range(runs)}
@@ -155,17 +150,17 @@ def explain(ax, place="best"):
     ax.legend(fontsize=8, loc=place)
 
 # %% [markdown]
-# ## One adversarial image
+# ## Idea 1: an adversarial image is one gradient away
 #
 # Training moves the *weights* so that the loss gets smaller. Now keep the weights and move the *pixels*, so that the loss of the
-# true class $y$ gets larger. In which direction? That is what the gradient says. If every pixel of $x$ may move by at most
+# true class $y$ gets larger. If every pixel of $x$ may move by at most
 # $\varepsilon$, the loss of a linear model grows most when each moves by exactly $\varepsilon$, up or down, as the sign of its
 # gradient says. This is the *fast gradient sign method*, FGSM (Goodfellow, Shlens and Szegedy 2015):
 #
 # $$x' = x + \varepsilon\, \mathrm{sign}\big(\nabla_x \ell(x, y)\big) .$$
 #
 # We take the first `original` model and a non-member of which it is 99 % sure. Before you run the cell: how large must
-# $\varepsilon$ be for a picture in which you still see the digit?
+# $\varepsilon$ be until the model changes its mind, and do you still see the digit there?
 
 # %%
 theta = study.on_pixels(models[names[0]][:1])[0]         # takes pixels from 0 to 1
@@ -190,14 +185,9 @@ study.figure(figure, "one_adversarial_image",
 
 # %% [markdown]
 # In the left picture white pixels are to become lighter and black ones darker; grey ones do not matter. Above the others stands
-# what the model says, and how sure it is. It changes its mind while a person still sees the same digit.
-#
-# ### On which scale?
-#
-# The network was not trained on pixels from 0 to 1, but on *standardised* ones, less their mean and divided by their deviation.
-# On standardised pixels the same $\varepsilon$ is a different change, another one for every data set, and clipping to 0 to 1
-# destroys the picture. (A published benchmark of condensed sets does just that, so its $\varepsilon$ cannot be compared with
-# anybody's.) Here the standardisation is part of the network, so that $\varepsilon$ always means the same:
+# what the model says, and how sure it is. (The network was trained on *standardised* pixels, and the same $\varepsilon$ there is a different
+# change for every data set. So the standardisation is part of the network here: $\varepsilon$ always belongs to pixels from 0 to 1. A published
+# benchmark of condensed sets does otherwise, so its $\varepsilon$ cannot be compared with anybody's.)
 
 # %%
 deviation = study.split.scale[1].flatten().tolist()      # in grey levels, of every channel
@@ -205,21 +195,13 @@ print(f"epsilon = {epsilon:g} of a pixel from 0 to 1: {255 * epsilon:.1f} grey l
       f"of a standardised one: {', '.join(f'{epsilon * one:.1f}' for one in deviation)}")
 
 # %% [markdown]
-# ## Three attacks, and a curve
-#
-# **FGSM** takes one step. **PGD**, *projected gradient descent* (Madry et al. 2018), takes many small ones from a random start, and
+# **Stronger attacks, and a curve.** **PGD**, *projected gradient descent* (Madry et al. 2018), takes many small steps from a random start, and
 # after each returns to the box of all images within $\varepsilon$:
 #
 # $$x_{t+1} = \Pi_\varepsilon\big(x_t + \alpha\, \mathrm{sign}(\nabla_x \ell(x_t, y))\big) .$$
 #
-# **DeepFool** (Moosavi-Dezfooli et al. 2016) asks the other way round: what is the *nearest* image that the model takes for
-# something else? It treats the model as linear where the image is, walks to the nearest boundary, that to class $k$, and starts
-# again from there:
-#
-# $$r = \frac{|f_k|}{\|w_k\|^2}\, w_k, \qquad f_k = z_k - z_y, \quad w_k = \nabla_x f_k .$$
-#
-# All models get the same pictures, some non-members of every class. A picture that a model has wrong to begin with counts as wrong
-# at every $\varepsilon$.
+# All models get the same pictures, some non-members of every class. One number at one $\varepsilon$ can be chosen to please; a curve
+# cannot. Guess: will the curve of the most accurate model stay on top?
 
 # %%
 pictures = study.choose_balanced(N, n_pictures, "attacked")
@@ -237,10 +219,6 @@ for name, network in files.networks_on_pixels(*elsewhere)[0].items():
         one = robustness.examine(network, study.grey_pixels(pictures),
                                  study.labels[pictures], generator=draw, **how)
         found[name] = {key: value[None] for key, value in one.items()}
-
-# %% [markdown]
-# One number at one $\varepsilon$ can be chosen to please. A curve cannot. On the right is the same as a share of the pictures that
-# the model had right without an attack. Guess: will the curve of the most accurate model stay on top?
 
 # %%
 shown = [name for name in found if name not in few_real.values()]
@@ -265,11 +243,11 @@ study.figure(figure, "accuracy_by_epsilon",
 
 # %% [markdown]
 # Every curve falls to zero: none of these models was trained to withstand anything. PGD lies below FGSM, as a stronger attack
-# must. Which curve is whose does not matter here; the tables and the picture of robustness and accuracy below have the names.
+# must. (Which curve is whose does not matter here; a picture below has the names.)
 #
-# How far away is the nearest wrong picture? For each distance, the share of the right pictures that DeepFool has moved over a
-# boundary within it. (The distance is Euclidean, over all pixels together; a curve further to the right belongs to a more robust
-# model.)
+# **DeepFool** (Moosavi-Dezfooli et al. 2016) asks the other way round: how far away is the *nearest* image that the model takes for
+# something else? It treats the model as linear, walks to the nearest boundary, and starts again from there. A curve further to the right
+# belongs to a more robust model:
 
 # %%
 figure, ax = plt.subplots(figsize=(6.5, 3.6))
@@ -286,16 +264,11 @@ study.figure(figure, "deepfool_distances",
              f"{np.nanmedian(distances['original']):.2f}.")
 
 # %% [markdown]
-# ## Did the attacks work?
-#
-# A failed attack looks just like a robust model. If a model is so sure of itself that its gradient is zero, FGSM and PGD stand
-# still. Its gradients are *masked*; it is not robust. Three signs give it away (Athalye, Carlini and Wagner 2018): right pictures
-# without a gradient; pictures that survive even the largest $\varepsilon$, at which anything may be painted; and an attack
-# *without* gradients that flips what PGD could not.
-#
-# The last comes from *AutoAttack* (Croce and Hein 2020), the field's standard: its "Square" changes random squares and only looks
-# at the answers. Then the rest of AutoAttack tries what is left. It is slow, so it gets a few pictures only (`strong_pictures`),
-# fewer questions and fewer wrong classes to aim at than its authors give it, and the first model of each name.
+# **Did the attacks work?** A failed attack looks just like a robust model. If a model is so sure of itself that its gradient is zero,
+# FGSM and PGD stand still: its gradients are *masked*, and it is not robust. Three signs give it away (Athalye, Carlini and Wagner 2018):
+# right pictures without a gradient; pictures that survive even the largest $\varepsilon$; and an attack *without* gradients that flips
+# what PGD could not. The last comes from *AutoAttack* (Croce and Hein 2020): its "Square" changes random squares and only looks
+# at the answers. It is slow, so it gets a few pictures (`strong_pictures`) and the first model of each name.
 
 # %%
 few = pictures[np.linspace(0, len(pictures) - 1, strong_pictures).astype(int)]
@@ -319,15 +292,9 @@ at_the_end["masked gradients"] = study.table(pd.DataFrame(checks), "gradient_che
 voice.shown("gradient_checks", pd.DataFrame(checks))
 
 # %% [markdown]
-# Each attack in a row of the table (under "All tables") gets the pictures that the one before left right, at the $\varepsilon$ of the tables. Where the gradients are
-# "sound" and AutoAttack finds little that PGD missed, the curves above can be believed. (With so few pictures the rule is mild: it
-# calls a model masked only if more than luck speaks for it, and it is asked once for every row.)
-#
-# ## Robust, or only less accurate?
-#
-# The original model has more right to begin with, and more to lose. So the table, at the end, has the raw share and that of the right
-# pictures, and the picture shows every recipe as a point: how accurate (to the right), and how much of it survives PGD (up). The line joins
-# real images, as many of every class. What lies above the line withstands more than real images at equal accuracy do.
+# **Robust, or only less accurate?** The original has more right to begin with, and more to lose. In the picture every recipe is a point: how
+# accurate (to the right), and how much of it survives PGD (up). The line joins real images. What lies above the line withstands more
+# than real images at equal accuracy do.
 
 # %%
 at = epsilons.index(epsilon)
@@ -367,11 +334,10 @@ study.figure(figure, "robustness_and_accuracy",
              "right, right after PGD upwards, and a line through real images.")
 
 # %% [markdown]
-# ## Fairness: right for everybody alike?
+# ## Idea 2: part of every unfairness is luck
 #
 # A model that is right in 90 % of the cases may be right on 99 % of the ones and on 70 % of the eights. If a class is a kind of
-# people, that is unfair. Here the evaluation set is all non-members, and each class has a rate with its interval. The targets of
-# notebook 2, each beside the original in grey:
+# people, that is unfair. Here the evaluation set is all non-members. The targets of notebook 2, each beside the original in grey:
 
 # %%
 right = {name: some.logits[:, N].argmax(2) == y for name, some in models.items()}
@@ -393,7 +359,7 @@ study.figure(figure, "accuracy_by_class",
              "training sets, beside the original in grey.")
 
 # %% [markdown]
-# All training sets in one picture: how many points each class is above (blue) or below (red) the same class of the original.
+# And all training sets in one picture: how many points each class is above (blue) or below (red) the same class of the original.
 
 # %%
 accuracy = {name: of["accuracy"].to_numpy() for name, of in by_class.items()}
@@ -413,17 +379,14 @@ study.figure(figure, "classes_against_the_original",
              f"a class, from {above.min():+.0f} to {above.max():+.0f}.")
 
 # %% [markdown]
-# One number for it is the *spread*, the standard deviation of the accuracies $a_c$ over the $C$ classes, with the mean $\bar a$:
+# One number for it is the *spread*, the standard deviation of the accuracies $a_c$ over the $C$ classes; its ratio to the original's is
+# the *amplification*:
 #
 # $$s = \sqrt{\tfrac1C \sum_c (a_c - \bar a)^2} , \qquad \text{amplification} = \frac{s_{\mathrm{condensed}}}{s_{\mathrm{original}}} .$$
 #
-# An amplification above 1 says that the classes are treated less alike than by the original. Its interval resamples images and
-# runs.
-#
-# But part of every spread is luck. Another training would have other hard classes; another evaluation set, other hard images.
-# Both kinds of luck can be seen in the outputs: how much a class's accuracy differs between the runs of *one* recipe, and how
-# much its images differ. What is left is the classes' own. Guess: how large a part of a subset's spread is luck of the run, if
-# each run has a subset of its own?
+# But another training would have other hard classes; another evaluation set, other hard images. Both kinds of luck can be seen in the
+# outputs: how much a class's accuracy differs between the runs of *one* recipe, and how much its images differ. What is left is the
+# classes' own. Guess: how large a part of a subset's spread is luck of the run, if each run has a subset of its own?
 
 # %%
 def spread(of):
@@ -444,9 +407,6 @@ for name, of in right.items():
 spreads = pd.DataFrame(rows)
 at_the_end["fairness"] = study.table(spreads, "fairness")
 voice.shown("fairness", spreads)
-
-# %% [markdown]
-# How large a part of each spread is luck? In the picture every bar is the squared spread of one run, as three shares.
 
 # %%
 parts = ["luck of the run", "luck of the evaluation set", "classes"]
@@ -469,21 +429,17 @@ if len(known):                                           # not of single runs
                              for part in parts[:2]) + " of the squared spread.")
 
 # %% [markdown]
-# With sixty images a class the evaluation set alone makes a
-# spread of several points, so small differences mean nothing. Where all runs share one condensed set (`condensed_sets = 1` in
-# notebook 2), "luck of the run" is that of the training alone; what another condensation would have changed is counted with the
-# classes. And models of few images are less accurate, which by itself leaves more room for a spread: an amplification is a
-# finding about *condensing* only if real images at equal accuracy do not show it too. Real images stand in the last rows, for
-# comparison.
+# With sixty images a class the evaluation set alone makes a spread of several points. (Where all runs share one condensed set, what
+# another condensation would have changed is counted with the classes.) And less accurate models have more room for a spread: an
+# amplification is a finding about *condensing* only if real images at equal accuracy, in the last rows, do not show it too.
 #
-# ## Joined: is the hardest class the one that leaks?
+# ## Idea 3: is the hardest class the one that leaks?
 #
-# For the methods the leak is that of notebook 9, class by class, where the attacker condenses too and coins decide about
-# members. The targets of notebook 2 are asked by notebook 6's best attacks. Part of what it finds in a class is luck of the
-# split. Shadow models saw nobody here, so their AUC is pure luck; we subtract it. For the original there is a better witness,
-# the reference models of notebook 6, each a target of the others.
+# For the methods the leak is that of notebook 9, class by class. The targets of notebook 2 are asked by notebook 6's best attacks. Part of
+# what these find in a class is luck of the split. Shadow models saw nobody here, so their AUC is pure luck; we subtract it. For the original there is a better
+# witness, the reference models of notebook 6, each a target of the others.
 
-# %%
+# %% tags=["plumbing"]
 pool, is_member, labels = study.pool, study.is_member, study.labels[study.pool].numpy()
 trained, shadows = study.results.load_models("references"), study.results.load_models("shadows")
 member = membership_matrix(len(pool), len(trained), study.rng("pool"))
@@ -494,7 +450,7 @@ best = examination.best_attacks(every_model, suites.CANDIDATES)  # by measure
 prepared = {name: suites.STRONG[name](references) for name in dict.fromkeys(best.values())}
 print(f"the AUC is read by {best['auc']}, rates by {best['tpr']}")
 
-# %%
+# %% tags=["plumbing"]
 asked = {(name, run): Answers(logits[pool], labels, logits[study.attacker],
                               study.labels[study.attacker].numpy())
          for name, some in (models | {"unrelated": shadows}).items()
@@ -582,16 +538,61 @@ study.figure(figure, "correlations_of_classes",
              + "; ".join(f"{title}: {n} lie above 0" for title, n in above.items()) + ".")
 
 # %% [markdown]
-# **What it does not show.** Ten classes are ten points, and an interval over ten points is wide: only a very strong relation can
-# be detected. Each point is itself uncertain, the leak most of all, and noise in the points pulls every correlation towards
-# zero. A single interval without zero says little, and a whole column of one sign says more. And a correlation between classes
+# **What it does not show.** Ten classes are ten points: only a very strong relation can be detected, and noise in the points pulls every
+# correlation towards zero. A single interval without zero says little, a whole column of one sign says more. And a correlation between classes
 # says nothing about people: the exposed ones of notebook 6 are single images in all classes.
 #
-# ## The verdict
+# ## Four properties, one picture
 #
-# Chen et al. (2023) can be quoted with three sentences; their abstract has no numbers. The rules are fixed: a 95 % interval on
-# one side of "no effect" gives a verdict, any other "no difference detected". "At equal accuracy" compares with the line of the
-# real images.
+# Accuracy on the non-members; leak as the AUC of the attack (for the methods that of notebook 9, whose attacker condenses too); robustness as
+# the share of right pictures that withstand PGD; fairness as the spread over the classes. Grey is the original, blue are real images, green are
+# condensed ones. Which green row lies apart from all blue ones of its accuracy?
+
+# %%
+rows = []
+for name, of in right.items():
+    row = {"accuracy": metrics.mean_rate(of)}
+    row["leak"] = judged.loc[name, ["auc" + end for end in ends]]
+    row["TPR"] = judged.loc[name, ["tpr_at_0.01" + end for end in ends]]
+    row["withstands"] = (metrics.mean_rate(pgd[name], among=found[name]["clean"])
+                         if name in found else (np.nan,) * 3)
+    row["spread"] = metrics.bootstrap(spread, [of], y, study.rng("spread", name))
+    rows.append({"trained on": name, "runs": len(of)} | {
+        measure + end: value for measure, triple in row.items()
+        for end, value in zip(ends, triple)})
+properties = pd.DataFrame(rows)
+study.results.save("properties", properties)
+titles = {"accuracy": "accuracy", "leak": "leak (AUC)", "TPR": "TPR at 1 % FPR",
+          "withstands": f"withstands PGD, epsilon {epsilon:g}", "spread": "spread over classes"}
+texts = properties[["trained on", "runs"]].assign(**{
+    title: tables.rates(properties, measure) for measure, title in titles.items()})
+at_the_end["four properties"] = study.table(texts, "four_properties")
+voice.shown("four_properties", texts)
+
+# %%
+better = {"accuracy": "right is better", "leak": "left is better",
+          "withstands": "right is better", "spread": "left is better"}
+figure, axes = plt.subplots(1, 4, figsize=(11, 0.35 * len(properties) + 1), sharey=True)
+for ax, (measure, which) in zip(axes, better.items()):
+    values = 100 * properties[[measure, f"{measure}_low", f"{measure}_high"]].to_numpy()
+    for i, (row, name) in enumerate(zip(values, properties["trained on"])):
+        plots.intervals(ax, *row[:, None], [""], colour[made_of[name]], len(values) - 1 - i)
+    ax.set(yticks=range(len(values))[::-1], title=f"{measure}: {which}",
+           yticklabels=map(plots.in_figure, properties["trained on"]),
+           xlabel={"leak": "AUC (%)", "spread": "points"}.get(measure, "%"))
+axes[1].axvline(50, color="0.6", linestyle=":", linewidth=1)
+study.figure(figure, "four_properties",
+             f"Intervals of accuracy, leak, robustness and spread, a row for each of "
+             f"{len(properties)} training sets; grey is the original, blue real, green "
+             "condensed.")
+
+# %% [markdown]
+# Read a row from left to right: that is what this training set costs and gives. Where a green row lies beside a blue one of the same accuracy,
+# condensing changed nothing that counts here. A model that leaks less because it learned less stands left in the first panel too.
+#
+# **The verdict.** Chen et al. (2023) can be quoted with three sentences; their abstract has no numbers. The rules are fixed: a 95 % interval on
+# one side of "no effect" gives a verdict, any other "no difference detected". "At equal accuracy" compares with the line of the real
+# images. For how many training sets was which verdict given?
 
 # %%
 def kept(of, clean, other, other_clean):
@@ -614,107 +615,59 @@ claims = against_chen.chen_claims(measured)
 at_the_end["Chen et al., set by set"] = study.table(claims, "chen_claims_by_set",
                                                     against_chen.chen_luck(measured))
 
-# %% [markdown]
-# In short, for how many training sets which verdict was given. (Look at the controls, too: what holds for real images at equal
-# accuracy is no finding about condensing. And where all verdicts of a control are on one side, that says more than each of
-# them.)
-
 # %%
 study.table(against_chen.chen_in_short(claims), "chen_claims")
 
 # %% [markdown]
-# ## Four properties, one table
+# Look at the controls, too: what holds for real images at equal accuracy is no finding about condensing. And where all verdicts of a
+# control are on one side, that says more than each of them.
 #
-# Accuracy on the non-members; leak as the AUC of the attack, and members found at 1 % false alarms (for the methods those of
-# notebook 9, whose attacker condenses too); robustness as the share of right pictures that withstand PGD; fairness as the spread
-# over the classes.
-
-# %%
-rows = []
-for name, of in right.items():
-    row = {"accuracy": metrics.mean_rate(of)}
-    row["leak"] = judged.loc[name, ["auc" + end for end in ends]]
-    row["TPR"] = judged.loc[name, ["tpr_at_0.01" + end for end in ends]]
-    row["withstands"] = (metrics.mean_rate(pgd[name], among=found[name]["clean"])
-                         if name in found else (np.nan,) * 3)
-    row["spread"] = metrics.bootstrap(spread, [of], y, study.rng("spread", name))
-    rows.append({"trained on": name, "runs": len(of)} | {
-        measure + end: value for measure, triple in row.items()
-        for end, value in zip(ends, triple)})
-properties = pd.DataFrame(rows)
-study.results.save("properties", properties)
-titles = {"accuracy": "accuracy", "leak": "leak (AUC)", "TPR": "TPR at 1 % FPR",
-          "withstands": f"withstands PGD, epsilon {epsilon:g}", "spread": "spread over classes"}
-study.table(properties[["trained on", "runs"]].assign(**{
-    title: tables.rates(properties, measure) for measure, title in titles.items()}),
-    "four_properties")
-
-# %%
-better = {"accuracy": "right is better", "leak": "left is better",
-          "withstands": "right is better", "spread": "left is better"}
-figure, axes = plt.subplots(1, 4, figsize=(11, 0.35 * len(properties) + 1), sharey=True)
-for ax, (measure, which) in zip(axes, better.items()):
-    values = 100 * properties[[measure, f"{measure}_low", f"{measure}_high"]].to_numpy()
-    for i, (row, name) in enumerate(zip(values, properties["trained on"])):
-        plots.intervals(ax, *row[:, None], [""], colour[made_of[name]], len(values) - 1 - i)
-    ax.set(yticks=range(len(values))[::-1], title=f"{measure}: {which}",
-           yticklabels=map(plots.in_figure, properties["trained on"]),
-           xlabel={"leak": "AUC (%)", "spread": "points"}.get(measure, "%"))
-axes[1].axvline(50, color="0.6", linestyle=":", linewidth=1)
-study.figure(figure, "four_properties",
-             f"Intervals of accuracy, leak, robustness and spread, a row for each of "
-             f"{len(properties)} training sets; grey is the original, blue real, green "
-             "condensed.")
-
-# %% [markdown]
-# Grey is the original, blue are real images, green are condensed ones. Read a row from left to right: that is what this training
-# set costs and gives. Where a green row lies beside a blue one of the same accuracy, condensing changed nothing that counts here;
-# only where it lies apart from all blue ones did it. A model that leaks less because it learned less will stand left in the first
-# panel too.
+# ### On MNIST
 #
-# ## On MNIST
-#
-# All of the above is a minute's work on small digits. The same from the committed run of the profile `mnist-small`, where 15,000
-# people train the original and all methods condense them:
+# The committed run of the profile `mnist-small`, where 15,000 people train the original and all methods condense them:
 
 # %%
-tables.shown(committed("mnist-small", "four_properties")[0])
+committed_figure("mnist-small", "four_properties",
+                 "Intervals of accuracy, leak, robustness and spread on MNIST, a row a "
+                 "training set. The original is the most accurate, leaks most and is the most "
+                 "even; k-center and KIP-labels are the easiest to fool.")
 
 # %%
-tables.shown(committed("mnist-small", "chen_claims")[0])
+of_mnist = committed("mnist-small", "four_properties")[0]
+at_the_end["four properties, MNIST"] = tables.shown(of_mnist)
+at_the_end["Chen et al., MNIST"] = tables.shown(committed("mnist-small", "chen_claims")[0])
+voice.shown("four_properties", of_mnist)
 
 # %% [markdown]
 # The spread over the classes is many times the original's in every condensed set, 3.50 to 22.98 times, so the sentence about
 # fairness is supported. That is mostly not condensing: models of 5 to 100 real images a class have 3.88 to 25.61 times the
 # original's. At equal accuracy three of the twelve condensed sets, of IDC and IDM, are less fair than real images and none is
-# fairer; one is less robust and none is more robust. So the exceptions are few, and all are on the bad side. Two training sets
-# are out of line in robustness: k-center, which picks the oddest images of every class, and KIP with labels that move
-# (`KIP-labels`), whose models fall to a small change of the pixels. The attacks call their gradients sound, so this is no
-# artefact of masking, which would err to the other side.
+# fairer; one is less robust and none is more robust. Two training sets are out of line in robustness: k-center, which picks the oddest
+# images of every class, and KIP with labels that move (`KIP-labels`), whose models fall to a small change of the pixels. Their
+# gradients are sound, so this is no artefact of masking.
 #
-# ## On colour images
+# ### On colour images
 #
-# Digits are easy, and models of thousands of them hardly know anybody by heart. The profile `cifar-small` has 1,000 members among
+# Models of thousands of digits hardly know anybody by heart. The profile `cifar-small` has 1,000 members among
 # 4,000 photographs (CIFAR-10, JPEG copy: its images were compressed anew, so its numbers are not those of CIFAR-10 itself). The
 # original has nearly all of its members right and four of ten others, so there is much to leak.
 
 # %%
-tables.shown(committed("cifar-small", "four_properties")[0])
-
-# %%
-tables.shown(committed("cifar-small", "chen_claims")[0])
+of_cifar = committed("cifar-small", "four_properties")[0]
+at_the_end["four properties, CIFAR-10"] = tables.shown(of_cifar)
+at_the_end["Chen et al., CIFAR-10"] = tables.shown(committed("cifar-small", "chen_claims")[0])
+voice.shown("four_properties", of_cifar)
 
 # %% [markdown]
 # Where the original is overfitted, it is the one that is easily fooled, and condensing helps against that. But so does training
 # on as few real images: at equal accuracy no difference was detected. And the leak goes down with the number of images, not with
 # condensing.
-
-# %% [markdown]
+#
 # ## Summary
 #
-# - An adversarial image is one gradient away. Models that were not trained to withstand it fall to zero, and a curve over $\varepsilon$ says how fast.
+# - An adversarial image is one gradient away, and a curve over $\varepsilon$ says how fast a model falls. $\varepsilon$ belongs to pixels
+#   from 0 to 1.
 # - An attack that fails proves nothing; look for masked gradients before calling a model robust.
-# - $\varepsilon$ belongs to pixels from 0 to 1. On standardised pixels it means something else for every data set.
 # - Part of every unfairness is luck of a training or of an evaluation set. Measure it, or it will be taken for a finding.
 # - Robustness and fairness, like privacy, are to be compared at equal accuracy.
 # - Ten classes cannot say much about how two properties hang together.
@@ -746,7 +699,7 @@ tables.shown(committed("cifar-small", "chen_claims")[0])
 #
 # Those of which the text above gave a sentence or a picture only.
 
-# %%
+# %% tags=["appendix"]
 for name, table in at_the_end.items():
     print(name)
     display(table)

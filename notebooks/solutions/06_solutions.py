@@ -37,7 +37,7 @@ from dcpriv_lib import metrics, parameters
 from dcpriv_lib.attacks import lira, rmia, signals
 from dcpriv_lib.attacks.shadow_models import membership_matrix
 from dcpriv_lib.evaluation import examination
-from dcpriv_lib.results import tables, verdicts
+from dcpriv_lib.results import plots, tables, verdicts
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -97,7 +97,17 @@ ax.set_xticks(counts, counts, minor=False)
 ax.minorticks_off()
 ax.axhline(50, color="0.6", linestyle=":")
 ax.legend(fontsize=8)
-plt.show()
+plots.show(figure, "how_many_models",
+           "AUC on the original against the number of reference models, a line an attack: "
+           + "; ".join(f"{name} from {100 * found[counts[0]][name][0]:.1f} to "
+                       f"{100 * found[counts[-1]][name][0]:.1f} %" for name in found[counts[0]])
+           + ".")
+
+# %%
+for name in found[counts[0]]:
+    enough = next((first for first in counts if found[first][name][1] > 0.5), None)
+    print(f"{name} is distinguishable from guessing",
+          f"with {enough} reference models." if enough else "with none of these numbers.")
 
 # %% [markdown]
 # The attacks with one variance for everybody, with priors, and RMIA start well with four models. A variance of each image's
@@ -118,6 +128,10 @@ def attack_reference(j):
 score = lira.online(phi, member, target_phi, fixed_variance=True)
 auc = {f"reference {j}": attack_reference(j) for j in range(min(attacked, len(member)))}
 auc["original"] = metrics.auc(score, is_member, study.rng("attack original"))
+of_references = [found[0] for name, found in auc.items() if name != "original"]
+print(f"The AUCs of {len(of_references)} reference models lie between "
+      f"{min(of_references):.1%} and {max(of_references):.1%}; "
+      f"that of the original is {auc['original'][0]:.1%}.")
 pd.Series({name: tables.percent(*found) for name, found in auc.items()}, name="AUC").to_frame()
 
 # %% [markdown]
@@ -190,6 +204,10 @@ for name, rows in (("all", everybody), (f"without the {removed} most vulnerable"
     auc = metrics.auc(score[rows], is_member[rows], rng)
     found[name] = {"n": is_member[rows].sum(), "TPR at 1 % FPR": tables.percent(*tpr),
                    "AUC": tables.percent(*auc)}
+before, after = found.values()
+print(f"Without the {removed} most vulnerable members the TPR at 1 % FPR goes from "
+      f"{before['TPR at 1 % FPR']} to {after['TPR at 1 % FPR']}, and the AUC from "
+      f"{before['AUC']} to {after['AUC']}.")
 pd.DataFrame(found).T.rename_axis("members")
 
 # %% [markdown]

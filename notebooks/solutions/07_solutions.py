@@ -40,7 +40,7 @@ from dcpriv_lib.attacks.shadow_models import membership_matrix
 from dcpriv_lib.condensation import condense
 from dcpriv_lib.evaluation import examination
 from dcpriv_lib.jobs import Training, each
-from dcpriv_lib.results import tables, verdicts
+from dcpriv_lib.results import plots, tables, verdicts
 from dcpriv_lib.study import Study
 
 study = Study(**parameters.check(globals()))
@@ -74,9 +74,13 @@ def mean_auc(models, name):
     return examination.examine(scores, some.is_member, ~some.is_member)["auc"]
 
 counts = range(6, n_models + 1, 2)
-pd.DataFrame({name: {models: f"{100 * mean_auc(models, name):.1f} %" for models in counts}
-              for name in ("LiRA online, fixed variance", "Bayesian LiRA", "RMIA online")}
-             ).rename_axis("models")
+grown = pd.DataFrame({name: {models: mean_auc(models, name) for models in counts} for name in (
+    "LiRA online, fixed variance", "Bayesian LiRA", "RMIA online")}).rename_axis("models")
+gained = grown.iloc[-1] - grown.iloc[0]
+print(f"From {counts[0]} to {counts[-1]} models the AUC changes most for {gained.idxmax()}, "
+      f"by {100 * gained.max():+.1f} points, and least for {gained.idxmin()}, by "
+      f"{100 * gained.min():+.1f}.")
+grown.map("{:.1%}".format)
 
 # %% [markdown]
 # Attacks that need a mean and a variance of every image gain with each pair of models; those with a prior, and RMIA, are
@@ -135,7 +139,12 @@ share, low, high = 100 * np.array([recovered(snapshot) for snapshot in stages.va
 figure, ax = plt.subplots(figsize=(5, 3))
 ax.errorbar(list(stages), share, (share - low, high - share), marker="o", capsize=3)
 ax.set(xlabel="iterations", ylabel="nearest member is its start (%)", ylim=(0, 105))
-plt.show()
+plots.show(figure, "how_long_the_start_stays",
+           "Share of synthetic images whose nearest member is the one that they started from, "
+           f"against iterations: {share[0]:.0f} % before the first and {share[-1]:.0f} % after "
+           f"{max(stages)}.")
+print(f"After {max(stages)} updates {share[-1]:.0f} % of the images are still next to the "
+      "member that they started from.")
 
 # %% [markdown]
 # At the start all of them are published images. The curve shows how many updates, with this step size, it takes to move

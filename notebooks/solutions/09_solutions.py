@@ -80,10 +80,14 @@ def row(name, sets, shown_by=None):
 # %%
 def change(title, name, before):
     """How a column changes from one kind of sets to another: in words, and in points."""
-    found = examination.over_pairs(by_set[name][title] - by_set[before][title])
-    word = ("higher" if found[1] > 0 else "lower" if found[2] < 0
-            else "no difference detected")
-    return word, f"{title}: {word}, {tables.points(*found)}"
+    moved = by_set[name][title] - by_set[before][title]
+    found = examination.over_pairs(moved)
+    what = title if title in ("accuracy", "AUC") else f"AUC {title}"
+    if not found[1] <= 0 <= found[2]:
+        word = "higher" if found[1] > 0 else "lower"
+        return word, f"The {what} is {word} ({tables.points(*found)})."
+    return "", (f"No difference in the {what} was detected ({tables.points(*found)}; "
+                f"detectable: {100 * examination.detectable(moved):.1f} points).")
 
 def condensed(name, settings):
     """The synthetic sets of all halves."""

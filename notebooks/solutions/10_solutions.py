@@ -66,7 +66,9 @@ for ax, e in zip(axes, epsilons):
         p = theta(moved).softmax(1)[0]
     plots.images(ax, moved, 1,
                  f"$\\varepsilon$ = {e:g}\n\"{study.classes[p.argmax()]}\", {p.max():.0%}")
-plt.show()
+plots.show(figure, "one_image_for_a_condensed_model",
+           f"One picture at {len(epsilons)} values of epsilon from {min(epsilons):g} to "
+           f"{max(epsilons):g}, with what a condensed model says above each.")
 
 # %% [markdown]
 # Does it take a larger $\varepsilon$ than the original, or a smaller one? One picture decides nothing, so ask all of them: which is the

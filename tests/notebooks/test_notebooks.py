@@ -87,7 +87,7 @@ def test_cells_read_as_the_experiment(path):
         r"|DCPRIV|results/|open\("
     )
     assert not [source for source in lesson if plumbing.search(source)]
-    assert sum(len(re.findall(r"^\s*def ", source, flags=re.M)) for source in lesson) <= 7
+    assert sum(len(re.findall(r"^\s*def ", source, flags=re.M)) for source in lesson) <= 5
 
 
 @every_stage

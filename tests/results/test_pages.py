@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
 from dcpriv_lib.engine import checksums
@@ -96,6 +96,14 @@ def test_a_table_has_a_place_to_link_to_and_its_numbers(built):
 def test_folded_code_is_there_and_named(built):
     folds = built[0].article.find_all("summary")
     assert ["parameters" in one.text for one in folds] == [True] and "aria-label" not in folds[0].attrs
+
+
+def test_of_an_appendix_the_outputs_are_folded_too():
+    told = [new_output("stream", text="a table")]
+    cells = [new_code_cell("show()", outputs=told, metadata={"tags": [tag]}) for tag in ("plumbing", "appendix")]
+    code = sources.fold(new_notebook(cells=[new_markdown_cell("#"), *cells])).cells[1:]
+    page = sources._Page("06_page", None, set(), set())
+    assert [one.metadata["tags"] for cell in code for one in page.cells(cell)] == [["hide-input"], ["hide-cell"]]
 
 
 def test_a_work_is_linked_to_the_bibliography_and_one_that_is_not_there_is_left(built):

@@ -46,15 +46,18 @@ def page(
 
 
 def fold(notebook: NotebookNode) -> NotebookNode:
-    """Return a copy in which the code that a reader need not see is marked: parameters, imports, and "plumbing"."""
+    """Return a copy in which what a reader need not see is marked: the code of parameters, imports, and "plumbing", and
+    of "appendix" the outputs too."""
     notebook = NotebookNode(notebook | {"cells": [NotebookNode(cell) for cell in notebook.cells]})
     begun = False  # until the first text after the title, there are only parameters and imports
     for number, cell in enumerate(notebook.cells):
         begun = begun or (cell.cell_type == "markdown" and number > 0)
         tags = cell.metadata.get("tags", [])
-        if cell.cell_type == "code" and (not begun or "plumbing" in tags):
+        if cell.cell_type == "code" and (not begun or {"plumbing", "appendix"} & {*tags}):
             what = (
-                "parameters"
+                "all tables"
+                if "appendix" in tags
+                else "parameters"
                 if "parameters" in tags
                 else "parameters of this run"
                 if "injected-parameters" in tags
@@ -90,7 +93,8 @@ class _Page:
         metadata = {"anchors": [f"table-{name.replace('/', '-')}" for name in names]}
         if folded := cell.metadata.get("folded"):
             prompts = {f"code_prompt_{verb.lower()}": f"{verb} {folded}" for verb in ("Show", "Hide")}
-            metadata |= {"tags": ["hide-input"], "mystnb": prompts}
+            whole = "appendix" in cell.metadata["tags"]
+            metadata |= {"tags": ["hide-cell" if whole else "hide-input"], "mystnb": prompts}
         source, outputs = cell.source.removeprefix("# NBVAL_CHECK_OUTPUT\n"), []
         for output in _joined(cell.get("outputs", [])):
             picture = output.get("data", {}).get(PNG)
