@@ -111,7 +111,7 @@ member = membership_matrix(len(pool), n_references, study.rng("pool"))  # [model
 print(f"member: {member.shape[0]} models x {member.shape[1]:,} images; "
       f"each image is in {set(member.sum(0).tolist())}")
 
-# %%
+# %% tags=["plumbing"]
 figure, ax = plt.subplots(figsize=(6, 2.2))
 ax.imshow(member[:16, :60], cmap="Greys", aspect="auto", interpolation="nearest")
 ax.set(xlabel="image in the pool (the first 60)", ylabel="reference model",
@@ -143,7 +143,7 @@ references = study.references(member, models, shift)
 # A probability of one half is $\phi = 0$; 0.999 is about 7, 0.001 about -7. Here is how far outputs of models without an image are from
 # their mean on both scales. The line is the bell curve of the same spread. Which of the two does a bell curve describe?
 
-# %%
+# %% tags=["plumbing"]
 close = []                               # share near the mean
 figure, axes = plt.subplots(1, 2, figsize=(8, 2.4))
 for ax, values, name in zip(axes, (references.p, references.phi), ("$p_y$", r"$\phi$")):
@@ -172,7 +172,7 @@ phi = references.phi[:, :, 0]                            # [models, n]
 gap = (mu_in - mu_out) / np.sqrt((sigma_in**2 + sigma_out**2) / 2)                     # [n]
 most, least = np.argsort(-gap)[:4], np.argsort(np.abs(gap))[:4]
 
-# %%
+# %% tags=["plumbing"]
 figure, axes = plt.subplots(2, 8, figsize=(11, 3.8), height_ratios=(1, 1.4))
 low, high = phi[:, [*most, *least]].min(), phi[:, [*most, *least]].max()
 for (above, below), x in zip(axes.T, [*most, *least]):
@@ -253,7 +253,7 @@ pd.DataFrame({name: {"phi of the target": target_phi[x].round(2),
 # LiRA is that of BaVarIA, 2026; `lira.bayesian` has the formulas.) Here it is with all reference models and with four, for the
 # vulnerable member. Both curves say "member" where the score is above 0.
 
-# %%
+# %% tags=["plumbing"]
 x, four = people["a vulnerable member"], slice(0, 4)
 grid = np.linspace(target_phi[x] - 12, target_phi[x] + 6, 200)
 figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), sharey=True)
@@ -295,7 +295,7 @@ print("AUC by a:", {value: round(auc, 3) for value, auc in by_a.items()}, "-> a 
 # For the same vulnerable member: the histogram shows $p_y(z \mid \theta) / p(z)$ of the attacker's images $z$, the line the
 # member's own ratio. The score is the share of the $z$ to its left.
 
-# %%
+# %% tags=["plumbing"]
 x = people["a vulnerable member"]
 target_p = signals.true_class(targets.named("original")[0][pool], labels)
 other_p = signals.true_class(targets.named("original")[0][study.attacker], other_labels)
@@ -374,7 +374,7 @@ texts = verdicts.examined_cells(examined)
 at_the_end["every model a target"] = study.table(texts, "every_model", verdicts.luck(examined))
 voice.shown("every_model", texts)
 
-# %%
+# %% tags=["plumbing"]
 measures = {m: name for m, name in examination.MEASURES.items()
             if examined[f"{m}_p"].notna().any()}
 figure, axes = plt.subplots(1, len(measures), figsize=(1 + 4 * len(measures), 3.4), sharey=True)
@@ -396,7 +396,7 @@ study.figure(figure, "every_model",
 # **Against the targets.** Every target of notebook 2, asked about everybody in the pool; and, as a control, an *unrelated* model: the
 # first shadow model, which was trained on nobody here. (Models made elsewhere join them, if `extra_targets` names any.)
 
-# %%
+# %% tags=["plumbing"]
 def ask(logits):                                         # [N, queries, classes]
     return Answers(logits[pool], labels, logits[study.attacker], other_labels)
 
@@ -441,7 +441,7 @@ at_the_end["balanced accuracy of a threshold chosen by somebody who knows the an
 # particular. One that names ten people and is right each time does. Here are two made-up attacks of the same AUC, 60 %. One moves
 # everybody's score a little. The other knows one member in five for certain and nothing of the rest.
 
-# %%
+# %% tags=["plumbing"]
 fpr = np.geomspace(1e-4, 1, 200)
 shift_of_all = np.sqrt(2) * ndtri(0.6)     # between two unit Gaussians it gives an AUC of 60 %
 curves = {"everybody a little": ndtr(ndtri(fpr) + shift_of_all),
@@ -463,7 +463,7 @@ study.figure(figure, "same_auc",
 # So how many members do the attacks find while they accuse 1 % of the others? (Guessing finds 1 %. Where fewer than five of the non-members may be
 # accused, no interval can be trusted, and no rate is printed.)
 
-# %%
+# %% tags=["plumbing"]
 low_fpr = attack_tables.at_low_fpr(judged)
 at_the_end["attacks on the targets"] = study.table(low_fpr, "strong_attacks")
 voice.shown("strong_attacks", low_fpr)
@@ -472,7 +472,7 @@ voice.shown("strong_attacks", low_fpr)
 at_1_percent = low_fpr.pivot(index="attack", columns="target", values="TPR at 1 % FPR")
 at_the_end["TPR at 1 % FPR"] = at_1_percent.reindex(**order).fillna("-")
 
-# %%
+# %% tags=["plumbing"]
 shown = ("loss threshold", "shadow classifier", "Bayesian LiRA", "RMIA online")
 first = judged.groupby("target", sort=False)["run"].min()                    # of every target
 figure, axes = plots.panels(len(first))
@@ -493,7 +493,7 @@ study.figure(figure, "roc_log",
 # **Who is accused?** These are the ten people of the pool with the highest score of LiRA, for the original and for a condensed model. A tick
 # marks a member, a cross a false accusation. A guesser names five members of ten on average.
 
-# %%
+# %% tags=["plumbing"]
 ours = [name for name in targets.table["target"].unique() if not name.startswith("subset")]
 accusers = [name for name in first.index if name in ours][:2]
 right = {}                                               # members of the ten
@@ -517,7 +517,7 @@ study.figure(figure, "accused",
 #
 # The attacker accuses at the threshold of 1 % false positives. Guess: of the people accused in that city, how many were in the data?
 
-# %%
+# %% tags=["plumbing"]
 def precision_row(target, attack):
     score = scores[target, first[target], attack]
     accused = score > metrics.threshold_at_fpr(score, is_member, 0.01)
@@ -581,7 +581,7 @@ voice.shown("precision_at_priors", rows)
 #
 # $$\mathrm{TPR} \le e^{\varepsilon}\,\mathrm{FPR}, \qquad 1 - \mathrm{FPR} \le e^{\varepsilon}\,(1 - \mathrm{TPR}).$$
 
-# %%
+# %% tags=["plumbing"]
 figure, ax = plt.subplots(figsize=(5, 4))
 plots.epsilon_walls(ax, (1, 2, 4))
 for attack in ("Bayesian LiRA", "loss threshold per class"):
@@ -600,7 +600,7 @@ study.figure(figure, "epsilon_walls",
 # $$\varepsilon \ge \max\left( \ln \frac{\mathrm{TPR}_{\mathrm{low}}}{\mathrm{FPR}_{\mathrm{high}}},\;
 # \ln \frac{1 - \mathrm{FPR}_{\mathrm{high}}}{1 - \mathrm{TPR}_{\mathrm{low}}} \right).$$
 
-# %%
+# %% tags=["plumbing"]
 half = is_member.sum() // 2
 print("smallest over the runs; no attack on so few people could prove more than "
       f"{auditing.lower_bound(half, half, 0, half):.2f}")

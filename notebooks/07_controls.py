@@ -208,7 +208,7 @@ of_dose = study.at_once({dose: partial(fewer, dose) for dose in doses})
 share = {name: used.sum(1) / member.sum(1) for name, used in chosen.items()}  # n/N
 ceilings = {name: controls.ceiling(*used.sum(1)[:1], member[0].sum())
             for name, used in chosen.items()}
-print("; ".join(f"{name}: an AUC of at most {most:.2%}" for name, most in ceilings.items()))
+print("\n".join(f"{name}: an AUC of at most {most:.2%}" for name, most in ceilings.items()))
 
 # %% [markdown]
 # Now four attacks on all models, about everybody but the canaries. Guess: in which recipes will the AUC be above 50 %?
@@ -223,7 +223,7 @@ average = pd.DataFrame([
 average["ceiling"] = average["trained on"].map(ceilings)
 study.results.save("controls", average)
 
-# %%
+# %% tags=["plumbing"]
 texts = verdicts.examined_cells(average)
 at_the_end["four attacks"] = study.table(texts, "controls", verdicts.luck(average))
 voice.shown("controls", texts)
@@ -254,7 +254,7 @@ leak = {measure: {name: leaks(name, measure) for name in models} for measure in 
 accuracy = {name: signals.accuracies(trained.logits[:, pool], labels, outside)
             for name, trained in models.items()}         # on the non-members of each model
 
-# %%
+# %% tags=["plumbing"]
 figure, ax = plt.subplots(figsize=(7, 3.6))
 line = [f"{size} members a class" for size in sorted(sizes)] + ["all members"]
 ax.plot([100 * accuracy[name].mean() for name in line],
@@ -277,7 +277,7 @@ study.figure(figure, "leak_and_accuracy",
     f"{name} {100 * accuracy[name].mean():.1f} and {100 * leak['auc'][name].mean():.1f} %"
     for name in models) + ". A line joins real images, dashes are their ceilings.")
 
-# %%
+# %% tags=["plumbing"]
 compared = []
 for start in starts:
     name = f"condensed from {start}"
@@ -311,7 +311,7 @@ voice.shown("equal_accuracy", compared)
 # wrongly. It is the TPR at 0 % FPR. Which recipe should expose the canaries: all members, a hundred real images, or a hundred
 # condensed ones?
 
-# %%
+# %% tags=["plumbing"]
 canaries = pd.DataFrame([
     {"trained on": name} | examination.examine_by(
         best, of_attacks, member & canary, ~member & canary, others_like_them=True)
@@ -331,7 +331,7 @@ study.figure(figure, "canaries",
                          zip(canaries["trained on"], canaries["above_all"]))
              + f", where chance gives {100 * chance:.1f} %.")
 
-# %%
+# %% tags=["plumbing"]
 of_canaries = verdicts.examined_cells(canaries.drop(columns="pairs"))
 voice.shown("canaries", of_canaries)
 
@@ -341,7 +341,7 @@ voice.shown("canaries", of_canaries)
 # people share an image and on the start (Idea 3). With few models the intervals are wide. In the run of the profile `digits`, with 40 models of every
 # recipe, they are narrow enough to tell the recipes apart:
 
-# %%
+# %% tags=["plumbing"]
 of_digits = committed("digits", "canaries")[0]
 at_the_end["canaries, digits, 40 models"] = tables.shown(of_digits)
 voice.shown("canaries", of_digits)
@@ -354,7 +354,7 @@ voice.shown("canaries", of_digits)
 # people. For the real ones the theorem predicts the curve: $\frac12 + \frac nN(\mathrm{AUC}_\text{drawn} - \frac12)$, below the dashed
 # ceiling. Guess: do condensed images follow it?
 
-# %%
+# %% tags=["plumbing"]
 of_best, half = {name: suite[name] for name in best.values()}, len(pool) // 2
 examined = {(name, half): (world.references(member, models[name]), inside, outside)
             for name in kinds}
@@ -376,7 +376,7 @@ at_the_end["people to an image"] = study.table(texts, "dose_and_response",
                                                verdicts.luck(responses))
 voice.shown("dose_and_response", texts)
 
-# %%
+# %% tags=["plumbing"]
 if doses:                                                # with one dose there is no response
     figure, ax = plt.subplots(figsize=(6, 3.4))
     for i, (name, found) in enumerate(responses.groupby("trained on", sort=False)):
@@ -401,13 +401,13 @@ if doses:                                                # with one dose there i
 # these runs. So "condensing protects" is not true or false by itself. On MNIST, where up to 150 people share an image, from the
 # committed run of the profile `mnist-small`:
 
-# %%
+# %% tags=["plumbing"]
 committed_figure("mnist-small", "dose_and_response",
                  "AUC against members per training image on MNIST. It falls with the number of "
                  "people to an image, and a hundred condensed and a hundred real images fall "
                  "together.")
 
-# %%
+# %% tags=["plumbing"]
 at_the_end["people to an image, MNIST"] = tables.shown(
     committed("mnist-small", "dose_and_response")[0])
 voice.shown("dose_and_response", committed("mnist-small", "dose_and_response")[0])
@@ -417,7 +417,7 @@ voice.shown("dose_and_response", committed("mnist-small", "dose_and_response")[0
 # picture looks at the images themselves; an attacker who holds them is the subject of notebook 12.) Under each synthetic image
 # stands the member nearest to it. For which start could you name the person?
 
-# %%
+# %% tags=["plumbing"]
 figure, axes = plt.subplots(len(starts), 1, figsize=(6, 1.7 * len(starts)), squeeze=False)
 for ax, start in zip(axes.flat, starts):
     made = synthetic[start][0]
@@ -431,7 +431,7 @@ study.figure(figure, "nearest_images",
              "Pairs of rows of images, one image a class: a synthetic set above, the members "
              f"nearest to it below, for a start from {' and from '.join(starts)}.")
 
-# %%
+# %% tags=["plumbing"]
 rows = []
 for start in starts:
     made = synthetic[start][0]                           # of the first half of the pool
@@ -452,7 +452,7 @@ voice.shown("nearest_images", nearest)
 # There are as many members as non-members, so one half is what nothing of a single image would give. Do the *models*, too, give away whom the
 # condensation started from?
 
-# %%
+# %% tags=["plumbing"]
 rows = []
 for start in (start for start in starts if start != "noise"):
     first = np.stack([np.isin(pool, synthetic[start][j]["started_from"]) for j in halves])
@@ -504,7 +504,7 @@ repeated = {(kind, size): np.array([recognised(kinds_of_leak[kind](size), draw)
                                     for draw in range(draws)])   # [draws, 2]
             for kind, size in planted}
 
-# %%
+# %% tags=["plumbing"]
 figure, axes = plt.subplots(1, 2, figsize=(9, 2.8), sharey=True)
 for ax, kind, label in zip(axes, ("everybody", "a few"), (
         "AUC of a leak of everybody (%)", "people who are known by heart (%)")):
@@ -532,7 +532,7 @@ study.figure(figure, "power",
 # Which rows should lie to the right of the dotted line if condensing protects, and which if only the small number of training images
 # does?
 
-# %%
+# %% tags=["plumbing"]
 of_average = pd.DataFrame([{"trained on": name} | examination.examine_by(
     best, of_attacks, inside, outside) for name, of_attacks in scores.items()])
 of_average["ceiling"] = of_average["trained on"].map(ceilings)
@@ -548,7 +548,7 @@ study.figure(figure, "verdict",
     f"{100 * one:.1f} % ({name})" for name, one in zip(
         of_average["trained on"], of_average["auc"])) + "; on the right the canaries.")
 
-# %%
+# %% tags=["plumbing"]
 asked = pd.concat(people.values(), keys=people, names=["who"]).reset_index("who")
 verdict = [(f"Trained on {one['trained on']}: {one['who']}",
             tables.sentence("AUC {}", tables.percent(*one[["auc", "auc_low", "auc_high"]])),
@@ -583,14 +583,14 @@ study.table(pd.DataFrame(verdict, columns=["question", "this run", "answer"]), "
 # The digits with 40 models of every recipe (`figures/digits`), then MNIST with 12, and the paper's own setting: its split, its
 # network and 100 epochs, with images condensed from noise and again 12 models. Their tables are at the end of the page.
 
-# %%
+# %% tags=["plumbing"]
 of_digits = committed("digits", "verdict")[0]
 at_the_end |= {"verdict, digits": tables.shown(of_digits),
                "verdict, MNIST": tables.shown(committed("mnist-small", "verdict")[0]),
                "verdict, the paper's setting": tables.shown(committed("paper", "verdict")[0])}
 voice.shown("verdict", of_digits)
 
-# %%
+# %% tags=["plumbing"]
 of_digits = committed("digits", "equal_accuracy")[0]
 at_the_end["at equal accuracy, digits"] = tables.shown(of_digits)
 at_the_end["at equal accuracy, the paper's setting"] = tables.shown(
@@ -661,7 +661,7 @@ voice.shown("equal_accuracy", of_digits)
 # it is easier to refute (Mahloujifar, Melis and Chaudhuri 2025). Its $\varepsilon$ is for $\delta = 10^{-5}$, an additive slack in
 # the promise (notebook 11); the unit is one image, added or removed.
 
-# %%
+# %% tags=["plumbing"]
 asked, others = auditing.asked_and_references(len(member))
 bounds = {"epsilon at least (of at most)": (0.0, auditing.one_run),
           "the same, Gaussian noise": (1e-5, auditing.one_run_gaussian)}

@@ -187,7 +187,7 @@ right = signals.accuracies(study.models("tuning", tuning).logits[:, second],
 tuned = pd.Series(right, index=pd.MultiIndex.from_tuples(tried, names=["method", "factor"]))
 factor_of = {method: tuned[method].idxmax() for method in methods}
 
-# %%
+# %% tags=["plumbing"]
 by_factor = tuned.unstack("factor").reindex(methods)
 chosen = pd.DataFrame({f"accuracy (%) at x {factor:g}": tables.plain_column(
     column, "{:.1 of 100}") for factor, column in by_factor.items()}, by_factor.index)
@@ -217,7 +217,7 @@ made = study.at_once({method: partial(condensed, world, method, halves, settings
     method, control_ipc, factor=factor_of[method], **scale)) for method in methods})
 models = {method: trained for method, (_, trained, _) in made.items()}
 
-# %%
+# %% tags=["plumbing"]
 shown = [sets[0]["images"][::len(sets[0]["images"]) // len(classes)]
          for sets, _, _ in made.values()]
 figure, ax = plt.subplots(figsize=(6.5, 0.62 * len(methods)))
@@ -237,7 +237,7 @@ study.figure(figure, "images_of_methods",
 # real images, of every class as many (`real_sizes`), give the line that every method is compared with. Every model is attacked by the others of its
 # method, its partner left out, with the attacks that were best in notebook 6. All models of few images are trained for as many steps.
 
-# %%
+# %% tags=["plumbing"]
 to_train, chosen = {}, {}                                # models; whom they saw, [models, n]
 for size in sorted(real_sizes):
     subsets = {j: world.choose_balanced(half, size, "line", j) for j, half in halves.items()}
@@ -271,7 +271,7 @@ for name, trained in (models | line).items():
 # has an AUC above $\frac12 + \frac{n}{2N}$ on average. This *ceiling* stands for `random`,
 # and for `tiles` with four times as many.
 
-# %%
+# %% tags=["plumbing"]
 members = member.sum(1).mean()                       # N, in one half
 ceiling = {size: controls.ceiling(size * len(classes), members) for size in line}
 most_of = {"random": few, "tiles": few * multi_formation.FACTOR**2}      # n, at most
@@ -287,7 +287,7 @@ for size in line:
                                               average[f"{measure}_chance"][0], share)
                   for measure in ("auc", "tpr")}
 
-# %%
+# %% tags=["plumbing"]
 compared = pd.DataFrame({
     "method": methods, "images": [models[method].table["images"].iloc[0] for method in methods],
     "people": [np.mean([len(np.unique(one["started_from"])) for one in sets.values()])
@@ -297,7 +297,7 @@ compared[[*ends]] = [examination.over_pairs(accuracy[method]) for method in meth
 study.results.save("methods", compared.join(average.add_prefix("average_")).join(
     worst.add_prefix("canary_")))
 
-# %%
+# %% tags=["plumbing"]
 texts = compared[["method", "images"]].assign(**{
     "of people": compared["people"].round().astype(int),
     "accuracy": tables.rates(compared, "accuracy")})
@@ -314,7 +314,7 @@ voice.shown("methods", texts)
 # In the picture each method is a point: accuracy to the right, leak up. The grey line joins random real images, from few to many; the
 # dashed line is their ceiling. A method that protects would lie *below* the line. Guess first where they will lie.
 
-# %%
+# %% tags=["plumbing"]
 figure, ax = plt.subplots(figsize=(8, 5))
 right_of = [100 * accuracy[size].mean() for size in line]
 ax.plot(right_of, [100 * leak[size]["auc"].mean() for size in line], color="0.6",
@@ -344,7 +344,7 @@ study.figure(figure, "methods",
 # %% [markdown]
 # Blue circles are real images, green squares are condensed ones. How far is each above or below the line, at its own accuracy?
 
-# %%
+# %% tags=["plumbing"]
 titles = {"auc": "AUC", "tpr": "TPR at 1 % FPR"}
 
 def beside_real(right, own):
@@ -364,7 +364,7 @@ def beside_real(right, own):
                 tables.plain(examination.detectable(own[measure] - rival), "{:.1 points}"))))
     return found, above
 
-# %%
+# %% tags=["plumbing"]
 rows, intervals = [], []
 for method in methods:
     found, above = beside_real(accuracy[method], leak[method])
@@ -412,7 +412,7 @@ for method, ipc in sizes:
                 | examination.examine_by(best, leaks[method, ipc], inside, outside) | found)
 of_ipc, luck_of_ipc = pd.DataFrame(rows), comparison.luck(intervals)
 
-# %%
+# %% tags=["plumbing"]
 few_halves = list(range(min(4, len(halves))))
 accurate = max((method for method in methods if method in defaults.METHODS),
                key=lambda method: tuned[method].max())
@@ -430,12 +430,12 @@ def judged_by(steps, batch, how, name, method):
     trained = world.models(f"{method} judged, {name}", each(sets, Training(epochs, **how)))
     return signals.accuracies(trained.logits[:, pool], labels, outside[few_halves])
 
-# %%
+# %% tags=["plumbing"]
 judged = {("ours", method): right_of[method][few_halves] for method in ("random", *twice)}
 judged |= {(name, method): judged_by(*way, name, method)
            for method in ("random", *twice) for name, way in ways.items()}
 
-# %%
+# %% tags=["plumbing"]
 rows = []
 for method in ("random", *twice):
     row = {"method": method, "images": len(sets_of[method, control_ipc][0]["labels"])}
@@ -461,7 +461,7 @@ voice.shown("two_evaluations", gains)
 # the same way, and a coin decided which half was whose. So "shown" is asked against those whom the partner shows, and "other members"
 # against non-members whom the partner does not show.
 
-# %%
+# %% tags=["plumbing"]
 rows = []
 for method, (sets, _, _) in made.items():
     shown = np.stack([np.isin(pool, sets[j]["started_from"]) for j in halves])
@@ -486,7 +486,7 @@ voice.shown("methods_shown", texts)
 # relation to the number of people (the *distillation rate*), the start, and the number of classes. First the methods `more_of`, chosen on the attacker's
 # images, with other numbers of images per class, beside as many random real ones:
 
-# %%
+# %% tags=["plumbing"]
 texts = verdicts.examined_cells(of_ipc).drop(columns="pairs")
 at_the_end["more images, or fewer"] = study.table(
     texts, "methods_ipc",
@@ -510,7 +510,7 @@ voice.shown("methods_seconds", clock)
 # %% [markdown]
 # Then one method (`factor_method`) from several starts, and of fewer people or of fewer classes:
 
-# %%
+# %% tags=["plumbing"]
 factor = {"factor": factor_of[factor_method], **scale}
 usual = settings_of(factor_method, control_ipc, **factor)
 by_start, rows = {}, []
@@ -529,7 +529,7 @@ texts = verdicts.examined_cells(starts)
 at_the_end["starts"] = study.table(texts, "methods_start", verdicts.luck(starts))
 voice.shown("methods_start", texts)
 
-# %%
+# %% tags=["plumbing"]
 everybody = len(classes), int(member[0].sum())
 of_smaller = study.at_once({key: partial(
     condensed, some, "{2}, {1} {0}".format(*key, factor_method),
@@ -542,7 +542,7 @@ for key, some in smaller.items():
     size = len(np.unique(some.labels[some.pool])), int(kept[key][0].sum())
     by_pool[size] = right, of_pool, kept[key], ~kept[key]
 
-# %%
+# %% tags=["plumbing"]
 rows = [{"classes": count, "members": members, "accuracy": verdicts.rate_cell(right)}
         | examination.examine_by(best, *of_pool)
         for (count, members), (right, *of_pool) in sorted(by_pool.items())]
@@ -558,7 +558,7 @@ of_crowd = {members: measured(*of_pool)["auc"]
             if count == len(classes)}
 of_size = {ipc: values for (method, ipc), values in by_ipc.items() if method == more_of[0]}
 
-# %%
+# %% tags=["plumbing"]
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), sharey=True)
 for ax, points, title, what in ((axes[0], of_size, more_of[0], "images per class"),
                                 (axes[1], of_crowd, factor_method, "members condensed")):
@@ -586,7 +586,7 @@ study.figure(figure, "methods_factors",
 # In the picture, which of the three matters most? What these runs say to each of Chen et al.'s sentences follows by a fixed rule: the AUC at one end less
 # the AUC at the other, with its interval over pairs. An interval above 0 supports the sentence, and one below 0 contradicts it.
 
-# %%
+# %% tags=["plumbing"]
 few_ipc, many_ipc = min(of_size), max(of_size)
 crowd, all_of_them = min(of_crowd), max(of_crowd)
 claims = [comparison.depends("the distillation rate", of_size[many_ipc], of_size[few_ipc],
@@ -609,7 +609,7 @@ study.table(pd.DataFrame(claims), "methods_claims", comparison.luck(apart))
 # architecture as future work. Images are made of the attacker's first half, with the usual network and with the target's own,
 # and models of three kinds are trained on them. No member is involved.
 
-# %%
+# %% tags=["plumbing"]
 kinds = ("ConvNet", "PaperCNN")
 across = study.sets("across", {kind: (first, settings_of(
     factor_method, control_ipc, network=kind, **factor)) for kind in kinds})
@@ -674,7 +674,7 @@ at_the_end["Chen et al., MNIST"] = tables.shown(committed("mnist-small", "method
 # DSA's augmentations, and the test file is asked. (KIP predicts by its own kernel.) Only the condensing is cut to what two
 # cores can do. `make published` does it again.
 
-# %%
+# %% tags=["plumbing"]
 protocol = committed("published", "published")[0]
 figure, axes = plt.subplots(1, 3, figsize=(9, 3), sharey=True)
 for ax, method in zip(axes, ("DM", "DSA", "KIP")):

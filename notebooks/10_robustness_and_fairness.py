@@ -171,7 +171,7 @@ x, label = study.grey_pixels(sure), study.labels[sure]
 sign = robustness.loss_gradient(theta, x, label).sign()
 steps = {e: robustness.fgsm(theta, x, label, e) for e in [0.0, *epsilons[:-1]]}
 
-# %%
+# %% tags=["plumbing"]
 figure, axes = plt.subplots(1, len(steps) + 1, figsize=(1.7 * (len(steps) + 1), 2.3))
 plots.images(axes[0], (sign + 1) / 2, 1, "the direction")
 for ax, (e, moved) in zip(axes[1:], steps.items()):
@@ -220,7 +220,7 @@ for name, network in files.networks_on_pixels(*elsewhere)[0].items():
                                  study.labels[pictures], generator=draw, **how)
         found[name] = {key: value[None] for key, value in one.items()}
 
-# %%
+# %% tags=["plumbing"]
 shown = [name for name in found if name not in few_real.values()]
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), sharey=True)
 for name in shown:
@@ -249,7 +249,7 @@ study.figure(figure, "accuracy_by_epsilon",
 # something else? It treats the model as linear, walks to the nearest boundary, and starts again from there. A curve further to the right
 # belongs to a more robust model:
 
-# %%
+# %% tags=["plumbing"]
 figure, ax = plt.subplots(figsize=(6.5, 3.6))
 distances = {name: np.where(of["clean"], of["DeepFool"], np.nan) for name, of in found.items()}
 for name in shown:
@@ -277,7 +277,7 @@ last = study.at_once({name: partial(
     steps=pgd_steps, queries=queries, rivals=rivals)
     for name, some in models.items()})                   # arrays [1, few]
 
-# %%
+# %% tags=["plumbing"]
 checks = []
 after = {"clean": "right without an attack"} | {
     attack: f"right after {attack}" for attack in ("PGD", "Square", "AutoAttack")}
@@ -296,7 +296,7 @@ voice.shown("gradient_checks", pd.DataFrame(checks))
 # accurate (to the right), and how much of it survives PGD (up). The line joins real images. What lies above the line withstands more
 # than real images at equal accuracy do.
 
-# %%
+# %% tags=["plumbing"]
 at = epsilons.index(epsilon)
 pgd = {name: of["PGD"][:, at] for name, of in found.items()}                # [runs, pictures]
 rows = []
@@ -312,7 +312,7 @@ for name, of in found.items():
 at_the_end["robustness"] = study.table(pd.DataFrame(rows), "robustness")
 voice.shown("robustness", pd.DataFrame(rows))
 
-# %%
+# %% tags=["plumbing"]
 line = [*few_real.values(), *(name for name in names if name == "original")]
 real = [(found[name]["clean"], pgd[name]) for name in line]
 figure, ax = plt.subplots(figsize=(9, 5.5))
@@ -339,7 +339,7 @@ study.figure(figure, "robustness_and_accuracy",
 # A model that is right in 90 % of the cases may be right on 99 % of the ones and on 70 % of the eights. If a class is a kind of
 # people, that is unfair. Here the evaluation set is all non-members. The targets of notebook 2, each beside the original in grey:
 
-# %%
+# %% tags=["plumbing"]
 right = {name: some.logits[:, N].argmax(2) == y for name, some in models.items()}
 right |= {name: answer.logits[None, ~study.is_member, 0].argmax(2) == y
           for (name, _), answer in answers.items()}      # [runs, n]
@@ -361,7 +361,7 @@ study.figure(figure, "accuracy_by_class",
 # %% [markdown]
 # And all training sets in one picture: how many points each class is above (blue) or below (red) the same class of the original.
 
-# %%
+# %% tags=["plumbing"]
 accuracy = {name: of["accuracy"].to_numpy() for name, of in by_class.items()}
 above = 100 * np.array([accuracy[name] - accuracy["original"] for name in judged_names[1:]])
 figure, ax = plt.subplots(figsize=(0.62 * len(classes) + 1.5, 0.32 * len(above) + 0.8))
@@ -408,7 +408,7 @@ spreads = pd.DataFrame(rows)
 at_the_end["fairness"] = study.table(spreads, "fairness")
 voice.shown("fairness", spreads)
 
-# %%
+# %% tags=["plumbing"]
 parts = ["luck of the run", "luck of the evaluation set", "classes"]
 known = spreads[[not isinstance(one, str) for one in spreads[parts[0]]]]
 if len(known):                                           # not of single runs
@@ -485,7 +485,7 @@ leaks["original"] = auc_by_class(by_coins, member) - 0.5
 per_class = [f"auc of {name}" for name in classes]
 leaks |= {name: of.to_numpy() - 0.5 for name, of in examined[per_class].iterrows()}
 
-# %%
+# %% tags=["plumbing"]
 withstand = {name: fairness.class_accuracies(of, picture_labels, len(classes)).mean(0)
              for name, of in pgd.items()}
 most_accurate = sorted(examined.index, key=lambda name: -accuracy[name].mean())[:3]
@@ -511,7 +511,7 @@ study.figure(figure, "classes_joined",
 # correlation is 1 if the two orders of the classes agree and -1 if one is the other's reverse. Its interval asks whether it
 # would hold for *other classes* like these.
 
-# %%
+# %% tags=["plumbing"]
 pairs = {"accuracy and leak": (accuracy, leaks), "robustness and leak": (withstand, leaks),
          "accuracy and robustness": (accuracy, withstand)}
 related = {(name, title): fairness.rank_correlation(a[name], b[name])
@@ -524,7 +524,7 @@ at_the_end["rank correlations"] = study.table(
     pd.DataFrame(rows), "rank_correlations", comparison.luck(related.values()))
 voice.shown("rank_correlations", pd.DataFrame(rows))
 
-# %%
+# %% tags=["plumbing"]
 above = {}                                               # intervals above 0
 figure, axes = plt.subplots(1, len(pairs), figsize=(10, 0.28 * len(judged_names) + 0.9))
 for ax, title in zip(axes, pairs):
@@ -548,7 +548,7 @@ study.figure(figure, "correlations_of_classes",
 # the share of right pictures that withstand PGD; fairness as the spread over the classes. Grey is the original, blue are real images, green are
 # condensed ones. Which green row lies apart from all blue ones of its accuracy?
 
-# %%
+# %% tags=["plumbing"]
 rows = []
 for name, of in right.items():
     row = {"accuracy": metrics.mean_rate(of)}
@@ -569,7 +569,7 @@ texts = properties[["trained on", "runs"]].assign(**{
 at_the_end["four properties"] = study.table(texts, "four_properties")
 voice.shown("four_properties", texts)
 
-# %%
+# %% tags=["plumbing"]
 better = {"accuracy": "right is better", "leak": "left is better",
           "withstands": "right is better", "spread": "left is better"}
 figure, axes = plt.subplots(1, 4, figsize=(11, 0.35 * len(properties) + 1), sharey=True)
@@ -594,7 +594,7 @@ study.figure(figure, "four_properties",
 # one side of "no effect" gives a verdict, any other "no difference detected". "At equal accuracy" compares with the line of the real
 # images. For how many training sets was which verdict given?
 
-# %%
+# %% tags=["plumbing"]
 def kept(of, clean, other, other_clean):
     return of.sum() / clean.sum() - other.sum() / other_clean.sum()
 
@@ -626,13 +626,13 @@ study.table(against_chen.chen_in_short(claims), "chen_claims")
 #
 # The committed run of the profile `mnist-small`, where 15,000 people train the original and all methods condense them:
 
-# %%
+# %% tags=["plumbing"]
 committed_figure("mnist-small", "four_properties",
                  "Intervals of accuracy, leak, robustness and spread on MNIST, a row a "
                  "training set. The original is the most accurate, leaks most and is the most "
                  "even; k-center and KIP-labels are the easiest to fool.")
 
-# %%
+# %% tags=["plumbing"]
 of_mnist = committed("mnist-small", "four_properties")[0]
 at_the_end["four properties, MNIST"] = tables.shown(of_mnist)
 at_the_end["Chen et al., MNIST"] = tables.shown(committed("mnist-small", "chen_claims")[0])
@@ -652,7 +652,7 @@ voice.shown("four_properties", of_mnist)
 # 4,000 photographs (CIFAR-10, JPEG copy: its images were compressed anew, so its numbers are not those of CIFAR-10 itself). The
 # original has nearly all of its members right and four of ten others, so there is much to leak.
 
-# %%
+# %% tags=["plumbing"]
 of_cifar = committed("cifar-small", "four_properties")[0]
 at_the_end["four properties, CIFAR-10"] = tables.shown(of_cifar)
 at_the_end["Chen et al., CIFAR-10"] = tables.shown(committed("cifar-small", "chen_claims")[0])

@@ -175,7 +175,7 @@ promises = pd.DataFrame([
     for epsilon in (0.1, 1, 2, 4, 10)])                  # all with a delta of 1e-5
 promises
 
-# %%
+# %% tags=["plumbing"]
 figure, axes = plt.subplots(1, 2, figsize=(8, 3.8))
 fpr = np.linspace(1e-9, 1, 1001)
 for ax, epsilon in zip(axes, (1, 10)):
@@ -203,7 +203,7 @@ study.figure(figure, "forbidden_region",
 # $T$ Gaussian releases are one with $\mu = \sqrt T / \sigma$, not $T / \sigma$. And if everybody is in each batch only by a coin
 # with probability $q$ (*Poisson sampling*), an attacker does not even know when to look.
 
-# %%
+# %% tags=["plumbing"]
 steps_shown = np.array([1, 3, 10, 30, 100, 300])
 naive = steps_shown * dp.epsilon(2, 1, 1, delta / steps_shown.max())
 figure, ax = plt.subplots(figsize=(6, 3.2))
@@ -301,7 +301,7 @@ models |= study.at_once({name: partial(
     for name, of_method in of_dp_sgd.items()})
 scores = {name: trained.scores for name, trained in models.items()}
 
-# %%
+# %% tags=["plumbing"]
 best_T = of_sgd["ConvNet"].unstack().idxmax(axis=1)
 on_convnet = {claim("DP-SGD", epsilon, shares="a model", network="ConvNet"):
               sgd(epsilon, int(best_T[epsilon])) for epsilon in dp_epsilons}
@@ -332,7 +332,7 @@ def rehearse(name, tried):
     right = signals.accuracies(trained.logits[:, test_on], study.labels[test_on])
     return pd.Series(right, pd.MultiIndex.from_tuples(tried)).unstack().rename_axis("epsilon")
 
-# %%
+# %% tags=["plumbing"]
 fit = noisy_embeddings.FitSettings(control_ipc, updates, lr=0.1)
 length = training.epochs_for(steps, control_ipc * len(classes))
 tried = {(epsilon, T): (train_on, FittedRelease(
@@ -341,7 +341,7 @@ tried = {(epsilon, T): (train_on, FittedRelease(
 of_dm = rehearse("DM", tried)
 at_the_end["rehearsal of DM: accuracy"] = of_dm.rename_axis("releases", axis=1).round(3)
 
-# %%
+# %% tags=["plumbing"]
 best_T = of_dm.idxmax(axis=1)
 asked = {claim("DM", epsilon):
          release_of(epsilon, int(best_T[epsilon]), dm_rate, size=dp_width)
@@ -371,7 +371,7 @@ tried = {(epsilon, k): (train_on, replace(plan, iterations=k, sigma=dp.noise_mul
 of_psg = rehearse("PSG", tried)
 at_the_end["rehearsal of PSG: accuracy"] = of_psg.rename_axis("networks", axis=1).round(3)
 
-# %%
+# %% tags=["plumbing"]
 best, matched = of_psg.idxmax(axis=1), {}
 for epsilon in levels:
     k = int(best[epsilon])
@@ -392,13 +392,13 @@ made = study.at_once({
     name: partial(shared_by, name, name, recipe, Training(length), is_member)
     for name, recipe in shared.items()})
 
-# %%
+# %% tags=["plumbing"]
 synthetic = {name: sets for name, (sets, _) in made.items()}
 models |= {name: trained for name, (_, trained) in made.items()}
 scores |= {name: np.stack([one["scores"] for one in sets.values()])
            for name, sets in synthetic.items()}
 
-# %%
+# %% tags=["plumbing"]
 figure, axes = plt.subplots(3, len(levels), figsize=(3.3 * len(levels), 3.3), squeeze=False)
 for row, method in zip(axes, ("DM", "mean embedding", "PSG")):
     for ax, epsilon in zip(row, levels):
@@ -436,7 +436,7 @@ made = study.at_once(to_draw)
 synthetic |= {name: sets for name, (sets, _) in made.items()}
 models |= {name: trained for name, (_, trained) in made.items()}
 
-# %%
+# %% tags=["plumbing"]
 shown_sets = ["GAN", *(f"DP-MERF, epsilon {epsilon:g}" for epsilon in reversed(levels))]
 figure, axes = plt.subplots(1, len(shown_sets), figsize=(2.6 * len(shown_sets), 1.4))
 for ax, name in zip(axes, shown_sets):
@@ -466,7 +466,7 @@ alone = {epsilon: (halves[0], FittedRelease(asked[f"mean embedding, epsilon {eps
          for epsilon in levels}
 of_people = world.members_in_releases("sums", alone, world.sets("sums", alone))
 
-# %%
+# %% tags=["plumbing"]
 figure, axes = plt.subplots(1, len(levels), figsize=(3.3 * len(levels), 2.6))
 for ax, epsilon, b in zip(axes, levels, of_people):
     for who, colour in ((member[0], plots.MEMBER), (~member[0], plots.NON_MEMBER)):
@@ -510,7 +510,7 @@ for epsilon, right in needed.items():
     print(f"epsilon = {epsilon:g}:", f"{right} of {guesses} guesses must be right to refute it"
           if right <= guesses else f"cannot be tested, at most {largest:.2f} can be shown")
 
-# %%
+# %% tags=["plumbing"]
 parts, power = np.geomspace(0.05, 1, 25), {}
 for method, (T, q, sigma) in claims.items():
     for part in parts:
@@ -528,7 +528,7 @@ at_the_end["what the audit would catch"] = pd.DataFrame([
      "epsilon at that noise, at most": f"{dp.epsilon(enough[method] * sigma, q, T, delta):.1f}"}
     for method, (T, q, sigma) in claims.items() if pd.notna(enough[method])])
 
-# %%
+# %% tags=["plumbing"]
 figure, ax = plt.subplots(figsize=(6, 3))
 for (method, caught), style in zip(power.items(), ("o-", "v-.", "s--", "^:")):
     ax.plot(parts, 100 * caught, style, markersize=4, label=method)
@@ -551,7 +551,7 @@ study.figure(figure, "power_of_the_audit",
 # images of notebook 2, the best methods of notebook 9 with their usual step sizes (`rival_methods`), and a random choice of as
 # many real images. Which set of images speaks for all of them in the verdict is decided on the attacker's images.
 
-# %%
+# %% tags=["plumbing"]
 own, few = f"condensed from {settings.start}", control_ipc * len(classes)
 subset, architectures = f"{few} random members", {"": "PaperCNN", " on ConvNet": "ConvNet"}
 free = {own: settings} | {method: settings_of(
@@ -574,7 +574,7 @@ for name, trained in rehearsed.items():
 rival = max(of_rivals, key=of_rivals.get)
 print(of_rivals, "->", rival)
 
-# %%
+# %% tags=["plumbing"]
 to_train = {claim("all members", None, shares="a model"): partial(
     world.models, "all", each(halves, Training(epochs)))}
 made[subset] = {j: world.choose(half, few, subset, j) for j, half in halves.items()}
@@ -590,7 +590,7 @@ accuracy = {name: signals.accuracies(trained.logits[:, pool], labels, ~member & 
 # %% [markdown]
 # Now the audit of all. Which of the guarantees should it refute?
 
-# %%
+# %% tags=["plumbing"]
 rows = []
 for name in models:
     recipe, shown, gaussian = recipes[name], np.nan, np.nan
@@ -607,7 +607,7 @@ for name in models:
 compared = pd.DataFrame(rows)
 study.results.save("formal_privacy", compared)
 
-# %%
+# %% tags=["plumbing"]
 texts = pd.DataFrame({
     "method": compared["method"], "shared": compared["shared"],
     "accuracy": tables.rates(compared, "accuracy"),
@@ -624,7 +624,7 @@ note = (f"{unit} The audit has {m:,} artificial people and {guesses:,} guesses. 
 at_the_end["all methods"] = study.table(texts, "formal_privacy", note)
 voice.shown("formal_privacy", texts)
 
-# %%
+# %% tags=["plumbing"]
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharex=True, sharey=True)
 for ax, end in zip(axes, (f"epsilon {strictest:g}", "a tenth of the noise")):
     for method in claims:
@@ -647,7 +647,7 @@ study.figure(figure, "roc_and_forbidden_region",
 # stands at the top edge. A filled mark below it is what the audit showed. The dashed line is the most that this audit can show: an open mark above it
 # has no filled one, because there is no test. A cross *above* its open mark is a broken guarantee.
 
-# %%
+# %% tags=["plumbing"]
 figure, ax = plt.subplots(figsize=(8, 4.2))
 top, bottom = 60, 0.03
 methods = list(compared["family"].unique())
@@ -681,7 +681,7 @@ study.figure(figure, "accuracy_and_epsilon",
 # private model with a model, on the same network. A difference in accuracy counts if its 95 % interval over pairs of models does
 # not hold 0.
 
-# %%
+# %% tags=["plumbing"]
 pairs = [(f"images, PaperCNN: {method} with epsilon {epsilon:g} against {rival}",
           f"{method}, epsilon {epsilon:g}", rival)
          for epsilon in dp_epsilons for method in ("PSG", "DM", "mean embedding", "DP-MERF")]
@@ -699,7 +699,7 @@ for question, one, other in pairs:
                     "the guarantee costs accuracy" if high < 0 else
                     comparison.undetected(gained)))
 
-# %%
+# %% tags=["plumbing"]
 audited = compared[(compared["guarantee"] != auditing.NONE)
                    & (compared["family"] != "DP-MERF")]  # its releases are the mean embedding's
 broken, honest = (audited.loc[(audited["noise"] < 1) == yes, "guarantee"]
@@ -729,7 +729,7 @@ voice.shown("formal_verdict", verdict)
 at_the_end["all methods, MNIST"] = tables.shown(committed("mnist-small", "formal_privacy")[0])
 at_the_end["verdict, MNIST"] = tables.shown(committed("mnist-small", "formal_verdict")[0])
 
-# %%
+# %% tags=["plumbing"]
 private, best = (committed("mnist-small", name)[0]
                  for name in ("formal_privacy", "methods_ipc"))
 guaranteed = private.set_index(private.columns[0])["accuracy"]
@@ -822,7 +822,7 @@ tables.shown(pd.DataFrame(rows, columns=["what is shared", "epsilon 1, delta 1e-
 # and the same with the roles of members and others exchanged. The releases are then $\mu$-*GDP* (Dong, Roth and Su 2022). How much more
 # does $\varepsilon$ allow than the mechanism does?
 
-# %%
+# %% tags=["plumbing"]
 mechanisms = {name: (one.sigma, rate, one.steps)         # sigma, q, T
               for name, one in of_dp_sgd.items()}
 mechanisms |= {name: (one.sigma, one.rate, one.releases) for name, one in asked.items()}
@@ -847,7 +847,7 @@ for name, (sigma, q, T) in mechanisms.items():
 at_the_end["promises"] = study.table(pd.DataFrame(promised), "formal_promises")
 voice.shown("formal_promises", pd.DataFrame(promised))
 
-# %%
+# %% tags=["plumbing"]
 figure, axes = plt.subplots(1, len(dp_epsilons), figsize=(4.5 * len(dp_epsilons), 4),
                             squeeze=False)
 fpr = np.geomspace(1e-6, 1, 500)
@@ -891,7 +891,7 @@ for name, members in rows.items():
 distance = float((vectors["with"] - vectors["without"]).norm())
 print(f"one person moves the {len(vectors['with']):,} weights by {distance:.2f} or more")
 
-# %%
+# %% tags=["plumbing"]
 weights, deviations = vectors["with"], np.geomspace(0.003, 30, 12)
 accuracies = np.empty((len(deviations), 5))
 for i, draw in np.ndindex(accuracies.shape):
@@ -925,7 +925,7 @@ study.figure(figure, "output_perturbation",
 # protects from in practice. The column A/A compares members with members and should hold 50 %. The canaries with a wrong label are
 # few, so for them the last column of the table says how large an AUC would have been detectable.
 
-# %%
+# %% tags=["plumbing"]
 every_model = study.results.load_table("every_model")
 best = examination.best_attacks(every_model, suites.CANDIDATES)  # of each measure
 suite = {attack: suites.STRONG[attack] for attack in dict.fromkeys(best.values())}
@@ -972,7 +972,7 @@ voice.shown("formal_outputs", texts)
 # | Gaussian noise in floating point is not Gaussian: its gaps can give a value away (Mironov 2012) | **not prevented**: noise is drawn with 64 bits and stored with 32. The proof is about real numbers |
 # | one person owns several images | the unit is one image; somebody with $k$ images has a weaker guarantee |
 
-# %%
+# %% tags=["plumbing"]
 mean, deviation = (float(one.mean()) for one in study.split.scale)
 theirs = study.grey_pixels(study.attacker) * 255
 print(f"grey levels of all images: mean {mean:.2f}, deviation {deviation:.2f}; "
@@ -986,7 +986,7 @@ print(f"grey levels of all images: mean {mean:.2f}, deviation {deviation:.2f}; "
 # made with far more looks and longer fits: PSG has a hundred thousand looks where ours has a hundred. Our run on MNIST took its noise from
 # the accountant RDP; the one in use now takes less for the same $\varepsilon$.
 
-# %%
+# %% tags=["plumbing"]
 most_of_96 = auditing.one_run(96, 96, 384, 1e-5)
 print(f"most that 96 guesses about 384 people can show: {most_of_96:.2f}")
 nearest = {"DP-MERF": "DP-MERF", "PSG": "PSG", "NDPDC": "DM"}  # the last: DM with noise once
