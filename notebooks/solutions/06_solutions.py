@@ -128,10 +128,13 @@ def attack_reference(j):
 score = lira.online(phi, member, target_phi, fixed_variance=True)
 auc = {f"reference {j}": attack_reference(j) for j in range(min(attacked, len(member)))}
 auc["original"] = metrics.auc(score, is_member, study.rng("attack original"))
+# %%
 of_references = [found[0] for name, found in auc.items() if name != "original"]
 print(f"The AUCs of {len(of_references)} reference models lie between "
       f"{min(of_references):.1%} and {max(of_references):.1%}; "
       f"that of the original is {auc['original'][0]:.1%}.")
+
+# %%
 pd.Series({name: tables.percent(*found) for name, found in auc.items()}, name="AUC").to_frame()
 
 # %% [markdown]
@@ -204,6 +207,8 @@ for name, rows in (("all", everybody), (f"without the {removed} most vulnerable"
     auc = metrics.auc(score[rows], is_member[rows], rng)
     found[name] = {"n": is_member[rows].sum(), "TPR at 1 % FPR": tables.percent(*tpr),
                    "AUC": tables.percent(*auc)}
+
+# %%
 before, after = found.values()
 print(f"Without the {removed} most vulnerable members the TPR at 1 % FPR goes from "
       f"{before['TPR at 1 % FPR']} to {after['TPR at 1 % FPR']}, and the AUC from "

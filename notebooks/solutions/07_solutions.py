@@ -76,6 +76,8 @@ def mean_auc(models, name):
 counts = range(6, n_models + 1, 2)
 grown = pd.DataFrame({name: {models: mean_auc(models, name) for models in counts} for name in (
     "LiRA online, fixed variance", "Bayesian LiRA", "RMIA online")}).rename_axis("models")
+
+# %%
 gained = grown.iloc[-1] - grown.iloc[0]
 print(f"From {counts[0]} to {counts[-1]} models the AUC changes most for {gained.idxmax()}, "
       f"by {100 * gained.max():+.1f} points, and least for {gained.idxmin()}, by "
@@ -135,6 +137,7 @@ def recovered(snapshot):
     distance = cdist(snapshot.flatten(1), study.images[M].flatten(1))
     return metrics.rate(int((M[distance.argmin(1)] == start).sum()), len(start))
 
+# %%
 share, low, high = 100 * np.array([recovered(snapshot) for snapshot in stages.values()]).T
 figure, ax = plt.subplots(figsize=(5, 3))
 ax.errorbar(list(stages), share, (share - low, high - share), marker="o", capsize=3)
@@ -143,6 +146,8 @@ plots.show(figure, "how_long_the_start_stays",
            "Share of synthetic images whose nearest member is the one that they started from, "
            f"against iterations: {share[0]:.0f} % before the first and {share[-1]:.0f} % after "
            f"{max(stages)}.")
+
+# %%
 print(f"After {max(stages)} updates {share[-1]:.0f} % of the images are still next to the "
       "member that they started from.")
 

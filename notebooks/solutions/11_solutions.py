@@ -112,6 +112,8 @@ pd.DataFrame({f"{part:g} of the noise": audited(part * sigma)
 T = np.arange(1, 21)
 real = [dp.epsilon(sigma, 1, int(t), delta) for t in T]
 found = [audited(sigma / np.sqrt(t))["artificial"] for t in (1, 5, 10, 20)]
+
+# %%
 figure, ax = plt.subplots(figsize=(5, 3))
 ax.plot(T, real, label="real")
 ax.plot(T, np.ones(len(T)), "--", label="accounted")
@@ -120,8 +122,10 @@ ax.set(xlabel="steps with fresh noise", ylabel=r"$\varepsilon$")
 ax.xaxis.get_major_locator().set_params(integer=True)
 ax.legend()
 plots.show(figure, "fresh_noise",
-           f"Epsilon against steps with fresh noise: what is accounted stays at 1, the real "
-           f"one grows to {real[-1]:.1f} after {T[-1]} steps, and dots show what an audit finds.")
+           "Epsilon against steps with fresh noise: what is accounted stays at 1, the real one "
+           f"grows to {real[-1]:.1f} after {T[-1]} steps, and dots show what an audit finds.")
+
+# %%
 print(f"After {T[-1]} steps the guarantee is really epsilon = {real[-1]:.1f}, and the audit "
       f"shows {found[-1]:.2f}.")
 
