@@ -728,8 +728,6 @@ voice.shown("formal_verdict", verdict)
 # %% tags=["plumbing"]
 at_the_end["all methods, MNIST"] = tables.shown(committed("mnist-small", "formal_privacy")[0])
 at_the_end["verdict, MNIST"] = tables.shown(committed("mnist-small", "formal_verdict")[0])
-
-# %% tags=["plumbing"]
 private, best = (committed("mnist-small", name)[0]
                  for name in ("formal_privacy", "methods_ipc"))
 guaranteed = private.set_index(private.columns[0])["accuracy"]
