@@ -642,8 +642,7 @@ voice.shown("across_networks", pd.DataFrame(rows))
 # %% tags=["plumbing"]
 committed_figure("mnist-small", "methods",
                  "A point a method on MNIST, accuracy to the right and AUC upwards. Nearly all "
-                 "lie near the grey line of random real images, within their intervals; k-center "
-                 "is far less accurate.")
+                 "lie near the grey line of random real images; k-center is far less accurate.")
 
 # %% tags=["plumbing"]
 at_the_end["all methods, MNIST"] = tables.shown(committed("mnist-small", "methods")[0])
