@@ -79,13 +79,13 @@ grown = pd.DataFrame({name: {models: mean_auc(models, name) for models in counts
 
 # %%
 gained = grown.iloc[-1] - grown.iloc[0]
-print(f"From {counts[0]} to {counts[-1]} models the AUC changes most for {gained.idxmax()}, "
+print(f"From {counts[0]} to {counts[-1]} models the AUC grows most for {gained.idxmax()}, "
       f"by {100 * gained.max():+.1f} points, and least for {gained.idxmin()}, by "
       f"{100 * gained.min():+.1f}.")
 grown.map("{:.1%}".format)
 
 # %% [markdown]
-# Attacks that need a mean and a variance of every image gain with each pair of models; those with a prior, and RMIA, are
+# Attacks that need a mean and a variance of every image should gain with each pair of models; those with a prior, and RMIA, should be
 # near their best early. The rows share models, so they move together, and with few of them a step of one point is luck.
 
 # %% [markdown]
@@ -153,5 +153,5 @@ print(f"After {max(stages)} updates {share[-1]:.0f} % of the images are still ne
 
 # %% [markdown]
 # At the start all of them are published images. The curve shows how many updates, with this step size, it takes to move
-# away; with the paper's small step and few iterations it would be many more. Whoever starts from real images should
+# away; where it stays at 100 %, so few of them leave every image beside its start. Whoever starts from real images should
 # look at this curve before publishing anything. And whoever attacks should look into the curve's left end.
