@@ -49,13 +49,13 @@ dataset: str = "digits"     # must be what 01_data_split divided
 seed: int = 0               # must be what 01_data_split used
 device: str = "auto"        # cpu, cuda, mps, or auto
 control_ipc: int = 10       # images per class of the condensed sets, one of notebook 2's ipc
-n_models: int = 10          # models of every recipe, an even number; each is a target
+n_models: int = 8           # models of every recipe, an even number; each is a target
 starts: list = ["means", "real"]  # what the condensations start from; notebook 2 explains them
 sizes: list = [5, 10, 20]   # members per class that the control models are trained on
 steps: int = 60             # optimiser steps of every model of few images
 n_canaries: int = 60        # images of the pool with a wrong label
 doses: list = [200]         # numbers of members to condense besides half of the pool, or []
-draws: int = 20             # repetitions when the test is tested
+draws: int = 10             # repetitions when the test is tested
 
 # %%
 from dataclasses import replace
