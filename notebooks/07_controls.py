@@ -53,7 +53,7 @@ sizes: list = [5, 10, 20]   # members per class that the control models are trai
 steps: int = 60             # optimiser steps of every model of few images
 n_canaries: int = 60        # images of the pool with a wrong label
 doses: list = [200]         # numbers of members to condense besides half of the pool, or []
-draws: int = 20             # repetitions when the test is tested
+draws: int = 10             # repetitions when the test is tested
 
 # %%
 from dataclasses import replace

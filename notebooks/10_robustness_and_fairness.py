@@ -50,12 +50,12 @@ profile: str = "quick"      # name of this run; its files are in results/<profil
 dataset: str = "digits"     # must be what 01_data_split divided
 seed: int = 0               # must be what 01_data_split used
 device: str = "auto"        # cpu, cuda, mps, or auto
-n_pictures: int = 20        # non-members of every class that are changed to fool a model
+n_pictures: int = 10        # non-members of every class that are changed to fool a model
 epsilons: list = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5]  # how far a pixel may move, of 0 to 1
 epsilon: float = 0.05       # the one of these that the tables are about
 pgd_steps: int = 10         # gradient steps of PGD
 strong_pictures: int = 10   # pictures, of all classes together, that AutoAttack tries
-queries: int = 200          # questions of its attack without gradients; its authors: 5,000
+queries: int = 100          # questions of its attack without gradients; its authors: 5,000
 rivals: int = 2             # wrong classes that its others aim at; its authors: 9
 extra_targets: list = []    # files of answers or weights of models made elsewhere
 

@@ -58,7 +58,7 @@ n_canaries: int = 60        # images of the pool with a wrong label
 effort: float = 0.1         # of the library's usual number of iterations
 width: int = 16             # filters of the network that the methods work with
 real_batch: int = 256       # real images per class in one update
-training_steps: int = 120   # optimiser steps of every model
+training_steps: int = 80    # optimiser steps of every model
 looked_at: str = "KIP"      # the set that is looked at closely, and mended, one of released
 factor_method: str = "DM"   # the method whose start is changed
 factor_starts: list = ["noise", "mean noise", "means", "real"]  # what it starts from
@@ -68,8 +68,8 @@ dp_epsilons: list = [1, 10]  # guarantees of the private sets
 delta: float = 1e-5         # the other part of these guarantees
 releases_once: int = 20     # noisy sums of a class in a private set
 dm_batch: int = 40          # members of a class in a noisy sum on average
-updates: int = 60           # steps in which images are fitted to noisy sums
-short_gan_steps: int = 250  # steps of the GAN
+updates: int = 40           # steps in which images are fitted to noisy sums
+short_gan_steps: int = 150  # steps of the GAN
 
 # %%
 from dataclasses import replace
