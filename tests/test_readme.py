@@ -114,7 +114,9 @@ def test_a_number_that_is_a_link_is_in_the_table_that_it_leads_to(number, link):
 )
 def test_what_is_called_the_most_is_the_highest_of_its_column(begins, table, column):
     (said,) = re.findall(re.escape(begins) + r" \[([\d.]+) %", README)
-    assert float(said) == max(float(str(cell).split()[0]) for cell in tables.read(paths.FIGURES / f"{table}.csv")[column])
+    assert float(said) == max(
+        float(str(cell).split()[0]) for cell in tables.read(paths.FIGURES / f"{table}.csv")[column]
+    )
 
 
 def test_the_captions_count_the_ticks_of_their_picture():
