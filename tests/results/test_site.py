@@ -10,6 +10,7 @@ from bs4 import BeautifulSoup
 from dcpriv_lib import stages
 from dcpriv_lib.engine import paths
 from dcpriv_lib.results import report
+from support import described_pictures
 
 pytestmark = pytest.mark.slow
 

@@ -105,8 +105,8 @@ def with_policy(page: str) -> str:
     return re.sub(r"<head>", lambda head: f"{head[0]}\n    {meta}", page, count=1)
 
 
-# What the theme writes, and what a screen reader can use: a fold is named by what it says, the column beside the page is
-# a landmark, a list of works has items.
+# What the theme writes, and what a screen reader can use: a fold is named by what it says, the column beside the page
+# is a landmark, a list of works has items.
 READABLE = {
     '<summary aria-label="Toggle hidden content">': "<summary>",
     '<summary><span class="toctree-toggle"': '<summary aria-label="its pages"><span class="toctree-toggle"',
@@ -141,11 +141,9 @@ def _buttons(app, pagename, templatename, context, doctree):
 
 def _description(app, pagename, templatename, context, doctree):
     """Say what a page is about, for whoever lists it."""
-    title = re.sub(r"<[^>]*>", "", context.get("title", ""))
-    context["metatags"] = (
-        f'{context.get("metatags", "")}<meta name="description" content="{escape(unescape(title))} ({app.config.project}: '
-        'does dataset condensation protect the people in the training data?)">'
-    )
+    title = escape(unescape(re.sub(r"<[^>]*>", "", context.get("title", ""))))
+    about = f"{title} ({app.config.project}: does dataset condensation protect the people in the training data?)"
+    context["metatags"] = f'{context.get("metatags", "")}<meta name="description" content="{about}">'
 
 
 def setup(app):
