@@ -106,12 +106,13 @@ def with_policy(page: str) -> str:
 
 
 # What the theme writes, and what a screen reader can use: a fold is named by what it says, the column beside the page
-# is a landmark, a list of works has items.
+# is a landmark, a list of works has items, and a figure, which a phone shows a part of, can be scrolled by keys.
 READABLE = {
     '<summary aria-label="Toggle hidden content">': "<summary>",
     '<summary><span class="toctree-toggle"': '<summary aria-label="its pages"><span class="toctree-toggle"',
     '<div id="pst-primary-sidebar" class': '<div id="pst-primary-sidebar" role="navigation" aria-label="Site" class',
     'role="doc-biblioentry"': 'role="listitem"',
+    '<figure class="align-default"': '<figure tabindex="0" class="align-default"',
 }
 
 
