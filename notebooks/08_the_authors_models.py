@@ -142,8 +142,9 @@ for ax, seed, title in zip(axes, (0, 1), ("the paper's seeds", "other seeds")):
 axes[0].set_ylabel("accuracy (%)")
 axes[1].legend(loc="upper left", bbox_to_anchor=(1, 1))
 study.figure(figure, "shadow_lists",
-             "Accuracy of the shadow models on two lists. With the paper's seeds each knows the "
-             "list of members better than the other; with other seeds the lists look alike.")
+             "Accuracy of the shadow models on two lists. With the paper's seeds each knows "
+             "the list of members better than the other; with other seeds the lists look "
+             "alike.")
 
 # %%
 # NBVAL_CHECK_OUTPUT

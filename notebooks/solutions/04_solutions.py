@@ -181,8 +181,8 @@ ax.set(xscale="log", xlabel=r"$\tau$ (nats)", ylim=(0, 1.02),
        title=f"{first[0]}, run {first[1]}")
 ax.legend()
 plots.show(figure, "solution_thresholds",
-           "Precision and recall of the loss threshold over its value: recall grows from 0 to 1, "
-           "precision ends at the share of members.")
+           "Precision and recall of the loss threshold over its value: recall grows from 0 "
+           "to 1, precision ends at the share of members.")
 
 # %%
 i = np.argmax(recall > 0.9)
