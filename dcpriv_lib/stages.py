@@ -192,7 +192,7 @@ def naming_all_that_is_missing(folder: Path):
     """Let a MissingError name all notebooks that have to run before the one that runs, a command that runs them, and
     where committed results are.
 
-    These are outputs, tables and figures only. The models that notebooks 3 to 7 read are some 8 MB at the quick scale,
+    These are outputs, tables and figures only. The models that notebooks 3 to 7 read are some 9 MB at the quick scale,
     and are refused by other code than that which made them: a committed copy would be made anew with each change.
     """
     try:
