@@ -33,7 +33,7 @@ fresh: .venv/ready  ## start a profile anew: make fresh PROFILE=quick; what it h
 lab: .venv/ready  ## open the first notebook in JupyterLab
 	jupyter lab notebooks/01_data_split.ipynb
 
-lecture: .venv/ready  ## the slides of notebook 0 in site/; a browser needs the network to show them
+lecture: .venv/ready  ## the slides of notebook 0 in site/; a browser needs the network to show them (its page in site/ needs none)
 	jupyter nbconvert --to slides --no-input --output-dir site notebooks/00_one_lecture.ipynb
 
 mnist-small: .venv/ready  ## real MNIST at a reduced scale: hours on two cores

@@ -189,7 +189,12 @@ def _before(some: list[Stage]) -> list[Stage]:
 
 @contextlib.contextmanager
 def naming_all_that_is_missing(folder: Path):
-    """Let a MissingError name all notebooks that have to run before the one that runs, and a command that runs them."""
+    """Let a MissingError name all notebooks that have to run before the one that runs, a command that runs them, and
+    where committed results are.
+
+    These are outputs, tables and figures only. The models that notebooks 3 to 7 read are some 9 MB at the quick scale,
+    and are refused by other code than that which made them: a committed copy would be made anew with each change.
+    """
     try:
         yield
     except store.MissingError as error:
@@ -208,6 +213,10 @@ def naming_all_that_is_missing(folder: Path):
                 f"With the parameters of {paths.shown(profile)}, this makes it: "
                 f"snakemake {rules} --cores all --config profile={folder.name}"
             )
+        lines.append(
+            f"To read without running: {paths.shown(notebook)} is committed with its outputs of the profile quick, "
+            f"whose tables and figures are in {paths.shown(paths.FIGURES / 'quick')}; make site makes pages of them."
+        )
         raise store.MissingError("\n".join(lines)) from error
 
 

@@ -794,8 +794,9 @@ display(Markdown(
 # **Before.** The students need: what a classifier, a gradient and a bell curve are. No privacy, no deep learning. Run all cells
 # once before the lecture; the notebook needs no network. Slides: `make lecture`, or `jupyter nbconvert --to slides --no-input
 # 00_one_lecture.ipynb` (without `--no-input` they have the code). A browser that shows them loads their script, reveal.js,
-# from the network, unless `--reveal-prefix` names a copy. Press `s` for the notes. Whoever has no Python can upload this
-# file to a notebook service such as Google Colab: it imports only what these have.
+# from the network, unless `--reveal-prefix` names a copy. Without a network show this notebook's page of `make site`, section by
+# section: it loads nothing, and has its equations. Press `s` for the notes. Whoever has no Python can upload this file to a
+# notebook service such as Google Colab: it imports only what these have.
 #
 # | minutes | part | the one thing to get across |
 # |---|---|---|

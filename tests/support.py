@@ -1,5 +1,6 @@
 """What several files of tests need: the engine as a process, and something that must never be unpickled."""
 
+import ast
 import contextlib
 import io
 import os
@@ -139,3 +140,17 @@ def rendered(cells, folder, name="06_page", **options):
     options = {key.replace("__", "."): value for key, value in options.items()}
     warnings = report.sphinx(folder / "source", folder / "built", options)
     return BeautifulSoup((folder / f"built/{name}.html").read_text(), "html.parser"), warnings
+
+
+def sentences_of_figures(cell) -> list[str | None]:
+    """Return what a cell's code says of each figure that it shows, where it is a text and nothing computed."""
+    code = "\n".join(line for line in cell.source.splitlines() if not line.startswith(("%", "!")))
+    calls = [one for one in ast.walk(ast.parse(code)) if isinstance(one, ast.Call) and len(one.args) == 3]
+    shown = [one for one in calls if isinstance(one.func, ast.Attribute) and one.func.attr in ("figure", "show")]
+    return [one.args[2].value if isinstance(one.args[2], ast.Constant) else None for one in shown]
+
+
+def described_pictures(cell) -> list[str]:
+    """Return the alternative texts of the pictures among a cell's outputs, "" where there is none."""
+    pictures = [one for one in cell.get("outputs", []) if "image/png" in one.get("data", {})]
+    return [one.metadata.get("image/png", {}).get("alt", "") for one in pictures]

@@ -280,7 +280,10 @@ def test_what_is_missing_is_named_at_once_with_one_command(tmp_path, monkeypatch
         "02_condensation.ipynb, 03_shadow_training.ipynb and 04_attack.ipynb."
     )
     wanted = "snakemake data_split condensation shadow_training attack --cores all --config profile=quick"
-    assert said[2:] == [f"With the parameters of profiles/quick.yaml, this makes it: {wanted}"] * command
+    assert said[2:-1] == [f"With the parameters of profiles/quick.yaml, this makes it: {wanted}"] * command
+    read = re.findall(r"(?:notebooks|figures)/\w+(?:\.ipynb)?", said[-1])
+    assert read == ["notebooks/05_results.ipynb", "figures/quick"]
+    assert all((paths.REPOSITORY / one).exists() for one in read)
 
 
 def test_nothing_is_added_to_what_is_no_missing_file_and_outside_of_a_notebook(tmp_path, monkeypatch):

@@ -116,7 +116,7 @@ def prepare(source: Path, notebooks: Path, tables: Path, figures: Path, run: boo
         store.write(source / f"{name}.ipynb", nbformat.writes(page).encode())
         store.write(source / f"extra/notebooks/{name}.ipynb", nbformat.writes(notebook).encode())
     for path in sorted(CONFIGURATION.glob("*.md")):
-        store.write(source / path.name, path.read_bytes())
+        store.write(source / path.name, sources.linked_here(path.read_text()).encode())
     context = _context(source, committed, there, tables, figures, run) | {"solutions": list(solutions)}
     for path in sorted(CONFIGURATION.glob("*.md.j2")):
         store.write(source / path.stem, TEMPLATES.get_template(path.name).render(context).encode())

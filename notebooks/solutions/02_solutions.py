@@ -144,7 +144,9 @@ print(f"{still} of {len(ends)} images are still nearer to the member they starte
 figure, axes = plt.subplots(2, 1, figsize=(7, 2))
 plots.images(axes[0], study.split.grey_levels(starts["ten members"]), 10, "ten members")
 plots.images(axes[1], study.split.grey_levels(ends), 10, f"the same ten after {steps} steps")
-plt.show()
+plots.show(figure, "solution_start",
+           "Ten members of one class, and the same ten images after some steps of condensing: "
+           "blurred digits in both rows.")
 
 # %% [markdown]
 # The synthetic images are the ten members with some retouching. Whoever sees the condensed set sees those people,
@@ -170,7 +172,8 @@ condensed = study.sets("solution", {1: (M, settings)})[1]
 figure, ax = plt.subplots(figsize=(7, 1.2))
 plots.images(ax, study.split.grey_levels(condensed["images"]), len(study.classes),
              "one condensed image per class")
-plt.show()
+plots.show(figure, "solution_one_a_class",
+           "One condensed image a class, in black and white: the eye sees hardly a digit.")
 
 # %% [markdown]
 # "The random subset" may mean as many images as there are condensed ones, or the larger subset of the notebook,

@@ -92,7 +92,9 @@ for ax, (length, known) in zip(axes.flat, trained.items()):
     losses = signals.losses(known.logits, known.labels)
     plots.loss_histogram(ax, losses[known.is_member], losses[~known.is_member],
                          f"{length} epochs")
-plt.show()
+plots.show(figure, "solution_epochs",
+           "Losses of members and of non-members after a short, a longer and a long "
+           "training, a histogram each.")
 
 # %% [markdown]
 # At first a network learns what all images of a class have in common, and both distributions move to the left together.

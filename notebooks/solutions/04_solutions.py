@@ -180,7 +180,9 @@ ax.axhline(0.9, color="0.6", linestyle=":", linewidth=1)
 ax.set(xscale="log", xlabel=r"$\tau$ (nats)", ylim=(0, 1.02),
        title=f"{first[0]}, run {first[1]}")
 ax.legend()
-plt.show()
+plots.show(figure, "solution_thresholds",
+           "Precision and recall of the loss threshold over its value: recall grows from 0 "
+           "to 1, precision ends at the share of members.")
 
 # %%
 i = np.argmax(recall > 0.9)

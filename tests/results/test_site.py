@@ -1,6 +1,5 @@
 """The pages of the committed notebooks, all of them: they load from nowhere else, lead nowhere else, and are whole."""
 
-import ast
 import posixpath
 import re
 import urllib.parse
@@ -11,6 +10,7 @@ from bs4 import BeautifulSoup
 from dcpriv_lib import stages
 from dcpriv_lib.engine import paths
 from dcpriv_lib.results import report
+from support import described_pictures
 
 pytestmark = pytest.mark.slow
 
@@ -66,21 +66,9 @@ def test_nothing_is_loaded_from_elsewhere_and_no_page_is_heavy(site):
 
 def test_every_picture_has_an_alternative_text_and_a_described_one_its_sentence(site):
     for stage in stages.PAGES:
-        page, sentences = site[1][f"{stage.name}.html"], []
-        assert all(one.get("alt", "").strip() for one in page.article.find_all("img"))
-        for cell in report.as_committed(stage.name).cells:
-            # notebook 8 was last run before figures had sentences: it needs what its authors published
-            if cell.cell_type == "code" and described(cell.source) and stage != stages.APART:
-                told = [one.metadata.get("image/png", {}) for one in cell.outputs if "image/png" in one.get("data", {})]
-                assert told and all(one.get("alt") for one in told), f"{stage.name}: run it again: {cell.source[-99:]}"
-                sentences += [one["alt"] for one in told]
-        assert set(sentences) <= {one["alt"] for one in page.article.find_all("img")}
-
-
-def described(source: str) -> bool:
-    """Return whether a cell gives a figure a third argument."""
-    calls = [one for one in ast.walk(ast.parse(source)) if isinstance(one, ast.Call)]
-    return any(isinstance(one.func, ast.Attribute) and one.func.attr == "figure" and len(one.args) > 2 for one in calls)
+        shown = {one.get("alt", "").strip() for one in site[1][f"{stage.name}.html"].article.find_all("img")}
+        told = {alt for cell in report.as_committed(stage.name).cells for alt in described_pictures(cell)}
+        assert all(shown) and told <= shown and not any("no description" in alt for alt in shown)
 
 
 def test_a_reader_finds_the_way(site):

@@ -7,7 +7,7 @@ rule that is written beside it; where it no longer does, the card says so.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ...engine import paths
+from ...engine import paths, store
 from .. import tables
 
 VERIFIED, REFUTED, TOY, INCONCLUSIVE = "verified", "refuted", "toy", "inconclusive"
@@ -57,6 +57,26 @@ def number(table: str, column: str, **row: str) -> Number:
     return Number(table, column, {name.replace("_", " "): value for name, value in row.items()})
 
 
+@dataclass(frozen=True)
+class Chance:
+    """How often a member canary scores by luck above all that were left out, by a table's record of how many there
+    are.
+
+    Half of the canaries are left out, on average: of the n of them and one member, each is the highest as often.
+    """
+
+    table: str
+
+    def share(self) -> float:
+        """Return it as a fraction."""
+        _, record = store.read_exported(paths.FIGURES / f"{self.table}.csv")
+        return 1 / (record["inputs"]["parameters"]["n_canaries"] / 2 + 1)
+
+    def words(self) -> str:
+        """Return it as it is shown: "3.2 %"."""
+        return f"{100 * self.share():.1f} %"
+
+
 LIRA = number("authors/authors_models", "AUC", target="original", attack="LiRA")
 FOUND = number("authors/authors_models", "TPR at 1 % FPR", target="original", attack="LiRA")
 IDM = number("mnist-small/methods", "average person: AUC", method="IDM")
@@ -85,6 +105,7 @@ PRIVATE_MODEL = number("mnist-small/formal_privacy", "accuracy", way="DP-SGD, ep
 PRIVATE_SET = number("mnist-small/formal_privacy", "accuracy", way="DM, epsilon 1")
 NO_GUARANTEE = number("mnist-small/methods", "accuracy", method="IDM")
 CANARIES = number("digits/canaries", "TPR at 0 % FPR", trained_on="condensed from means")
+CANARIES_CHANCE = Chance("digits/canaries")
 CANARIES_ALL = number("digits/canaries", "TPR at 0 % FPR", trained_on="all members")
 CANARIES_SHOWN = number("digits/real_start", "AUC", start="means", whose="it started from", people="canaries")
 CANARIES_VERDICT = number("digits/canaries", "answer", trained_on="condensed from means")
@@ -151,7 +172,7 @@ class Claim:
     claim: str
     state: str
     found: str
-    numbers: tuple[Number, ...]
+    numbers: tuple[Number | Chance, ...]
     rule: Callable[[], bool]
     scale: str
     attacker: str
@@ -262,10 +283,10 @@ CLAIMS = (
     Claim(
         "A model of images condensed from means protects the worst-off: people with a wrong label.",
         INCONCLUSIVE,
-        "{} of them score above every one left out, where chance gives 3.2 %; a model of all members exposes {}. Those "
+        "{} of them score above every one left out, where chance gives {}; a model of all members exposes {}. Those "
         "whom the means were made of are recognised (AUC {})",
-        (CANARIES, CANARIES_ALL, CANARIES_SHOWN),
-        lambda: CANARIES.interval()[0] <= 0.032,
+        (CANARIES, CANARIES_CHANCE, CANARIES_ALL, CANARIES_SHOWN),
+        lambda: CANARIES.interval()[0] <= CANARIES_CHANCE.share(),
         "small digits, sixty people",
         f"{ONE_MODEL}, and condenses too",
         "profile `digits`, a quarter of an hour",

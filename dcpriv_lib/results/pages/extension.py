@@ -105,12 +105,22 @@ def with_policy(page: str) -> str:
     return re.sub(r"<head>", lambda head: f"{head[0]}\n    {meta}", page, count=1)
 
 
+# What the theme writes, and what a screen reader can use: a fold is named by what it says, the column beside the page
+# is a landmark, a list of works has items, and a figure, which a phone shows a part of, can be scrolled by keys.
+READABLE = {
+    '<summary aria-label="Toggle hidden content">': "<summary>",
+    '<summary><span class="toctree-toggle"': '<summary aria-label="its pages"><span class="toctree-toggle"',
+    '<div id="pst-primary-sidebar" class': '<div id="pst-primary-sidebar" role="navigation" aria-label="Site" class',
+    'role="doc-biblioentry"': 'role="listitem"',
+    '<figure class="align-default"': '<figure tabindex="0" class="align-default"',
+}
+
+
 def readable(page: str) -> str:
-    """Return a page on which a screen reader names every fold by what it says, where the theme gives another name."""
-    page = page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
-    return page.replace(
-        '<summary><span class="toctree-toggle"', '<summary aria-label="its pages"><span class="toctree-toggle"'
-    )
+    """Return a page that a screen reader can read out in full."""
+    for written, instead in READABLE.items():
+        page = page.replace(written, instead)
+    return page
 
 
 def _finish(app, error):
@@ -130,6 +140,13 @@ def _buttons(app, pagename, templatename, context, doctree):
         context["header_buttons"] = [one for one in context["header_buttons"] if one.get("label") != "launch-buttons"]
 
 
+def _description(app, pagename, templatename, context, doctree):
+    """Say what a page is about, for whoever lists it."""
+    title = escape(unescape(re.sub(r"<[^>]*>", "", context.get("title", ""))))
+    about = f"{title} ({app.config.project}: does dataset condensation protect the people in the training data?)"
+    context["metatags"] = f'{context.get("metatags", "")}<meta name="description" content="{about}">'
+
+
 def setup(app):
     """Tell Sphinx."""
     app.add_config_value("dcpriv_notebooks", [], "html")
@@ -137,5 +154,6 @@ def setup(app):
     app.add_transform(OnlyOurMarkup)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
     app.connect("html-page-context", _buttons, priority=950)
+    app.connect("html-page-context", _description)
     app.connect("build-finished", _finish, priority=950)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

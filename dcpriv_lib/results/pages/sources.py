@@ -140,14 +140,7 @@ class _Page:
                 link = f"[solution](page:{mine}.html#exercise-\\1)"
                 rest = re.sub(r"(?m)^(\d+)\. \((\w+)\)", f"\\1. (\\2, {link})", rest)
                 text = begins + title + rest
-        return LINK.sub(self._target, text)
-
-    def _target(self, found: re.Match) -> str:
-        """Return a link's end: to a page here instead of its notebook, to the site's copy of a committed table."""
-        if found[1].endswith(".ipynb"):
-            return f"]({Path(found[1]).stem}.ipynb)"
-        committed = re.fullmatch(r"(?:\.\./)*figures/([\w-]+/\w+\.csv)", found[1])
-        return f"](file-of-site:data/{committed[1]})" if committed else found[0]
+        return linked_here(text)
 
     def end(self) -> list[NotebookNode]:
         """Return what stands below a notebook: the numbers of all its tables."""
@@ -155,6 +148,18 @@ class _Page:
             return []
         listed = self.data_links(self.kept) if self.kept else "this page keeps no table"
         return [new_markdown_cell(f"## Data of this page\n\nAs fractions, in plain text: {listed}.")]
+
+
+def linked_here(text: str) -> str:
+    """Return markdown that links to pages here instead of notebooks, and to the site's copies of committed tables."""
+    return LINK.sub(_target, text)
+
+
+def _target(found: re.Match) -> str:
+    if found[1].endswith(".ipynb"):
+        return f"]({Path(found[1]).stem}.ipynb)"
+    committed = re.fullmatch(r"(?:\.\./)*figures/([\w-]+/\w+\.csv)", found[1])
+    return f"](file-of-site:data/{committed[1]})" if committed else found[0]
 
 
 def _tables(source: str) -> list[str]:

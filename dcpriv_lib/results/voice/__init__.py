@@ -67,12 +67,21 @@ SENTENCES: dict[str, Callable[[pd.DataFrame], str]] = {
 
 def sentence(name: str, table: pd.DataFrame) -> Sentence:
     """Return what a table of this name says; "" if nobody speaks of it, or if it has no rows or other columns."""
-    if name not in SENTENCES or table.empty:
+    if name not in SENTENCES or table.empty or lacks(name, table):
         return ""
+    return SENTENCES[name](table)
+
+
+def lacks(name: str, table: pd.DataFrame) -> str:
+    """Return the column that a table lacks for its sentence, as one of an older code may; "" if there is a sentence, or
+    nothing to say."""
     try:
-        return SENTENCES[name](table)
-    except KeyError:  # an older code's table lacks a column
-        return ""
+        SENTENCES[name](table)
+    except KeyError as error:
+        if (column := str(error.args[0])) in table:  # no column, but a name that the function does not know
+            raise
+        return column
+    return ""
 
 
 def markdown(name: str, table: pd.DataFrame) -> str:

@@ -5,7 +5,19 @@ import pandas as pd
 
 from ...evaluation.examination import detectable_at
 from ..comparison import supports
-from .wording import Sentence, beside, extreme, interval, names, no_winner, percent, sentence, tied
+from .wording import (
+    Sentence,
+    beside,
+    detectable_difference,
+    extreme,
+    interval,
+    names,
+    no_winner,
+    percent,
+    sentence,
+    side,
+    tied,
+)
 
 ONE_RULE = ("loss threshold", "loss threshold per class", "shadow classifier")  # one rule for everybody
 CONTROL = "unrelated"  # a model of nobody here, in which nothing can leak
@@ -212,11 +224,16 @@ def authors_models(table: pd.DataFrame) -> Sentence:
 
 def authors_retrained(table: pd.DataFrame) -> Sentence:
     """Of the authors' condensed sets: what they give beside random images."""
-    rows = table[table["trained on"] == "random images"]
-    says = {"yes": "more than", "no, fewer": "less than"}
-    parts = [
-        f"at {row['images per class']} images a class the authors' one set gives "
-        f"{says.get(row['more?'], 'no detected difference from')} random images: {row['the condensed ones give']}"
-        for _, row in rows.iterrows()
-    ]
+    says = {1: "more than", -1: "less than", 0: "no detected difference from"}
+    parts = []
+    for _, row in table[table["trained on"] == "random images"].iterrows():
+        gain = row["the condensed ones give"]
+        told = side(gain)
+        if told is None:
+            continue
+        least = f" (detectable: {detectable_difference(gain)})" if told == 0 else ""
+        parts.append(
+            f"at {row['images per class']} images a class the authors' one set gives {says[told]} random images: "
+            f"{gain}{least}"
+        )
     return sentence("; ".join(parts))

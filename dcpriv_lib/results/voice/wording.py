@@ -108,9 +108,8 @@ def reaches(*halves: float) -> float:
 
 
 def detectable(answer) -> str:
-    """Return "AUC 60.1 %" of "no leak detected; detectable: AUC 60.1 %, TPR 3.9 % at 1 % FPR"."""
-    told = str(answer).partition("detectable: ")[2]
-    return told.split(", ")[0]
+    """Return "AUC 60.1 %, TPR 3.9 % at 1 % FPR" of "no leak detected; detectable: AUC 60.1 %, TPR 3.9 % at 1 % FPR"."""
+    return str(answer).partition("detectable: ")[2]
 
 
 def by_verdict(
@@ -177,7 +176,7 @@ def _with_detectable(undetected: list[str], rows: list) -> str:
     }
     if len(undetected) <= 3:
         return names(f"{name} (detectable: {told})" for name, told in least.items())
-    told = sorted(set(least.values()), key=_number)
+    told = sorted({one.split(", ")[0] for one in least.values()}, key=_number)  # of each the first measure
     return f"{names(undetected)} (detectable: from {told[0]} to {told[-1]})"
 
 
