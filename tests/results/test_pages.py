@@ -17,13 +17,10 @@ from dcpriv_lib.results import kept, report, tables
 from dcpriv_lib.results.pages import claims, extension, sources
 from support import described_pictures, rendered, sentences_of_figures
 
-# Pictures of these solutions are shown by matplotlib alone: they have no sentence yet.
-NOT_YET = {"06_solutions", "07_solutions", "10_solutions", "11_solutions"}
 NOTEBOOKS = [
     path
     for folder in (report.paths.NOTEBOOKS, report.paths.NOTEBOOKS / "solutions")
     for path in sorted(folder.glob("*.ipynb"))
-    if path.stem not in NOT_YET
 ]
 ALT = 'Two "curves" of <b>: one $rises$, one_falls_.'
 
