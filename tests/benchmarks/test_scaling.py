@@ -8,7 +8,8 @@ from hypothesis import given, strategies as st
 from dcpriv_lib.engine import paths
 
 sys.path.insert(0, str(paths.REPOSITORY / "benchmarks"))
-from scaling import Graph, Task, critical, simulate, table
+import scaling
+from scaling import Graph, Task, critical, in_ranges, ranges, simulate, table
 
 
 def chain(seconds):
@@ -82,3 +83,19 @@ def test_jobs_that_are_done_do_not_let_a_notebook_forget_what_it_did_before():
     graph.add_jobs({"a": 1.0})
     graph.add("its end", 1.0)
     assert simulate(graph.tasks.values(), 9)[0] == 6.0
+
+
+@given(st.lists(st.integers(0, 30)))
+def test_ranges_are_read_as_they_were_written(numbers):
+    assert in_ranges(ranges(numbers)) == numbers
+    assert ranges([3, 4, 5, 8, 0]) == "3-5 8 0"
+
+
+@given(tasks)
+def test_what_is_written_is_read_as_the_same_graph(tmp_path_factory, drawn):
+    place = tmp_path_factory.mktemp("records")
+    (place / "some.json").write_text(scaling.record(drawn, [{"kind": "a", "seconds": 1.0}], {"profile": "some"}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scaling, "RECORDS", place)
+        found, about = scaling.recorded("some")
+    assert found == drawn and about["profile"] == "some" and about["kinds"][0]["seconds"] == 1.0
