@@ -111,12 +111,14 @@ class Graph:
     ----------
     tasks : name to task.
     after : the names of those that the next one has to wait for.
+    failed : cells that were left out, and why.
     cluster : whether what waits for nothing is begun at once, and ahead of what a notebook reads.
     """
 
     cluster: bool
     tasks: dict[str, Task] = field(default_factory=dict)
     after: tuple[str, ...] = ()
+    failed: list[str] = field(default_factory=list)
 
     def add(self, name: str, seconds: float, by_a_worker: bool = False) -> None:
         """Add a task that follows on the last, and be the last."""
@@ -141,7 +143,8 @@ def cells(source: str) -> list[str]:
 def follow(stage, parameters: dict, graph: Graph, stand_ins: "StandIns | None" = None, ahead: bool = False) -> None:
     """Execute a notebook whose models and sets are there, or stood in for, and add what it does to a graph.
 
-    With `ahead` nothing is there that it reads of others, and a cell that fails for it is left out.
+    With `ahead` nothing is there that it reads of others, and a cell that fails for it is left out. So is a cell that
+    fails because a stand-in is no real result, and noted in `graph.failed`: what it would have asked for is missing.
     """
     import matplotlib.pyplot as plt
 
@@ -199,9 +202,13 @@ def follow(stage, parameters: dict, graph: Graph, stand_ins: "StandIns | None" =
             with contextlib.redirect_stdout(io.StringIO()):
                 try:
                     exec(compile(code, f"{stage.name}, code cell {number + 1}", "exec"), names)
-                except Exception:
-                    if not ahead:
+                except Exception as error:
+                    if not (ahead or stand_ins):
                         raise
+                    if not ahead:
+                        graph.failed.append(
+                            f"{stage.name}, code cell {number + 1}: {type(error).__name__}: {error}"[:300]
+                        )
             if number == 0:
                 names |= parameters
             plt.close("all")
@@ -346,14 +353,21 @@ def main() -> None:
     if given.stand_ins:
         os.environ["DCPRIV_RESULTS"] = str(paths.all_results() / "stand-ins")
         stand_ins = StandIns(paths.results(given.profile), given.most)
-    tasks = list(of_profile(given.profile, True, given.notebooks, stand_ins).tasks.values())
+    graph = of_profile(given.profile, True, given.notebooks, stand_ins)
+    tasks = list(graph.tasks.values())
     about = provenance.of_this_process()
     parts = ("written", "git_commit", "torch", "processor", "cores", "threads")
-    kinds = [{"kind": kind} | said for kind, said in (stand_ins.kinds if stand_ins else {}).items()]
-    text = record(tasks, kinds, {"profile": given.profile} | {part: about[part] for part in parts})
+    kinds = [
+        {"kind": kind, "seconds": said["seconds"], "measured": said["measured"]}
+        for kind, said in (stand_ins.kinds if stand_ins else {}).items()
+    ]
+    told = {"profile": given.profile, "notebooks": given.notebooks or "all", "cells left out": graph.failed}
+    text = record(tasks, kinds, told | {part: about[part] for part in parts})
     RECORDS.mkdir(exist_ok=True)
     (RECORDS / f"{given.profile}.json").write_text(text)
     show(given.profile, tasks, given.workers)
+    for failed in graph.failed:
+        print(f"left out: {failed}")
 
 
 if __name__ == "__main__":
