@@ -23,8 +23,9 @@ import json
 import os
 import re
 import sys
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,20 +51,24 @@ class Task:
     seconds : it takes.
     needs : the names of those that have to be done before.
     by_a_worker : whether it takes one.
+    kept : the name of what its worker keeps of it for other tasks; "" if nothing.
+    first : seconds more that it takes a worker who has not kept that.
     """
 
     name: str
     seconds: float
     needs: tuple[str, ...] = ()
     by_a_worker: bool = True
+    kept: str = ""
+    first: float = 0.0
 
 
 def simulate(tasks: Iterable[Task], workers: int) -> tuple[float, list[Task]]:
     """Return the seconds until all tasks are done, and the chain of tasks that was the last to end.
 
-    Whoever is free takes the task that could begin first; of several, the one named first. (So none is ever idle while
-    there is something to do: Graham 1969 bounds what a better order could gain.) The chain's first task needs no other;
-    between two of its tasks there may have been a wait for a worker.
+    Whoever has been free for longest takes the task that could begin first; of several, the one named first. (So none
+    is ever idle while there is something to do: Graham 1969 bounds what a better order could gain.) The chain's first
+    task needs no other; between two of its tasks there may have been a wait for a worker.
     """
     tasks = {task.name: task for task in tasks}
     place = {name: number for number, name in enumerate(tasks)}
@@ -76,21 +81,30 @@ def simulate(tasks: Iterable[Task], workers: int) -> tuple[float, list[Task]]:
     heapq.heapify(ready)
     running: list[tuple[float, int, str]] = []
     ends: dict[str, float] = {}
-    free, now = workers, 0.0
+    idle: deque[set[str]] = deque(set() for _ in range(workers))  # what each has kept
+    busy: dict[str, set[str]] = {}
+    took: dict[str, float] = {}
+    now = 0.0
     while ready or running:
         kept = []
         while ready:
             since, number, name = heapq.heappop(ready)
-            if tasks[name].by_a_worker and not free:
+            task, more = tasks[name], 0.0
+            if task.by_a_worker and not idle:
                 kept.append((since, number, name))
                 continue
-            free -= tasks[name].by_a_worker
-            heapq.heappush(running, (now + tasks[name].seconds, number, name))
+            if task.by_a_worker:
+                busy[name] = idle.popleft()
+                more = 0.0 if task.kept in busy[name] else task.first
+                busy[name].add(task.kept)
+            took[name] = task.seconds + more
+            heapq.heappush(running, (now + took[name], number, name))
         ready = kept
         heapq.heapify(ready)
         now, _, done = heapq.heappop(running)
         ends[done] = now
-        free += tasks[done].by_a_worker
+        if done in busy:
+            idle.append(busy.pop(done))
         for name in follow[done]:
             missing[name] -= 1
             if not missing[name]:
@@ -100,7 +114,7 @@ def simulate(tasks: Iterable[Task], workers: int) -> tuple[float, list[Task]]:
     chain = [max(ends, key=ends.__getitem__)] if ends else []
     while chain and tasks[chain[-1]].needs:
         chain.append(max(tasks[chain[-1]].needs, key=ends.__getitem__))
-    return now, [tasks[name] for name in reversed(chain)]
+    return now, [replace(tasks[name], seconds=took[name]) for name in reversed(chain)]
 
 
 @dataclass
@@ -126,11 +140,11 @@ class Graph:
         self.tasks[name] = Task(name, seconds, self.after, by_a_worker)
         self.after = (name,)
 
-    def add_jobs(self, jobs: dict[str, float]) -> None:
+    def add_jobs(self, jobs: dict[str, float], kept: str = "", first: float = 0.0) -> None:
         """Add jobs, name to seconds, all of which follow on the last; those that are there are waited for."""
         before = self.after
         for name, seconds in jobs.items():
-            self.tasks.setdefault(name, Task(name, seconds, before))
+            self.tasks.setdefault(name, Task(name, seconds, before, True, kept, first))
         self.after = tuple(dict.fromkeys((*before, *jobs)))
 
 
@@ -244,9 +258,17 @@ def of_profile(name: str, cluster: bool, wanted: list[int], stand_ins: "StandIns
     return graph
 
 
+def work(tasks: list[Task]) -> float:
+    """Return the seconds of all tasks, one after the other by one worker."""
+    first: dict[str, float] = {}
+    for task in tasks:
+        first[task.kept] = max(first.get(task.kept, 0.0), task.first)
+    return sum(task.seconds for task in tasks) + sum(first.values())
+
+
 def table(tasks: list[Task], workers: Iterable[int]) -> list[dict]:
     """Return a row for each number of workers: seconds, how many times as fast as one core, and efficiency."""
-    one_core = sum(task.seconds for task in tasks)
+    one_core = work(tasks)
     rows = []
     for number in workers:
         seconds, _ = simulate(tasks, number)
@@ -272,7 +294,10 @@ def record(tasks: list[Task], kinds: list[dict], about: dict) -> str:
     """Return what was measured as JSON, a line for each kind of job and for each task, whose needs are line numbers."""
     place = {task.name: number for number, task in enumerate(tasks)}
     lines = [
-        json.dumps([task.name, round(task.seconds, 2), task.by_a_worker, ranges([place[need] for need in task.needs])])
+        json.dumps(
+            [task.name, round(task.seconds, 2), task.by_a_worker, ranges([place[need] for need in task.needs])]
+            + ([task.kept, task.first] if task.kept else [])
+        )
         for task in tasks
     ]
     parts = {"kinds": [json.dumps(kind) for kind in kinds], "tasks": lines}
@@ -285,8 +310,8 @@ def recorded(name: str) -> tuple[list[Task], dict]:
     found = json.loads((RECORDS / f"{name}.json").read_text())
     names = [task[0] for task in found["tasks"]]
     return [
-        Task(name, seconds, tuple(names[need] for need in in_ranges(needs)), by_a_worker)
-        for name, seconds, by_a_worker, needs in found["tasks"]
+        Task(name, seconds, tuple(names[need] for need in in_ranges(needs)), by_a_worker, *kept)
+        for name, seconds, by_a_worker, needs, *kept in found["tasks"]
     ], found
 
 
@@ -311,8 +336,7 @@ def show(name: str, tasks: list[Task], workers: list[int]) -> None:
     """Print the table of a graph, its longest job, and the chain that was the last to end."""
     jobs = [task for task in tasks if task.by_a_worker]
     own = sum(task.seconds for task in tasks if not task.by_a_worker)
-    work = sum(job.seconds for job in jobs)
-    print(f"\n{name}: {len(jobs):,} jobs, {work:,.0f} s; the notebooks themselves {own:,.0f} s")
+    print(f"\n{name}: {len(jobs):,} jobs, {work(jobs):,.0f} s; the notebooks themselves {own:,.0f} s")
     for row in table(tasks, workers):
         print("{workers:6,} workers {seconds:10,.0f} s {times as fast:8.1f} x {efficiency:7.0%}".format(**row))
     longest = max(jobs, key=lambda job: job.seconds)
@@ -361,7 +385,8 @@ def main() -> None:
         {"kind": kind, "seconds": said["seconds"], "measured": said["measured"]}
         for kind, said in (stand_ins.kinds if stand_ins else {}).items()
     ]
-    told = {"profile": given.profile, "notebooks": given.notebooks or "all", "cells left out": graph.failed}
+    made = "by stand-ins" if stand_ins else "from a finished run"
+    told = {"profile": given.profile, "made": made, "notebooks": given.notebooks, "cells left out": graph.failed}
     text = record(tasks, kinds, told | {part: about[part] for part in parts})
     RECORDS.mkdir(exist_ok=True)
     (RECORDS / f"{given.profile}.json").write_text(text)
