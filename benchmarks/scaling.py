@@ -1,11 +1,16 @@
-"""How long a profile takes on more workers than there are: a simulation, from what a finished run has on record.
+"""How long a profile takes on more workers than there are: a simulation of its graph of tasks.
 
-    python benchmarks/scaling.py quick
+    python benchmarks/scaling.py quick               # of a finished run, by what it has on record
+    python benchmarks/scaling.py paper --stand-ins   # of a profile that takes too long to run whole
+    python benchmarks/scaling.py paper               # the table of what either of them wrote to benchmarks/scaling/
 
 Every notebook of the profile is executed again. Its models and sets are found, so this takes as long as the rest of it;
 which jobs it asks for, what it waits for and how long it computes itself in between is written down. With the seconds
 that every job took (its record has them) this is a graph of tasks, which is then done by so many workers: whoever is
 free takes the task that has waited longest. The notebooks compute on a machine of their own, which has a core for each.
+
+With `--stand-ins` there need be no run: `stand_ins` does one job of every kind. Results go to results/stand-ins, mean
+nothing, and may be removed. Seconds are those of a core, which other work on the machine moves less than a clock's.
 
 "One core" is the sum of all seconds. "Local" is one machine without a scheduler, where one notebook trains at a time.
 """
@@ -14,15 +19,26 @@ import argparse
 import contextlib
 import heapq
 import io
+import json
 import os
 import re
 import sys
-import time
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from stand_ins import StandIns
+
+RECORDS = Path(__file__).parent / "scaling"  # what was measured, a file a profile
 STARTUP = 10.0  # seconds until a notebook's kernel has imported what it needs, on a core that does nothing else
+
+
+def core_seconds() -> float:
+    """Return how many seconds of a core this process, and those that it has waited for, took."""
+    return sum(os.times()[:4])
 
 
 @dataclass(frozen=True)
@@ -35,20 +51,24 @@ class Task:
     seconds : it takes.
     needs : the names of those that have to be done before.
     by_a_worker : whether it takes one.
+    kept : the name of what its worker keeps of it for other tasks; "" if nothing.
+    first : seconds more that it takes a worker who has not kept that.
     """
 
     name: str
     seconds: float
     needs: tuple[str, ...] = ()
     by_a_worker: bool = True
+    kept: str = ""
+    first: float = 0.0
 
 
 def simulate(tasks: Iterable[Task], workers: int) -> tuple[float, list[Task]]:
     """Return the seconds until all tasks are done, and the chain of tasks that was the last to end.
 
-    Whoever is free takes the task that could begin first; of several, the one named first. (So none is ever idle while
-    there is something to do: Graham 1969 bounds what a better order could gain.) The chain's first task needs no other;
-    between two of its tasks there may have been a wait for a worker.
+    Whoever has been free for longest takes the task that could begin first; of several, the one named first. (So none
+    is ever idle while there is something to do: Graham 1969 bounds what a better order could gain.) The chain's first
+    task needs no other; between two of its tasks there may have been a wait for a worker.
     """
     tasks = {task.name: task for task in tasks}
     place = {name: number for number, name in enumerate(tasks)}
@@ -61,21 +81,30 @@ def simulate(tasks: Iterable[Task], workers: int) -> tuple[float, list[Task]]:
     heapq.heapify(ready)
     running: list[tuple[float, int, str]] = []
     ends: dict[str, float] = {}
-    free, now = workers, 0.0
+    idle: deque[set[str]] = deque(set() for _ in range(workers))  # what each has kept
+    busy: dict[str, set[str]] = {}
+    took: dict[str, float] = {}
+    now = 0.0
     while ready or running:
         kept = []
         while ready:
             since, number, name = heapq.heappop(ready)
-            if tasks[name].by_a_worker and not free:
+            task, more = tasks[name], 0.0
+            if task.by_a_worker and not idle:
                 kept.append((since, number, name))
                 continue
-            free -= tasks[name].by_a_worker
-            heapq.heappush(running, (now + tasks[name].seconds, number, name))
+            if task.by_a_worker:
+                busy[name] = idle.popleft()
+                more = 0.0 if task.kept in busy[name] else task.first
+                busy[name].add(task.kept)
+            took[name] = task.seconds + more
+            heapq.heappush(running, (now + took[name], number, name))
         ready = kept
         heapq.heapify(ready)
         now, _, done = heapq.heappop(running)
         ends[done] = now
-        free += tasks[done].by_a_worker
+        if done in busy:
+            idle.append(busy.pop(done))
         for name in follow[done]:
             missing[name] -= 1
             if not missing[name]:
@@ -85,7 +114,7 @@ def simulate(tasks: Iterable[Task], workers: int) -> tuple[float, list[Task]]:
     chain = [max(ends, key=ends.__getitem__)] if ends else []
     while chain and tasks[chain[-1]].needs:
         chain.append(max(tasks[chain[-1]].needs, key=ends.__getitem__))
-    return now, [tasks[name] for name in reversed(chain)]
+    return now, [replace(tasks[name], seconds=took[name]) for name in reversed(chain)]
 
 
 @dataclass
@@ -96,12 +125,14 @@ class Graph:
     ----------
     tasks : name to task.
     after : the names of those that the next one has to wait for.
+    failed : cells that were left out, and why.
     cluster : whether what waits for nothing is begun at once, and ahead of what a notebook reads.
     """
 
     cluster: bool
     tasks: dict[str, Task] = field(default_factory=dict)
     after: tuple[str, ...] = ()
+    failed: list[str] = field(default_factory=list)
 
     def add(self, name: str, seconds: float, by_a_worker: bool = False) -> None:
         """Add a task that follows on the last, and be the last."""
@@ -109,11 +140,11 @@ class Graph:
         self.tasks[name] = Task(name, seconds, self.after, by_a_worker)
         self.after = (name,)
 
-    def add_jobs(self, jobs: dict[str, float]) -> None:
+    def add_jobs(self, jobs: dict[str, float], kept: str = "", first: float = 0.0) -> None:
         """Add jobs, name to seconds, all of which follow on the last; those that are there are waited for."""
         before = self.after
         for name, seconds in jobs.items():
-            self.tasks.setdefault(name, Task(name, seconds, before))
+            self.tasks.setdefault(name, Task(name, seconds, before, True, kept, first))
         self.after = tuple(dict.fromkeys((*before, *jobs)))
 
 
@@ -123,38 +154,34 @@ def cells(source: str) -> list[str]:
     return [code for title, code in zip(parts[::2], parts[1::2]) if "[markdown]" not in title]
 
 
-def follow(stage, parameters: dict, graph: Graph, ahead: bool = False) -> None:
-    """Execute a notebook whose models and sets are there, and add what it does to a graph.
+def follow(stage, parameters: dict, graph: Graph, stand_ins: "StandIns | None" = None, ahead: bool = False) -> None:
+    """Execute a notebook whose models and sets are there, or stood in for, and add what it does to a graph.
 
-    With `ahead` nothing is there that it reads of others, and a cell that fails for it is left out.
+    With `ahead` nothing is there that it reads of others, and a cell that fails for it is left out. So is a cell that
+    fails because a stand-in is no real result, and noted in `graph.failed`: what it would have asked for is missing.
     """
     import matplotlib.pyplot as plt
 
-    from dcpriv_lib import jobs, stages, study
-    from dcpriv_lib.engine import paths, store
+    from dcpriv_lib import stages, study
+    from dcpriv_lib.engine import ahead as ahead_, paths, store
     from dcpriv_lib.results import kept
 
-    since = time.perf_counter()
+    since = core_seconds()
 
     def own() -> None:
         nonlocal since
-        graph.add(stage.name, time.perf_counter() - since)
-        since = time.perf_counter()
-
-    def asked(wanted, folder) -> None:
-        own()
-        found = {job.path(folder).name: job.path(folder) for job in wanted}
-        graph.add_jobs({name: store.read_record(path)["provenance"]["seconds"] for name, path in found.items()})
+        graph.add(stage.name, core_seconds() - since)
+        since = core_seconds()
 
     def made(self, wanted, what, original=study.Study._made):
-        asked(wanted, self.folder)
+        nonlocal since
+        own()
+        if stand_ins:
+            stand_ins.make(wanted, self.data)
+            since = core_seconds()
+        found = {job.path(self.folder) for job in wanted}
+        graph.add_jobs({path.name: store.read_record(path)["provenance"]["seconds"] for path in sorted(found)})
         return original(self, wanted, what)
-
-    def result(self, data, *progress, original=jobs.Job.result):
-        if not self.place.startswith("once/"):
-            return original(self, data, *progress)
-        asked([self], data.folder)
-        return original(self, data, *progress)
 
     def at_once(_, calls):
         own()
@@ -175,7 +202,6 @@ def follow(stage, parameters: dict, graph: Graph, ahead: bool = False) -> None:
     replaced = [
         (study.Study, "_made", made),
         (study.Study, "at_once", at_once),
-        (jobs.Job, "result", result),
         (kept.Results, "load_table", load_table),
     ]
     originals = [(place, name, getattr(place, name)) for place, name, _ in replaced]
@@ -183,49 +209,66 @@ def follow(stage, parameters: dict, graph: Graph, ahead: bool = False) -> None:
         setattr(place, name, function)
     names = {"display": lambda *_: None, "__name__": "notebook"}
     graph.add(f"{stage.name} begins", STARTUP)
+    if ahead or not stand_ins:  # nothing is kept but models and sets: the rest is there, or is not to be
+        os.environ[ahead_.VARIABLE] = "yes"
     try:
         for number, code in enumerate(cells((paths.NOTEBOOKS / f"{stage.name}.py").read_text())):
             with contextlib.redirect_stdout(io.StringIO()):
                 try:
                     exec(compile(code, f"{stage.name}, code cell {number + 1}", "exec"), names)
-                except Exception:
-                    if not ahead:
+                except Exception as error:
+                    if not (ahead or stand_ins):
                         raise
+                    if not ahead:
+                        graph.failed.append(
+                            f"{stage.name}, code cell {number + 1}: {type(error).__name__}: {error}"[:300]
+                        )
             if number == 0:
                 names |= parameters
             plt.close("all")
         own()
     finally:
+        os.environ.pop(ahead_.VARIABLE, None)
         for place, name, function in originals:
             setattr(place, name, function)
 
 
-def of_profile(name: str, cluster: bool) -> Graph:
-    """Return the graph of a finished profile, on a cluster or on one machine."""
+def of_profile(name: str, cluster: bool, wanted: list[int], stand_ins: "StandIns | None" = None) -> Graph:
+    """Return the graph of a profile, finished or stood in for, on a cluster or on one machine."""
     from dcpriv_lib import profiles, stages
     from dcpriv_lib.engine import paths
 
     graph, profile, ends = Graph(cluster), profiles.read(name), {}
     executed = paths.results(name) / "notebooks"
-    for stage in (one for one in stages.in_profile(profile) if (executed / f"{one.name}.ipynb").exists()):
-        print(f"  {stage.name}", file=sys.stderr)
+    for stage in stages.in_profile(profile):
+        if (wanted and stage.number not in wanted) or not (stand_ins or (executed / f"{stage.name}.ipynb").exists()):
+            continue
+        print(f"  {stage.name}", file=sys.stderr, flush=True)
         waits = [ends[stages.MADE_BY[one]] for one in stage.reads]
         if cluster and stage.ahead:
             graph.after = ends[stages.MADE_BY["split"]]
-            follow(stage, profile[stage.name], graph, ahead=True)
+            follow(stage, profile[stage.name], graph, stand_ins, ahead=True)
             waits.append(graph.after)
         if cluster:
             graph.after = tuple(dict.fromkeys(end for one in waits for end in one))
-        follow(stage, profile[stage.name], graph)
+        follow(stage, profile[stage.name], graph, stand_ins)
         ends[stage.name] = graph.after
     graph.after = tuple(dict.fromkeys(end for one in ends.values() for end in one))
     graph.add("the report", 0.0)
     return graph
 
 
+def work(tasks: list[Task]) -> float:
+    """Return the seconds of all tasks, one after the other by one worker."""
+    first: dict[str, float] = {}
+    for task in tasks:
+        first[task.kept] = max(first.get(task.kept, 0.0), task.first)
+    return sum(task.seconds for task in tasks) + sum(first.values())
+
+
 def table(tasks: list[Task], workers: Iterable[int]) -> list[dict]:
     """Return a row for each number of workers: seconds, how many times as fast as one core, and efficiency."""
-    one_core = sum(task.seconds for task in tasks)
+    one_core = work(tasks)
     rows = []
     for number in workers:
         seconds, _ = simulate(tasks, number)
@@ -247,38 +290,110 @@ def critical(chain: list[Task]) -> list[str]:
     return [f"{seconds:10.1f} s  {name}" for name, seconds in lines if seconds >= 0.01 * sum(one for _, one in lines)]
 
 
+def record(tasks: list[Task], kinds: list[dict], about: dict) -> str:
+    """Return what was measured as JSON, a line for each kind of job and for each task, whose needs are line numbers."""
+    place = {task.name: number for number, task in enumerate(tasks)}
+    lines = [
+        json.dumps(
+            [task.name, round(task.seconds, 2), task.by_a_worker, ranges([place[need] for need in task.needs])]
+            + ([task.kept, task.first] if task.kept else [])
+        )
+        for task in tasks
+    ]
+    parts = {"kinds": [json.dumps(kind) for kind in kinds], "tasks": lines}
+    rest = [f'"{name}": [\n  ' + ",\n  ".join(one) + "\n]" for name, one in parts.items()]
+    return json.dumps(about, indent=1)[:-2] + ",\n" + ",\n".join(rest) + "\n}\n"
+
+
+def recorded(name: str) -> tuple[list[Task], dict]:
+    """Return the tasks of a profile that were written to `RECORDS`, and all that was written with them."""
+    found = json.loads((RECORDS / f"{name}.json").read_text())
+    names = [task[0] for task in found["tasks"]]
+    return [
+        Task(name, seconds, tuple(names[need] for need in in_ranges(needs)), by_a_worker, *kept)
+        for name, seconds, by_a_worker, needs, *kept in found["tasks"]
+    ], found
+
+
+def ranges(numbers: list[int]) -> str:
+    """Return numbers as text, "3-5 8": those that follow each other as a range."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and parts[-1][1] == number - 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return " ".join(f"{first}-{last}" if last > first else str(first) for first, last in parts)
+
+
+def in_ranges(text: str) -> list[int]:
+    """Return the numbers that `ranges` wrote."""
+    ends = [[int(end) for end in part.split("-")] for part in text.split()]
+    return [number for first, *last in ends for number in range(first, (last or [first])[0] + 1)]
+
+
+def show(name: str, tasks: list[Task], workers: list[int]) -> None:
+    """Print the table of a graph, its longest job, and the chain that was the last to end."""
+    jobs = [task for task in tasks if task.by_a_worker]
+    own = sum(task.seconds for task in tasks if not task.by_a_worker)
+    print(f"\n{name}: {len(jobs):,} jobs, {work(jobs):,.0f} s; the notebooks themselves {own:,.0f} s")
+    for row in table(tasks, workers):
+        print("{workers:6,} workers {seconds:10,.0f} s {times as fast:8.1f} x {efficiency:7.0%}".format(**row))
+    longest = max(jobs, key=lambda job: job.seconds)
+    print(
+        f"the longest job: {longest.name}, {longest.seconds:,.0f} s; on {max(workers):,} workers nothing else could "
+        "end before",
+        *critical(simulate(tasks, max(workers))[1]),
+        sep="\n",
+    )
+
+
 def main() -> None:
-    """Print the tables of one profile."""
+    """Print the table of one profile."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("profile", help="of which notebooks were run, by this version of them; the others are left out")
+    parser.add_argument("profile")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 16, 128, 1000])
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--finished", action="store_true", help="follow the notebooks of a finished run, of this commit")
+    how.add_argument("--stand-ins", action="store_true", help="follow the notebooks without a run")
+    parser.add_argument("--notebooks", type=int, nargs="*", default=[], help="follow these alone, by number")
+    parser.add_argument("--most", type=float, default=20.0, help="seconds after which a loop is counted, not done")
     given = parser.parse_args()
-    from dcpriv_lib.engine import ahead  # before numpy, whose switches are set
+    if not (given.finished or given.stand_ins):
+        if not (RECORDS / f"{given.profile}.json").exists():
+            parser.error(f"nothing is on record of {given.profile}: give --finished or --stand-ins")
+        show(given.profile, recorded(given.profile)[0], given.workers)
+        return
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from dcpriv_lib.engine import paths, provenance  # before numpy, whose switches are set
 
     import matplotlib as mpl  # isort: skip
+    import torch  # isort: skip
+    from stand_ins import StandIns  # isort: skip
 
     mpl.use("Agg")
-    os.environ[ahead.VARIABLE] = "yes"  # nothing is kept: all of it is there
-    for cluster in (True, False):
-        tasks = list(of_profile(given.profile, cluster).tasks.values())
-        jobs = [task for task in tasks if task.by_a_worker]
-        print(
-            f"\n{given.profile}, {'a cluster' if cluster else 'local'}: {len(jobs):,} jobs, "
-            f"{sum(job.seconds for job in jobs):,.0f} s; the notebooks themselves "
-            f"{sum(task.seconds for task in tasks if not task.by_a_worker):,.0f} s"
-        )
-        for row in table(tasks, given.workers if cluster else [1, 2]):
-            print("{workers:6,} workers {seconds:10,.0f} s {times as fast:8.1f} x {efficiency:7.0%}".format(**row))
-        if cluster:
-            longest = max(jobs, key=lambda job: job.seconds)
-            print(
-                f"the longest job: {longest.name}, {longest.seconds:,.0f} s; on {max(given.workers):,} workers nothing "
-                "else could end before",
-                *critical(simulate(tasks, max(given.workers))[1]),
-                sep="\n",
-            )
+    torch.set_num_threads(1)
+    stand_ins = None
+    if given.stand_ins:
+        os.environ["DCPRIV_RESULTS"] = str(paths.all_results() / "stand-ins")
+        stand_ins = StandIns(paths.results(given.profile), given.most)
+    graph = of_profile(given.profile, True, given.notebooks, stand_ins)
+    tasks = list(graph.tasks.values())
+    about = provenance.of_this_process()
+    parts = ("written", "git_commit", "torch", "processor", "cores", "threads")
+    kinds = [
+        {"kind": kind, "seconds": said["seconds"], "measured": said["measured"]}
+        for kind, said in (stand_ins.kinds if stand_ins else {}).items()
+    ]
+    made = "by stand-ins" if stand_ins else "from a finished run"
+    told = {"profile": given.profile, "made": made, "notebooks": given.notebooks, "cells left out": graph.failed}
+    text = record(tasks, kinds, told | {part: about[part] for part in parts})
+    RECORDS.mkdir(exist_ok=True)
+    (RECORDS / f"{given.profile}.json").write_text(text)
+    show(given.profile, tasks, given.workers)
+    for failed in graph.failed:
+        print(f"left out: {failed}")
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     main()

@@ -393,8 +393,7 @@ class Study:
 
         The arguments are arrays, or what JSON can hold.
         """
-        data = self.data
-        return jobs.function_job(data, name, function, arguments).result(data)
+        return self._made([jobs.function_job(self.data, name, function, arguments)], name)[0]
 
     def made_with(self, name: str) -> dict:
         """Return the parameters of the notebook that left something under a name.

@@ -51,6 +51,8 @@ processes: int = 1                     # processes of the grid search; -1 takes 
 extra_targets: list = []               # files of answers or weights of models made elsewhere
 
 # %%
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -181,12 +183,15 @@ study.figure(figure, "what_attack_models_see",
 # weighted by their number. That saves hours and changes nothing that matters; the docstring of `svm.MergedSVC` says why.)
 
 # %%
-best = {}
-for c in range(len(study.classes)):
+def searched(c: int) -> dict:
+    """Return the best C and gamma for class c, and the accuracy of each choice."""
     rows = known.labels == c
-    best[c] = study.computed_once(f"svm-class{c}", svm.grid_search, known.softmax[rows],
-                                  known.is_member[rows], grid_C, grid_gamma, folds,
-                                  processes, merge_step)
+    return study.computed_once(f"svm-class{c}", svm.grid_search, known.softmax[rows],
+                               known.is_member[rows], grid_C, grid_gamma, folds,
+                               processes, merge_step)
+
+
+best = study.at_once({c: partial(searched, c) for c in range(len(study.classes))})
 
 # %% [markdown]
 # The cross-validated accuracies of class 0, as an example:

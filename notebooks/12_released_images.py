@@ -450,10 +450,11 @@ betrayed = study.at_once({name: partial(
     special.sets, f"{name}, special people", each(own, settings(name)))
     for name in dict.fromkeys([looked_at, factor_method])})
 of_special, rows = special.scores(betrayed, suite.SWIFT), []
-for name, made in betrayed.items():
+trained_on = study.at_once({name: partial(models_of, special, f"{name}, special people", made)
+                            for name, made in betrayed.items()})
+for name, known in trained_on.items():
     of_set = calibration.together(of_special[name], marked)
-    trained_on = models_of(special, f"{name}, special people", made)
-    of_model = examination.leave_pair_out(special.references(marked, trained_on), strong)
+    of_model = examination.leave_pair_out(special.references(marked, known), strong)
     for kind in kinds:
         who = np.isin(np.arange(len(pool)), kind_of[kind])
         groups = marked & who, ~marked & who
@@ -566,11 +567,13 @@ of_ipc = world.scores({f"{looked_at} {ipc}": made for ipc, made in by_ipc.items(
 rows = [{"members": member[0].sum(), "images a class": ipc} | examination.examine(
     calibration.together(scores, member), inside, outside)
     for ipc, scores in zip(by_ipc, of_ipc.values())]
-for crowd, (some, kept, _) in crowd_of.items():
-    name = f"{looked_at}, {crowd} members"
-    scores = some.scores({name: fewer[name]}, swift)
+of_crowd = study.at_once({crowd: partial(some.scores, {name: fewer[name]}, swift)
+                          for crowd, (some, *_) in crowd_of.items()
+                          for name in [f"{looked_at}, {crowd} members"]})
+for crowd, (_, kept, _) in crowd_of.items():
+    (scores,) = of_crowd[crowd].values()
     rows.append({"members": crowd, "images a class": control_ipc} | examination.examine(
-        calibration.together(scores[name], kept), kept, ~kept))
+        calibration.together(scores, kept), kept, ~kept))
 
 # %%
 dose = pd.DataFrame(rows).sort_values("members", kind="stable")
@@ -711,11 +714,14 @@ changed |= {f"another method: {name}": others[name] for name in levels}
 
 # %%
 told, rows = {}, []
+right_of = study.at_once({change: partial(accuracy_of, change, made)
+                          for change, made in changed.items() if change != kept})
+right_of[kept] = accuracy[looked_at][:judged]
 of_changes = world.scores({f"{looked_at}, {change}": made for change, made in changed.items()},
                           suite.SWIFT)
-for (change, made), scores in zip(changed.items(), of_changes.values()):
+for change, scores in zip(changed, of_changes.values()):
     of_set = calibration.together(scores, member)
-    right = accuracy[looked_at][:judged] if change == kept else accuracy_of(change, made)
+    right = right_of[change]
     told[change] = examination.aucs(of_set, inside, outside), right
     gain, lost = (examination.over_pairs(now - before)
                   for now, before in zip(told[change], told[kept]))

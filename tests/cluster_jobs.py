@@ -10,6 +10,7 @@ import torch
 
 from dcpriv_lib import jobs
 from dcpriv_lib.engine.checkpoint import Checkpoint
+from support import wait_for
 
 
 def data(folder: Path) -> jobs.Data:
@@ -27,11 +28,20 @@ def by_whom(data, number, **_):
     return {"pid": np.array(os.getpid()), "threads": np.array(torch.get_num_threads()), "number": np.array(number)}
 
 
-def sleep(data, seconds, **_):
-    """Take a while."""
-    begun = time.time()
-    time.sleep(seconds)
-    return {"times": np.array([begun, time.time()]), "pid": np.array(os.getpid())}
+def meet(data, own, others, folder, **_):
+    """Begin, wait until so many others have begun too, and end; and note both in a file."""
+    folder = Path(folder)
+    note(folder / "log", f"{os.getpid()} begins")
+    (folder / own).touch()
+    met = wait_for(lambda: all((folder / other).exists() for other in others))
+    note(folder / "log", f"{os.getpid()} ends")
+    return {"met": np.array(met)}
+
+
+def note(file, line):
+    """Add a line to a file."""
+    with open(file, "a") as log:
+        log.write(f"{line}\n")
 
 
 def walk(data, steps, seconds, log, *, checkpoint, **_):
@@ -39,8 +49,7 @@ def walk(data, steps, seconds, log, *, checkpoint, **_):
     with Checkpoint(checkpoint, {"walk": steps}, seconds=0.2) as kept:
         found = kept.load() or {"step": np.array(0), "sum": np.array(0.0)}
         step, total = int(found["step"]), float(found["sum"])
-        with open(log, "a") as file:
-            file.write(f"{os.getpid()} {step}\n")
+        note(log, f"{os.getpid()} {step}")
         while step < steps:
             total += np.random.default_rng(step).random()
             step += 1
@@ -51,13 +60,11 @@ def walk(data, steps, seconds, log, *, checkpoint, **_):
 
 def fail(data, error, message, log, **_):
     """Fail."""
-    with open(log, "a") as file:
-        file.write(f"{os.getpid()}\n")
+    note(log, os.getpid())
     raise error(message)
 
 
 def die(data, log, **_):
     """End the process as the kernel does when there is no memory left."""
-    with open(log, "a") as file:
-        file.write(f"{os.getpid()}\n")
+    note(log, os.getpid())
     os.kill(os.getpid(), signal.SIGKILL)

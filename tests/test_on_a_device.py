@@ -139,7 +139,7 @@ def test_all_classes_at_once_are_the_classes_one_by_one(name, sizes, kind, reque
     assert same_loss == pytest.approx(loss, rel=1e-6)
 
 
-@pytest.mark.parametrize(("name", "most"), [("DC", 600), ("DSA", 800), ("IDC", 800), ("DM", 150), ("DM-DSA", 250)])
+@pytest.mark.parametrize(("name", "most"), [("DC", 600), ("DSA", 600), ("IDC", 600), ("DM", 150), ("DM-DSA", 200)])
 def test_an_update_is_a_few_hundred_launches_and_one_wait_for_any_number_of_classes(name, most, there):
     launches = []
     for classes in (5, 10, 15):

@@ -98,7 +98,7 @@ def matching_step(
     if synthetic.device.type != "cpu":
         matrices = [name for name, weight in network.named_parameters() if weight.ndim > 1]
         real = side_by_side.chosen(images, rows)
-        return side_by_side.matching_gradient(network, matrices, matching_distance, real, synthetic, changes)
+        return side_by_side.matching_gradient(network, matrices, _distance_of_all, real, synthetic, changes)
     gradient, loss = torch.empty_like(synthetic), 0.0
     for label, (own_rows, own) in enumerate(zip(rows, synthetic)):
         change = changes[label] if changes else _as_it_is
@@ -109,6 +109,11 @@ def matching_step(
         (gradient[label],) = torch.autograd.grad(distance, own)
         loss += distance.item()
     return gradient, loss
+
+
+def _distance_of_all(real: list[torch.Tensor], synthetic: list[torch.Tensor]) -> torch.Tensor:
+    """Return `matching_distance`, of all rows at once."""
+    return matching_distance(side_by_side.one_matrix(real), side_by_side.one_matrix(synthetic))
 
 
 def _as_it_is(images: torch.Tensor) -> torch.Tensor:

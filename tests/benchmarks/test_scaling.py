@@ -1,6 +1,7 @@
 """The simulated cluster, against graphs whose times are known."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
@@ -8,7 +9,8 @@ from hypothesis import given, strategies as st
 from dcpriv_lib.engine import paths
 
 sys.path.insert(0, str(paths.REPOSITORY / "benchmarks"))
-from scaling import Graph, Task, critical, simulate, table
+import scaling
+from scaling import Graph, Task, critical, in_ranges, ranges, simulate, table
 
 
 def chain(seconds):
@@ -60,7 +62,7 @@ def test_no_time_is_better_than_possible_or_worse_than_grahams_bound(drawn, work
     """Graham (1969): at most the work divided by the workers, and the longest chain in what they are not all busy."""
     work, (longest, _), (seconds, _) = sum(one.seconds for one in drawn), simulate(drawn, 99), simulate(drawn, workers)
     assert max(longest, work / workers) <= seconds <= work / workers + longest * (1 - 1 / workers) + 1e-9
-    assert simulate(drawn, 1)[0] == work
+    assert simulate(drawn, 1)[0] == work == scaling.work(drawn)
 
 
 def test_a_job_that_two_notebooks_want_is_done_once_and_both_wait_for_it():
@@ -82,3 +84,55 @@ def test_jobs_that_are_done_do_not_let_a_notebook_forget_what_it_did_before():
     graph.add_jobs({"a": 1.0})
     graph.add("its end", 1.0)
     assert simulate(graph.tasks.values(), 9)[0] == 6.0
+
+
+@given(st.lists(st.integers(0, 30)))
+def test_ranges_are_read_as_they_were_written(numbers):
+    assert in_ranges(ranges(numbers)) == numbers
+    assert ranges([3, 4, 5, 8, 0]) == "3-5 8 0"
+
+
+@given(tasks)
+def test_what_is_written_is_read_as_the_same_graph(tmp_path_factory, drawn):
+    place = tmp_path_factory.mktemp("records")
+    (place / "some.json").write_text(scaling.record(drawn, [{"kind": "a", "seconds": 1.0}], {"profile": "some"}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scaling, "RECORDS", place)
+        found, about = scaling.recorded("some")
+    assert found == drawn and about["profile"] == "some" and about["kinds"][0]["seconds"] == 1.0
+
+
+def test_what_a_worker_keeps_spares_its_next_task_and_no_other_workers():
+    two = [Task(name, 1, (), True, "people", 5) for name in "ab"]
+    assert simulate(two, 1)[0] == 7 and simulate(two, 2)[0] == 6
+    assert table(two, [2])[0]["times as fast"] == pytest.approx(7 / 6)
+
+
+RECORDED = sorted(file.stem for file in scaling.RECORDS.glob("*.json"))
+
+
+@pytest.mark.parametrize("profile", RECORDED)
+def test_the_table_that_is_told_is_that_of_the_record(profile):
+    """And no cell was left out, of which nobody knows what it would have asked for."""
+    found, about = scaling.recorded(profile)
+    assert not about["cells left out"]
+    told = (paths.REPOSITORY / "benchmarks/README.md").read_text().partition(f"| `{profile}`, workers |")[2]
+    first, _, *rows = (line.strip(" |").split(" | ") for line in told.partition("\n\n")[0].split("\n"))
+    workers = [int(one.replace(",", "")) for one in first]
+    forms = {"seconds": "{:,.0f}", "times as fast": "{:.1f}", "efficiency": "{:.0%}"}
+    assert [row[0] for row in rows] == list(forms)
+    for name, *cells in rows:
+        assert [cell.replace(" %", "%") for cell in cells] == [
+            forms[name].format(one[name]) for one in table(found, workers)
+        ]
+
+
+def test_what_is_said_to_keep_the_released_images_from_more_does():
+    found, _ = scaling.recorded("mnist-released")
+    itself = {task.name for task in found if task.name.startswith("12_released_images #")}
+    own = sum(task.seconds for task in found if task.name in itself)
+    neither = [replace(task, first=0.0, seconds=0.0 if task.name in itself else task.seconds) for task in found]
+    sixteen, thousand = (row["times as fast"] for row in table(neither, [16, 1000]))
+    told = " ".join((paths.REPOSITORY / "benchmarks/README.md").read_text().split())
+    assert f"computes {own:.0f} s itself" in told and f"up to {max(task.first for task in found):.0f} s" in told
+    assert f"16 workers would be {sixteen:.1f} times as fast, and 1,000 {thousand:.1f} times" in told

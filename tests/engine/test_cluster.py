@@ -5,6 +5,7 @@ import functools
 import json
 import multiprocessing
 import os
+import pickle
 import platform
 import signal
 import socket
@@ -17,9 +18,10 @@ import distributed
 import numpy as np
 import psutil
 import pytest
+import torch
 
-from dcpriv_lib.engine import workers
-from dcpriv_lib.engine.cluster import connection, driver, meeting, scheduler, worker
+from dcpriv_lib.engine import checkpoint, workers
+from dcpriv_lib.engine.cluster import connection, driver, meeting, scheduler, sending, worker
 from support import SOON, cluster, cluster_process, wait_for
 
 slow = pytest.mark.slow
@@ -47,6 +49,17 @@ def walk_in_a_process(results: Path, job) -> multiprocessing.Process:
     return process
 
 
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """A worker of its own, in this process; what it sends itself is noted in `told`."""
+    house, told = worker._House(results=tmp_path), []
+    monkeypatch.setattr(worker, "_house", house)
+    monkeypatch.setattr(meeting, "SEEN", 0.1)
+    monkeypatch.setattr(os, "kill", lambda *how: told.append(how))
+    meeting.open_(tmp_path)
+    return house, told
+
+
 # ---------------------------------------------------------------- jobs
 
 
@@ -66,25 +79,28 @@ def test_two_workers_make_the_files_that_two_processes_make(two_workers, tmp_pat
     assert found[8]["sum"] == jobs[8].result(here)["sum"] == sum(np.random.default_rng(i).random() for i in range(50))
 
 
-@slow
-def test_a_slow_worker_does_not_hold_up_the_rest(two_workers):
-    """Three jobs, two workers: the third job does not wait for the long first one behind it."""
-    results, _ = two_workers
-    jobs = [
-        cluster_jobs.job(f"sleep-{i}", cluster_jobs.sleep, seconds) for i, seconds in enumerate([6.0, 0.2, 0.2, 0.2])
-    ]
+def who_meets_whom(results, folder, whom: dict[str, list[str]]) -> list[str]:
+    """Let jobs wait for each other, and return in which order processes began and ended them."""
+    folder.mkdir()
+    jobs = [cluster_jobs.job(f"{folder.name}-{own}", cluster_jobs.meet, own, whom[own], str(folder)) for own in whom]
     run(results, *jobs)
-    first, *others = (job.result(cluster_jobs.data(results)) for job in jobs)
-    assert max(one["times"][1] for one in others) < first["times"][1]
+    assert all(job.result(cluster_jobs.data(results))["met"] for job in jobs)
+    return lines(folder / "log")
 
 
 @slow
-def test_as_many_jobs_run_as_there_are_workers(two_workers):
+def test_a_slow_worker_does_not_hold_up_the_rest(two_workers, tmp_path):
+    """The first of four jobs ends once the three others have begun: none of them waits behind it."""
+    who_meets_whom(two_workers[0], tmp_path / "slow", {"first": ["b", "c", "d"], "b": [], "c": [], "d": []})
+
+
+@slow
+def test_as_many_jobs_run_as_there_are_workers_and_each_does_one(two_workers, tmp_path):
     results, processes = two_workers
-    run(results, *(jobs := [cluster_jobs.job(f"nap-{i}", cluster_jobs.sleep, 0.5) for i in range(4)]))
-    times = np.array([job.result(cluster_jobs.data(results))["times"] for job in jobs])
-    at_once = [(times[:, 0] <= begun).sum() - (times[:, 1] <= begun).sum() for begun in times[:, 0]]
-    assert max(at_once) == 2
+    order = who_meets_whom(results, tmp_path / "pairs", {"a": ["b"], "b": ["a"], "c": ["d"], "d": ["c"]})
+    for process in processes[1:]:
+        own = [line.split()[1] for line in order if line.startswith(f"{process.pid} ")]
+        assert own == ["begins", "ends"] * 2
     assert not [child for process in processes for child in psutil.Process(process.pid).children()]
 
 
@@ -97,6 +113,57 @@ def test_a_job_that_fails_fails_the_run_with_its_sentence(two_workers, tmp_path,
         run(results, cluster_jobs.job("f", cluster_jobs.fail, error, "the disk is full", str(log)))
     assert len(lines(log)) == attempts
     assert all(process.poll() is None for process in processes)
+
+
+def test_a_scheduler_gives_jobs_to_its_worker(house, tmp_path):
+    """All three in this process, over TLS."""
+    jobs = [cluster_jobs.job(f"who-{i}", cluster_jobs.by_whom, i) for i in range(3)]
+
+    async def everything():
+        scheduling = asyncio.create_task(scheduler.run(tmp_path, "127.0.0.1", True))
+        while not meeting.is_there(tmp_path):
+            await asyncio.sleep(0.02)
+        working = await worker._begin(tmp_path)
+        standings = await asyncio.to_thread(run, tmp_path, *jobs)
+        await working.close()
+        scheduling.cancel()
+        await asyncio.gather(scheduling, return_exceptions=True)
+        return standings[-1]
+
+    last = asyncio.run(everything())
+    checkpoint.stop_others.clear()  # as this worker, which has ended, set it
+    assert (last.done, last.running, last.waiting, last.workers) == (3, 0, 0, 1)
+    assert [int(job.result(cluster_jobs.data(tmp_path))["number"]) for job in jobs] == [0, 1, 2]
+    assert not meeting.is_there(tmp_path)
+
+
+def test_no_large_array_is_sent_and_all_arrive_with_their_bits(tmp_path):
+    """Of 8 MB of images two populations send names, and their file is there once, for both labellings."""
+    meeting.open_(tmp_path)
+    images, labels = torch.randn(10_000, 1, 14, 14), torch.arange(10_000)
+    data = replace(cluster_jobs.data(tmp_path), images=images, labels=labels, split=np.arange(9_000))
+    wrong = replace(data, labels=labels.flip(0), inputs={"canaries": "all"})
+    sent = [
+        len(pickle.dumps(driver._tasks(one, [cluster_jobs.job("a", cluster_jobs.by_whom, 1)], "")))
+        for one in (data, wrong)
+    ]
+    assert max(sent) < 10_000
+    assert len(list((tmp_path / meeting.FOLDER).glob("*.npy"))) == 4
+    found, other = (sending.unpack(sending.pack(one), tmp_path) for one in (data, wrong))
+    assert found.images.equal(images) and found.labels.equal(labels) and (found.split == np.arange(9_000)).all()
+    assert other.labels.equal(labels.flip(0)) and other.images is found.images
+    assert sending.unpack(sending.pack(data), tmp_path) is found, "what jobs keep of it is found by the next"
+
+
+def test_a_strided_tensor_arrives_with_its_strides_and_a_changed_copy_is_another_file(tmp_path):
+    """In another order of memory the same numbers may be added in another order."""
+    meeting.open_(tmp_path)
+    images = torch.randn(300, 3, 8, 8).contiguous(memory_format=torch.channels_last)
+    data = replace(cluster_jobs.data(tmp_path), images=images)
+    found = sending.unpack(sending.pack(data), tmp_path)
+    assert found.images.equal(images) and found.images.stride() == images.stride()
+    changed = replace(data, images=images.contiguous() + 1, inputs={"changed": True})
+    assert sending.unpack(sending.pack(changed), tmp_path).images.equal(images + 1)
 
 
 # ---------------------------------------------------------------- who ends on the way
@@ -236,27 +303,17 @@ def test_a_notebook_of_other_code_is_refused(tmp_path, monkeypatch):
         meeting.address(tmp_path)
 
 
-@pytest.fixture
-def house(tmp_path, monkeypatch):
-    """A worker of its own, in this process; what it sends itself is noted in `told`."""
-    house, told = worker._House(results=tmp_path), []
-    monkeypatch.setattr(worker, "_house", house)
-    monkeypatch.setattr(meeting, "SEEN", 0.1)
-    monkeypatch.setattr(os, "kill", lambda *how: told.append(how))
-    meeting.open_(tmp_path)
-    return house, told
-
-
 def test_a_worker_that_sees_a_copy_of_the_results_ends(house, tmp_path):
     (house, told), job = house, cluster_jobs.job("a", cluster_jobs.by_whom, 1)
+    parcel = sending.pack(cluster_jobs.data(tmp_path / "elsewhere"))
     with pytest.raises(distributed.Reschedule):
-        worker.do(job, cluster_jobs.data(tmp_path / "elsewhere"), "token", "key")
+        worker.do(job, parcel, "token", "key")
     assert told == [(os.getpid(), signal.SIGTERM)]
     assert "is not the folder in which the notebooks keep their results" in house.unfit
 
     house.ending.clear()
     (tmp_path / meeting.FOLDER / "token").touch()
-    assert worker.do(job, cluster_jobs.data(tmp_path / "elsewhere"), "token", "key") == ""
+    assert worker.do(job, parcel, "token", "key") == ""
     assert job.path(tmp_path).exists() and not (tmp_path / "elsewhere").exists()
 
 
@@ -265,15 +322,16 @@ def test_a_worker_of_another_device_ends(house, tmp_path):
     (tmp_path / meeting.FOLDER / "token").touch()
     job = replace(cluster_jobs.job("a", cluster_jobs.by_whom, 1), inputs={"device": "NVIDIA H200"})
     with pytest.raises(distributed.Reschedule):
-        worker.do(job, cluster_jobs.data(tmp_path), "token", "key")
+        worker.do(job, sending.pack(cluster_jobs.data(tmp_path)), "token", "key")
     assert told and house.unfit == "the notebooks compute on NVIDIA H200, and here is cpu: bits would differ"
 
 
 def test_a_job_that_nobody_waits_for_any_more_is_not_begun_and_its_worker_stays(house, tmp_path):
     house, told = house
     worker._StopsWithItsTask().transition("key", "ready", "released")
+    parcel = sending.pack(cluster_jobs.data(tmp_path))
     with pytest.raises(distributed.Reschedule):
-        worker.do(cluster_jobs.job("a", cluster_jobs.by_whom, 1), cluster_jobs.data(tmp_path), "gone", "key")
+        worker.do(cluster_jobs.job("a", cluster_jobs.by_whom, 1), parcel, "gone", "key")
     assert told == [] and not house.ending.is_set() and not (tmp_path / "once").exists()
 
 

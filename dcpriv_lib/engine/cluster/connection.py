@@ -18,7 +18,7 @@ dask.config.set(
         "distributed.scheduler.http.routes": [],  # neither of them needs pages
         "distributed.worker.http.routes": [],
         "distributed.comm.timeouts.connect": PATIENCE,
-        "distributed.admin.large-graph-warning-threshold": "100GB",  # the data set is one of the tasks
+        "distributed.admin.large-graph-warning-threshold": "100GB",  # many jobs hold many names of images
     }
 )
 for logger in [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "distributed"]:

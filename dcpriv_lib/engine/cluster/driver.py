@@ -1,7 +1,6 @@
 """What a notebook does while a scheduler runs: it gives its jobs to the workers, and waits."""
 
 import contextlib
-import os
 import queue
 import secrets
 import threading
@@ -10,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import distributed
-from dask._task_spec import Task, TaskRef
+from dask._task_spec import Task
 
-from .. import checkpoint, paths, stopping, store
+from .. import checkpoint, paths, stopping
 from ..standing import Standing
-from . import connection, meeting, worker
+from . import connection, meeting, sending, worker
 
 LOOK = 5.0  # seconds between two looks whether the scheduler is there
 TELL = 60.0  # seconds between two lines where no job ends
@@ -52,16 +51,17 @@ def run(data, jobs: list) -> Iterator[Standing]:
 
 
 def _submit(client: distributed.Client, data, jobs: list, token: str) -> list[distributed.Future]:
-    """Return a future a job. Each is marked as one that begins: only these wait at the scheduler, and not at a worker
-    that is busy. The data are one task for all who want the same, or each worker would keep them once a population."""
-    shared = Task(f"data-{store.fingerprint(data.inputs | {'device': str(data.device)})}", worker.same, data)
-    tasks = [
-        Task(key, worker.do, job, TaskRef(shared.key), token, key, _data_producer=True)
-        for i, job in enumerate(jobs)
-        for key in [f"{job.place}-{token}-{i}"]
-    ]
-    graph = {task.key: task for task in [shared, *tasks]}
-    return client.get(graph, [task.key for task in tasks], sync=False, retries=connection.ATTEMPTS - 1)
+    """Return a future a job."""
+    tasks = _tasks(data, jobs, token)
+    return client.get(tasks, list(tasks), sync=False, retries=connection.ATTEMPTS - 1)
+
+
+def _tasks(data, jobs: list, token: str) -> dict[str, Task]:
+    """Return a task a job. Each is marked as one that begins: only these wait at the scheduler, and not at a worker
+    that is busy."""
+    parcel = sending.pack(data)
+    keys = [f"{job.place}-{token}-{i}" for i, job in enumerate(jobs)]
+    return {key: Task(key, worker.do, job, parcel, token, key, _data_producer=True) for key, job in zip(keys, jobs)}
 
 
 def _check(future: distributed.Future) -> None:
@@ -90,22 +90,15 @@ def _standing(client: distributed.Client, waiting: list[distributed.Future], don
 
 
 def _see(path: Path) -> None:
-    """Wait until a file that a worker has written is seen here: a network's file system may take its time.
+    """Raise ClusterError if a file that a worker has written is not seen here in time.
 
-    Raises
-    ------
-    ClusterError
-        If it is not. What is missing would else be made again, here, by one process.
+    What is missing would else be made again, here, by one process.
     """
-    until = time.monotonic() + meeting.SEEN
-    while not path.exists():
-        if time.monotonic() > until:
-            raise meeting.ClusterError(
-                f"a worker says that it has written {paths.shown(path)}, and it is not here: do its machine and this "
-                "one share the folder of results?"
-            )
-        os.listdir(path.parent)
-        time.sleep(0.5)
+    if not meeting.seen(path):
+        raise meeting.ClusterError(
+            f"a worker says that it has written {paths.shown(path)}, and it is not here: do its machine and this "
+            "one share the folder of results?"
+        )
 
 
 @contextlib.contextmanager

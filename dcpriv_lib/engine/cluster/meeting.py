@@ -13,6 +13,8 @@ import os
 import platform
 import shutil
 import stat
+import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -36,6 +38,21 @@ class AbsentError(ClusterError):
 def is_there(results: Path) -> bool:
     """Return whether a scheduler of this folder of results has begun, and has not said that it ended."""
     return (results / FOLDER / ADDRESS).exists()
+
+
+def seen(path: Path, enough: Callable[[], bool] = lambda: False) -> bool:
+    """Wait until a file that another machine has written is seen here: a network's file system may take its time.
+
+    Returns whether it is; after a minute, or once it is `enough`, the wait ends.
+    """
+    until = time.monotonic() + SEEN
+    while not path.exists():
+        if enough() or time.monotonic() > until:
+            return False
+        with contextlib.suppress(OSError):
+            os.listdir(path.parent)  # makes it look again
+        time.sleep(0.5)
+    return True
 
 
 def open_(results: Path) -> Path:

@@ -9,15 +9,16 @@ import tempfile
 import threading
 import time
 import traceback
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import distributed
+import joblib
 import torch
 
 from .. import checkpoint, devices, paths, stopping, store
-from . import connection, meeting
+from . import connection, meeting, sending
 
 FINAL = ValueError, TypeError, store.ArtefactError  # another attempt would say the same
 # ... but for this one: a file that another machine has written may not be seen yet
@@ -128,17 +129,13 @@ class _StopsWithItsTask(distributed.WorkerPlugin):
         checkpoint.stop_others.set()
 
 
-def same(data):
-    """Return what all jobs of a run are given: a task, so that it can be had again if a worker is lost."""
-    return data
-
-
-def do(job, data, token: str, key: str) -> str:
+def do(job, parcel: sending.Parcel, token: str, key: str) -> str:
     """Do ``job.result(data)``; a task.
 
     Parameters
     ----------
-    job, data : as in `workers.run`; results are kept in this worker's own folder.
+    job : as in `workers.run`; results are kept in this worker's own folder.
+    parcel : of the data.
     token : name of a file in `meeting.FOLDER` that the notebook has written there.
     key : of this task.
 
@@ -154,7 +151,7 @@ def do(job, data, token: str, key: str) -> str:
         If it failed for a reason that may not be there the next time.
     """
     checkpoint.stop_others.clear()  # who was told to stop was another, unless it is this one
-    if not _house.ending.is_set() and (reason := _unfit(job, data, token, key)):
+    if not _house.ending.is_set() and (reason := _unfit(job, parcel.device, token, key)):
         _house.unfit = reason
         _house.ending.set()
         os.kill(os.getpid(), signal.SIGTERM)
@@ -164,7 +161,8 @@ def do(job, data, token: str, key: str) -> str:
     torch.set_num_threads(1)
     begun = time.monotonic()
     try:
-        job.result(replace(data, folder=_house.results))
+        with joblib.parallel_config("sequential"):  # a worker is one process
+            job.result(sending.unpack(parcel, _house.results))
     except KeyboardInterrupt:
         raise distributed.Reschedule from None
     except Exception as error:
@@ -177,22 +175,21 @@ def do(job, data, token: str, key: str) -> str:
     return ""
 
 
-def _unfit(job, data, token: str, key: str) -> str:
+def _unfit(job, device: torch.device, token: str, key: str) -> str:
     """Return why this worker cannot do what the notebook wants; "" if it can, or if nobody wants it any more."""
-    if data.device.type == "cuda" and not torch.cuda.is_available():
+    if device.type == "cuda" and not torch.cuda.is_available():
         return "the notebooks compute on a GPU, and there is none here: ask for one, or set device: cpu in the profile"
     theirs = job.inputs.get("device")
-    if theirs and theirs != devices.name(data.device):
-        return f"the notebooks compute on {theirs}, and here is {devices.name(data.device)}: bits would differ"
-    place, until = _house.results / meeting.FOLDER, time.monotonic() + meeting.SEEN
-    while place.exists() and not (place / token).exists():
-        if _house.ending.is_set() or key in _house.released:
-            return ""
-        if time.monotonic() > until:
-            return (
-                f"{paths.shown(_house.results)} is not the folder in which the notebooks keep their results: set "
-                "DCPRIV_RESULTS to that one"
-            )
-        os.listdir(place)  # makes a network's file system look again
-        time.sleep(0.5)
-    return ""
+    if theirs and theirs != devices.name(device):
+        return f"the notebooks compute on {theirs}, and here is {devices.name(device)}: bits would differ"
+    place = _house.results / meeting.FOLDER
+
+    def nobody_waits() -> bool:
+        return not place.exists() or _house.ending.is_set() or key in _house.released
+
+    if meeting.seen(place / token, nobody_waits) or nobody_waits():
+        return ""
+    return (
+        f"{paths.shown(_house.results)} is not the folder in which the notebooks keep their results: set "
+        "DCPRIV_RESULTS to that one"
+    )

@@ -1,0 +1,89 @@
+"""Stand-ins for results that take hours: which jobs are of one kind, what is counted, and what the copies are."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dcpriv_lib import jobs
+from dcpriv_lib.condensation import defaults
+from dcpriv_lib.engine import paths, store
+
+sys.path.insert(0, str(paths.REPOSITORY / "benchmarks"))
+import stand_ins
+
+SETTINGS = replace(defaults.settings_of("DM", 2, width=4, real_batch=4), iterations=60)
+
+
+@pytest.fixture
+def data(tmp_path):
+    shape = type("Shape", (), {"shape": (1, 14, 3), "dataset": type("None", (), {"test_images": ()})()})()
+    images = torch.randn(40, 1, 14, 14, generator=torch.Generator().manual_seed(0))
+    return jobs.Data(tmp_path, {}, 0, torch.device("cpu"), shape, images, torch.arange(40) % 3)
+
+
+def of_set(data, key, rows, settings=SETTINGS):
+    return jobs.set_job(data, "sets", (key,), rows, settings)
+
+
+def test_jobs_are_of_one_kind_if_they_differ_in_what_takes_no_time(data):
+    job = of_set(data, 0, np.arange(30))
+    assert job.make is jobs.condense
+    assert stand_ins.kind_of(of_set(data, 1, np.arange(1, 31))) == stand_ins.kind_of(job)
+    others = [
+        of_set(data, 0, np.arange(12)),
+        of_set(data, 0, np.arange(30), replace(SETTINGS, iterations=61)),
+        of_set(data, 0, np.arange(30), replace(SETTINGS, width=8)),
+        jobs.model_job(data, "models", (0,), np.arange(30), jobs.Training(3)),
+        jobs.model_job(data, "models", (0,), np.arange(30), jobs.Training(4)),
+        jobs.model_job(data, "models", (0,), (data.images[:30], data.labels[:30]), jobs.Training(3)),
+    ]
+    kinds = {stand_ins.kind_of(one) for one in [job, *others]}
+    assert len(kinds) == 7
+    model = [jobs.model_job(data, "models", (key,), np.arange(30), jobs.Training(3)) for key in range(2)]
+    assert stand_ins.kind_of(model[0]) == stand_ins.kind_of(model[1]), "their orders have two seeds"
+
+
+def test_steps_that_are_left_out_are_counted(monkeypatch):
+    clock = 0.0
+    monkeypatch.setattr(stand_ins, "core_seconds", lambda: clock)
+    loop, done = stand_ins.Loop(7.0), []
+    for step in loop(range(1000)):
+        done.append(step)
+        clock += 2.0
+    assert done == [0, 1, 2, 3, 4, 9, 19, 49, 99, 199, 499, 999], "and those after which images are kept"
+    assert loop.taken == 24.0 and loop.left_out() == pytest.approx(2.0 * (1000 - 12))
+    loop = stand_ins.Loop(np.inf)
+    assert list(loop(range(5))) == list(range(5)) and loop.left_out() == 0
+
+
+def test_a_set_that_is_made_in_part_looks_like_one_that_is_made_whole(data):
+    job = of_set(data, 0, np.arange(30))
+    whole, _, in_full = stand_ins.measured(job, data, np.inf)
+    part, seconds, how = stand_ins.measured(job, data, -1.0)
+    assert in_full == "in full"
+    assert how == "8 of 60 steps", "0, 1, 2, 4, 9, 19, 49 and the last"
+    assert {name: (value.shape, value.dtype) for name, value in part.items()} == {
+        name: (value.shape, value.dtype) for name, value in whole.items()
+    }
+    assert seconds > 0
+
+
+def test_of_a_kind_one_is_done_and_the_others_are_copies_with_noise(data, monkeypatch):
+    made = stand_ins.StandIns(data.folder, -1.0)
+    wanted = [of_set(data, key, np.arange(key, key + 30)) for key in range(3)]
+    made.make(wanted, data)
+    first, second, _ = [store.load_arrays(job.path(data.folder), {}, "") for job in wanted]
+    assert (
+        np.allclose(first["images"], second["images"], rtol=0.2)
+        and not np.equal(first["images"], second["images"]).any()
+    )
+    assert np.array_equal(first["labels"], second["labels"])
+    seconds = {store.read_record(job.path(data.folder))["provenance"]["seconds"] for job in wanted}
+    assert seconds == {made.kinds[stand_ins.kind_of(wanted[0])]["seconds"]}
+    monkeypatch.setattr(stand_ins, "measured", None)
+    again = stand_ins.StandIns(data.folder, -1.0)  # goes on from there
+    again.make([of_set(data, 4, np.arange(4, 34))], data)
+    assert again.kinds == made.kinds
