@@ -84,12 +84,12 @@ def from_markdown(markdown: str) -> str:
     return html.unescape(re.sub("</?span>", "", markdown))
 
 
-def in_figure(text: str) -> str:
+def in_figure(text: str, longest: int = LONGEST_IN_FIGURE) -> str:
     """Return a text that matplotlib draws as it is: a dollar begins no formula, and a first "_" hides no legend.
 
-    Of more than `LONGEST_IN_FIGURE` characters the middle is left out, and one of more than `LINE_IN_FIGURE` is broken.
+    Of more than `longest` characters the middle is left out, and a text of more than `LINE_IN_FIGURE` is broken.
     """
-    shown = plain(text, LONGEST_IN_FIGURE)
+    shown = plain(text, longest)
     if len(shown) > LINE_IN_FIGURE:
         shown = "\n".join(textwrap.wrap(shown, BROKEN, break_on_hyphens=False)) or shown
     shown = shown.replace("$", r"\$")

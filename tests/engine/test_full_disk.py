@@ -74,8 +74,8 @@ def table(folder: Path, made: int) -> None:
 
 
 def figure(folder: Path, made: int) -> None:
-    drawn, axes = pyplot.subplots(figsize=(8, 8))
-    axes.imshow(np.random.default_rng(made).random((600, 600)))
+    drawn, axes = pyplot.subplots(figsize=(4, 4))
+    axes.imshow(np.random.default_rng(made).random((300, 300)))
     plots.save(drawn, folder, "figure4")
     pyplot.close(drawn)
 
@@ -103,7 +103,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("leave", [0, SIZE // 2])
+@pytest.mark.parametrize("leave", [0, SIZE // 4])
 @pytest.mark.parametrize("write", WRITERS, ids=lambda one: one.__name__)
 def test_what_was_there_stays_and_the_same_call_goes_on_once_there_is_room(write, leave, disk):
     write(disk.folder, 0)
