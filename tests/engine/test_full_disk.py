@@ -1,4 +1,4 @@
-"""On a full disk every place that writes says in a sentence where to make room, spoils nothing, and goes on after it."""
+"""On a full disk every place that writes says in a sentence where to make room, spoils nothing, and goes on later."""
 
 import contextlib
 import errno

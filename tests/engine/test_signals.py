@@ -1,4 +1,4 @@
-"""What signals do to `make`, with another program in the engine's place: README's table says so."""
+"""What signals do to `make` and to the engine, with other programs in the place of what they start, as README says."""
 
 import os
 import shutil
@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from dcpriv_lib.engine import paths, stopping
-from support import SOON, wait_for
+from support import SOON, engine, wait_for
 
-# In place of Snakemake: it notes whose child it is, and every signal that it is told.
-ENGINE = f"""#!{sys.executable} -ES
+# In place of Snakemake, or of a step: it notes whose child it is, and every signal that it is told.
+NOTES = f"""#!{sys.executable} -ES
 import os, signal, sys, time
 def told(number, _):
     os.write(notes, (signal.Signals(number).name + "\\n").encode())
@@ -29,15 +29,19 @@ while not os.path.exists("end"):
 """
 
 
+def put(folder: Path, name: str, program: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(program)
+    (folder / name).chmod(0o755)
+
+
 @pytest.fixture
 def house(tmp_path):
     """A folder with the Makefile, which finds its environment ready."""
     for name in ("Makefile", "requirements.txt", "requirements-uv.txt", "pyproject.toml"):
         shutil.copy(paths.REPOSITORY / name, tmp_path)
-    (tmp_path / ".venv/bin").mkdir(parents=True)
-    for name, program in (("snakemake", ENGINE), ("python", "#!/bin/sh\n")):
-        (tmp_path / ".venv/bin" / name).write_text(program)
-        (tmp_path / ".venv/bin" / name).chmod(0o755)
+    put(tmp_path / ".venv/bin", "snakemake", NOTES)
+    put(tmp_path / ".venv/bin", "python", "#!/bin/sh\n")
     (tmp_path / ".venv/ready").touch()
     return tmp_path
 
@@ -84,6 +88,40 @@ def test_what_the_group_is_told_the_engine_is_told_once_or_twice(number, make, h
     assert set(notes(house)[1:]) == {number.name}
 
 
+def once(process, number):
+    process.send_signal(number)
+
+
+def to_the_group(process, number):
+    os.killpg(process.pid, number)
+
+
+def twice_to_the_group(process, number):
+    os.killpg(process.pid, number)
+    time.sleep(0.2)
+    os.killpg(process.pid, number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tell", [once, to_the_group, twice_to_the_group])
+@pytest.mark.parametrize("number", stopping.SIGNALS)
+def test_the_engine_stops_its_step_and_then_ends_in_few_lines(number, tell, tmp_path):
+    put(tmp_path / "tools", "python", NOTES)
+    process = engine(tmp_path, targets=["data_split"], tools=[tmp_path / "tools"], start_new_session=True)
+    try:
+        wait_for(lambda: notes(tmp_path) or process.poll() is not None)
+        tell(process, number)
+        said, _ = process.communicate(timeout=SOON)
+    finally:
+        process.kill()
+    assert process.returncode != 0 and set(notes(tmp_path)[1:]) <= {number.name, "SIGTERM"}
+    assert len(notes(tmp_path)) > 1, "the step was told"
+    assert "What was finished is kept. To go on from there: snakemake" in said
+    assert "Traceback" not in said and len(said.splitlines()) <= 8, said
+
+
 def test_the_readme_says_so():
     readme = (paths.REPOSITORY / "README.md").read_text()
-    assert "| SIGTERM | `make` | the same; SIGINT or SIGHUP to `make` alone makes GNU make wait for the engine |" in readme
+    assert (
+        "| SIGTERM | `make` | the same; SIGINT or SIGHUP to `make` alone makes GNU make wait for the engine |" in readme
+    )
