@@ -147,6 +147,18 @@ def test_the_folder_of_results_is_refused_before_anything_is_computed(disk, monk
     assert paths.results("tiny") == disk.folder / "tiny" and not list((disk.folder / "tiny").iterdir())
 
 
+def test_of_several_folders_the_full_one_is_named(disk, tmp_path):
+    full = f"[Errno 28] {os.strerror(errno.ENOSPC)}"
+    disk.fill()
+    assert paths.with_what_to_do(full, disk.folder, tmp_path).endswith(
+        f"make room in {disk.folder}, then run the same again"
+    )
+    disk.make_room()
+    assert f"make room in {disk.folder} and in {tmp_path}, then" in paths.with_what_to_do(full, disk.folder, tmp_path)
+    for other in ("a formula has no place here", f"{full}: make room there"):
+        assert paths.with_what_to_do(other, disk.folder) == other
+
+
 def small_notebook(folder: Path, code: str) -> Path:
     nbformat.write(new_notebook(cells=[new_code_cell(code)], metadata=KERNEL), folder / "01_test.ipynb")
     return folder / "01_test.ipynb"
