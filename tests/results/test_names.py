@@ -325,6 +325,12 @@ def test_a_long_name_leaves_room_for_the_curves():
         figure.draw_without_rendering()
         width[name] = ax.get_position().width
         plt.close(figure)
+        figure, axes = plots.panels(2, 4)  # as in notebook 10, whose rows are classes
+        for one in axes:
+            plots.intervals(one, [1.0, 2.0], [0.5, 1.0], [2.0, 3.0], ["NA", name], "C0")
+        figure.draw_without_rendering()
+        assert axes[0].get_position().width > 0.25, name
+        plt.close(figure)
     usual, *long = width.values()
     assert usual > 0.55 and min(long) > 0.75 * usual, width
 
