@@ -37,6 +37,7 @@ try:
         for folder in ("metadata", "incomplete", "locks", "log"):  # Snakemake's own
             if wrong := store.misplaced(Path(".snakemake", folder, "any")):
                 raise wrong
+        paths.check_writable(Path(".snakemake").absolute(), "Snakemake's folder ")
         for line in stages.remove_damaged(RESULTS, PROFILE):
             print(line)
         for stage in stages.remove_other(RESULTS, PROFILE):

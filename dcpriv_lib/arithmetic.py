@@ -160,7 +160,10 @@ def main(arguments: list[str]) -> None:
         from .engine import store
 
         text = json.dumps(checksums(), indent=1) + "\n"
-        store.write(Path(arguments[0]), text.encode()) if arguments else print(text, end="")
+        try:
+            store.write(Path(arguments[0]), text.encode()) if arguments else print(text, end="")
+        except OSError as error:
+            sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -255,6 +255,8 @@ def main(name: str, *only: str) -> None:
         study = Study(name, of_split["dataset"], of_split["seed"])
     except (ArtefactError, DataError):
         return  # there is no split yet, or it is damaged: the engine makes it (again), and then asks again
+    except OSError as error:  # the results cannot be written to
+        sys.exit(str(error))
     names = [stage.name for stage in stages.in_profile(profile) if stage.name in only or not only]
     chosen = with_earlier(profile)
     if lines := exceeded(study, {stage: chosen[stage] for stage in names}):

@@ -112,13 +112,16 @@ def _find(name: str) -> Path:
         paths.check_profile(name)
     except ValueError as error:
         raise ProfileError(str(error)) from None
-    path = paths.PROFILES / f"{name}.yaml"
-    if (other := path.with_suffix(".yml")).exists() and not path.exists():
-        raise ProfileError(f"{paths.shown(other)}: a profile's name ends in .yaml: rename it to {path.name}")
-    if not path.exists():
-        known = sorted(file.stem for file in paths.PROFILES.glob("*.yaml"))
-        raise ProfileError(f"there is no profile {name!r} in {paths.shown(paths.PROFILES)}{nearest(name, known)}")
-    return path
+    path, bare = paths.PROFILES / f"{name}.yaml", re.sub(r"\.ya?ml$", "", name)
+    if path.exists():
+        return path
+    whole = paths.PROFILES / f"{bare}.yaml"
+    if (other := whole.with_suffix(".yml")).exists() and not whole.exists():
+        raise ProfileError(f"{paths.shown(other)}: a profile's name ends in .yaml: rename it to {whole.name}")
+    if whole.exists():
+        raise ProfileError(f"profile = {name!r}: write the name of the file without its ending: {bare}")
+    known = sorted(file.stem for file in paths.PROFILES.glob("*.yaml"))
+    raise ProfileError(f"there is no profile {name!r} in {paths.shown(paths.PROFILES)}{nearest(name, known)}")
 
 
 class _PlainLoader(yaml.SafeLoader):

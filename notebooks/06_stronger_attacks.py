@@ -176,7 +176,7 @@ most, least = np.argsort(-gap)[:4], np.argsort(np.abs(gap))[:4]
 figure, axes = plt.subplots(2, 8, figsize=(11, 3.8), height_ratios=(1, 1.4))
 low, high = phi[:, [*most, *least]].min(), phi[:, [*most, *least]].max()
 for (above, below), x in zip(axes.T, [*most, *least]):
-    title = f"labelled {plots.in_figure(study.classes[labels[x]])},\ngap {gap[x]:z.1f}"
+    title = f"labelled {plots.in_figure(study.classes[labels[x]], 12)},\ngap {gap[x]:z.1f}"
     plots.images(above, study.split.grey_levels(study.images[pool[[x]]]), 1, title)
     plots.with_and_without(below, phi[member[:, x], x], phi[~member[:, x], x])
     below.set(xlim=(low, high))

@@ -125,7 +125,7 @@ print(f"{n_models} models in {n_models // 2} pairs; each has {member[0].sum()} m
 figure, ax = plt.subplots(figsize=(8, 1.5))
 eight = np.flatnonzero(canary)[:8]
 plots.images(ax, study.split.grey_levels(study.images[pool[eight]]), 8)
-named = ", ".join(plots.in_figure(classes[label]) for label in labels[eight])
+named = ", ".join(plots.in_figure(classes[label], 12) for label in labels[eight])
 ax.set_title(f"canaries, said to be: {named}")
 study.figure(figure, "canaries_shown",
              "Eight images of the pool, each with the wrong label that it was given.")

@@ -177,7 +177,7 @@ plots.images(axes[0], (sign + 1) / 2, 1, "the direction")
 for ax, (e, moved) in zip(axes[1:], steps.items()):
     with torch.no_grad():
         p = theta(moved).softmax(1)[0]
-    says = f"\"{plots.in_figure(classes[p.argmax()])}\", {p.max():.0%}"
+    says = f"\"{plots.in_figure(classes[p.argmax()], 12)}\", {p.max():.0%}"
     plots.images(ax, moved, 1, f"$\\varepsilon$ = {e:g}\n{says}")
 study.figure(figure, "one_adversarial_image",
              f"The direction of the step, and one image at {len(steps)} values of epsilon from "
@@ -370,7 +370,7 @@ for (row, column), value in np.ndenumerate(above):
     ax.text(column, row, f"{value:+.0f}", ha="center", va="center", fontsize=7,
             color="white" if abs(value) > 25 else "black")
 ax.set_yticks(range(len(above)), map(plots.in_figure, judged_names[1:]))
-ax.set_xticks(range(len(classes)), map(plots.in_figure, classes),
+ax.set_xticks(range(len(classes)), [plots.in_figure(name, 12) for name in classes],
               rotation=30 * (max(map(len, classes)) > 2))
 ax.set(xlabel="class")
 ax.grid(False)

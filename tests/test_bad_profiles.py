@@ -102,6 +102,14 @@ def test_another_ending_is_told(refused, profile):
     profile("").rename(paths.PROFILES / "ours.yml")
     with refused(profiles.ProfileError, "ours.yml: a profile's name ends in .yaml: rename it to ours.yaml"):
         profiles.read("ours")
+    with refused(profiles.ProfileError, "ours.yml: a profile's name ends in .yaml: rename it to ours.yaml"):
+        profiles.read("ours.yml")
+
+
+def test_a_name_with_its_ending_is_told(refused, profile):
+    profile("")
+    with refused(profiles.ProfileError, "profile = 'mine.yaml': write the name of the file without its ending: mine"):
+        profiles.read("mine.yaml")
 
 
 @pytest.mark.parametrize(

@@ -69,17 +69,9 @@ def examine(
         If the input is not as said above; before anything is computed, except for sets that `command` makes.
     """
     begun = time.perf_counter()
-    for name, value in (("SET", set_file), ("DATA", data_file)):
-        if not str(value):
-            raise ParameterError(f"{name} is missing: give the path of a file: make audit SET=mine.npz DATA=mydata.npz")
+    _check_all_is_given(set_file, data_file, method, command, references)
     set_file, data_file = Path(set_file), Path(data_file)
     claims = claims_of.read(claim)
-    if method and command:
-        raise ParameterError("METHOD and COMMAND: the set was made by one of them: give one")
-    if not (method or command) and references is not None:
-        raise ParameterError(
-            f"references = {references}: nobody knows how to make them: give METHOD or COMMAND, by which SET was made"
-        )
     references_of.check_number(references, minutes)
     given = people_of.read(set_file, data_file, people=people, seed=seed, equal=bool(method or command))
     maker = _maker(given, data_file, method, command, start, effort, factor)
@@ -115,6 +107,19 @@ def examine(
     }
     card["page"] = str(cards.write(folder, card))
     return card
+
+
+def _check_all_is_given(set_file, data_file, method: str | None, command: str | None, references: int | None) -> None:
+    """Raise ParameterError if a file is missing, or if it is not said by one program how the set was made."""
+    for name, value in (("SET", set_file), ("DATA", data_file)):
+        if not str(value):
+            raise ParameterError(f"{name} is missing: give the path of a file: make audit SET=mine.npz DATA=mydata.npz")
+    if method and command:
+        raise ParameterError("METHOD and COMMAND: the set was made by one of them: give one")
+    if not (method or command) and references is not None:
+        raise ParameterError(
+            f"references = {references}: nobody knows how to make them: give METHOD or COMMAND, by which SET was made"
+        )
 
 
 def _maker(given: people_of.People, data_file: Path, method, command, start, effort, factor):

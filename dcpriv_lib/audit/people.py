@@ -120,21 +120,12 @@ def read(set_file: Path, data_file: Path, *, people: int, seed: int, equal: bool
         )
     record = store.inputs_of(set_file)
     about = split.Split(dataset, {}, {"pixels": record.get("pixels", "standard")} | _same(record))
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        made = files.synthetic_set(set_file, about)
-    released = Labelled(torch.from_numpy(made["images"]), torch.from_numpy(made["labels"]))
-    warned = [f"{one.message}." for one in caught if issubclass(one.category, UserWarning)]
+    released, warned = _released(set_file, about)
     warned += _of_the_record(record, dataset) + _of_the_labels(released, images, labels, about)
     warned += _of_the_looks(images, labels, is_member, len(dataset.classes))
     copies, notes = _copies(images, is_member, about.grey_levels(released.images))
-    kept = ~copies
-    chosen = _dealt(labels, is_member, kept, people, seed, equal)
-    notes |= {"members": int(is_member.sum()), "held out": int((~is_member).sum()), "own": int((chosen == OWN).sum())}
-    notes |= {
-        "members examined": int((chosen[is_member] == ASKED).sum()),
-        "held out examined": int((chosen[~is_member] == ASKED).sum()),
-    }
+    chosen = _dealt(labels, is_member, ~copies, people, seed, equal)
+    notes |= _counts(is_member, chosen)
     asked, mine = np.flatnonzero(chosen == ASKED), np.flatnonzero(chosen == OWN)
     mean, deviation = (torch.as_tensor(value) / 255 for value in about.scale)
     seen = Labelled(about.pixels(images[mine]), labels[mine])
@@ -150,6 +141,26 @@ def read(set_file: Path, data_file: Path, *, people: int, seed: int, equal: bool
         warned,
         {name: _sha256(path) for name, path in (("SET", set_file), ("DATA", data_file))},
     )
+
+
+def _released(set_file: Path, about: split.Split) -> tuple[Labelled, list[str]]:
+    """Return the released set as the networks see it, and what its reader warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        made = files.synthetic_set(set_file, about)
+    released = Labelled(torch.from_numpy(made["images"]), torch.from_numpy(made["labels"]))
+    return released, [f"{one.message}." for one in caught if issubclass(one.category, UserWarning)]
+
+
+def _counts(is_member: np.ndarray, chosen: np.ndarray) -> dict[str, int]:
+    """Return how many there are of each side, and how many of them are asked about; `chosen` is of `_dealt`."""
+    return {
+        "members": int(is_member.sum()),
+        "held out": int((~is_member).sum()),
+        "own": int((chosen == OWN).sum()),
+        "members examined": int((chosen[is_member] == ASKED).sum()),
+        "held out examined": int((chosen[~is_member] == ASKED).sum()),
+    }
 
 
 def _sha256(path: Path) -> str:

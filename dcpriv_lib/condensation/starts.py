@@ -33,8 +33,8 @@ def starting_images(
     ipc : synthetic images a class.
     start : "noise", standard normal; "real", a different real image each; "means", the mean of four; "mean
         noise", the mean of the class plus standard normal noise; "tiles", four real images of half the size
-        side by side, where IDC and IDM begin; "herding" and "k-center", real images chosen as in
-        `coresets`, by the features of a network that was trained on the real ones.
+        side by side, where IDC and IDM begin (if the smallest class has fewer, some stand there twice); "herding" and
+        "k-center", real images chosen as in `coresets`, by the features of a network that was trained on the real ones.
     seed : seed of the noise or the choice.
     make_network : builds the network of the coresets.
 
@@ -62,5 +62,7 @@ def starting_images(
     else:
         size = min(STARTS[start], *map(len, real.by_class))
         rows = torch.stack([real.some(label, size, draw) for label in range(classes) for _ in range(ipc)])
+        if start == "tiles":  # there are four places
+            rows = rows[:, [place % size for place in range(STARTS[start])]]
     made = multi_formation.encode(real.images[rows]) if start == "tiles" else real.images[rows].mean(1)
     return made.unflatten(0, (classes, ipc)).cpu(), rows.cpu()

@@ -258,6 +258,14 @@ def _image(file: Path) -> torch.Tensor:
             else plain(error, 60)
         )
         raise DataError(f"{shown(file)} is not a readable image ({why}): replace or delete it") from error
+    _check_size_and_depth(file, image, deep)
+    whole = image.convert("RGBA") if image.has_transparency_data else image
+    if image.has_transparency_data and np.asarray(whole)[..., 3].min() < 255:
+        raise DataError(f"{shown(file)} is transparent in places: expected opaque images: give it a background")
+    return pil_to_tensor(whole.convert("RGB"))
+
+
+def _check_size_and_depth(file: Path, image, deep: bool) -> None:
     if max(image.size) > MOST_SIZE:
         raise DataError(
             f"{shown(file)} has {image.size[0]:,}x{image.size[1]:,} pixels: expected at most {MOST_SIZE:,} "
@@ -268,10 +276,6 @@ def _image(file: Path) -> torch.Tensor:
             f"{shown(file)} has more than 8 bits a pixel (PIL's mode {image.mode}), or a colour of it: expected "
             "levels from 0 to 255: convert it to 8 bits"
         )
-    whole = image.convert("RGBA") if image.has_transparency_data else image
-    if image.has_transparency_data and np.asarray(whole)[..., 3].min() < 255:
-        raise DataError(f"{shown(file)} is transparent in places: expected opaque images: give it a background")
-    return pil_to_tensor(whole.convert("RGB"))
 
 
 def _is_deep(arguments) -> bool:

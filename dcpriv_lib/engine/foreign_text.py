@@ -8,10 +8,12 @@ None of them changes a name of letters, digits, spaces, dots, commas, hyphens an
 
 import html
 import re
+import textwrap
 from collections.abc import Iterable
 
 LONGEST = 100  # characters of a name that are shown
 LONGEST_IN_FIGURE = 60  # a longer one leaves no room for the curves
+LINE_IN_FIGURE, BROKEN = 36, 24  # a longer one stands in several lines, each of at most the second number
 
 # Whatever begins something in Jupyter's markdown, GitHub's or the report's, and what would end a table's cell or
 # row. A bracket before a number is left as it is, for intervals, and so is a "~" before one, for "~99 %".
@@ -82,12 +84,15 @@ def from_markdown(markdown: str) -> str:
     return html.unescape(re.sub("</?span>", "", markdown))
 
 
-def in_figure(text: str) -> str:
+def in_figure(text: str, longest: int = LONGEST_IN_FIGURE) -> str:
     """Return a text that matplotlib draws as it is: a dollar begins no formula, and a first "_" hides no legend.
 
-    Of more than `LONGEST_IN_FIGURE` characters the middle is left out.
+    Of more than `longest` characters the middle is left out, and a text of more than `LINE_IN_FIGURE` is broken.
     """
-    shown = plain(text, LONGEST_IN_FIGURE).replace("$", r"\$")
+    shown = plain(text, longest)
+    if len(shown) > LINE_IN_FIGURE:
+        shown = "\n".join(textwrap.wrap(shown, BROKEN, break_on_hyphens=False)) or shown
+    shown = shown.replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown
 
 

@@ -3,6 +3,7 @@
 Nothing depends on the folder a notebook or a command is started from.
 """
 
+import errno
 import os
 import re
 import reprlib
@@ -21,6 +22,9 @@ PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 PROFILE_NAME_RULE = "letters, digits, '.', '_' and '-', the first a letter or digit, 100 at most"
 
 PATH_RULE = "in one line, at most 255 bytes between two '/' and 4,095 in all"  # what file systems take
+
+FULL = errno.ENOSPC, errno.EDQUOT  # of a disk, or of what a user may have of it
+ROOM = 2**20  # bytes that a folder has to have left: the least step leaves as much
 
 LONGEST = 2000  # bytes of a path that the engine works with
 
@@ -66,22 +70,45 @@ def results(profile: str) -> Path:
     ------
     ValueError
         If the profile's name could lead out of that folder.
-    PermissionError
-        If the folder cannot be created or written to; raised here, before any
-        compute is spent.
+    OSError
+        If the folder cannot be created or written to, or has no `ROOM`; raised here,
+        before any compute is spent.
     """
     check_profile(profile)
     folder = all_results() / profile
+    check_writable(folder, "the results folder ", ", or set DCPRIV_RESULTS to a folder you may write to")
+    return folder
+
+
+def check_writable(folder: Path, what: str = "", otherwise: str = "") -> None:
+    """Create a folder if it does not exist, and raise OSError unless it can be written to and has `ROOM`.
+
+    `what` and `otherwise` are more of the sentence: what the folder is, and what else can be done.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(ROOM))
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
-        raise PermissionError(
-            f"cannot write to the results folder {folder} ({error.strerror}): "
-            "free that path, or set DCPRIV_RESULTS to a folder you may write to"
-        ) from error
-    return folder
+        do = "make room there" if error.errno in FULL else "free that path"
+        raise OSError(f"cannot write to {what}{folder} ({error.strerror}): {do}{otherwise}") from error
+
+
+def with_what_to_do(message: str, *folders) -> str:
+    """Return what an error says, and, if that is a full disk or a used-up quota, where to make room: in those of some
+    folders that cannot be written to, or in all of them if each can be by now."""
+    if not any(os.strerror(number) in message for number in FULL) or "make room" in message:
+        return message
+    full = []
+    for folder in folders:
+        try:
+            check_writable(Path(folder))
+        except OSError:
+            full.append(folder)
+    named = " and in ".join(dict.fromkeys(shown(folder) for folder in full or folders))
+    return f"{message}: make room in {named}, then run the same again"
 
 
 def check_for_the_engine(*places: Path) -> None:

@@ -76,6 +76,7 @@ def attach(logger: logging.Logger, again: str) -> Failures:
     When the process ends after an error, it says that the command `again` goes on. What Snakemake does not log, the
     handler that is returned has to be told.
     """
+    logging.raiseExceptions = False  # on a full disk each line for the log file would be a traceback on the screen
     for handler in logger.handlers:
         if handler.name == "DefaultStreamHandler":
             handler.addFilter(worth_reading)

@@ -13,6 +13,7 @@ import argparse
 import logging
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 # Half of papermill's import time is this grammar of addresses, which the check of notebooks can do without.
@@ -20,14 +21,14 @@ sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 import nbformat  # noqa: E402
 import yaml  # noqa: E402
+from jupyter_core.paths import jupyter_runtime_dir  # noqa: E402
 from nbclient.exceptions import DeadKernelError  # noqa: E402
 from papermill import execute_notebook  # noqa: E402
 from papermill.exceptions import PapermillExecutionError  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
-from . import ahead as ahead_, checksums, stopping, store  # noqa: E402
+from . import ahead as ahead_, checksums, paths, stopping, store  # noqa: E402
 from .foreign_text import plain  # noqa: E402
-from .paths import shown  # noqa: E402
 
 EVERY = "60"  # seconds between two lines of a progress bar
 # A kernel is told which ports are free, and seconds later, when it wants them, another process may have one of them. No
@@ -116,11 +117,12 @@ def failure(notebook: Path, output: Path, error: Exception) -> str:
             message = f"{out.ename}: {out.evalue}" if out.output_type == "error" else message
     if isinstance(error, DeadKernelError):
         message = f"Kernel died: it {stopping.KILLED}"
+    message = paths.with_what_to_do(message, place.parent, tempfile.gettempdir(), jupyter_runtime_dir())
     if message.startswith("KeyboardInterrupt:"):
         message = "its kernel was told to stop (KeyboardInterrupt); what it was computing is saved"
     said = [plain(line, 300) for line in message.strip().splitlines()[-20:]]
-    rest = [f"as far as it came: {shown(place)}"] * bool(cells)
-    return "\n  ".join([f"FAILED: {shown(notebook)}", *where, *said, *rest])
+    rest = [f"as far as it came: {paths.shown(place)}"] * bool(cells)
+    return "\n  ".join([f"FAILED: {paths.shown(notebook)}", *where, *said, *rest])
 
 
 def main() -> None:

@@ -83,26 +83,9 @@ def examine(
     people = _over_people(scores, inside, outside) if others_like_them else dict.fromkeys(found, 0.0)
     row = {}
     for name, values in found.items():
-        mean, error, freedom = _mean_and_error(values)
-        error, chance = np.hypot(error, people[name]), chances[name]
-        reach = error * stdtrit(freedom, (1 + metrics.LEVEL) / 2)
-        ends = [float(np.clip(end, 0, 1)) for end in (mean - reach, mean + reach)]
-        if name != "auc":  # a pair has twice n_members answers, and `over_pairs` counts half of them
-            ends = metrics.beyond_none_and_all(*ends, int(n_members * pairs))
-            error = max(
-                error, np.sqrt(chance * (1 - chance) / max(n_members * pairs, 1))
-            )  # of a guesser, where nobody was found
-        row |= {
-            name: mean,
-            f"{name}_low": ends[0],
-            f"{name}_high": ends[1],
-            f"{name}_chance": chance,
-            f"{name}_p": _p_value(mean - chance, error, freedom)
-            if name != "above_all" or np.isnan(row["tpr"])
-            else np.nan,
-            f"{name}_error": float(error),
-            f"{name}_detectable": chance + detectable_at(error, freedom),
-        }
+        row |= _examine_measure(name, values, people[name], chances[name], n_members * pairs)
+    if not np.isnan(row["tpr"]):
+        row["above_all_p"] = np.nan
     every_other = inside & (np.cumsum(inside, axis=1) % 2 == 0)
     control = dict(zip(("aa", "aa_low", "aa_high"), over_pairs(aucs(scores, every_other, inside & ~every_other))))
     return (
@@ -115,6 +98,36 @@ def examine(
             "freedom": _mean_and_error(found["auc"])[2],
         }
     )
+
+
+def _examine_measure(
+    name: str, values: np.ndarray, over_people: float, chance: float, answers: float
+) -> dict[str, float]:
+    """Return what `examine` says of one measure.
+
+    Parameters
+    ----------
+    values : of every model, float [models].
+    over_people : the standard error of their mean that comes from who was asked.
+    chance : what a guesser has.
+    answers : how many members were asked about, counted as `over_pairs` does: half of a pair's answers.
+    """
+    mean, error, freedom = _mean_and_error(values)
+    error = np.hypot(error, over_people)
+    reach = error * stdtrit(freedom, (1 + metrics.LEVEL) / 2)
+    ends = [float(np.clip(end, 0, 1)) for end in (mean - reach, mean + reach)]
+    if name != "auc":
+        ends = metrics.beyond_none_and_all(*ends, int(answers))
+        error = max(error, np.sqrt(chance * (1 - chance) / max(answers, 1)))  # of a guesser, where nobody was found
+    return {
+        name: mean,
+        f"{name}_low": ends[0],
+        f"{name}_high": ends[1],
+        f"{name}_chance": chance,
+        f"{name}_p": _p_value(mean - chance, error, freedom),
+        f"{name}_error": float(error),
+        f"{name}_detectable": chance + detectable_at(error, freedom),
+    }
 
 
 def per_model(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> dict[str, np.ndarray]:

@@ -27,7 +27,7 @@ def main(name: str) -> int:
             warnings.simplefilter("always")
             split = load_split(paths.results(name), profile=name, **who)
             files.targets(list(dict.fromkeys(named)), split, torch.device("cpu"))
-    except (DataError, ArtefactError) as error:
+    except (DataError, ArtefactError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     for one in caught:

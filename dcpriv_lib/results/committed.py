@@ -5,7 +5,6 @@ else could make them again.
 """
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -31,10 +30,11 @@ def copy(*profiles: str) -> None:
     for run in runs:
         place = paths.FIGURES / run.name
         place.mkdir(parents=True, exist_ok=True)
-        for old in filter(Path.is_file, list(place.iterdir())):
+        copied = {_place(file, run): file for file in _to_copy(run)}
+        for to, file in copied.items():
+            store.write(to, file.read_bytes())
+        for old in set(filter(Path.is_file, place.iterdir())) - copied.keys():
             old.unlink()
-        for file in _to_copy(run):
-            shutil.copyfile(file, _place(file, run))
 
 
 class RefusedError(RuntimeError):
@@ -104,5 +104,5 @@ def _place(file: Path, run: Path) -> Path:
 if __name__ == "__main__":
     try:
         copy(*sys.argv[1:])
-    except (RefusedError, store.ArtefactError) as error:
+    except (RefusedError, store.ArtefactError, OSError) as error:
         sys.exit(str(error))

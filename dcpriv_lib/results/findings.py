@@ -312,4 +312,7 @@ def _dataset(folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    print(last_words(sys.argv[1]))
+    try:
+        print(last_words(sys.argv[1]))
+    except (ValueError, OSError) as error:  # no name of a profile, or a folder that cannot be written to
+        sys.exit(str(error))

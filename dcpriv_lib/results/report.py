@@ -16,6 +16,7 @@ import jinja2
 import nbformat
 import yaml
 from sphinx.application import Sphinx
+from sphinx.errors import SphinxError
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from .. import stages
@@ -320,5 +321,6 @@ def question(notebook) -> str:
 if __name__ == "__main__":
     try:
         build(sys.argv[1]) if len(sys.argv) > 1 else print(site())
-    except (store.ArtefactError, ValueError, OSError) as error:
-        sys.exit(str(error))
+    except (store.ArtefactError, ValueError, OSError, SphinxError) as error:
+        place = paths.all_results() / sys.argv[1] if len(sys.argv) > 1 else paths.REPOSITORY
+        sys.exit(paths.with_what_to_do(str(error), tempfile.gettempdir(), place))

@@ -820,3 +820,15 @@ def test_handed_images_are_the_first_snapshot_and_are_not_changed():
     made = condensed(method="DM", iterations=2, image_lr=1.0, start_images=others)
     assert torch.equal(made["snapshots"][0], before.flatten(0, 1)) and torch.equal(others, before)
     assert not torch.equal(made["images"], made["snapshots"][0])
+
+
+@pytest.mark.parametrize("smallest", [1, 2, 3, 4, 5])
+def test_tiles_take_what_the_smallest_class_has(smallest):
+    labels = torch.tensor([0] * smallest + [1] * 6)
+    images = torch.randn(len(labels), 1, 14, 14, generator=generator(0))
+    made, rows = starts.starting_images(Real.of(images, labels), 2, "tiles", 0, None)
+    assert rows.shape == (4, 4) and (labels[rows] == torch.tensor([0, 0, 1, 1])[:, None]).all()
+    assert all(len(set(own.tolist())) == min(smallest, 4) for own in rows)
+    for tiled, own in zip(made.flatten(0, 1), rows):
+        quarters = [tiled[:, :7, :7], tiled[:, :7, 7:], tiled[:, 7:, :7], tiled[:, 7:, 7:]]
+        torch.testing.assert_close(torch.stack(quarters), F.avg_pool2d(images[own], 2))

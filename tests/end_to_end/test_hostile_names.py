@@ -25,9 +25,14 @@ CLASSES = [
     "None",
     "_hidden",
     "line\nbreak\x1b[2J",
+    "w" * 200 + " <b>",
 ]
 FILE = "condensed <svg onload=alert(2)> $x_|[d](javascript:alert(3)) \\frac.npz"
-RUN = ["01_data_split", "02_condensation", "03_shadow_training", "04_attack", "05_results"]
+RUN = [
+    *("01_data_split", "02_condensation", "03_shadow_training", "04_attack", "05_results", "06_stronger_attacks"),
+    *("09_methods", "10_robustness_and_fairness", "11_formal_privacy"),
+]
+SMALL = {"ds": 100, "crowds": [40], "dm_batch": 4, "n_canaries": 8, "real_sizes": [2], "real_batch": 8}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +45,7 @@ def folder(tmp_path_factory):
             pixels = rng.integers(0, 128, (14, 14), dtype=np.uint8)
             pixels[label : label + 3] += 100
             Image.fromarray(pixels).save(place / "images" / name / f"{number}.png")
-    own = {"dataset": str(place / "images"), "extra_targets": [str(place / FILE)], "ds": 100}
+    own = {"dataset": str(place / "images"), "extra_targets": [str(place / FILE)]} | SMALL
     chosen = profiles.read("tiny")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DCPRIV_RESULTS", str(place))

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import sys
+import tempfile
 
 from .. import paths, switches
 from ..errors import nearest
@@ -42,7 +43,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except (ValueError, OSError, meeting.ClusterError) as error:
-        print(error, file=sys.stderr, flush=True)
+        where = paths.all_results() / given.profile, tempfile.gettempdir()
+        print(paths.with_what_to_do(str(error), *where), file=sys.stderr, flush=True)
         os._exit(1)
     sys.stdout.flush()
     os._exit(0)  # a job that saves no states is not waited for
