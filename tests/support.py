@@ -13,6 +13,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 from bs4 import BeautifulSoup
+from IPython.display import display
 
 from dcpriv_lib import profiles
 from dcpriv_lib.condensation import method
@@ -75,7 +76,7 @@ def passed_on(path):
 def run_cells(stage, **changes):
     """Run a notebook as the profile tiny does, with other parameters, in this process: a kernel would begin with
     seconds of imports. Results are those of DCPRIV_RESULTS; only what is printed is shown."""
-    namespace = {"__name__": "__main__"}
+    namespace = {"__name__": "__main__", "display": display}
     for number, cell in enumerate(jupytext.read(paths.NOTEBOOKS / f"{stage}.py").cells):
         if cell.cell_type == "code":
             exec(compile(cell.source, f"{stage}, cell {number}", "exec"), namespace)

@@ -27,7 +27,7 @@ def test_a_run_that_is_killed_goes_on_with_and_without_a_cluster_and_ends_in_ide
 
     The comparison with the session's first run is also the check that a seed gives the same bits twice.
     """
-    results, first = tmp_path / "tiny", artefacts_in(tiny)
+    results = tmp_path / "tiny"
     before = killed(tmp_path, "tiny/models/target-*.npz")
     assert any(path.name.startswith("target-") for path in before), "killed in notebook 2"
     assert not (results / "targets.npz").exists()
@@ -38,7 +38,7 @@ def test_a_run_that_is_killed_goes_on_with_and_without_a_cluster_and_ends_in_ide
         for worker in workers[1:]:
             worker.terminate()
             assert "models/reference-" in worker.communicate()[0]
-    there = artefacts_in(results)
+    there, first = artefacts_in(results), artefacts_in(tiny)
     assert {"references.npz", "targets.npz"} < there.keys() < first.keys()
     assert [name for name in there if there[name] != first[name]] == []
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
@@ -49,7 +49,7 @@ def test_a_run_that_is_killed_goes_on_with_and_without_a_cluster_and_ends_in_ide
 
     output, _ = engine(tmp_path).communicate()
     assert (results / "report/index.html").exists(), output[-3000:]
-    again = artefacts_in(results)
+    again, first = artefacts_in(results), artefacts_in(tiny)
     assert again.keys() == first.keys()
     assert [name for name in first if again[name] != first[name]] == []
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
