@@ -28,7 +28,8 @@ def pytest_collection_modifyitems(items):
         for item in items if not (given and folder.is_dir()) else ():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
-    items.sort(key=lambda item: not item.get_closest_marker("slow"))  # or one of them would be the last to end
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)  # or one of these would be the last to end
 
 
 @pytest.fixture(scope="session")
