@@ -32,12 +32,14 @@ def test_a_run_that_is_killed_goes_on_with_and_without_a_cluster_and_ends_in_ide
     assert any(path.name.startswith("target-") for path in before), "killed in notebook 2"
     assert not (results / "targets.npz").exists()
 
-    with cluster(tmp_path, 2) as (_, workers):  # it goes on up to the reference models, which one of them trains
+    with cluster(tmp_path, 2) as (_, (scheduler, *workers)):  # it goes on up to the reference models
         output, _ = engine(tmp_path, targets=[results / "notebooks/06_stronger_attacks.ipynb"]).communicate()
         assert (results / "notebooks/06_stronger_attacks.ipynb").exists(), output[-3000:]
-        for worker in workers[1:]:
+        for worker in workers:
             worker.terminate()
             assert "models/reference-" in worker.communicate()[0]
+        scheduler.terminate()  # and says that it ended: one that is killed would be waited for
+        scheduler.communicate()
     there, first = artefacts_in(results), artefacts_in(tiny)
     assert {"references.npz", "targets.npz"} < there.keys() < first.keys()
     assert [name for name in there if there[name] != first[name]] == []
