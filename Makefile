@@ -16,6 +16,9 @@ $(start) DCPRIV_AGAIN="$(if $(filter fresh,$@),,make $@)" snakemake --cores all 
 @echo && python -m dcpriv_lib.results.findings "$(1)"
 endef
 
+# One process a core, each with whole files, whose fixtures are then made once; those with slow tests come first.
+parallel = -n auto --dist loadfile --no-loadscope-reorder
+
 # what is empty is left out
 option = $(if $($(1)),--$(2) "$($(1))")
 
@@ -60,13 +63,13 @@ lint: .venv/ready  ## format, rules and types
 
 check: lint  ## the same, and every test that is not slow: some seven minutes on two cores
 	@results=$$(mktemp -d) && trap 'rm -rf "$$results"' EXIT && \
-	DCPRIV_RESULTS="$$results" OMP_NUM_THREADS=1 python -m pytest -q -n auto --dist worksteal -m "not slow" tests
+	DCPRIV_RESULTS="$$results" OMP_NUM_THREADS=1 python -m pytest -q $(parallel) -m "not slow" tests
 
-test: lint  ## every check, in two processes: the notebooks at quick scale and what they find, and the tests
+test: lint  ## every check: the notebooks at quick scale and what they find, and beside them the tests
 	@$(MAKE) --no-print-directory --jobs 2 check-notebooks check-library
 
 check-notebooks: what = -p executed_notebooks --nbval-lax --nbval-current-env notebooks tests/results/test_drift.py
-check-library: what = tests --ignore tests/results/test_drift.py
+check-library: what = $(parallel) tests --ignore tests/results/test_drift.py
 check-notebooks check-library: .venv/ready
 	@results=$$(mktemp -d) && trap 'rm -rf "$$results"' EXIT && \
 	DCPRIV_RESULTS="$$results" OMP_NUM_THREADS=1 python -m pytest $(what)

@@ -3,6 +3,7 @@
 import dcpriv_lib  # noqa: F401  before anything imports numpy: it sets the switches
 
 # isort: split
+import fcntl
 import os
 import signal
 
@@ -16,7 +17,8 @@ from support import engine
 
 
 def pytest_collection_modifyitems(items):
-    """Skip the tests of real MNIST and of the authors' models, by name, where DCPRIV_DATA does not point to them."""
+    """Skip the tests of real MNIST and of the authors' models, by name, where DCPRIV_DATA does not point to them; begin
+    with files that have slow ones."""
     given = bool(os.environ.get("DCPRIV_DATA"))
     needs = {
         "mnist": (paths.data() / "MNIST" / "raw", "needs DCPRIV_DATA with the MNIST files"),
@@ -26,15 +28,24 @@ def pytest_collection_modifyitems(items):
         for item in items if not (given and folder.is_dir()) else ():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)  # or one of these would be the last to end
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    """The results folder of one complete run of the tiny profile."""
-    folder = tmp_path_factory.mktemp("first")
-    process = engine(folder)
-    output, _ = process.communicate()
-    assert process.returncode == 0, output[-3000:]  # the report alone would be there after a failure too
+def tiny(tmp_path_factory, worker_id):
+    """The results folder of one complete run of the tiny profile: to be read; whoever changes it copies it.
+
+    Of pytest-xdist's processes the first that asks for it makes it for all.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "first"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            process = engine(folder)
+            output, _ = process.communicate()
+            assert process.returncode == 0, output[-3000:]  # the report alone would be there after a failure too
     return folder / "tiny"
 
 

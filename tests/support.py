@@ -9,11 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import jupytext
 import nbformat
 import numpy as np
 import pandas as pd
 from bs4 import BeautifulSoup
+from IPython.display import display
 
+from dcpriv_lib import profiles
 from dcpriv_lib.condensation import method
 from dcpriv_lib.engine import paths, store
 from dcpriv_lib.engine.standing import Standing
@@ -69,6 +72,17 @@ def passed_on(path):
     """Return a table that notebooks pass on, read without the library's own reader."""
     with np.load(path) as file:
         return pd.read_csv(io.BytesIO(file["table"]))
+
+
+def run_cells(stage, **changes):
+    """Run a notebook as the profile tiny does, with other parameters, in this process: a kernel would begin with
+    seconds of imports. Results are those of DCPRIV_RESULTS; only what is printed is shown."""
+    namespace = {"__name__": "__main__", "display": display}
+    for number, cell in enumerate(jupytext.read(paths.NOTEBOOKS / f"{stage}.py").cells):
+        if cell.cell_type == "code":
+            exec(compile(cell.source, f"{stage}, cell {number}", "exec"), namespace)
+        if "parameters" in cell.metadata.get("tags", []):
+            namespace |= profiles.read("tiny")[stage] | changes
 
 
 def in_this_process(data, wanted):

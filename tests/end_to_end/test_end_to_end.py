@@ -1,4 +1,4 @@
-"""The whole report in the tiny profile: complete, offline, repeatable, and safe to kill."""
+"""The whole report in the tiny profile: complete, offline, and recomputed from what it stored."""
 
 import os
 import re
@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -26,7 +25,8 @@ from dcpriv_lib.engine import paths, store
 from dcpriv_lib.engine.seeding import derive
 from dcpriv_lib.evaluation import examination
 from dcpriv_lib.results import findings, tables
-from support import artefacts_in, cluster, engine, passed_on
+from dcpriv_lib.study import Study
+from support import artefacts_in, engine, passed_on, run_cells
 
 pytestmark = pytest.mark.slow
 
@@ -90,47 +90,32 @@ def test_the_report_opens_with_what_the_authors_models_say(tiny):
     assert {" ".join(str(cell).split()) for cell in claims.to_numpy().ravel()} <= shown
 
 
-def run_again(tiny, folder, stage, **changes):
-    """Run a notebook once more in a copy of the tiny results, with other parameters."""
-    if not folder.joinpath("tiny").exists():
-        shutil.copytree(tiny, folder / "tiny")
-    arguments = profiles.arguments(stage, profiles.read("tiny")[stage] | changes)
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "dcpriv_lib.engine.run_notebook",
-            "-y",
-            arguments,
-            paths.NOTEBOOKS / f"{stage}.ipynb",
-            folder / f"{stage}.ipynb",
-        ],
-        env=os.environ | {"DCPRIV_RESULTS": str(folder)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-def test_the_controls_need_no_start_from_real_images_and_no_dose(tiny, tmp_path):
-    table = tmp_path / "tiny/tables/real_start.csv"
+@pytest.fixture
+def copied(tiny, tmp_path, monkeypatch):
+    """A copy of the tiny results, for notebooks that run again in this process."""
     shutil.copytree(tiny, tmp_path / "tiny")
+    monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path))
+    return tmp_path / "tiny"
+
+
+def test_the_controls_need_no_start_from_real_images_and_no_dose(copied):
+    table = copied / "tables/real_start.csv"
     table.unlink()
-    run_again(tiny, tmp_path, "07_controls", starts=["noise"], doses=[])
+    run_cells("07_controls", starts=["noise"], doses=[])
     assert not table.exists()
-    assert set(pd.read_csv(tmp_path / "tiny/tables/dose_and_response.csv")["members"]) == {599}
+    assert set(pd.read_csv(copied / "tables/dose_and_response.csv")["members"]) == {599}
 
 
 @pytest.mark.parametrize(("method", "images"), [("IDM", 80), ("KIP-labels", 20)])
-def test_another_method_goes_through_the_notebooks(method, images, tiny, tmp_path):
+def test_another_method_goes_through_the_notebooks(method, images, copied):
     """IDM makes four training images of each, KIP-labels soft labels; notebook 7 condenses as notebook 2 did."""
-    run_again(tiny, tmp_path, "02_condensation", method=method)
-    assert len(np.load(tmp_path / "tiny/condensed_sets.npz")["ipc2-set0"]) == images
-    targets = passed_on(tmp_path / "tiny/targets.npz").set_index("target")
+    run_cells("02_condensation", method=method)
+    assert len(np.load(copied / "condensed_sets.npz")["ipc2-set0"]) == images
+    targets = passed_on(copied / "targets.npz").set_index("target")
     assert (targets.loc["condensed-2", "images"] == images).all()
-    before = tables.words(tables.read(tmp_path / "tiny/tables/controls.csv"))
-    run_again(tiny, tmp_path, "07_controls")
-    after = tables.words(tables.read(tmp_path / "tiny/tables/controls.csv"))
+    before = tables.words(tables.read(copied / "tables/controls.csv"))
+    run_cells("07_controls")
+    after = tables.words(tables.read(copied / "tables/controls.csv"))
     condensed = before["trained on"].str.startswith("condensed")
     assert (before[condensed]["AUC"] != after[condensed]["AUC"]).any()
     pd.testing.assert_frame_equal(before[~condensed], after[~condensed])
@@ -298,42 +283,6 @@ def test_the_report_reads_without_a_network(tiny):
     assert "<math" in (tiny / "report/02_condensation.html").read_text()
 
 
-def test_a_killed_run_goes_on_and_ends_in_identical_artefacts(tiny, tmp_path):
-    """kill -9 once targets exist, then the same command: the same bytes, finished steps untouched.
-
-    The comparison with the session's first run is also the check that a seed gives the same bits twice.
-    """
-    process = engine(tmp_path, start_new_session=True)
-    deadline = time.time() + 300
-    while not list(tmp_path.glob("tiny/models/target-*.npz")) and time.time() < deadline and process.poll() is None:
-        time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    before = artefacts_in(tmp_path / "tiny")
-    assert any("models/target-" in name for name in before) and "attacks.npz" not in before, "killed in the middle"
-    times = {name: (tmp_path / "tiny" / name).stat().st_mtime_ns for name in before if "models/target-" in name}
-
-    output, _ = engine(tmp_path).communicate()
-    assert (tmp_path / "tiny/report/index.html").exists(), output[-3000:]
-    again, first = artefacts_in(tmp_path / "tiny"), artefacts_in(tiny)
-    assert again.keys() == first.keys()
-    assert [name for name in first if again[name] != first[name]] == []
-    assert all((tmp_path / "tiny" / name).stat().st_mtime_ns == stamp for name, stamp in times.items())
-
-
-def test_workers_of_a_cluster_leave_the_same_bytes(tiny, tmp_path):
-    """The notebooks up to the reference models, with every model trained by one of two workers."""
-    with cluster(tmp_path, 2) as (results, workers):
-        output, _ = engine(tmp_path, targets=[results / "notebooks/06_stronger_attacks.ipynb"]).communicate()
-        assert (results / "notebooks/06_stronger_attacks.ipynb").exists(), output[-3000:]
-        for worker in workers[1:]:
-            worker.terminate()
-            assert "models/reference-" in worker.communicate()[0]
-    there, first = artefacts_in(results), artefacts_in(tiny)
-    assert {"references.npz", "targets.npz"} < there.keys() < first.keys()
-    assert [name for name in there if there[name] != first[name]] == []
-
-
 def test_what_other_settings_left_behind_is_not_taken_for_the_profiles(tiny, tmp_path):
     """Notebook 2 was run by hand with fewer runs: a dry run leaves that, whoever asks for targets gets them all."""
     shutil.copytree(tiny, tmp_path / "tiny")
@@ -480,69 +429,46 @@ def papermill(notebook, output, *arguments, results):
 
 
 @pytest.mark.parametrize(
-    ("notebook", "name", "value", "words"),
+    ("notebook", "changes", "words"),
     [
-        ("06_stronger_attacks", "n_references", "5", "n_references = 5: expected an even whole number from 6"),
-        ("07_controls", "control_ipc", "99", "control_ipc = 99: notebook 2 made no such targets"),
-        ("07_controls", "n_models", "5", "n_models = 5: expected an even whole number from 6"),
-        ("09_methods", "more_of", "[DSA]", "more_of = ['DSA']: expected one of methods"),
-        ("09_methods", "crowds", "[30]", "images of some class in a half of the smallest of the crowds"),
-        ("10_robustness_and_fairness", "epsilon", "0.3", "epsilon = 0.3: expected one of epsilons = [0.02, 0.5]"),
+        ("06_stronger_attacks", {"n_references": 5}, "n_references = 5: expected an even whole number from 6"),
+        ("07_controls", {"control_ipc": 99}, "control_ipc = 99: notebook 2 made no such targets"),
+        ("07_controls", {"n_models": 5}, "n_models = 5: expected an even whole number from 6"),
+        ("07_controls", {"doses": [60]}, "images of some class in a half of the smallest of the doses"),
+        ("09_methods", {"more_of": ["DSA"]}, "more_of = ['DSA']: expected one of methods"),
+        ("09_methods", {"crowds": [30]}, "images of some class in a half of the smallest of the crowds"),
+        ("10_robustness_and_fairness", {"epsilon": 0.3}, "epsilon = 0.3: expected one of epsilons = [0.02, 0.5]"),
     ],
 )
-def test_a_wrong_parameter_is_named_before_anything_is_trained(tiny, tmp_path, notebook, name, value, words):
-    run = papermill(
-        paths.NOTEBOOKS / f"{notebook}.ipynb",
-        tmp_path / "out.ipynb",
-        "-f",
-        str(paths.PROFILES / "tiny.yaml"),
-        "-p",
-        "profile",
-        "tiny",
-        "-y",
-        f"{name}: {value}",
-        results=tiny.parent,
-    )
-    assert run.returncode and words in run.stderr
+def test_a_wrong_parameter_is_named_before_anything_is_trained(tiny, monkeypatch, notebook, changes, words):
+    monkeypatch.setenv("DCPRIV_RESULTS", str(tiny.parent))
+    for name in ("sets", "models"):
+        monkeypatch.setattr(Study, name, lambda *_, **__: pytest.fail("it asks for models"))
+    with pytest.raises(ValueError, match=re.escape(words)):
+        run_cells(notebook, **changes)
 
 
-def test_a_dose_too_small_for_some_class_is_named_before_anything_is_trained(tiny, tmp_path):
-    run = papermill(
-        paths.NOTEBOOKS / "07_controls.ipynb",
-        tmp_path / "out.ipynb",
-        "-f",
-        str(paths.PROFILES / "tiny.yaml"),
-        "-p",
-        "profile",
-        "tiny",
-        "-y",
-        "doses: [60]",
-        results=tiny.parent,
-    )
-    assert run.returncode and "images of some class in a half of the smallest of the doses" in run.stderr
+def test_papermill_names_a_wrong_parameter(tiny, tmp_path):
+    arguments = ["-f", str(paths.PROFILES / "tiny.yaml"), "-p", "profile", "tiny", "-y", "more_of: [DSA]"]
+    run = papermill(paths.NOTEBOOKS / "09_methods.ipynb", tmp_path / "out.ipynb", *arguments, results=tiny.parent)
+    assert run.returncode and "more_of = ['DSA']: expected one of methods" in run.stderr
 
 
-def test_a_teacher_changes_ipc_and_nothing_is_lost(tiny, tmp_path):
+def test_a_teacher_changes_ipc_and_nothing_is_lost(copied, tmp_path):
     """papermill from another folder with one parameter changed: a new file, the old ones untouched."""
     arguments = ["-f", str(paths.PROFILES / "tiny.yaml"), "-p", "profile", "tiny", "-p", "ipc", "3"]
-    before = artefacts_in(tiny)
-    lists = {path: path.read_bytes() for path in tiny.glob("*.npz*")}
-    run = papermill(paths.NOTEBOOKS / "02_condensation.ipynb", tmp_path / "out.ipynb", *arguments, results=tiny.parent)
-    try:
-        assert run.returncode == 0, run.stderr[-2000:]
-        after = artefacts_in(tiny)
-        assert any("condense-3-0" in name for name in after)
-        overwritten = ("targets.npz", "condensed_sets.npz")  # what they hold is in other files too
-        assert all(after[name] == content for name, content in before.items() if name not in overwritten)
-        assert set(passed_on(tiny / "targets.npz")["target"]) == {"original", "subset-3", "condensed-3"}
-    finally:
-        for path, content in lists.items():
-            path.write_bytes(content)
+    before = artefacts_in(copied)
+    run = papermill(paths.NOTEBOOKS / "02_condensation.ipynb", tmp_path / "out.ipynb", *arguments, results=tmp_path)
+    assert run.returncode == 0, run.stderr[-2000:]
+    after = artefacts_in(copied)
+    assert any("condense-3-0" in name for name in after)
+    overwritten = ("targets.npz", "condensed_sets.npz")  # what they hold is in other files too
+    assert all(after[name] == content for name, content in before.items() if name not in overwritten)
+    assert set(passed_on(copied / "targets.npz")["target"]) == {"original", "subset-3", "condensed-3"}
 
 
-def test_what_was_made_elsewhere_goes_through_the_notebooks(tiny, tmp_path):
+def test_what_was_made_elsewhere_goes_through_the_notebooks(tiny, copied, tmp_path, capsys):
     """A target's own answers and the set of notebook 2, passed through the door, give their own rows again."""
-    shutil.copytree(tiny, tmp_path / "tiny")
     split, (table, targets) = who_holds_what(tiny)[0], stored_models(tiny, "targets")
     np.savez(
         tmp_path / "condensed.npz",
@@ -550,49 +476,34 @@ def test_what_was_made_elsewhere_goes_through_the_notebooks(tiny, tmp_path):
         **{part: targets[0][split[part]] for part in ("members", "non_members")},
     )
     (kept,) = (tiny / "condensed").glob("condense-2-0-*.npz")
-    extra = ["-p", "extra_targets", str(tmp_path / "condensed.npz")]
-
-    def run(stage, *arguments):
-        return papermill(
-            paths.NOTEBOOKS / f"{stage}.ipynb",
-            tmp_path / f"{stage}.ipynb",
-            "-f",
-            str(paths.PROFILES / "tiny.yaml"),
-            "-p",
-            "profile",
-            "tiny",
-            *arguments,
-            results=tmp_path,
-        )
-
-    for stage, arguments in (
-        ("02_condensation", ["-p", "synthetic_sets", str(kept)]),
+    extra = {"extra_targets": str(tmp_path / "condensed.npz")}
+    printed = {}
+    for stage, changes in (
+        ("02_condensation", {"synthetic_sets": str(kept)}),
         ("04_attack", extra),
-        ("05_results", []),
+        ("05_results", {}),
         ("06_stronger_attacks", extra),
-        ("09_methods", []),
+        ("09_methods", {}),
         ("10_robustness_and_fairness", extra),
     ):
-        done = run(stage, *arguments)
-        assert done.returncode == 0, done.stderr[-2000:]
-    again = passed_on(tmp_path / "tiny/targets.npz")
+        run_cells(stage, **changes)
+        printed[stage] = capsys.readouterr().out
+    again = passed_on(copied / "targets.npz")
     assert again.drop(columns="updates").equals(table.drop(columns="updates")), "the same models, by their digests"
     for judged, of_attack in (
         ("attacks", 3),
         ("strong_judged", 8),
     ):  # without RMIA, which asks about the attacker's images
-        rows = passed_on(tmp_path / f"tiny/{judged}.npz").set_index(["target", "run", "attack"]).sort_index()
+        rows = passed_on(copied / f"{judged}.npz").set_index(["target", "run", "attack"]).sort_index()
         rows = rows[["precision", "recall", "auc"]]
         assert len(rows.loc["condensed.npz"]) == of_attack
         for attack in rows.loc["condensed.npz", 0].index:
             assert rows.loc["condensed.npz", 0, attack].equals(rows.loc[table["target"][0], 0, attack])
-    assert (
-        "condensed.npz does not answer for the attacker's images"
-        in (tmp_path / "06_stronger_attacks.ipynb").read_text()
-    )
-    assert "condensed.npz" in (tmp_path / "tiny/tables/summary.csv").read_text()
-    assert "condensed.npz has answers and no weights" in (tmp_path / "10_robustness_and_fairness.ipynb").read_text()
-    properties = passed_on(tmp_path / "tiny/properties.npz").set_index("trained on")
+    assert "condensed.npz does not answer for the attacker's images" in printed["06_stronger_attacks"]
+    assert "condensed.npz" in (copied / "tables/summary.csv").read_text()
+    assert "condensed.npz has answers and no weights" in printed["10_robustness_and_fairness"]
+    properties = passed_on(copied / "properties.npz").set_index("trained on")
     assert properties.loc["condensed.npz", "accuracy"] == pytest.approx(table["non_members"][0])
     assert properties["withstands"].isna().to_dict() == {name: name == "condensed.npz" for name in properties.index}
-    assert "run notebook 2 with synthetic_sets = [] first" in run("07_controls").stderr
+    with pytest.raises(ValueError, match=re.escape("run notebook 2 with synthetic_sets = [] first")):
+        run_cells("07_controls")
