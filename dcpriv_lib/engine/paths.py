@@ -71,8 +71,8 @@ def results(profile: str) -> Path:
     ValueError
         If the profile's name could lead out of that folder.
     OSError
-        If the folder cannot be created or written to, or has no `ROOM`; raised here,
-        before any compute is spent.
+        If the folder has no `ROOM`, or, as PermissionError, cannot be created or written to;
+        raised here, before any compute is spent.
     """
     check_profile(profile)
     folder = all_results() / profile
@@ -92,8 +92,8 @@ def check_writable(folder: Path, what: str = "", otherwise: str = "") -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        do = "make room there" if error.errno in FULL else "free that path"
-        raise OSError(f"cannot write to {what}{folder} ({error.strerror}): {do}{otherwise}") from error
+        kind, do = (OSError, "make room there") if error.errno in FULL else (PermissionError, "free that path")
+        raise kind(f"cannot write to {what}{folder} ({error.strerror}): {do}{otherwise}") from error
 
 
 def with_what_to_do(message: str, *folders) -> str:
