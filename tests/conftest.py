@@ -15,6 +15,9 @@ from dcpriv_lib.engine import paths
 from dcpriv_lib.external import authors
 from support import engine
 
+# A shell that starts this in the background lets it ignore Ctrl-C, and so do all whom the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def pytest_collection_modifyitems(items):
     """Skip the tests of real MNIST and of the authors' models, by name, where DCPRIV_DATA does not point to them; begin

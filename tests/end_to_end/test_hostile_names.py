@@ -32,7 +32,7 @@ RUN = [
     *("01_data_split", "02_condensation", "03_shadow_training", "04_attack", "05_results", "06_stronger_attacks"),
     *("09_methods", "10_robustness_and_fairness", "11_formal_privacy"),
 ]
-SMALL = {"ds": 100, "crowds": [40], "dm_batch": 4, "n_canaries": 8, "real_sizes": [2], "real_batch": 8}
+SMALL = {"ds": 100, "crowds": [90], "dm_batch": 4, "n_canaries": 8, "real_sizes": [2], "real_batch": 8}
 
 
 @pytest.fixture(scope="module")
