@@ -57,11 +57,3 @@ def digits():
     """The digits, split as the notebooks split them."""
     loaded = catalogue.load("digits")
     return split.Split(loaded, split.split_indices(loaded), {"pixels": "standard"})
-
-
-@pytest.fixture
-def interruptible():
-    """Let SIGINT raise KeyboardInterrupt: a shell's background jobs, as CI's may be, ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)

@@ -139,7 +139,7 @@ def test_condense_equals_torch_optimisers_on_the_same_draws():
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_condensation_goes_on_to_the_same_bits(tmp_path, stop, capsys, interruptible):
+def test_a_stopped_condensation_goes_on_to_the_same_bits(tmp_path, stop, capsys):
     images, labels = torch.randn(30, 1, 16, 16, generator=generator(3)), torch.arange(3).repeat(10)
     unbroken = condense.condense(images, labels, **settings())
 

@@ -144,7 +144,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(method):
 
 
 @every_method
-def test_a_stopped_condensation_goes_on_to_the_same_bits(method, tmp_path, interruptible):
+def test_a_stopped_condensation_goes_on_to_the_same_bits(method, tmp_path):
     def stopped_before_the_third(iterations):
         yield from list(iterations)[:2]
         signal.raise_signal(signal.SIGTERM)

@@ -272,7 +272,7 @@ def keep_until_stopped(path, saves, saving):
 @pytest.mark.parametrize(
     "signals", [[signal.SIGTERM], [signal.SIGTERM] * 3, [signal.SIGTERM, signal.SIGINT], [signal.SIGINT] * 2]
 )
-def test_signals_during_a_save_wait_for_its_end(signals, tmp_path, interruptible, capfd):
+def test_signals_during_a_save_wait_for_its_end(signals, tmp_path, capfd):
     path, rng = tmp_path / "state.npz", random.Random(3)
     for _ in range(5):
         saves, saving = fork.Value("i", 0, lock=False), fork.Event()

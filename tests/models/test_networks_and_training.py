@@ -115,7 +115,7 @@ def _trained(epochs=3, **settings):
 @pytest.mark.parametrize(
     "stop", [lambda: signal.raise_signal(signal.SIGTERM), lambda: signal.raise_signal(signal.SIGINT)]
 )
-def test_stopped_training_goes_on_to_the_same_bits(tmp_path, stop, capsys, interruptible):
+def test_stopped_training_goes_on_to_the_same_bits(tmp_path, stop, capsys):
     def stop_before_the_third(epochs):
         yield from list(epochs)[:2]
         stop()

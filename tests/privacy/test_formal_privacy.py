@@ -591,7 +591,7 @@ def streams(monkeypatch):
 
 
 @pytest.mark.parametrize(("make", "accounted"), [(released, 3), (trained, 4), (matched, 4)])
-def test_a_stopped_run_releases_what_is_accounted_and_nothing_else(make, accounted, tmp_path, streams, interruptible):
+def test_a_stopped_run_releases_what_is_accounted_and_nothing_else(make, accounted, tmp_path, streams):
     unbroken = make()
     assert sorted(streams[key] for key in streams if key[1] == "noise") == [1] * accounted
     checkpoint = tmp_path / "state.npz"
@@ -679,7 +679,7 @@ def test_without_noise_the_images_come_to_have_the_means_of_the_members(embeddin
     assert made["images"].shape == (6, 1, 16, 16) and made["labels"].tolist() == [0, 0, 1, 1, 2, 2]
 
 
-def test_a_stopped_fit_goes_on_to_the_same_bits_and_leaves_the_releases_alone(tmp_path, interruptible):
+def test_a_stopped_fit_goes_on_to_the_same_bits_and_leaves_the_releases_alone(tmp_path):
     sums = noisy_embeddings.release(pictures(), LABELS, 3, release_settings(), seed=5)["sums"]
     before = sums.clone()
 
@@ -771,7 +771,7 @@ def test_the_weights_of_a_generator_move_along_the_gradient_of_the_loss():
 
 
 @pytest.mark.parametrize("make", [generated, fitted])
-def test_a_stopped_generator_goes_on_to_the_same_bits(make, tmp_path, interruptible):
+def test_a_stopped_generator_goes_on_to_the_same_bits(make, tmp_path):
     unbroken, checkpoint = make(), tmp_path / "state.npz"
     with pytest.raises(KeyboardInterrupt):
         make(checkpoint=checkpoint, progress=lambda steps: stopped_before(20, steps))
