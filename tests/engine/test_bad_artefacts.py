@@ -228,9 +228,10 @@ def test_notebook_without_its_input_names_the_notebook_to_run_and_leaves_no_arte
         timeout=600,
     )
     assert done.returncode != 0
-    *_, missing, needed, command = done.stderr.strip().splitlines()
+    *_, missing, needed, command, committed = done.stderr.strip().splitlines()
     split = tmp_path / "results/quick/split.npz"
     assert missing.startswith(f"MissingError: {split} does not exist yet: run {NOTEBOOK} first")
     assert needed.endswith("needs what these leave, which is not there: 01_data_split.ipynb.")
     assert command.endswith("this makes it: snakemake data_split --cores all --config profile=quick")
+    assert "figures/quick" in committed
     assert list(contents(tmp_path)) == [tmp_path / "out.ipynb"]
