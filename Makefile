@@ -61,7 +61,7 @@ audit: .venv/ready  ## does a condensed set give people away: make audit SET=min
 lint: .venv/ready  ## format, rules and types
 	@ruff format --check --quiet . && ruff check --quiet . && mypy
 
-check: lint  ## the same, and every test that is not slow: some seven minutes on two cores
+check: lint  ## the same, and every test that is not slow
 	@results=$$(mktemp -d) && trap 'rm -rf "$$results"' EXIT && \
 	DCPRIV_RESULTS="$$results" OMP_NUM_THREADS=1 python -m pytest -q $(parallel) -m "not slow" tests
 
