@@ -6,7 +6,9 @@ import dcpriv_lib  # noqa: F401  before anything imports numpy: it sets the swit
 import fcntl
 import os
 import signal
+from unittest import mock
 
+import matplotlib.pyplot as plt
 import pytest
 
 from bad_input import no_network, refused  # noqa: F401  fixtures
@@ -33,6 +35,14 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason=reason))
     long = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in long)  # or one of these would be the last to end
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    """What a test sets in the environment or draws, the next test in its process does not find."""
+    with mock.patch.dict(os.environ):
+        yield
+    plt.close("all")
 
 
 @pytest.fixture(scope="session")
