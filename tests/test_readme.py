@@ -13,6 +13,7 @@ from scipy import ndimage
 from dcpriv_lib.engine import paths
 from dcpriv_lib.results import report, tables
 from dcpriv_lib.results.pages import sources
+from dcpriv_lib.results.voice.wording import detectable_difference
 
 IN_FULL = report.CONFIGURATION / "claims_in_full.md"
 TEXTS = {path: path.read_text() for path in (paths.REPOSITORY / "README.md", IN_FULL)}
@@ -93,11 +94,25 @@ def test_every_number_with_an_interval_is_in_a_committed_table(number):
 
 @pytest.mark.parametrize(("path", "claim"), ALL_CLAIMS)
 def test_the_numbers_of_a_claim_are_in_the_files_that_it_names(path, claim):
-    """Those with an interval as they stand; a bare one, as of what was detectable, is some number there."""
+    """Those with an interval as they stand; a bare one, as of what was detectable, is some number there, or was
+    computed from the intervals."""
     there, number = sources_of(path, claim), claim.split(" | ")[1]
     assert there and all(one in there for one in BRACKETED.findall(claim)), claim
     bare = re.findall(r"(?<![\w.,])\d+\.\d+(?![\w.]*\])|(?<=detectable: )\d+", BRACKETED.sub("", read_aloud(number)))
+    there += computed_of_the_authors_models()
     assert all(re.search(rf"(?<![\d.]){re.escape(one)}(?!\d)", there) for one in bare), (bare, claim)
+
+
+def computed_of_the_authors_models() -> str:
+    """Return how far apart condensed and real images had to be for their intervals to lie apart: "1.7 points"."""
+    table = tables.read(paths.FIGURES / "authors/authors_models.csv")
+    found = table[table["attack"] == "LiRA, few"].set_index("target")["AUC"]
+    return max(detectable_difference(found[f"condensed-{ipc}"], found[f"subset-{ipc}"]) for ipc in (10, 50))
+
+
+def test_what_would_have_been_seen_between_the_authors_models():
+    (claim,) = (claim for _, claim in CLAIMS if "models of random real images found" in claim)
+    assert f"(detectable: {computed_of_the_authors_models()})" in claim and "not known" not in README
 
 
 @pytest.mark.parametrize(("number", "link"), re.findall(r"\[([\d.]+ %)\]\((\S+)\)", README))

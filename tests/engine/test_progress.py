@@ -267,12 +267,13 @@ def test_plumbing_is_folded_and_the_lesson_is_not():
         new_markdown_cell("# T"),
         new_code_cell("a = 1", metadata={"tags": ["parameters"]}),
         new_code_cell("import os"),
+        new_code_cell("begin()"),
         new_markdown_cell("text"),
         new_code_cell("lesson"),
         new_code_cell("keep()", metadata={"tags": ["plumbing"]}),
     ]
     folded = [cell.metadata.get("folded") for cell in sources.fold(new_notebook(cells=cells)).cells]
-    assert folded == [None, "parameters", "imports and set-up", None, None, "code"]
+    assert folded == [None, "parameters", "imports", "set-up", None, None, "code"]
 
 
 @pytest.mark.parametrize(("failures", "ends_well"), [(0, True), (1, True), (run_notebook.ATTEMPTS, False)])

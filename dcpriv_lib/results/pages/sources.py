@@ -21,6 +21,7 @@ TABLE = {"tags": {"table", "thead", "tbody", "tr", "th", "td", "p"}, "attributes
 DIAGRAMS = paths.FIGURES / "diagrams"  # these depend on no data
 PNG = "image/png"
 PROGRESS = re.compile(r"[^|]*\d+%\|.*\| *\d+/\d+ \[")  # tqdm's bars
+IMPORTS = re.compile(r"(from|import) ")
 ITALIC = re.compile(r"\*([^*]{4,})\*")
 LINK = re.compile(r"\]\((?!https?:|#|page:)([^)\s]+)\)")
 
@@ -63,7 +64,9 @@ def fold(notebook: NotebookNode) -> NotebookNode:
                 if "injected-parameters" in tags
                 else "code"
                 if begun
-                else "imports and set-up"
+                else "imports"
+                if IMPORTS.match(cell.source)
+                else "set-up"
             )
             cell.metadata = NotebookNode(folded=what, tags=tags)
     return notebook
