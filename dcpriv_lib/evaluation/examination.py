@@ -147,8 +147,10 @@ def per_model_by(
 def _over_people(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> dict[str, float]:
     """Return the standard errors of the means over the models that come from who was asked, by leaving out one after
     the other."""
-    asked, left_out = np.flatnonzero((inside | outside).any(0)), []
-    for person in asked:
+    asked = (inside | outside).any(0)
+    scores, inside, outside = scores[:, asked], inside[:, asked], outside[:, asked]
+    left_out = []
+    for person in range(scores.shape[1]):
         others = np.arange(scores.shape[1]) != person
         left_out.append(
             {
@@ -156,7 +158,7 @@ def _over_people(scores: np.ndarray, inside: np.ndarray, outside: np.ndarray) ->
                 for name, values in per_model(scores[:, others], inside[:, others], outside[:, others]).items()
             }
         )
-    return dict(np.sqrt((len(asked) - 1) * pd.DataFrame(left_out, columns=list(_OF_MODEL)).var(ddof=0)))
+    return dict(np.sqrt((len(left_out) - 1) * pd.DataFrame(left_out, columns=list(_OF_MODEL)).var(ddof=0)))
 
 
 def _auc(members: np.ndarray, others: np.ndarray) -> float:

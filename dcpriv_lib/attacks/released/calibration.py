@@ -83,10 +83,12 @@ def combined(scores: np.ndarray, is_member: np.ndarray) -> np.ndarray:
     scores = scores - scores.mean((1, 2), keepdims=True)  # sums of squares would lose what is small beside an offset
     of_pairs = _moments_of_pairs(scores, is_member)
     everything, found = of_pairs.sum(0), []
-    for number, others in enumerate(_others(len(is_member))):
-        rest = np.arange(len(of_pairs)) != number // 2
-        known = everything - of_pairs[number // 2]
-        found.append(_against(scores[:, others], is_member[others], scores[:, number], known, of_pairs[rest]))
+    for pair in range(len(of_pairs)):
+        others, rest = np.arange(len(is_member)) // 2 != pair, np.arange(len(of_pairs)) != pair
+        known = everything - of_pairs[pair]
+        direction = _direction(scores[:, others], is_member[others], known, of_pairs[rest])
+        places = _middle_and_spread(known)
+        found += [direction @ _centred(scores[:, number], *places) for number in (2 * pair, 2 * pair + 1)]
     return np.stack(found)
 
 
@@ -109,16 +111,20 @@ def combined_against(references: np.ndarray, is_member: np.ndarray, scores: np.n
     offset = references.mean((1, 2), keepdims=True)  # sums of squares would lose what is small beside it
     references, scores = references - offset, scores - offset[:, 0]
     of_pairs = _moments_of_pairs(references, is_member)
-    return _against(references, is_member, scores, of_pairs.sum(0), of_pairs)
+    known = of_pairs.sum(0)
+    direction = _direction(references, is_member, known, of_pairs)
+    return direction @ _centred(scores, *_middle_and_spread(known))
 
 
-def _against(references, is_member, scores, known: np.ndarray, of_pairs: np.ndarray) -> np.ndarray:
-    """Return what `combined_against` does; `known` are the moments of all references, `of_pairs` those of each pair."""
-    learned = np.stack(
-        [_centred(known - of_pairs[own // 2], references[:, own]) for own in range(len(is_member))], 1
-    )  # [attacks, sets, n], each centred without its own pair
-    direction = _discriminant(learned[:, is_member].T, learned[:, ~is_member].T)
-    return direction @ _centred(known, scores)
+def _direction(references, is_member, known: np.ndarray, of_pairs: np.ndarray) -> np.ndarray:
+    """Return what is learned of the other sets, float64 [attacks]; `known` are the moments of all of them, `of_pairs`
+    those of each pair."""
+    learned = []  # of each set, float64 [attacks, n], centred without its own pair
+    for pair, moments in enumerate(of_pairs):
+        places = _middle_and_spread(known - moments)
+        learned += [_centred(references[:, number], *places) for number in (2 * pair, 2 * pair + 1)]
+    scores = np.stack(learned, 1)
+    return _discriminant(scores[:, is_member].T, scores[:, ~is_member].T)
 
 
 def _moments_of_pairs(scores: np.ndarray, is_member: np.ndarray) -> np.ndarray:
@@ -141,8 +147,8 @@ def _others(sets: int):
         yield np.flatnonzero(np.arange(sets) // 2 != number // 2)
 
 
-def _centred(moments: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return scores [attacks, n] less the middle of what is known of everybody, in units of its spread.
+def _middle_and_spread(moments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the middle of what is known of everybody, float64 [attacks, n], and its spread, float64 [attacks].
 
     Parameters
     ----------
@@ -153,7 +159,12 @@ def _centred(moments: np.ndarray, scores: np.ndarray) -> np.ndarray:
     spread = np.sqrt(np.maximum(squares - means * total, 0).sum((0, 2)) / number.sum((0, 2)))
     size = np.sqrt(squares.sum((0, 2)) / number.sum((0, 2)))
     spread[spread <= SAME * size] = np.inf  # the same in all these sets, for everybody: nothing can be learned of it
-    return ((scores - means.mean(0)) / spread[:, None]).clip(-FARTHEST, FARTHEST)
+    return means.mean(0), spread
+
+
+def _centred(scores: np.ndarray, middle: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Return scores [attacks, n] less the middle, in units of the spread."""
+    return ((scores - middle) / spread[:, None]).clip(-FARTHEST, FARTHEST)
 
 
 def _discriminant(members: np.ndarray, others: np.ndarray) -> np.ndarray:
