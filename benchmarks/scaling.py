@@ -20,6 +20,7 @@ import contextlib
 import heapq
 import io
 import json
+import math
 import os
 import re
 import sys
@@ -63,8 +64,12 @@ class Task:
     first: float = 0.0
 
 
-def simulate(tasks: Iterable[Task], workers: int) -> tuple[float, list[Task]]:
+def simulate(tasks: Iterable[Task], workers: int, cores: float = math.inf) -> tuple[float, list[Task]]:
     """Return the seconds until all tasks are done, and the chain of tasks that was the last to end.
+
+    Parameters
+    ----------
+    cores : of a machine on which workers and notebooks are together; no more tasks than these are done at a time.
 
     Whoever has been free for longest takes the task that could begin first; of several, the one named first. (So none
     is ever idle while there is something to do: Graham 1969 bounds what a better order could gain.) The chain's first
@@ -90,7 +95,7 @@ def simulate(tasks: Iterable[Task], workers: int) -> tuple[float, list[Task]]:
         while ready:
             since, number, name = heapq.heappop(ready)
             task, more = tasks[name], 0.0
-            if task.by_a_worker and not idle:
+            if len(running) >= cores or (task.by_a_worker and not idle):
                 kept.append((since, number, name))
                 continue
             if task.by_a_worker:
@@ -180,7 +185,8 @@ def follow(stage, parameters: dict, graph: Graph, stand_ins: "StandIns | None" =
             stand_ins.make(wanted, self.data)
             since = core_seconds()
         found = {job.path(self.folder) for job in wanted}
-        graph.add_jobs({path.name: store.read_record(path)["provenance"]["seconds"] for path in sorted(found)})
+        seconds = {path.name: store.read_record(path)["provenance"]["seconds"] for path in sorted(found)}
+        graph.add_jobs(seconds, *(stand_ins.kept(wanted) if stand_ins else ()))
         return original(self, wanted, what)
 
     def at_once(_, calls):
@@ -266,12 +272,12 @@ def work(tasks: list[Task]) -> float:
     return sum(task.seconds for task in tasks) + sum(first.values())
 
 
-def table(tasks: list[Task], workers: Iterable[int]) -> list[dict]:
+def table(tasks: list[Task], workers: Iterable[int], cores: float = math.inf) -> list[dict]:
     """Return a row for each number of workers: seconds, how many times as fast as one core, and efficiency."""
     one_core = work(tasks)
     rows = []
     for number in workers:
-        seconds, _ = simulate(tasks, number)
+        seconds, _ = simulate(tasks, number, cores)
         faster = one_core / seconds
         rows.append({"workers": number, "seconds": seconds, "times as fast": faster, "efficiency": faster / number})
     return rows
@@ -332,18 +338,18 @@ def in_ranges(text: str) -> list[int]:
     return [number for first, *last in ends for number in range(first, (last or [first])[0] + 1)]
 
 
-def show(name: str, tasks: list[Task], workers: list[int]) -> None:
+def show(name: str, tasks: list[Task], workers: list[int], cores: float = math.inf) -> None:
     """Print the table of a graph, its longest job, and the chain that was the last to end."""
     jobs = [task for task in tasks if task.by_a_worker]
     own = sum(task.seconds for task in tasks if not task.by_a_worker)
     print(f"\n{name}: {len(jobs):,} jobs, {work(jobs):,.0f} s; the notebooks themselves {own:,.0f} s")
-    for row in table(tasks, workers):
+    for row in table(tasks, workers, cores):
         print("{workers:6,} workers {seconds:10,.0f} s {times as fast:8.1f} x {efficiency:7.0%}".format(**row))
     longest = max(jobs, key=lambda job: job.seconds)
     print(
         f"the longest job: {longest.name}, {longest.seconds:,.0f} s; on {max(workers):,} workers nothing else could "
         "end before",
-        *critical(simulate(tasks, max(workers))[1]),
+        *critical(simulate(tasks, max(workers), cores)[1]),
         sep="\n",
     )
 
@@ -357,12 +363,13 @@ def main() -> None:
     how.add_argument("--finished", action="store_true", help="follow the notebooks of a finished run, of this commit")
     how.add_argument("--stand-ins", action="store_true", help="follow the notebooks without a run")
     parser.add_argument("--notebooks", type=int, nargs="*", default=[], help="follow these alone, by number")
+    parser.add_argument("--cores", type=float, default=math.inf, help="of one machine that has workers and notebooks")
     parser.add_argument("--most", type=float, default=20.0, help="seconds after which a loop is counted, not done")
     given = parser.parse_args()
     if not (given.finished or given.stand_ins):
         if not (RECORDS / f"{given.profile}.json").exists():
             parser.error(f"nothing is on record of {given.profile}: give --finished or --stand-ins")
-        show(given.profile, recorded(given.profile)[0], given.workers)
+        show(given.profile, recorded(given.profile)[0], given.workers, given.cores)
         return
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from dcpriv_lib.engine import paths, provenance  # before numpy, whose switches are set
@@ -382,7 +389,7 @@ def main() -> None:
     about = provenance.of_this_process()
     parts = ("written", "git_commit", "torch", "processor", "cores", "threads")
     kinds = [
-        {"kind": kind, "seconds": said["seconds"], "measured": said["measured"]}
+        {"kind": kind} | {part: said[part] for part in ("seconds", "measured", "first")}
         for kind, said in (stand_ins.kinds if stand_ins else {}).items()
     ]
     made = "by stand-ins" if stand_ins else "from a finished run"
@@ -390,7 +397,7 @@ def main() -> None:
     text = record(tasks, kinds, told | {part: about[part] for part in parts})
     RECORDS.mkdir(exist_ok=True)
     (RECORDS / f"{given.profile}.json").write_text(text)
-    show(given.profile, tasks, given.workers)
+    show(given.profile, tasks, given.workers, given.cores)
     for failed in graph.failed:
         print(f"left out: {failed}")
 

@@ -81,23 +81,29 @@ class Loop:
         return self.taken * (self.steps / self.done - 1) if self.done else 0.0
 
 
-def measured(job: jobs.Job, data: jobs.Data, most: float) -> tuple[dict, float, str]:
-    """Do a job, or the first part of it, and return its arrays, its seconds of a core, and how they were measured."""
-    loop, seconds = Loop(np.inf if job.make in WHOLE else most), 0.0
+def measured(job: jobs.Job, data: jobs.Data, most: float) -> tuple[dict, dict]:
+    """Do a job, or the first part of it, and return its arrays and what was measured: "seconds" of a core, how these
+    were "measured", and how many more the "first" of a process takes."""
+    loop, taken = Loop(np.inf if job.make in WHOLE else most), []
+    jobs._of_rows.cache_clear()  # a process that has been asked nothing yet
     unasked = [mock.patch.object(place, "assert_releases") for place in (dp_sgd, psg)]  # there are fewer than announced
     with unasked[0], unasked[1]:
         for _ in range(2 if job.make is WARM else 1):
             begun = core_seconds()
             arrays = job.make(data, *job.arguments, seed=job.seed, checkpoint=None, progress=loop)
-            seconds = core_seconds() - begun
+            taken.append(core_seconds() - begun)
     arrays = {name: np.asarray(value) for name, value in arrays.items()}
+    first = round(max(0.0, taken[0] - taken[-1]), 2)
     if loop.done == loop.steps:
-        return arrays, seconds, "the second of its process" if job.make is WARM else "in full"
-    if job.make is jobs.train:
-        arrays |= {name: arrays[name] * (loop.steps / loop.done) for name in ("logits", "test_logits")}
+        how = "the second of its process" if job.make is WARM else "in full"
+        return arrays, {"seconds": round(taken[-1], 2), "measured": how, "first": first}
+    if job.make is jobs.train:  # on data that a network fits its answers grow like the logarithm (Soudry et al. 2018)
+        surer = np.log1p(loop.steps) / np.log1p(loop.done)
+        arrays |= {name: arrays[name] * surer for name in ("logits", "test_logits")}
     if "loss" in arrays:
         arrays["loss"] = np.pad(arrays["loss"], (0, loop.steps - loop.done), mode="edge")
-    return arrays, seconds + loop.left_out(), f"{loop.done} of {loop.steps} steps"
+    seconds = round(taken[-1] + loop.left_out(), 2)
+    return arrays, {"seconds": seconds, "measured": f"{loop.done} of {loop.steps} steps", "first": first}
 
 
 class StandIns:
@@ -120,15 +126,22 @@ class StandIns:
             if path.exists():
                 continue
             if kind not in self.kinds:
-                arrays, seconds, how = measured(job, data, self.most)
-                self.kinds[kind] = {"seconds": round(seconds, 2), "measured": how, "like": str(path)}
+                arrays, took = measured(job, data, self.most)
+                self.kinds[kind] = took | {"like": str(path)}
                 store.save_arrays(path, arrays, job.inputs, self.kinds[kind]["seconds"])
                 self.file.write_text(json.dumps(self.kinds, indent=1))
-                print(f"    {job.place}: {seconds:.1f} s ({how})", file=sys.stderr, flush=True)
+                print(f"    {job.place}: {{seconds:.1f}} s ({{measured}})".format(**took), file=sys.stderr, flush=True)
                 continue
             with np.load(self.kinds[kind]["like"]) as found:
                 arrays = noisy(dict(found), int(store.fingerprint(job.inputs), 16))
             store.save_arrays(path, arrays, job.inputs, self.kinds[kind]["seconds"])
+
+    def kept(self, wanted: list[jobs.Job]) -> tuple[str, float]:
+        """Return the name of what a worker keeps of such jobs, "" for nothing, and what its first takes longer."""
+        if not wanted or wanted[0].make is not WARM:
+            return "", 0.0
+        whom = {part: wanted[0].inputs[part] for part in ("people", "own")}
+        return f"of people {store.fingerprint(whom)}", max(self.kinds[kind_of(job)]["first"] for job in wanted)
 
 
 def noisy(arrays: dict, seed: int) -> dict:

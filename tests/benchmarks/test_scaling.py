@@ -44,6 +44,12 @@ def test_what_a_notebook_computes_takes_no_worker():
     assert simulate(both, 1)[0] == 5
 
 
+@pytest.mark.parametrize(("cores", "seconds"), [(1, 15), (2, 10), (3, 5)])
+def test_workers_and_notebooks_on_one_machine_share_its_cores(cores, seconds):
+    both = [Task("job", 5), Task("of one notebook", 5, (), False), Task("of another", 5, (), False)]
+    assert simulate(both, 1, cores)[0] == seconds
+
+
 def test_tasks_that_need_each_other_are_refused():
     with pytest.raises(ValueError, match="without cycles"):
         simulate([Task("a", 1, ("b",)), Task("b", 1, ("a",))], 2)

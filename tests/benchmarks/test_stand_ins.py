@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -61,14 +62,50 @@ def test_steps_that_are_left_out_are_counted(monkeypatch):
 
 def test_a_set_that_is_made_in_part_looks_like_one_that_is_made_whole(data):
     job = of_set(data, 0, np.arange(30))
-    whole, _, in_full = stand_ins.measured(job, data, np.inf)
-    part, seconds, how = stand_ins.measured(job, data, -1.0)
-    assert in_full == "in full"
-    assert how == "8 of 60 steps", "0, 1, 2, 4, 9, 19, 49 and the last"
+    whole, in_full = stand_ins.measured(job, data, np.inf)
+    part, took = stand_ins.measured(job, data, -1.0)
+    assert in_full["measured"] == "in full" and in_full["first"] == 0
+    assert took["measured"] == "8 of 60 steps", "0, 1, 2, 4, 9, 19, 49 and the last"
     assert {name: (value.shape, value.dtype) for name, value in part.items()} == {
         name: (value.shape, value.dtype) for name, value in whole.items()
     }
-    assert seconds > 0
+    assert took["seconds"] > 0
+
+
+def test_answers_of_a_model_that_was_trained_in_part_become_surer_but_not_certain(data):
+    data.split.pixels = lambda _: data.images[:0]
+    job = jobs.model_job(data, "models", (0,), np.arange(30), jobs.Training(20))
+    part, took = stand_ins.measured(job, data, -1.0)
+    assert took["measured"] == "6 of 20 steps"
+    with mock.patch.object(stand_ins.np, "log1p", return_value=1.0):
+        as_it_is, _ = stand_ins.measured(job, data, -1.0)
+    assert part["logits"] == pytest.approx(as_it_is["logits"] * np.log(21) / np.log(7), rel=1e-5)
+
+
+def test_what_the_first_question_about_people_takes_longer_is_measured_apart(data, monkeypatch):
+    clock, asked = 0.0, []
+
+    def ask(released, people, known):
+        nonlocal clock
+        clock += 1.0 if any(people is before for before in asked) else 5.0
+        asked.append(people)
+        return np.zeros(len(people))
+
+    monkeypatch.setattr(stand_ins, "core_seconds", lambda: clock)
+    monkeypatch.setitem(jobs.suite.SCORES, "nearest image", ask)
+    data.split.scale = torch.zeros(1), torch.ones(1)
+    released = {"images": np.zeros((3, 1, 14, 14), np.float32), "labels": np.arange(3)}
+    job = jobs.score_job(data, "set", (0,), released, np.arange(20), np.arange(20, 40), ["nearest image"])
+    jobs.ask_released(data, *job.arguments, seed=0)  # another kind was measured before
+    made = stand_ins.StandIns(data.folder, np.inf)
+    made.make([job], data)
+    (took,) = made.kinds.values()
+    assert (took["seconds"], took["first"], took["measured"]) == (1, 4, "the second of its process")
+    name, first = made.kept([job])
+    assert first == 4 and made.kept([of_set(data, 0, np.arange(30))]) == ("", 0)
+    others = jobs.score_job(data, "set", (0,), released, np.arange(19), np.arange(20, 40), ["nearest image"])
+    assert name and stand_ins.StandIns(data.folder, np.inf).kept([job])[0] == name
+    assert others.inputs["people"] != job.inputs["people"]
 
 
 def test_of_a_kind_one_is_done_and_the_others_are_copies_with_noise(data, monkeypatch):
