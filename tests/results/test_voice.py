@@ -30,6 +30,26 @@ def test_every_table_that_has_a_sentence_speaks_in_the_run_of_this_code(name):
     assert name not in voice.SENTENCES or said_of_committed("quick", name)
 
 
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_long_sentence_is_shown_in_its_parts_and_a_short_one_as_it_is(path):
+    if not (said := voice.sentence(path.stem, read(path))):
+        return
+    lead, items = voice.parts(said)
+    assert " ".join([lead] * bool(lead) + items) == said, "a word was lost"
+    assert bool(items) <= (len(said.split()) > voice.LONG)
+    for part in (lead, *items):
+        assert part.count("(") == part.count(")") and part.count("[") == part.count("]"), "cut inside of brackets"
+    shown = voice.markdown(path.stem, read(path))
+    assert shown.startswith("**In words.**") and shown.count("\n- ") == len(items)
+
+
+def test_how_somebody_was_asked_stands_before_the_list():
+    said = voice.sentence("real_start", committed("quick", "real_start"))
+    lead, items = voice.parts(said)
+    assert lead == "Asked of one model, by somebody who trains reference models as its owner did:"
+    assert [item.split()[0] for item in items] == ["average", "perhaps", "no", "Canaries", "no"]
+
+
 NEW = "their columns have had other names since"
 OLD = "their verdicts are in the words of an older code"
 NO_SENTENCE = {

@@ -5,6 +5,7 @@ say, as of a table from before its columns were what they are. A sentence says n
 attacker holds, claims no winner where intervals overlap, and puts what was detectable beside what was not detected.
 """
 
+import re
 from collections.abc import Callable
 
 import pandas as pd
@@ -64,6 +65,11 @@ SENTENCES: dict[str, Callable[[pd.DataFrame], str]] = {
     "what_helps": released.what_helps,
 }  # the name of a table: who speaks of it
 
+LONG = 60  # words of a sentence that is easier to read as a list
+LEAD = re.compile(r"[^%(:;.]*,[^%(:;.]*: ")
+# of a part, outside of brackets; what a ceiling leaves is no part
+END = re.compile(r"(?:(?<=;)|(?<=[^\W\d_]\.)|(?<=[)\]]\.)) (?![^(]*\))(?!the rest)")
+
 
 def sentence(name: str, table: pd.DataFrame) -> Sentence:
     """Return what a table of this name says; "" if nobody speaks of it, or if it has no rows or other columns."""
@@ -85,9 +91,22 @@ def lacks(name: str, table: pd.DataFrame) -> str:
 
 
 def markdown(name: str, table: pd.DataFrame) -> str:
-    """Return `sentence` as a paragraph, in which no name is markup."""
-    said = sentence(name, table)
-    return f"**In words.** {foreign_text.in_markdown(said)}" if said else ""
+    """Return `sentence` as a paragraph, or a long one as a list of its parts, in which no name is markup."""
+    if not (said := sentence(name, table)):
+        return ""
+    lead, items = parts(said)
+    lead, *items = (foreign_text.in_markdown(part) for part in (lead, *items))
+    return "\n".join([f"**In words.** {lead}".rstrip(), *([""] if items else []), *(f"- {item}" for item in items)])
+
+
+def parts(said: Sentence) -> tuple[str, list[str]]:
+    """Return what a long sentence begins with, how or by whom was asked, up to its colon, and the parts that follow;
+    of a short one all of it, and none. Put together with spaces they are the sentence."""
+    if len(said.split()) <= LONG:
+        return said, []
+    lead = LEAD.match(said)
+    items = END.split(said[lead.end() :] if lead else said)
+    return (lead[0].rstrip() if lead else "", items) if len(items) > 1 else (said, [])
 
 
 def shown(name: str, table: pd.DataFrame):

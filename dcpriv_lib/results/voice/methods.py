@@ -37,8 +37,8 @@ def across(table: pd.DataFrame) -> Sentence:
     suffix, parts = ", accuracy (%)", []
     for column in (column for column in table if column.endswith(suffix)):
         of = [f"{row[column]} on images of {row['made with']}" for _, row in table.iterrows()]
-        parts.append(f"{column.removesuffix(suffix)}: {', '.join(of)}")
-    return sentence("accuracy in per cent, mean and deviation of three models, for " + "; for ".join(parts))
+        parts.append(f"{column.removesuffix(suffix)} {', '.join(of)}")
+    return sentence("accuracy in per cent, mean and deviation of three models: for " + "; for ".join(parts))
 
 
 def average(table: pd.DataFrame) -> Sentence:
