@@ -44,7 +44,7 @@
 # > *one model* for the class probabilities of any image. They never see the members, the model's weights, or
 # > the synthetic images that it may have been trained on.
 # >
-# > **Which door?** Notebooks 1 to 6 and 8 watch this one: a model that may be asked. Whoever is *handed the
+# > **Which door?** Notebooks 1 to 10 watch this one: a model that may be asked. Whoever is *handed the
 # > synthetic images* can train such a model alone, ask it, and do more besides. Nothing in these notebooks is a
 # > statement about that attacker. Notebook 12 is about nobody else.
 

@@ -257,10 +257,10 @@ voice.shown("table2", mean["accuracy, text"].rename("accuracy").reset_index())
 # many intervals, one in twenty misses the truth by chance alone.
 #
 # > **How can a model of a subset say anything about people it never saw?** It cannot. If it saw n of the N members, the
-# > others are to it what non-members are. On average over random choices no attack can then have an AUC above
-# > 1/2 + n/(2N), for instance 58 % with 100 of 599 members. Notebook 7 proves it.
+# > others are to it what non-members are. On average over random choices no attack can then be right on
+# > more than 1/2 + n/(2N) of as many members and non-members, for instance 58 % with 100 of 599 members. Notebook 7 proves it.
 #
-# Is 54 % bad, and for whom? An average over everybody cannot say: it may be everybody a little, or a few people fully.
+# Is a little above one half bad, and for whom? An average over everybody cannot say: it may be everybody a little, or a few people fully.
 # Notebook 6 asks that. Here is the same table as a picture:
 
 # %%

@@ -555,6 +555,7 @@ voice.shown("precision_at_priors", rows)
 #
 # ## References
 #
+# - *BaVarIA*, arXiv 2603.11799, 2026 (priors for LiRA with few models).
 # - N. Carlini, S. Chien, M. Nasr, S. Song, A. Terzis, F. Tramèr, *Membership inference attacks from first principles*,
 #   IEEE S&P 2022.
 # - S. Zarifzadeh, P. Liu, R. Shokri, *Low-cost high-power membership inference attacks*, ICML 2024.

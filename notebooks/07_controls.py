@@ -211,7 +211,8 @@ ceilings = {name: controls.ceiling(*used.sum(1)[:1], member[0].sum())
 print("\n".join(f"{name}: an AUC of at most {most:.2%}" for name, most in ceilings.items()))
 
 # %% [markdown]
-# Now four attacks on all models, about everybody but the canaries. Guess: in which recipes will the AUC be above 50 %?
+# Now four attacks on all models, about everybody but the canaries. (Each table corrects for its own number of questions. So the same
+# interval may be *recognised* in a short table, and *perhaps* in this long one.) Guess: in which recipes will the AUC be above 50 %?
 
 # %%
 suite = {name: suites.STRONG[name] for name in suites.CANDIDATES}
@@ -336,8 +337,8 @@ of_canaries = verdicts.examined_cells(canaries.drop(columns="pairs"))
 voice.shown("canaries", of_canaries)
 
 # %% [markdown]
-# A model of all members gives nearly every canary away. A hundred random members give away those who were drawn, which is $n/N$ of
-# them, as the theorem says. A condensed set uses *all* members, and what a model of it gives away of a wrong label depends on how many
+# A model of all members gives nearly every canary away. A hundred random members can give away those who were drawn, which is $n/N$ of
+# them, and nobody else, as the theorem says. A condensed set uses *all* members, and what a model of it gives away of a wrong label depends on how many
 # people share an image and on the start (Idea 3). With few models the intervals are wide. In the run of the profile `digits`, with 40 models of every
 # recipe, they are narrow enough to tell the recipes apart:
 
@@ -397,8 +398,8 @@ if doses:                                                # with one dose there i
         in responses.groupby("trained on", sort=False)) + ", beside the ceiling of a subset.")
 
 # %% [markdown]
-# The fewer people share a training image, the more it says about each of them: for real images by the theorem, for condensed ones in
-# these runs. So "condensing protects" is not true or false by itself. On MNIST, where up to 150 people share an image, from the
+# The fewer people share a training image, the more it can say about each of them: for real images by the theorem, for condensed ones in
+# the run on MNIST that follows. So "condensing protects" is not true or false by itself. On MNIST, where up to 150 people share an image, from the
 # committed run of the profile `mnist-small`:
 
 # %% tags=["plumbing"]
@@ -449,7 +450,7 @@ at_the_end["nearest images"] = study.table(nearest, "nearest_images")
 voice.shown("nearest_images", nearest)
 
 # %% [markdown]
-# There are as many members as non-members, so one half is what nothing of a single image would give. Do the *models*, too, give away whom the
+# There are as many members as non-members, so one half would mean no trace of single images. Do the *models*, too, give away whom the
 # condensation started from?
 
 # %% tags=["plumbing"]

@@ -29,7 +29,7 @@
 #
 # 1. the two doors: a model to ask, and images to hold;
 # 2. to take a synthetic image apart into the people of whom it was mixed;
-# 3. eleven attacks on a set of images, which need no model of the owner's, and to calibrate them with sets of your own;
+# 3. attacks on a set of images, which need no model of the owner's, and to calibrate them with sets of your own;
 # 4. whom a released set exposes who is not found through a model;
 # 5. what gives people away: the start, the updates, the labels, or how few they are;
 # 6. to test a set without being able to condense as its maker did;
@@ -637,8 +637,8 @@ texts["guarantee"] = [guarantees[name] for name in of_all["released"]]
 study.table(texts, "released_everything", verdicts.luck(of_all))
 
 # %% [markdown]
-# A bound above a true guarantee would be a bug, here or in notebook 11. The examples are caught at once, by looks alone: an exact copy
-# of a member is no noise. The bound about images is weaker than that about sums in notebook 11, because the sums themselves are not
+# A bound above a true guarantee would be a bug, here or in notebook 11. An exact copy of a member is no noise, so the examples should be
+# caught by looks alone, with enough sets of one's own. The bound about images is weaker than that about sums in notebook 11, because the sums themselves are not
 # released here.
 #
 # ## If you cannot condense as they did
@@ -670,6 +670,7 @@ study.table(pd.DataFrame(rows), "without_references",
             f"tried on a set, and not for the {len(rows)} sets.")
 
 # %% [markdown]
+# "Epsilon (exchange)" is for one person in another's place, as pairs test; for one person more or less it is half of that.
 # This is a weaker test than the one with sets of one's own: every person is compared with a stranger and not with themselves. "Nothing
 # found" comes with the share of right guesses that would have been found. The command `make audit` runs this test, and the other one if
 # it can, on any set and any people, and writes a page about it (see the README).
@@ -782,7 +783,7 @@ tables.shown(committed("digits", "two_doors")[0][shown])
 # %% [markdown]
 # Every set says more at the door of the images, also a hundred real ones. For these the theorem allows 58.35 %, and the images have just
 # that (58.6 %, the rest is accident). **A hundred images by KIP say far more about the average member than a hundred real images
-# would**, 78.9 %, and their model hides it: 57.0 %. Two of the sets are nearest to what condensing promises: features matched from noise
+# would**, 78.9 %, and their model hides most of it: 57.0 %. Two of the sets are nearest to what condensing promises: features matched from noise
 # (52.2 %), which are right on 64 % of the digits, and from noise around the class mean (57.2 %), which contains everybody's average.
 # Next the people who were made to be noticed:
 
@@ -798,9 +799,8 @@ tables.shown(committed("digits", "special_people")[0].drop(columns="A/A"))
 tables.shown(committed("digits", "what_helps")[0].drop(columns="A/A"))
 
 # %% [markdown]
-# Starting from other people's images changes nothing for the average member, because the updates write the members in. The cheapest
-# change is to round the images to four grey levels, also against an attacker who rounds likewise: ten points less AUC for about one point of
-# accuracy. It leaves most of the leak. Noisy sums end it, and most of the use of the set with it, at this size: six people share an image.
+# Starting from other people's images does not help the average member, because the updates write the members in. To round the images to
+# four grey levels takes ten points of AUC for about one point of accuracy, also against an attacker who rounds likewise. It leaves most of the leak. Noisy sums end it, and most of the use of the set with it, at this size: six people share an image.
 #
 # ### Fifteen thousand people in a hundred images: MNIST
 #
@@ -846,21 +846,21 @@ tables.shown(committed("xrays-released", "what_helps")[0].drop(columns="A/A"))
 # Every condensed set tells the children in it from others: a little on average (by KIP 56.1 %, where one model of the same images has
 # 51.4 %), and clearly for some. While it accuses 1 % of the others, the attack finds 7.2 % of the children in the images of IDM and 5.1 % in
 # those that began as means of four. Neither is clearly more than a start that is known perfectly would give (77 and 75 children are
-# 5.9 and 5.8 % of all; with 1 % of the rest about 6.8 and 6.7 %). Twenty X-rays as they are would show 1.5 % of the children and say nothing of the others. DM from noise shows nobody and
-# has 52.0 %. Rounding to four grey levels helps here too: 3.9 points less AUC, and no loss of accuracy was detected. Images of other people as
+# 5.9 and 5.8 % of all; with 1 % of the rest about 6.8 and 6.7 %). Twenty X-rays as they are would show 1.5 % of the children and say nothing of the others. DM from noise starts from
+# nobody and has 52.0 %. Rounding to four grey levels helps here too: 3.9 points less AUC, and no loss of accuracy was detected. Images of other people as
 # the start leave the average where it was (-0.5 points [-1.7, 0.8]), and protect those whom the start showed: 0.6 % are found at 0.1 %
 # false alarms, instead of 2.0 %. A set with $\varepsilon = 1$ has 73.4 % accuracy, and the share of pneumonia alone is 74 %.
 #
 # ## Summary
 #
-# - Who shares condensed images gives away more than who answers questions about them. A protection that was measured at the door of a
+# - Who shares condensed images can give away more than who answers questions about them, as the tables above show by kind of set. A protection that was measured at the door of a
 #   model says nothing about the other door.
 # - Distances to the nearest image find what is left of the start. Mixtures are taken apart by unmixing, and what a method minimised on its
 #   members is best found by that same loss.
 # - Comparing a person with themselves, in sets with and without, takes the looks out of any score.
 # - Kinds of people differ in what betrays them. An audit should plant those that *its* method betrays.
 # - Starting from other people's images hides the start, and nothing that the updates write in.
-# - A guarantee that is broken by showing a few examples is caught from the images alone.
+# - A guarantee that is broken by showing a few examples was caught from the images alone on digits and MNIST, and missed on the X-rays.
 # - Without sets of one's own there is still a test: members against as many people who were held out, in random pairs.
 #
 # ## Exercises

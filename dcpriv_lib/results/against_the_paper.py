@@ -113,8 +113,10 @@ def attack_works(svm: pd.DataFrame, target: str) -> tuple[tables.Cell | str, str
 def no_attack(svm: pd.DataFrame, target: str) -> tuple[tables.Cell | str, str]:
     """Return the same evidence for the opposite claim."""
     evidence, found = attack_works(svm, target)
-    consistent = "as it should be" if target == "unrelated" else "consistent, but this attack may be blind"
-    return evidence, {"holds": "not seen: the attack works", "no leak detected": consistent}.get(found, "")
+    answers = {"holds": "they are: the attack works", "no leak detected": "consistent, but this attack may be blind"}
+    if target == "unrelated":
+        answers = {"holds": "it seems to: luck, or a fault", "no leak detected": "as it should be"}
+    return evidence, answers.get(found, "")
 
 
 def recall_alone(svm: pd.DataFrame, target: str) -> tuple[tables.Cell, str]:

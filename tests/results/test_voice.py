@@ -142,7 +142,7 @@ def test_the_committed_targets_stand_beside_the_original_their_subset_and_the_co
     )
     assert "condensed-50 has" in said and "the control, in which nothing can leak, has" in said
     assert asked.attacked_targets(table[table["target"] != "original"]) == ""
-    assert re.search(r"the highest of 10 attacks[^;]*; by the same condensed-10", said)
+    assert re.search(r"the highest of 10 attacks[^;]*; by [^;]+ too, condensed-10", said)
     alone = asked.attacked_targets(table[table["target"] == "original"])
     assert alone.startswith("For somebody who may ask it, the original has") and "the highest of 10 attacks" in alone
 
@@ -416,7 +416,10 @@ def test_the_single_score_is_the_highest_of_those_recognised_by_their_auc():
         row("unmixing", 0.52, "recognised (AUC)"),
     ]
     said = released.attacks(pd.DataFrame(rows))
-    assert "by whose AUC members are recognised, the highest, picked afterwards from 3, is DM: unmixing (52.0 %" in said
+    assert (
+        "Of 3 single scores the highest that recognises members by its AUC, picked afterwards, is in DM 'unmixing' (52"
+        in said
+    )
     assert "class mean" not in said and "nearest" not in said
 
 
@@ -452,7 +455,7 @@ def test_updates_that_change_nothing_say_what_was_detectable():
 
 def test_the_highest_share_of_members_stands_beside_that_on_the_original():
     said = said_of_committed("digits", "precision_at_priors")
-    assert "of 15 rows, is 8.2 % [2.4, 31.0] (Bayesian LiRA on subset-50)" in said
+    assert "in the best of 15 rows 8.2 % [2.4, 31.0] of the accused are members (Bayesian LiRA on subset-50)" in said
     assert said.endswith("on the original by the same attack 7.3 % [2.1, 29.0].")
 
 
@@ -460,7 +463,7 @@ def test_an_epsilon_of_nothing_is_none():
     frame = pd.DataFrame(
         {"attack": ["a", "b"], "original": [1.2, 0.5], "subset-1": [0.0, 0.0], "unrelated": [0.0, 0.0]}
     )
-    assert "1.20 for original and none for subset-1; on the control, one model" in asked.epsilon(frame)
+    assert "1.20 for original, none for subset-1; on the control, one model" in asked.epsilon(frame)
     assert "0.00" not in asked.epsilon(frame) and "luck" not in asked.epsilon(frame)
 
 

@@ -138,9 +138,9 @@ ANSWER = (
         (SHOWN,),
     ),
     Sentence(
-        "Whoever is handed the images sees more.",
-        "A hundred images by KIP show who of 15,000 people was a member with an AUC of {}, and a model of these images "
-        "with {}.",
+        "Whoever is handed the images can see more.",
+        "A hundred images by KIP tell their 15,000 members from as many others with an AUC of {}, and a model of these "
+        "images with {}.",
         (KIP_IMAGES, KIP_MODEL),
     ),
     Sentence(

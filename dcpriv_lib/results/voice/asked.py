@@ -161,7 +161,7 @@ def attacked_targets(table: pd.DataFrame) -> Sentence:
     of_it = table[table["target"] == "original"]
     others = of_it["attack"][tied(of_it, best, "AUC")]
     by = f", the highest of {len(of_it)} attacks{no_winner(others)}"
-    return sentence(text + by + (f"; by the same {'; '.join(parts)}" if parts else ""))
+    return sentence(text + by + (f"; by {best['attack']} too, {'; '.join(parts)}" if parts else ""))
 
 
 def low_rates(table: pd.DataFrame) -> Sentence:
@@ -186,8 +186,8 @@ def precision(table: pd.DataFrame) -> Sentence:
     if best is None:
         return ""
     return sentence(
-        f"where {rarest.removeprefix('prior ')} of the people are members and 1 % of the others are accused, the "
-        f"highest share of members among the accused, of {len(table)} rows, is {percent(best[rarest])} "
+        f"where {rarest.removeprefix('prior ')} of the people are members and 1 % of the others are accused, in the "
+        f"best of {len(table)} rows {percent(best[rarest])} of the accused are members "
         f"({best['attack']} on {best['target']}){''.join(_on_original(table, best, rarest))}"
     )
 
@@ -203,8 +203,10 @@ def epsilon(table: pd.DataFrame) -> Sentence:
     """Of the lower bounds on epsilon: the largest for each target, and what luck gives."""
     most = table.set_index("attack").max()
     said = {name: f"{value:.2f}" if round(value, 2) > 0 else "none" for name, value in most.items()}
-    parts = [f"{value} for {name}" for name, value in said.items() if name != CONTROL]
-    text = f"the largest epsilon that one of {len(table)} attacks, by asking one model, refutes is {names(parts)}"
+    parts = [f"{value} for {name}" for name, value in said.items() if name != CONTROL and value != "none"]
+    none = [name for name, value in said.items() if name != CONTROL and value == "none"]
+    parts += [f"none for {names(none)}"] if none else []
+    text = f"the largest epsilon that any of {len(table)} attacks refutes by asking one model is {', '.join(parts)}"
     control = f"; on the control, one model that saw none of these people, {said.get(CONTROL)}"
     bounds = " (bounds of 95 %, not corrected for the number of attacks)"
     return sentence(text + (control if CONTROL in said else "") + bounds)

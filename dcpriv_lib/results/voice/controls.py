@@ -56,15 +56,15 @@ def doses(table: pd.DataFrame) -> Sentence:
     ours, theirs = (table[table["trained on"] == kind].set_index("members")["AUC"] for kind in kinds[:2])
     said = {members: beside(ours[members], theirs[members]) for members in ours.index if members in theirs.index}
     parts = [
-        f"{begins} with {names(f'{members:,}' for members, one in said.items() if one == what)} members"
+        f"{begins} at {names(f'{members:,}' for members, one in said.items() if one == what)} members"
         for what, begins in (
             ("more", "condensed images leak more"),
             ("less", "condensed images leak less"),
-            ("the intervals overlap", "the intervals overlap"),
+            ("the intervals overlap", "their AUCs have intervals that overlap"),
         )
         if what in said.values()
     ]
-    text = f"asked through one model, {kinds[0]} beside {kinds[1]}: {'; '.join(parts)}"
+    text = f"asked through one model, {kinds[0]} and {kinds[1]}: {'; '.join(parts)}"
     few, many = min(ours.index), max(ours.index)
     if few < many:
         text += (
@@ -93,7 +93,10 @@ def nearest(table: pd.DataFrame) -> Sentence:
 
 def started(table: pd.DataFrame) -> Sentence:
     """Of those whom a condensation started from, and of the others."""
-    begins = {"it started from": "those that a start from {} shows", "other members": "the others after one from {}"}
+    begins = {
+        "it started from": "those whom a start from {} shows",
+        "other members": "members whom a start from {} does not show",
+    }
     of = [begins[whose].format(start) for whose, start in table[["whose", "start"]].to_numpy()]
     parts = []
     for people, who in (("average", "average people"), ("canaries", "canaries")):

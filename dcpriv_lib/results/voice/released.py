@@ -18,6 +18,7 @@ from .wording import (
     names,
     no_winner,
     percent,
+    quoted,
     sentence,
     side,
     tied,
@@ -40,12 +41,12 @@ def attacks(table: pd.DataFrame) -> Sentence:
         by_auc = rows["answer"].map(lambda answer: word(answer) == RECOGNISED and "AUC" in measures(answer))
         row = extreme(rows[by_auc.astype(bool)], "AUC")
         if row is not None:
-            best.append(f"{name}: {row['attack']} ({percent(row['AUC'])}{ceiling(row['answer'])})")
+            best.append(f"in {name} '{row['attack']}' ({percent(row['AUC'])}{ceiling(row['answer'])})")
     more = (
-        f". Of the single scores by whose AUC members are recognised, the highest, picked afterwards from "
-        f"{single['attack'].nunique()}, is " + "; ".join(best)
+        f". Of {single['attack'].nunique()} single scores the highest that recognises members by its AUC, picked "
+        "afterwards, is " + "; ".join(best)
     )
-    if any(one.startswith("random: ") for one in best):
+    if any(one.startswith("in random ") for one in best):
         more += ". In random no AUC above 1/2 + n/2N is possible, where n of N members are shown; the rest is accident"
     return sentence(f"{HELD} by all scores together, {said}{more if best else ''}")
 
@@ -185,7 +186,7 @@ def without_references(table: pd.DataFrame) -> Sentence:
 
 
 def _and_detectable(row: pd.Series) -> str:
-    return f"{row['change']} (detectable: {detectable_difference(row['accuracy, difference'])})"
+    return f"{quoted(row['change'])} (detectable: {detectable_difference(row['accuracy, difference'])})"
 
 
 def what_helps(table: pd.DataFrame) -> Sentence:
@@ -198,7 +199,8 @@ def what_helps(table: pd.DataFrame) -> Sentence:
         parts.append(
             "the images' AUC falls with "
             + names(
-                f"{row['change']} ({row['AUC, difference']}, accuracy {row['accuracy, difference']})" for row in less
+                f"{quoted(row['change'])} ({row['AUC, difference']}, accuracy {row['accuracy, difference']})"
+                for row in less
             )
         )
         parts.append(

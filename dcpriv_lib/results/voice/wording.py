@@ -19,6 +19,7 @@ Interval = tuple[float, float, float]
 MOST = 6  # names that a sentence lists
 NEITHER = "no difference detected"  # of `supports`
 OVERLAP = "the intervals overlap"
+QUOTED = re.compile(r"'[^']*'( \(.*\))?")
 CEILING = re.compile(r"above [\d.]+ % is not possible, the rest is accident")  # of `verdicts.Verdict`
 BEYOND = float(ndtri(POWER) / ndtri((1 + LEVEL) / 2))  # Student's t has less for any degrees of freedom
 
@@ -64,9 +65,14 @@ def percent(cell) -> str:
 
 def names(found: Iterable[str]) -> str:
     """Return "a, b and c", of many names the first and how many more; one with a comma of its own is in quotes."""
-    found = [f"'{name}'" if ", " in re.sub(r"\[[^\]]*\]| \(.*\)$", "", name) else name for name in dict.fromkeys(found)]
+    found = [name if QUOTED.fullmatch(name) else quoted(name) for name in dict.fromkeys(found)]
     more = [f"{len(found) - MOST + 1} more"] if len(found) > MOST else []
     return origin.listed(found[: MOST - 1 if more else MOST] + more)
+
+
+def quoted(name: str) -> str:
+    """Return a name, in quotes if it has a comma of its own, outside of what brackets say of it."""
+    return f"'{name}'" if ", " in re.sub(r"\[[^\]]*\]| \(.*\)$", "", name) else name
 
 
 def word(answer) -> str:
@@ -175,7 +181,7 @@ def _with_detectable(undetected: list[str], rows: list) -> str:
         name: min((detectable(answer) for one, _, answer in rows if one == name), key=_number) for name in undetected
     }
     if len(undetected) <= 3:
-        return names(f"{name} (detectable: {told})" for name, told in least.items())
+        return names(f"{quoted(name)} (detectable: {told})" for name, told in least.items())
     told = sorted({one.split(", ")[0] for one in least.values()}, key=_number)  # of each the first measure
     return f"{names(undetected)} (detectable: from {told[0]} to {told[-1]})"
 
