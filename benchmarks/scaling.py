@@ -250,9 +250,9 @@ def of_profile(name: str, cluster: bool, wanted: list[int], stand_ins: "StandIns
         if (wanted and stage.number not in wanted) or not (stand_ins or (executed / f"{stage.name}.ipynb").exists()):
             continue
         print(f"  {stage.name}", file=sys.stderr, flush=True)
-        waits = [ends[stages.MADE_BY[one]] for one in stage.reads]
+        waits = [ends.get(stages.MADE_BY[one], ()) for one in stage.reads]  # nothing where not all are followed
         if cluster and stage.ahead:
-            graph.after = ends[stages.MADE_BY["split"]]
+            graph.after = ends.get(stages.MADE_BY["split"], ())
             follow(stage, profile[stage.name], graph, stand_ins, ahead=True)
             waits.append(graph.after)
         if cluster:
