@@ -40,6 +40,21 @@ class Answers:
             )
         return self.other_logits, self.other_labels
 
+    @cached_property
+    def phi(self) -> np.ndarray:
+        """The logit-scaled confidences, float64 [n, queries]."""
+        return logit_confidence(self.logits, self.labels)
+
+    @cached_property
+    def p(self) -> np.ndarray:
+        """The probabilities of the true class, float64 [n, queries]."""
+        return true_class(self.logits, self.labels)
+
+    @cached_property
+    def other_p(self) -> np.ndarray:
+        """The same of the other examples, float64 [m, queries]; ValueError as of `others`."""
+        return true_class(*self.others)
+
 
 @dataclass(frozen=True)
 class Attack:
@@ -134,7 +149,9 @@ class References:
 
     def answers(self, model: int) -> Answers:
         """Return what one reference model answers, to attack it as if it were a target."""
-        return Answers(self.logits[model], self.labels, self.other_logits[model], self.other_labels)
+        answers = Answers(self.logits[model], self.labels, self.other_logits[model], self.other_labels)
+        vars(answers).update({name: getattr(self, name)[model] for name in ("phi", "p", "other_p")})
+        return answers
 
     def without(self, model: int) -> "References":
         """Return all models but this one and its partner, whose members are exactly the others.

@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from . import lira, rmia
 from .attack import SMALLEST_POSITIVE, Answers, Attack, References, Rehearsal
-from .signals import logit_confidence, losses, true_class
+from .signals import losses
 
 RMIA_A_GRID = (0.0, 0.25, 0.5, 0.75, 1.0)  # The values of `a` that offline RMIA chooses from.
 # An attack with one rule for everybody is fitted to the answers of so many reference models. All 32 of them instead
@@ -185,12 +185,7 @@ def fit_lira(ratio: Callable[..., np.ndarray], fixed_variance: bool, known: Refe
     """Return LiRA with `ratio`, `lira.online` or `lira.offline`."""
     return rehearsed(
         lambda references: (
-            lambda answers: ratio(
-                references.phi,
-                references.is_member,
-                logit_confidence(answers.logits, answers.labels),
-                fixed_variance=fixed_variance,
-            )
+            lambda answers: ratio(references.phi, references.is_member, answers.phi, fixed_variance=fixed_variance)
         ),
         known,
     )
@@ -199,12 +194,7 @@ def fit_lira(ratio: Callable[..., np.ndarray], fixed_variance: bool, known: Refe
 def fit_bayesian_lira(known: References) -> Attack:
     """Return LiRA with priors, `lira.bayesian`: made for few reference models."""
     return rehearsed(
-        lambda references: (
-            lambda answers: lira.bayesian(
-                references.phi, references.is_member, logit_confidence(answers.logits, answers.labels)
-            )
-        ),
-        known,
+        lambda references: lambda answers: lira.bayesian(references.phi, references.is_member, answers.phi), known
     )
 
 
@@ -236,9 +226,7 @@ def rmia_score(references: References, a: float | None) -> Callable[[Answers], n
         else rmia.offline_prior(references.p, references.is_member, a)
     )
     other_prior = rmia.offline_prior(references.other_p, nowhere, 1.0 if a is None else a)
-    return lambda answers: rmia.scores(
-        true_class(answers.logits, answers.labels), prior, true_class(*answers.others), other_prior
-    )
+    return lambda answers: rmia.scores(answers.p, prior, answers.other_p, other_prior)
 
 
 def rmia_by_a(references: References) -> dict[float, float]:
