@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
+import joblib
 import numpy as np
 import torch
 from scaling import core_seconds
@@ -87,7 +88,7 @@ def measured(job: jobs.Job, data: jobs.Data, most: float) -> tuple[dict, dict]:
     loop, taken = Loop(np.inf if job.make in WHOLE else most), []
     jobs._of_rows.cache_clear()  # a process that has been asked nothing yet
     unasked = [mock.patch.object(place, "assert_releases") for place in (dp_sgd, psg)]  # there are fewer than announced
-    with unasked[0], unasked[1]:
+    with unasked[0], unasked[1], joblib.parallel_config("sequential"):  # a worker is one process
         for _ in range(2 if job.make is WARM else 1):
             begun = core_seconds()
             arrays = job.make(data, *job.arguments, seed=job.seed, checkpoint=None, progress=loop)

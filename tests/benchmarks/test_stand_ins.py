@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from unittest import mock
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -80,6 +81,15 @@ def test_answers_of_a_model_that_was_trained_in_part_become_surer_but_not_certai
     with mock.patch.object(stand_ins.np, "log1p", return_value=1.0):
         as_it_is, _ = stand_ins.measured(job, data, -1.0)
     assert part["logits"] == pytest.approx(as_it_is["logits"] * np.log(21) / np.log(7), rel=1e-5)
+
+
+def processes() -> dict:
+    return {"processes": np.asarray(joblib.effective_n_jobs(-1))}
+
+
+def test_a_job_is_measured_in_one_process_as_a_worker_does_it(data):
+    made, _ = stand_ins.measured(jobs.function_job(data, "count", processes, ()), data, np.inf)
+    assert made["processes"] == 1
 
 
 def test_what_the_first_question_about_people_takes_longer_is_measured_apart(data, monkeypatch):
