@@ -34,7 +34,7 @@ ATTACK = '''
 
 def fit_confidence(known: References) -> Attack:
     """Prepare a toy: who is called by the right name with confidence was a member."""
-    return Attack(lambda answers: logit_confidence(answers.logits[:, 0], answers.labels), lambda: 0.0)
+    return Attack(lambda answers: answers.phi[:, 0], lambda: 0.0)
 
 
 STRONG["confidence"] = fit_confidence
