@@ -122,15 +122,26 @@ def test_the_table_that_is_told_is_that_of_the_record(profile):
     """And no cell was left out, of which nobody knows what it would have asked for."""
     found, about = scaling.recorded(profile)
     assert not about["cells left out"]
-    told = (paths.REPOSITORY / "benchmarks/README.md").read_text().partition(f"| `{profile}`, workers |")[2]
-    first, _, *rows = (line.strip(" |").split(" | ") for line in told.partition("\n\n")[0].split("\n"))
-    workers = [int(one.replace(",", "")) for one in first]
-    forms = {"seconds": "{:,.0f}", "times as fast": "{:.1f}", "efficiency": "{:.0%}"}
-    assert [row[0] for row in rows] == list(forms)
-    for name, *cells in rows:
-        assert [cell.replace(" %", "%") for cell in cells] == [
-            forms[name].format(one[name]) for one in table(found, workers)
-        ]
+    lines = [
+        line.strip(" |").split(" | ") for line in (paths.REPOSITORY / "benchmarks/README.md").read_text().split("\n")
+    ]
+    (workers,) = (line[1:] for line in lines if line[0] == "workers" and len(line) > 4)
+    (told,) = (line[1:] for line in lines if line[0] == f"`{profile}`" and len(line) == len(workers) + 1)
+    one, *more = table(found, [int(number.replace(",", "")) for number in workers])
+    assert told[0] == f"{one['seconds']:,.0f} s"
+    assert [cell.replace(" %", "%") for cell in told[1:]] == [
+        "{times as fast:.1f}, {efficiency:.0%}".format(**row) for row in more
+    ]
+
+
+def test_the_readme_tells_the_times_of_the_records():
+    told = " ".join((paths.REPOSITORY / "README.md").read_text().split())
+    faster = {name: [row["times as fast"] for row in table(scaling.recorded(name)[0], [16, 128])] for name in RECORDED}
+    (small, small_many), (paper, paper_many) = faster["mnist-small"], faster["paper"]
+    assert f"16 workers are {small:.1f} times as fast as one core on `mnist-small` and {paper:.1f} on `paper`" in told
+    assert f"128 are {small_many:.0f} and {paper_many:.0f} times as fast" in told
+    longest = {name: max(task.seconds for task in scaling.recorded(name)[0] if task.by_a_worker) for name in RECORDED}
+    assert round(longest["mnist-small"] / 60) == 2 and round(longest["paper"] / 60) == 19
 
 
 def test_what_is_said_to_keep_the_released_images_from_more_does():
