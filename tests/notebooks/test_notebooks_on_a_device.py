@@ -17,7 +17,8 @@ TRAIN = "02_condensation", "03_shadow_training", "06_stronger_attacks", "07_cont
 
 @pytest.fixture(scope="session")
 def told(tmp_path_factory):
-    """What `on_a_device` says of each notebook; all run one after the other in one process, for minutes: of all files it ends last."""
+    """What `on_a_device` says of each notebook; all run one after the other in one process, for many
+    minutes."""
     names = on_a_device.NOTEBOOKS + on_a_device.SOLUTIONS
     there = (paths.data() / authors.NAME).is_dir()
     names = [name for name in names if there or not name.startswith(on_a_device.OF_THE_AUTHORS)]
