@@ -143,7 +143,7 @@ for stage in STAGES:
         message:
             f"{stage.number}. {stage.message}"
         threads: cores(stage)
-        priority: int(stage.beside)
+        priority: 100 * (1 + stage.beside) - stage.number  # in the order of reading
         params:
             run=notebook(stage),
             # These are not in the shell's line, which is made when all rules are: `stage` is the last one then.

@@ -24,7 +24,7 @@ def checksums() -> dict[str, str]:
     torch.set_num_threads(1)
     try:
         with threadpool_limits(1):
-            results = _of_torch() | _of_networks() | _of_numpy() | _of_fits()
+            results = _of_torch() | _of_networks() | _of_released_sets() | _of_numpy() | _of_fits()
             return {name: _checksum(*values) for name, values in results.items()}
     finally:
         torch.set_num_threads(threads)
@@ -94,6 +94,20 @@ def _of_networks() -> dict[str, list]:
         made_by = condense.condense(images, labels, replace(settings, method=method), make_network=made_anew, seed=0)
         found[f"condensation by {method}"] = [made_by["images"], made_by["loss"]]
     return found
+
+
+def _of_released_sets() -> dict[str, list]:
+    import torch
+
+    from .attacks.released import suite
+    from .attacks.released.released_set import Known, Labelled
+    from .engine.seeding import generator
+
+    images = torch.randn(100, 1, 16, 16, generator=generator(0, "released sets"))
+    shown, people, own = (Labelled(part, torch.arange(len(part)) % 2) for part in images.split_with_sizes([10, 50, 40]))
+    known = Known(own, torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1), start=shown.images.flip(0))
+    scores = [suite.SCORES[name] for name in suite.SCORES if name not in suite.SLOW]
+    return {"attacks on released sets": [score(shown, people, known) for score in scores]}
 
 
 def _of_numpy() -> dict[str, list]:

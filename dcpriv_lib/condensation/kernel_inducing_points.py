@@ -9,6 +9,7 @@ import math
 import torch
 from torch.nn import functional as F
 
+from ..models.products import multiply
 from ..models.training import Adam
 from .method import Real, Settings, State
 
@@ -36,7 +37,7 @@ def tangent_kernel(a: torch.Tensor, b: torch.Tensor, depth: int = DEPTH) -> torc
     float [n, m]
     """
     a, b = a.flatten(1), b.flatten(1)
-    kernel = WEIGHT_VARIANCE * a @ b.T / a.shape[1] + BIAS_VARIANCE
+    kernel = WEIGHT_VARIANCE * multiply(a, b.T) / a.shape[1] + BIAS_VARIANCE
     own_a, own_b = (WEIGHT_VARIANCE * x.square().mean(1) + BIAS_VARIANCE for x in (a, b))
     tangent = kernel
     for _ in range(depth):
@@ -75,7 +76,7 @@ def predictions(images: torch.Tensor, synthetic: torch.Tensor, targets: torch.Te
     inner = tangent_kernel(exact, exact)
     ridge = RIDGE * inner.diagonal().mean() * torch.eye(len(inner), dtype=inner.dtype, device=inner.device)
     coefficients = torch.linalg.solve(inner + ridge, targets.double())
-    return tangent_kernel(images, synthetic) @ coefficients.to(images)
+    return multiply(tangent_kernel(images, synthetic), coefficients.to(images))
 
 
 def regression_loss(

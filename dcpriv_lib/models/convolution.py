@@ -12,6 +12,8 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from .products import multiply, product
+
 
 class _Convolution(torch.autograd.Function):
     """A valid convolution without its bias, as one matrix product for each row of the output.
@@ -37,7 +39,7 @@ class _Convolution(torch.autograd.Function):
         windows = shifted.as_strided((rows, k * channels * k, n), (channels * k * n, n, 1))
         ctx.save_for_backward(windows, weight)
         ctx.shape = images.shape
-        products = weight.transpose(1, 2).reshape(outputs, -1).expand(rows, -1, -1) @ windows
+        products = product(weight.transpose(1, 2).reshape(outputs, -1).expand(rows, -1, -1), windows)
         return products.view(rows, outputs, 2, -1)
 
     @staticmethod
@@ -48,14 +50,14 @@ class _Convolution(torch.autograd.Function):
         gradient = gradient.reshape(rows, outputs, n)
         by_weight = None
         if ctx.needs_input_grad[1]:
-            by_weight = (gradient @ windows.transpose(1, 2)).sum(0).view(outputs, k, channels, k).transpose(1, 2)
+            by_weight = product(gradient, windows.transpose(1, 2)).sum(0).view(outputs, k, channels, k).transpose(1, 2)
         if not ctx.needs_input_grad[0]:
             return None, by_weight
         padded = gradient.new_zeros(height + k - 1, outputs, n)
         padded[k - 1 : k - 1 + rows] = gradient
         windows = padded.as_strided((height, k * outputs, n), (outputs * n, n, 1))
         flipped = weight.flip(2).permute(1, 3, 2, 0).reshape(channels * k, -1)
-        by_shift = (flipped.expand(height, -1, -1) @ windows).view(height, channels, k, 2, -1, batch)
+        by_shift = product(flipped.expand(height, -1, -1), windows).view(height, channels, k, 2, -1, batch)
         total = gradient.new_zeros(ctx.shape)
         for j in range(k):
             total[:, :, j : j + n // batch].unflatten(2, (-1, 2)).add_(by_shift[:, :, j].transpose(2, 3))
@@ -119,10 +121,10 @@ def winograd(images: torch.Tensor, layer: torch.nn.Conv2d) -> torch.Tensor:
     """
     batch, channels, height, width = images.shape
     input_map, filter_map, output_map = _maps(images.dtype)
-    filters = _Product.apply(filter_map, layer.weight.flatten(2).permute(2, 0, 1).reshape(9, -1))
-    tiles = _Product.apply(input_map, _Tiles.apply(images.permute(1, 2, 3, 0)))
-    products = filters.view(36, -1, channels) @ tiles.view(36, channels, -1)
-    result = _Product.apply(output_map, products.view(36, -1))
+    filters = multiply(filter_map, layer.weight.flatten(2).permute(2, 0, 1).reshape(9, -1))
+    tiles = multiply(input_map, _Tiles.apply(images.permute(1, 2, 3, 0)))
+    products = multiply(filters.view(36, -1, channels), tiles.view(36, channels, -1))
+    result = multiply(output_map, products.view(36, -1))
     result = result.view(4, 4, -1, height // 4, width // 4, batch).permute(2, 3, 0, 4, 1, 5)
     return (
         result.reshape(-1, height, width, batch).permute(3, 0, 1, 2).contiguous()
@@ -166,19 +168,6 @@ def _maps(dtype: torch.dtype) -> list[torch.Tensor]:
     output_map = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
     one_dimensional = (torch.tensor(rows, dtype=torch.float64) for rows in (input_map, filter_map, output_map))
     return [torch.kron(rows, rows).to(dtype) for rows in one_dimensional]
-
-
-class _Product(torch.autograd.Function):
-    """constant @ x, whose gradient is computed as constant^T @ gradient (torch takes a slower order)."""
-
-    @staticmethod
-    def forward(ctx: Any, constant: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        ctx.constant = constant
-        return constant @ x
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[None, torch.Tensor]:
-        return None, _Product.apply(ctx.constant.t(), gradient.contiguous())
 
 
 class _Tiles(torch.autograd.Function):

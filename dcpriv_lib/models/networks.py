@@ -8,6 +8,7 @@ from torch import nn
 
 from ..engine.errors import check_known
 from . import convolution
+from .products import multiply
 
 WINOGRAD_CHANNELS = 128  # On CPUs Winograd's algorithm was measured to be faster from so many channels on.
 
@@ -59,7 +60,8 @@ class PaperCNN(nn.Module):
         for layer in self.features:
             if isinstance(layer, nn.Conv2d):
                 features = torch.tanh(convolution.pooled(features, layer))
-        return self.classifier[:-1](features.permute(3, 1, 0, 2))
+        dense, features = self.classifier[1], features.permute(3, 1, 0, 2).flatten(1)
+        return torch.tanh(multiply(features, dense.weight.t()) + dense.bias)
 
 
 class ConvNet(nn.Module):

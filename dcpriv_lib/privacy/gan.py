@@ -21,6 +21,7 @@ from ..engine import store
 from ..engine.checkpoint import Checkpoint
 from ..engine.seeding import generator
 from ..models.networks import initialise
+from ..models.products import Linear
 from ..models.training import Adam
 from .noisy_embeddings import ReleaseSettings, embedding, matching_gradient
 
@@ -66,11 +67,11 @@ class GeneratorNetwork(nn.Module):
         super().__init__()
         channels, side, self.classes = shape
         self.layers = nn.Sequential(
-            nn.Linear(CODE_LENGTH + self.classes, width),
+            Linear(CODE_LENGTH + self.classes, width),
             nn.ReLU(),
-            nn.Linear(width, width),
+            Linear(width, width),
             nn.ReLU(),
-            nn.Linear(width, channels * side**2),
+            Linear(width, channels * side**2),
             nn.Unflatten(1, (channels, side, side)),
         )
 
@@ -120,11 +121,11 @@ def train(
     discriminator = initialise(
         nn.Sequential(
             nn.Flatten(),
-            nn.Linear(images[0].numel(), settings.width),
+            Linear(images[0].numel(), settings.width),
             nn.LeakyReLU(LEAKY_SLOPE),
-            nn.Linear(settings.width, settings.width),
+            Linear(settings.width, settings.width),
             nn.LeakyReLU(LEAKY_SLOPE),
-            nn.Linear(settings.width, classes),
+            Linear(settings.width, classes),
         ),
         generator(seed, "discriminator"),
     ).to(images.device)

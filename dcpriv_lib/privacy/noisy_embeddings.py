@@ -20,6 +20,7 @@ from ..engine.checkpoint import Checkpoint
 from ..engine.seeding import derive, generator
 from ..engine.store import fingerprint
 from ..models.networks import ConvNet, initialise
+from ..models.products import multiply
 from ..models.training import Adam
 from .mechanism import NO_CANARIES, assert_releases, batch, canary_scores, clip, noisy_sums, restore
 
@@ -88,7 +89,7 @@ def fourier(shape: tuple[int, int, int], size: int, draw: torch.Generator) -> Em
     frequencies = torch.randn(pixels, size, generator=draw) / pixels**0.5
 
     def features(images: torch.Tensor) -> torch.Tensor:
-        angle = images.flatten(1) @ frequencies.to(images)
+        angle = multiply(images.flatten(1), frequencies.to(images))
         return torch.cat([angle.cos(), angle.sin()], dim=1) / size**0.5
 
     return features

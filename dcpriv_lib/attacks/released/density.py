@@ -10,7 +10,7 @@ import functools
 import numpy as np
 import torch
 
-from .distances import CHUNK, squared_distances
+from .distances import CHUNK, log_of_sums, squared_distances
 from .released_set import REMEMBERED, Known, Labelled, by_class
 
 COMPONENTS = 10  # of the attacker's images; kernel estimates of many dimensions need more images than anybody has
@@ -58,5 +58,5 @@ def log_density(points: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """Return a kernel estimate of the logarithm of the density at points, up to what all points share, float [n]."""
     width = len(rows) ** (-1 / (rows.shape[1] + 4))
     parts = points.split(max(1, CHUNK // len(rows)))
-    exponents = torch.cat([torch.logsumexp(-squared_distances(part, rows) / (2 * width**2), 1) for part in parts])
+    exponents = torch.cat([log_of_sums(-squared_distances(part, rows) / (2 * width**2)) for part in parts])
     return exponents - np.log(len(rows)) - rows.shape[1] * np.log(width)

@@ -5,6 +5,7 @@ in pixels and give them away by another statistic.
 """
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -34,7 +35,7 @@ def nearest_against_own(released: Labelled, people: Labelled, known: Known) -> n
 
     def ratio(shown, some, own):
         to_released, to_own = _to_nearest(some.pixels, shown.pixels), _to_own(some.pixels, own.pixels)
-        return -(to_released / to_own.clamp(min=1e-12)).clamp(COPY, 1 / COPY).log()
+        return -by_numpy(np.log, (to_released / to_own.clamp(min=1e-12)).clamp(COPY, 1 / COPY))
 
     return by_class(ratio, released, people, known.own).numpy()
 
@@ -50,7 +51,7 @@ def soft_nearest(released: Labelled, people: Labelled, known: Known) -> np.ndarr
         temperature = _to_nearest(own.pixels, shown.pixels).square().median().clamp(min=1e-12)
         return torch.cat(
             [
-                torch.logsumexp(-squared_distances(rows, shown.pixels) / temperature, 1)
+                log_of_sums(-squared_distances(rows, shown.pixels) / temperature)
                 for rows in some.pixels.split(max(1, CHUNK // len(shown)))
             ]
         )
@@ -66,4 +67,16 @@ def _to_own(rows: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
 def _to_nearest(rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     """Return the distance of every row to the nearest of others, float32 [n]."""
     parts = rows.split(max(1, CHUNK // max(1, len(others))))
-    return torch.cat([squared_distances(part, others).min(1).values for part in parts]).sqrt()
+    return by_numpy(np.sqrt, torch.cat([squared_distances(part, others).min(1).values for part in parts]))
+
+
+def log_of_sums(exponents: torch.Tensor) -> torch.Tensor:
+    """Return log sum_j exp(x_ij) of every row, float [n]."""
+    largest = exponents.amax(1, keepdim=True)
+    return largest[:, 0] + by_numpy(np.log, (exponents - largest).exp().sum(1))
+
+
+def by_numpy(function: Callable, values: torch.Tensor) -> torch.Tensor:
+    """Return a function of numpy's of a tensor; torch's roots and logarithms are MKL's, whose last digit differs
+    between processors."""
+    return torch.from_numpy(function(values.cpu().numpy())).to(values.device)
