@@ -11,13 +11,13 @@ import platform
 import sys
 
 # AVX2: every server of the last ten years has it, with or without AVX-512. MKL's own AVX2 code is for Intel only, and
-# elsewhere another one runs; COMPATIBLE is the same for all, and costs: see benchmarks/README.md, which also says what
-# was compared.
+# elsewhere another one runs; COMPATIBLE is the same for all, and slow: networks leave their products to OpenBLAS
+# (`models/products.py`). See benchmarks/README.md for what that costs, and for what was compared.
 SWITCHES = {
     "ATEN_CPU_CAPABILITY": "avx2",  # torch's own kernels and random numbers
     "ONEDNN_MAX_CPU_ISA": "AVX2",  # torch's convolutions ("CPU Dispatcher Control" in oneDNN's guide)
-    "MKL_CBWR": "COMPATIBLE",  # torch's products ("Conditional Numerical Reproducibility" in MKL's guide)
-    "OPENBLAS_CORETYPE": "Haswell",  # the products of numpy, scipy and scikit-learn (OpenBLAS's README)
+    "MKL_CBWR": "COMPATIBLE",  # torch's other products ("Conditional Numerical Reproducibility" in MKL's guide)
+    "OPENBLAS_CORETYPE": "Haswell",  # products of networks, numpy, scipy and scikit-learn (OpenBLAS's README)
     "NPY_DISABLE_CPU_FEATURES": "X86_V4,AVX512_ICL,AVX512_SPR",  # numpy's exp and log ("CPU/SIMD Optimizations")
 }
 
