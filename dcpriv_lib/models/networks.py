@@ -61,7 +61,7 @@ class PaperCNN(nn.Module):
             if isinstance(layer, nn.Conv2d):
                 features = torch.tanh(convolution.pooled(features, layer))
         dense, features = self.classifier[1], features.permute(3, 1, 0, 2).flatten(1)
-        return torch.tanh(multiply(features, dense.weight.t()) + dense.bias)
+        return torch.tanh(multiply(features, dense.get_parameter("weight").t()) + dense.get_parameter("bias"))
 
 
 class ConvNet(nn.Module):
