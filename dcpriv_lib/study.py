@@ -19,7 +19,7 @@ from tqdm import tqdm
 from . import jobs, profiles, stages
 from .condensation import defaults, method
 from .data import split
-from .engine import ahead, checkpoint, paths, stopping, store, workers
+from .engine import ahead, checkpoint, paths, stopping, store, threads, workers
 from .engine.cluster import meeting
 from .engine.seeding import derive, generator
 from .engine.standing import Standing
@@ -32,7 +32,7 @@ from .results.kept import Results
 class Study:
     """The data, the split and the results of one profile.
 
-    Creating one makes torch compute with one thread: small networks gain nothing from a second, and
+    Creating one makes this process compute with one thread: small networks gain nothing from a second, and
     results then do not depend on the number of cores. `sets` and `models` use the other cores, one process
     for each synthetic set or model.
 
@@ -64,7 +64,7 @@ class Study:
         with stages.naming_all_that_is_missing(self.folder):
             self.split = split.load_split(self.folder, profile=profile, dataset=dataset, seed=seed)
         self.inputs, self.files = self.split.inputs, {}
-        torch.set_num_threads(1)
+        threads.use_one()
         self.members, self.non_members, self.attacker = (self.split.indices[part] for part in split.PARTS)
         self.pool = np.concatenate([self.members, self.non_members])
         self.is_member = np.repeat([True, False], [len(self.members), len(self.non_members)])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_info
 
 from dcpriv_lib import jobs
 from dcpriv_lib.engine.checkpoint import Checkpoint
@@ -25,7 +26,12 @@ def job(name: str, make, *arguments) -> jobs.Job:
 
 def by_whom(data, number, **_):
     """Return which process did this, and with how many threads."""
-    return {"pid": np.array(os.getpid()), "threads": np.array(torch.get_num_threads()), "number": np.array(number)}
+    return {"pid": np.array(os.getpid()), "threads": np.array(max(threads())), "number": np.array(number)}
+
+
+def threads() -> set[int]:
+    """Return with how many threads this process computes: torch, and each library of numpy's and scipy's products."""
+    return {torch.get_num_threads(), *(one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas")}
 
 
 def meet(data, own, others, folder, **_):

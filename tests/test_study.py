@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from cluster_jobs import threads
 from scipy.stats import ttest_ind
 from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
 
 from dcpriv_lib import jobs, metrics
 from dcpriv_lib.attacks import signals, suites
@@ -43,6 +45,15 @@ def trained(study, kind, key, images, labels, epochs):
     network = networks.initialise(networks.PaperCNN(*study.split.shape), generator(0, kind, *key))
     training.train(network, images, labels, epochs=epochs, generator=generator(0, f"{kind} order", *key))
     return training.predict(network, study.images).numpy()
+
+
+def test_a_study_computes_with_one_thread_whatever_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("DCPRIV_RESULTS", str(tmp_path))
+    with threadpool_limits(2, user_api="blas"):
+        torch.set_num_threads(2)
+        assert threads() == {2}
+        Study.divide("mine", "digits", 0, "standard")
+        assert threads() == {1}
 
 
 def test_models_are_what_plain_training_makes_one_by_one(study, monkeypatch):

@@ -16,9 +16,8 @@ from multiprocessing import forkserver, util
 from unittest import mock
 
 import joblib
-import torch
 
-from . import stopping
+from . import stopping, threads
 from .standing import Standing
 
 
@@ -132,7 +131,7 @@ def _without_interrupts():
 def _start(data) -> None:
     global _data
     _data = data
-    torch.set_num_threads(1)
+    threads.use_one()
     for number in stopping.SIGNALS:  # between two computations there is nothing to save
         signal.signal(number, signal.SIG_DFL)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()

@@ -17,7 +17,7 @@ import distributed
 import joblib
 import torch
 
-from .. import checkpoint, devices, paths, stopping, store
+from .. import checkpoint, devices, paths, stopping, store, threads
 from . import connection, meeting, sending
 
 FINAL = ValueError, TypeError, store.ArtefactError  # another attempt would say the same
@@ -158,7 +158,7 @@ def do(job, parcel: sending.Parcel, token: str, key: str) -> str:
     if _house.ending.is_set() or key in _house.released:
         _house.released.discard(key)
         raise distributed.Reschedule
-    torch.set_num_threads(1)
+    threads.use_one()
     begun = time.monotonic()
     try:
         with joblib.parallel_config("sequential"):  # a worker is one process
