@@ -35,8 +35,8 @@
 #
 # Then the same on MNIST, and the question whether these are the methods as published. Tables for looking things up stand at the end of the page.
 #
-# **You need** notebooks 1, 2 and 6; notebook 7 explains the examination. Reading takes about 25 minutes; running takes about three
-# minutes at the quick scale.
+# **You need** notebooks 1, 2 and 6; notebook 7 explains the examination. Reading takes about 25 minutes; running takes three to
+# five minutes at the quick scale.
 #
 # > **Threat model.** That of notebook 7. The attacker knows the method, its settings and how its step size was chosen, and
 # > condenses other people's images in the same way. They see the outputs of **one model** that was trained on the condensed images,

@@ -38,7 +38,7 @@
 # Then one picture has all four properties, here, on MNIST and on colour images. Tables for looking things up stand at the end of the page.
 #
 # **You need** notebooks 1 to 3, 6 and 9, and to know what a gradient is. Reading takes about 25 minutes; running takes
-# about a minute at the quick scale.
+# two to four minutes at the quick scale.
 #
 # > **Threat model.** There are two attackers. The one of notebook 6 asks who was a *member*, sees the outputs of one model, and holds the
 # > pool and reference models. The other wants the model to *err*. They hold one image that it has right, know the weights (a "white

@@ -38,7 +38,7 @@
 # who only sees outputs, and the ways in which guarantees are lost.
 #
 # **You need** notebooks 1 to 3 and 6, and to remember the bell curve. Notebook 7 explains canaries. Reading takes about 25 minutes
-# without the appendix; running takes a few minutes at the quick scale.
+# without the appendix; running takes three to six minutes at the quick scale.
 #
 # > **Threat model.** The strongest there is. The attacker sees everything that the owner *releases*, every noisy sum, and may
 # > know every other person's data, and when they were in a batch. Only your own coins and the noise are secret. The random

@@ -36,7 +36,7 @@
 # 7. what an owner can change before publishing, and what each change costs.
 #
 # **You need** notebooks 6, 7 and 9; for two of the rows notebook 11. Reading takes three quarters of an hour; running takes
-# about a minute at the quick scale.
+# two to five minutes at the quick scale.
 #
 # > **Threat model.** The attacker **holds the released set**: all images, their labels, and what the owner wrote about how they were
 # > made (the method, its settings, the scale of the pixels). They have images of their own of the same kind, know which people they
