@@ -50,7 +50,7 @@ dataset: str = "digits"     # must be what 01_data_split divided
 seed: int = 0               # must be what 01_data_split used
 device: str = "auto"        # cpu, cuda, mps, or auto
 released: list = ["random", "DC from means", "DM", "DM from noise", "IDM", "KIP"]  # sets
-step_factors: list = [1, 1, 1, 1, 1, 3]  # of their usual step sizes, as notebook 9 chose
+step_factors: list = [1, 1, 1, 1, 3, 3]  # of their usual step sizes, see "The sets"
 control_ipc: int = 10       # images per class
 n_sets: int = 10            # sets of every method, an even number; each is a target
 slow_attacks: list = []     # or "gradient", "own models": longer than all others together
@@ -133,7 +133,8 @@ study.figure(figure, "two_doors",
 #
 # The design is that of notebook 9: complementary halves of the pool, each of which is condensed by every method; a few people, the
 # canaries, have a wrong label. Here each *set* is a target. The sets of the other pairs are what the attacker condensed, who knows
-# how the owner works. Step sizes are those that notebook 9 chose on the attacker's images.
+# how the owner works. Step sizes (`step_factors`) are what notebook 9 chose on the attacker's images, for a method from its usual start; another
+# start keeps the usual step.
 
 # %%
 # NBVAL_CHECK_OUTPUT
