@@ -484,7 +484,7 @@ def test_the_audit_names_its_attacker_and_what_it_does_not_count():
 def test_promises_are_shares_of_all_members():
     assert said_of_committed("quick", "formal_promises").startswith(
         "Whoever accuses 1 % of the others finds at most 2.7 % of the members under epsilon 1 (delta 1e-05), and "
-        "1.8 % to 2.0 % by the curve of the releases themselves"
+        "1.9 % to 2.0 % by the curve of the releases themselves"
     )
 
 
