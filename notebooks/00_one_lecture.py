@@ -62,7 +62,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from IPython.display import Markdown, display
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 from sklearn.datasets import load_digits
 
 torch.set_num_threads(1)
@@ -192,7 +192,7 @@ def logits(theta, x):
 def train(x, y, draw):
     """Train one network for each training set; x [models, m, 64], y [models, m]."""
     theta = [weight.requires_grad_() for weight in new_weights(len(x), draw)]
-    optimiser = torch.optim.Adam(theta, lr=0.01)
+    optimiser = torch.optim.Adam(theta, lr=0.01, fused=True)    # equal bits on all processors
     for _ in range(steps):
         loss = torch.nn.functional.cross_entropy(
             logits(theta, x).flatten(0, 1), y.flatten(), reduction="sum") / x.shape[1]
@@ -246,8 +246,8 @@ display(Markdown(
 
 # %% slideshow={"slide_type": "skip"}
 own_z = z.gather(2, y.expand(len(z), n)[..., None])[..., 0]
-others = z.masked_fill(torch.nn.functional.one_hot(y, 10).bool(), -torch.inf).logsumexp(2)
-phi = (own_z - others).numpy()                           # log p / (1 - p), float [models, n]
+others = z.masked_fill(torch.nn.functional.one_hot(y, 10).bool(), -torch.inf)
+phi = own_z.numpy() - special.logsumexp(others.numpy(), 2)   # log p / (1 - p), [models, n]
 loss = np.logaddexp(0, -phi)                             # -log p
 
 # %% slideshow={"slide_type": "fragment"} tags=["plumbing"]
@@ -535,7 +535,7 @@ def update(images, optimiser, member):
 def condense(images, member, film=()):
     """Condense every half into images [sets, classes, ipc, 64], which are also the start."""
     images, kept = images.clone().requires_grad_(), {}
-    optimiser = torch.optim.Adam([images], lr=0.02)
+    optimiser = torch.optim.Adam([images], lr=0.02, fused=True)
     for done in range(updates + 1):
         if done in film:
             kept[done] = images[0].detach().clone()
@@ -574,8 +574,9 @@ def asked(images):
     """Train on sets of images [models, classes, ipc, 64]; return phi, and who is right."""
     z = logits(train(images.flatten(1, 2), of_class, draw), x)
     own = z.gather(2, y.expand(len(z), n)[..., None])[..., 0]
-    rest = z.masked_fill(torch.nn.functional.one_hot(y, 10).bool(), -torch.inf).logsumexp(2)
-    return (own - rest).numpy(), (z.argmax(2) == y).numpy()
+    rest = z.masked_fill(torch.nn.functional.one_hot(y, 10).bool(), -torch.inf)
+    right = (z.argmax(2) == y).numpy()
+    return own.numpy() - special.logsumexp(rest.numpy(), 2), right
 
 # %% slideshow={"slide_type": "skip"}
 accuracy, leak, aucs = {}, {}, {}
