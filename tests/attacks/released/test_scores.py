@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.special import logsumexp
 from scipy.stats import gaussian_kde
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional as F
@@ -198,3 +199,9 @@ def test_a_class_of_which_nothing_was_released_is_not_accused():
 def test_images_and_labels_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="as many labels"):
         Labelled(torch.zeros(3, 1, 16, 16), torch.zeros(2, dtype=torch.int64))
+
+
+def test_a_logarithm_of_sums_is_scipys_whatever_the_size_of_the_exponents():
+    exponents = torch.tensor([[-1e4, -1e4 - 1], [0.0, -200.0], [88.0, 88.0]], dtype=torch.float64)
+    expected = torch.from_numpy(logsumexp(exponents.numpy(), axis=1))
+    torch.testing.assert_close(distances.log_of_sums(exponents), expected, rtol=1e-14, atol=0)
