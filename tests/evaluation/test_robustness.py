@@ -375,7 +375,9 @@ def test_models_of_a_study_are_attacked_as_they_were_trained_and_only_once(study
     models = study.models("test", each({("a", 0): study.members[:60], ("a", 1): study.members[60:120]}, Training(3)))
     rows = study.non_members[:8]
     for network, logits in zip(study.on_pixels(models), models.logits):
-        assert torch.equal(predict(network, study.grey_pixels(rows)), torch.as_tensor(logits[rows]))
+        torch.testing.assert_close(  # sums of another number of rows round otherwise
+            predict(network, study.grey_pixels(rows)), torch.as_tensor(logits[rows]), rtol=0, atol=1e-6
+        )
     how = {"epsilons": [0.1], "steps": 2}
     found = study.attacked(models, rows, robustness.examine, **how)
     assert found["PGD"].shape == (2, 1, 8) and found["clean"].shape == found["DeepFool"].shape == (2, 8)
