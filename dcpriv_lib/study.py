@@ -19,7 +19,7 @@ from tqdm import tqdm
 from . import jobs, profiles, stages
 from .condensation import defaults, method
 from .data import split
-from .engine import ahead, checkpoint, paths, stopping, store, threads, workers
+from .engine import ahead, checkpoint, origin, paths, stopping, store, threads, workers
 from .engine.cluster import meeting
 from .engine.seeding import derive, generator
 from .engine.standing import Standing
@@ -445,6 +445,7 @@ class Study:
 
             _show(driver.run(data, missing), what, len(missing))
         elif self.device.type == "cpu" and len(missing) > 1:
+            origin.code(*{maker for job in missing for maker in (job.make, *job.by)})  # once, for all workers
             _show(workers.run(data, missing), what, len(missing))
         elif self.device.type == "cpu":
             for job in missing:

@@ -104,6 +104,7 @@ _under_way: list[dict] = [
 _elsewhere: list[set[str]] = [set()]  # likewise the other devices on which it was computed
 _makers: list[tuple[Callable, ...]] = [()]  # the functions that compute
 _told: set[Path | tuple[Path, str]] = set()
+_read: dict[tuple[str, str], tuple[set[str], str]] = {}  # module and source: what it imports, its hash
 
 
 # ---------------------------------------------------------------- from source to hash
@@ -111,7 +112,10 @@ _told: set[Path | tuple[Path, str]] = set()
 
 def normalised(text: str) -> list[str]:
     """Return the statements of Python source without comments, blank lines and docstrings."""
-    tree = ast.parse(text)
+    return _statements(ast.parse(text))
+
+
+def _statements(tree: ast.Module) -> list[str]:
     for node in ast.walk(tree):
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
@@ -126,8 +130,12 @@ def digest(statements: Iterable[str]) -> str:
 def imported(text: str, module: str = "") -> set[str]:
     """Return the modules of this library that source imports, at its top or inside of a function; `module` is its own
     name."""
+    return _imported(ast.parse(text), module)
+
+
+def _imported(tree: ast.Module, module: str) -> set[str]:
     found, own = set(), ["dcpriv_lib", *module.split(".")]
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             parents = own[: -node.level] if node.level else []
             whole = [*parents, *(node.module or "").split(".")] if node.module else parents
@@ -136,22 +144,39 @@ def imported(text: str, module: str = "") -> set[str]:
     return found & SOURCES.keys()
 
 
-@functools.cache
-def _imports(module: str) -> frozenset[str]:
-    return frozenset(imported(SOURCES[module], module) - chosen_by(module) - HOUSE)
+def _imports(module: str) -> set[str]:
+    return _of_source(module)[0] - chosen_by(module) - HOUSE
 
 
 def chosen_by(module: str) -> set[str]:
     """Return the modules that a module imports and only chooses from; `computing` is told which one was chosen."""
     if module == METHODS:
         folder = METHODS.rpartition(".")[0] + "."
-        return {name for name in imported(SOURCES[module], module) if name.startswith(folder)} - FOR_ALL_METHODS
+        return {name for name in _of_source(module)[0] if name.startswith(folder)} - FOR_ALL_METHODS
     return CHOICES.get(module, set())
 
 
-@functools.cache
 def _digest(module: str) -> str:
-    return digest(normalised(SOURCES[module]))
+    return _of_source(module)[1]
+
+
+def _of_source(module: str) -> tuple[set[str], str]:
+    """Return what a module imports, and its hash; its source is read only once, for that takes a while."""
+    known = module, SOURCES[module]
+    if known not in _read:
+        tree = ast.parse(SOURCES[module])
+        _read[known] = _imported(tree, module), digest(_statements(tree))
+    return _read[known]
+
+
+def read_so_far() -> dict:
+    """Return what this process knows of the sources that it read, for `read_already` of another one."""
+    return dict(_read)
+
+
+def read_already(found: dict) -> None:
+    """Take over what another process read; of a source that was edited since, nothing is taken."""
+    _read.update(found)
 
 
 def closure(modules: Iterable[str]) -> list[str]:

@@ -17,7 +17,7 @@ from unittest import mock
 
 import joblib
 
-from . import stopping, threads
+from . import origin, stopping, threads
 from .standing import Standing
 
 
@@ -57,7 +57,9 @@ def run(data, jobs: list) -> Iterator[Standing]:
     workers = min(len(jobs), joblib.cpu_count())
     with (
         stopping.interrupted_once(),
-        ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver"), _start, (data,)) as pool,
+        ProcessPoolExecutor(
+            workers, multiprocessing.get_context("forkserver"), _start, (data, origin.read_so_far())
+        ) as pool,
     ):
         try:
             with _nothing_in_main():
@@ -128,9 +130,10 @@ def _without_interrupts():
         signal.signal(signal.SIGINT, handler)
 
 
-def _start(data) -> None:
+def _start(data, sources: dict) -> None:
     global _data
     _data = data
+    origin.read_already(sources)
     threads.use_one()
     for number in stopping.SIGNALS:  # between two computations there is nothing to save
         signal.signal(number, signal.SIG_DFL)

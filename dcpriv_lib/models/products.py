@@ -15,7 +15,7 @@ from torch import nn
 def product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Return a @ b of tensors on the CPU, float [..., n, k] and [..., k, m], without a gradient."""
     a, b = (x.detach() if 1 in x.stride()[-2:] else x.detach().contiguous() for x in (a, b))  # else it takes no library
-    result = a.new_empty(*torch.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+    result = a.new_empty(*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
     np.matmul(a.numpy(), b.numpy(), out=result.numpy())
     return result
 

@@ -28,8 +28,8 @@ seed: int = 0               # must be what 01_data_split used
 width: int = 8              # filters of the matching network; notebook 2: 16
 n_networks: int = 5         # networks on which exercise 1 is repeated
 steps: int = 20             # steps by hand in exercise 2
-iterations: int = 20        # networks that exercise 3 condenses with
-epochs: int = 60            # passes over a training set in exercise 3
+iterations: int = 20        # networks that exercise 3 condenses with, and the last table
+epochs: int = 60            # passes over a training set there
 n_runs: int = 2             # target models for each training set in exercise 3
 
 # %%
@@ -228,7 +228,7 @@ for kind in ("random subset", "random subset, ten times as many"):
 shuffled = study.choose(study.attacker, len(study.attacker), "start")
 first, second = shuffled[:len(shuffled) // 2], shuffled[len(shuffled) // 2:]
 tried = {(f"DC from {start}, step {rate:g}", run): (first, Settings(
-    ipc=10, iterations=20, outer=1, inner=1, width=16, image_lr=rate, start=start))
+    ipc=10, iterations=iterations, outer=1, inner=1, width=16, image_lr=rate, start=start))
     for start in ("real", "means", "noise") for rate in (0.3, 1.0, 3.0) for run in range(3)}
 rivals = {("random real images", run): study.choose(first, 100, "start", run)
           for run in range(3)}

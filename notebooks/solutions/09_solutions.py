@@ -24,7 +24,7 @@
 profile: str = "quick"      # name of the run whose files are used
 dataset: str = "digits"     # must be what 01_data_split divided
 seed: int = 0               # must be what 01_data_split used
-training_steps: int = 120   # optimiser steps of every model, as in notebook 9
+training_steps: int = 80    # optimiser steps of every model, as in notebook 9
 
 # %%
 from dataclasses import replace

@@ -54,8 +54,7 @@ def library(tmp_path, monkeypatch):
         imported_anew(monkeypatch, copy)
 
     imported_anew(monkeypatch, copy)
-    yield change
-    forget()
+    return change
 
 
 def imported_anew(monkeypatch, folder):
@@ -69,12 +68,6 @@ def imported_anew(monkeypatch, folder):
     monkeypatch.setattr(origin, "FILES", files)
     monkeypatch.setattr(origin, "SOURCES", {module: path.read_text() for module, path in files.items()})
     monkeypatch.setattr(origin, "STAMPS", {module: path.stat().st_mtime_ns for module, path in files.items()})
-    forget()
-
-
-def forget():
-    origin._imports.cache_clear()
-    origin._digest.cache_clear()
 
 
 def record(path):
