@@ -40,6 +40,8 @@ CELLS = [
         outputs=[
             new_output("stream", name="stdout", text="before\n"),
             picture({"image/png": {"alt": ALT, "name": "curves"}}),
+            new_output("display_data", {"text/markdown": f"*{ALT}*"}),
+            new_output("display_data", {"text/markdown": "*And so it goes.*"}),
             new_output("stream", name="stdout", text="after"),
             picture({}),
         ],
@@ -78,6 +80,11 @@ def test_a_figure_says_what_is_seen_to_those_who_do_not_see_it_and_below_it(buil
         first.figcaption.find("a", string="curves.csv")["href"] == "data/curves.csv" and first["id"] == "figure-curves"
     )
     assert (built[2] / "built" / first.img["src"]).is_file()
+
+
+def test_what_a_notebook_writes_below_its_picture_is_not_there_twice(built):
+    text = built[0].article.text
+    assert text.count("_falls_") == 1 and text.count("And so it goes.") == 1
 
 
 def test_what_a_cell_prints_before_and_after_its_picture_stays_there(built):

@@ -98,15 +98,19 @@ class _Page:
             prompts = {f"code_prompt_{verb.lower()}": f"{verb} {folded}" for verb in ("Show", "Hide")}
             whole = "appendix" in cell.metadata["tags"]
             metadata |= {"tags": ["hide-cell" if whole else "hide-input"], "mystnb": prompts}
-        source, outputs = cell.source.removeprefix("# NBVAL_CHECK_OUTPUT\n"), []
+        source, outputs, caption = cell.source.removeprefix("# NBVAL_CHECK_OUTPUT\n"), [], ""
         for output in _joined(cell.get("outputs", [])):
             picture = output.get("data", {}).get(PNG)
+            if picture is None and output.get("data", {}).get("text/markdown") == f"*{caption}*":
+                continue  # the picture before it has the same caption here
             if picture is None:
                 outputs += [one for one in [_clean(output)] if one.get("text", "x").strip()]
                 continue
             yield from _code(source, outputs, metadata)
             source, outputs, metadata = "", [], {}
-            yield self.figure(picture, output.metadata.get(PNG, {}))
+            told = output.metadata.get(PNG, {})
+            caption = told.get("alt", "")
+            yield self.figure(picture, told)
         yield from _code(source, outputs, metadata)
         if names:
             yield new_markdown_cell(f"```{{div}} data\nNumbers: {self.data_links(names)}\n```")
