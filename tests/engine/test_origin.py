@@ -99,6 +99,21 @@ def made(study, monkeypatch):
 ALL = {"a_DC_set", "a_KIP_set", "a_model", "the table"}
 
 
+def test_what_one_process_read_another_takes_over_unless_it_was_edited_since(library, monkeypatch):
+    monkeypatch.setattr(origin, "_read", {})
+    before = origin.code(condense.condense)
+    told = origin.read_so_far()
+    monkeypatch.setattr(origin, "_read", {})
+    origin.read_already(told)
+    with monkeypatch.context() as unable:
+        unable.setattr(origin, "ast", None)
+        assert origin.code(condense.condense) == before
+    library("condensation.condense", "^SNAPSHOTS = .0, ", "SNAPSHOTS = (0, 7, ")
+    origin.read_already(told)
+    changed = {file for file, found in origin.code(condense.condense).items() if found != before[file]}
+    assert changed == {"dcpriv_lib/condensation/condense.py"}
+
+
 @pytest.mark.parametrize(
     ("module", "old", "new", "whose"),
     [

@@ -1,5 +1,8 @@
 """Products by OpenBLAS are those of torch, in float64, whatever the strides, and so are their derivatives."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -54,3 +57,13 @@ def test_a_dense_layer_is_torchs():
     torch.testing.assert_close(ours(x), theirs(x), rtol=1e-12, atol=1e-13)
     found, expected = (torch.autograd.grad(one(x).square().sum(), [x, *one.parameters()]) for one in (ours, theirs))
     torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-12)
+
+
+def test_a_product_imports_nothing_more():
+    """Every process that trains would: torch's own broadcasting of shapes imports an algebra package."""
+    code = (
+        "import sys, torch\nfrom dcpriv_lib.models import products\nbefore = set(sys.modules)\n"
+        "products.product(torch.ones(2, 3, 4), torch.ones(2, 4, 5))\nprint(sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
