@@ -1,7 +1,6 @@
 """Independent jobs side by side, one process a core; all stop with their states saved."""
 
 import contextlib
-import gc
 import multiprocessing
 import os
 import shutil
@@ -136,7 +135,6 @@ def _start(data, sources: dict) -> None:
     _data = data
     origin.read_already(sources)
     threads.use_one()
-    gc.freeze()  # what was imported stays, and is not looked through again and again
     for number in stopping.SIGNALS:  # between two computations there is nothing to save
         signal.signal(number, signal.SIG_DFL)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
