@@ -445,7 +445,7 @@ class Study:
 
             _show(driver.run(data, missing), what, len(missing))
         elif self.device.type == "cpu" and len(missing) > 1:
-            origin.code(*{maker for job in missing for maker in (job.make, *job.by)})  # once, for all workers
+            origin.code(*{maker for job in missing for maker in (job.make, *job.by)})  # once: workers take it over
             _show(workers.run(data, missing), what, len(missing))
         elif self.device.type == "cpu":
             for job in missing:

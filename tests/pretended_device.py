@@ -72,7 +72,7 @@ def _only_names(op) -> bool:
 
 
 def _tensors(arguments: Iterable) -> Iterator[torch.Tensor]:
-    """Yield the tensors among arguments of an operation; torch's own trees take ten times as long."""
+    """Yield the tensors among arguments of an operation; torch's own trees take longer than most operations."""
     for one in arguments:
         if isinstance(one, torch.Tensor):
             yield one
