@@ -374,7 +374,7 @@ def study(tmp_path, monkeypatch):
 def test_models_of_a_study_are_attacked_as_they_were_trained_and_only_once(study, monkeypatch):
     models = study.models("test", each({("a", 0): study.members[:60], ("a", 1): study.members[60:120]}, Training(3)))
     rows, everybody = study.non_members[:8], np.arange(len(study.labels))
-    for network, logits in zip(study.on_pixels(models), models.logits):  # of all, for sums of fewer rows round otherwise
+    for network, logits in zip(study.on_pixels(models), models.logits):  # of all: fewer rows round otherwise
         assert torch.equal(predict(network, study.grey_pixels(everybody)), torch.as_tensor(logits))
     how = {"epsilons": [0.1], "steps": 2}
     found = study.attacked(models, rows, robustness.examine, **how)
